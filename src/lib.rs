@@ -1,0 +1,36 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+extern crate alloc;
+#[cfg(any(feature = "std", test))]
+extern crate std;
+
+#[cfg(not(any(feature = "std", feature = "critical-section", feature = "single-threaded")))]
+compile_error!(
+    "multilock needs to know how to guard its wake-ups: enable the feature `std`, or `critical-section`, \
+     or, for a program without threads and interrupts, `single-threaded`"
+);
+
+mod bell;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod block;
+mod error;
+mod fused;
+mod guard;
+mod handle;
+mod mode;
+mod multilock;
+mod queue;
+mod raw;
+mod state;
+mod sync;
+
+pub use error::{ReleaseError, UpgradeError};
+pub use guard::Guard;
+#[cfg(target_has_atomic = "ptr")]
+pub use guard::GuardArc;
+pub use handle::{Handle, HandleId};
+pub use mode::Mode;
+pub use multilock::MultiLock;
+pub use state::Snapshot;

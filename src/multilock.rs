@@ -1,0 +1,446 @@
+//! The lock without data.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
+#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+use std::time::{Duration, Instant};
+
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use futures_core::FusedFuture;
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::block::block_on;
+use crate::error::ReleaseError;
+use crate::fused::Fused;
+use crate::guard::Guard;
+#[cfg(target_has_atomic = "ptr")]
+use crate::guard::GuardArc;
+use crate::handle::{Handle, LockId};
+use crate::mode::Mode;
+use crate::raw::RawLock;
+use crate::state::Snapshot;
+use crate::sync::const_fn;
+
+/// A lock that is held in a [`Mode`]: shared by many, or exclusive, or upgradable from the one to
+/// the other.
+///
+/// It has no data: it guards whatever you say it guards. An acquisition is a [`Guard`], which
+/// releases it when dropped, or a [`Handle`], which can be released from anywhere.
+///
+/// The lock needs no runtime. While it has no waiters it allocates nothing; somebody's first wait
+/// allocates once for the life of the lock, and no wait does after that.
+///
+/// # Fairness
+///
+/// * Who comes new in shared or upgradable mode waits while the lock is held and somebody waits in
+///   exclusive mode. A lock that nobody holds is for whoever comes.
+/// * When an exclusive holder leaves, all who wait in shared mode and the first who waits in
+///   upgradable mode are woken, and enter before the next exclusive waiter is woken.
+/// * Exclusive waiters are woken first come, first served.
+/// * A release does not hand the lock over. It wakes, and until the woken task is polled somebody who
+///   comes new can take the lock. A waiter to whom that has happened is woken before others of its
+///   mode, and from then on whoever comes new to `acquire` lets one poll pass before it takes a free
+///   lock. So a waiter is overtaken once, if it is polled when it is woken. Who only tries is not
+///   held back.
+/// * No place in the queue is worth anything to a task that does not run: while the lock can be
+///   acquired, a waiter that is polled acquires it, whatever other waiters do. Each time the lock
+///   becomes free another waiter is woken.
+///
+/// # Cancel safety
+///
+/// All futures of this type can be dropped at any point. They do nothing before they are polled. Who
+/// drops a waiting one gives up its place; if it had been woken already, the next is woken in its
+/// stead; if others waited only because of it, they are woken too.
+///
+/// # Deadlocks
+///
+/// A task that has one hold and waits for another of the same lock may wait for itself; also if both
+/// are shared, as somebody may wait in exclusive mode between them. [`Guard::share`] does not wait.
+///
+/// # Memory ordering
+///
+/// What an exclusive holder does happens before the next holder enters, and what a shared holder does
+/// before the next exclusive one enters. A change of mode counts as leaving and entering.
+///
+/// # Wakers
+///
+/// Wakers are cloned, woken and dropped while no lock of this crate and no critical section is held.
+/// A waker may use the lock from there, and poll from there. With `std`, a waker that panics in
+/// `wake` does not keep others from being woken: its panic comes out of the call that has woken it.
+/// Without `std`, whoever was to be woken after it may not be.
+///
+/// # Limits
+///
+/// There can be 2<sup>25</sup> − 1 holders at once where a pointer has 32 bits, and
+/// 2<sup>57</sup> − 1 where it has 64. At the limit a try fails and an acquisition waits.
+///
+/// # When not to use it
+///
+/// If it is never held across an `.await`, a lock of the standard library or of `parking_lot` does
+/// less. If all holders are exclusive, so does a mutex.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock};
+///
+/// static LOCK: MultiLock = MultiLock::new();
+///
+/// async fn look() {
+///     let _shared = LOCK.acquire(Mode::Shared).await;
+///     // Others may look, too.
+/// }
+///
+/// async fn change() {
+///     let _exclusive = LOCK.acquire(Mode::Exclusive).await;
+///     // Nobody else is here.
+/// }
+/// ```
+pub struct MultiLock {
+    pub(crate) raw: RawLock,
+    pub(crate) id: LockId,
+}
+
+const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(loom));
+
+impl MultiLock {
+    const_fn! {
+        /// A lock that nobody holds.
+        #[must_use]
+        pub fn new() -> Self {
+            Self { raw: RawLock::new(), id: LockId::new() }
+        }
+    }
+
+    /// The strongest mode that the lock is held in, or `None` if nobody holds it.
+    ///
+    /// It may be out of date when you look at it.
+    #[must_use]
+    pub fn locked(&self) -> Option<Mode> {
+        self.snapshot().mode()
+    }
+
+    /// Who holds the lock and who waits for it, all at one moment.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.raw.snapshot()
+    }
+
+    /// Acquires the lock if that is possible now. Never waits, and never fails for another reason
+    /// than a holder or waiter that is there.
+    ///
+    /// `None` if a holder excludes `mode`; if `mode` is not exclusive, the lock is held, and somebody
+    /// waits in exclusive mode; or at the limit of holders.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let shared = lock.try_acquire(Mode::Shared).unwrap();
+    /// assert!(lock.try_acquire(Mode::Exclusive).is_none());
+    /// drop(shared);
+    /// assert!(lock.try_acquire(Mode::Exclusive).is_some());
+    /// ```
+    #[inline]
+    pub fn try_acquire(&self, mode: Mode) -> Option<Guard<'_>> {
+        self.raw.try_acquire(mode).then(|| Guard::new(self, mode))
+    }
+
+    /// Acquires the lock, as soon as no holder excludes `mode`.
+    ///
+    /// Who waits for whom is said at [`MultiLock`](Self#fairness).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. It then has no hold, and its place is lost. A wake-up
+    /// that it had got goes to the next.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task has a hold of the same lock already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # async fn example(lock: &MultiLock) {
+    /// let guard = lock.acquire(Mode::Exclusive).await;
+    /// assert_eq!(lock.locked(), Some(Mode::Exclusive));
+    /// drop(guard);
+    /// # }
+    /// ```
+    #[inline]
+    pub fn acquire(
+        &self,
+        mode: Mode,
+    ) -> impl Future<Output = Guard<'_>> + FusedFuture + Send + Sync {
+        Fused::new(async move {
+            self.raw.acquire(mode).await;
+            Guard::new(self, mode)
+        })
+    }
+
+    /// Acquires the lock, and blocks the thread until it can.
+    ///
+    /// # Deadlocks
+    ///
+    /// As [`acquire`](Self::acquire). Also inside of async code, if the thread that blocks is the one
+    /// that the holder needs to go on.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[inline]
+    pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
+        if !self.raw.acquire_at_once(mode) {
+            block_on(self.raw.acquire(mode), None);
+        }
+        Guard::new(self, mode)
+    }
+
+    /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.
+    ///
+    /// `None` if the time is over. If `timeout` is zero, that is one try. If it is too long for the
+    /// clock, there is no limit.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::time::Duration;
+    ///
+    /// let lock = MultiLock::new();
+    /// let _shared = lock.acquire_blocking(Mode::Shared);
+    /// assert!(lock.acquire_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
+    /// ```
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.acquire_deadline(mode, deadline),
+            None => Some(self.acquire_blocking(mode)),
+        }
+    }
+
+    /// Acquires the lock, and blocks the thread until it can, but no longer than until `deadline`.
+    ///
+    /// `None` if the time is over. If `deadline` has passed, that is one try.
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
+        let entered = self.raw.acquire_at_once(mode)
+            || if Instant::now() < deadline {
+                block_on(self.raw.acquire(mode), Some(deadline)).is_some()
+            } else {
+                self.raw.try_acquire(mode)
+            };
+        entered.then(|| Guard::new(self, mode))
+    }
+
+    /// Acquires the lock, unless `cancel` is ready before: a limit in time, in the terms of any
+    /// runtime.
+    ///
+    /// If both are ready, the lock is acquired. `cancel` is polled only while the lock is not there.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire), and `cancel` is dropped with the future.
+    ///
+    /// # Errors
+    ///
+    /// What `cancel` returned. The acquisition has then lost its place, and has no hold.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # async fn example(lock: &MultiLock, sleep: impl Future<Output = ()>) {
+    /// match lock.acquire_or(Mode::Exclusive, sleep).await {
+    ///     Ok(guard) => drop(guard),
+    ///     Err(()) => println!("too late"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn acquire_or<C: Future>(
+        &self,
+        mode: Mode,
+        cancel: C,
+    ) -> Result<Guard<'_>, C::Output> {
+        first(self.acquire(mode), cancel).await
+    }
+
+    /// Waits until `mode` can be acquired. Acquires nothing.
+    ///
+    /// It holds nothing and stands in no queue: nobody waits because of it. It is a hint. When it is
+    /// ready the lock could be acquired, now or a moment ago, and somebody may have done it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, and nobody notices.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock, Guard};
+    /// # async fn example(lock: &MultiLock) -> Guard<'_> {
+    /// loop {
+    ///     lock.wait(Mode::Exclusive).await;
+    ///     if let Some(guard) = lock.try_acquire(Mode::Exclusive) {
+    ///         break guard;
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn wait(&self, mode: Mode) -> impl Future<Output = ()> + FusedFuture + Send + Sync {
+        Fused::new(self.raw.wait(mode))
+    }
+
+    /// Ends the hold that `handle` stands for.
+    ///
+    /// # Errors
+    ///
+    /// If it is a hold of another lock, or of one that is gone, the handle comes back and no lock
+    /// changes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let (lock, other) = (MultiLock::new(), MultiLock::new());
+    /// let handle = lock.try_acquire(Mode::Exclusive).unwrap().into_handle();
+    ///
+    /// let handle = other.release(handle).unwrap_err().into_handle();
+    /// assert_eq!(lock.locked(), Some(Mode::Exclusive));
+    ///
+    /// lock.release(handle).unwrap();
+    /// assert_eq!(lock.locked(), None);
+    /// ```
+    pub fn release(&self, handle: Handle) -> Result<(), ReleaseError> {
+        self.adopt(handle).map(drop)
+    }
+
+    /// A guard for the hold that `handle` stands for.
+    ///
+    /// # Errors
+    ///
+    /// As [`release`](Self::release).
+    pub fn adopt(&self, handle: Handle) -> Result<Guard<'_>, ReleaseError> {
+        if handle.is_of(&self.id) {
+            Ok(Guard::new(self, handle.mode()))
+        } else {
+            Err(ReleaseError::new(handle))
+        }
+    }
+}
+
+/// The same with guards that keep the lock alive, and borrow nothing. Not there on targets without
+/// compare-and-swap, which have no [`Arc`].
+#[cfg(target_has_atomic = "ptr")]
+impl MultiLock {
+    /// As [`try_acquire`](Self::try_acquire), with a guard that is `'static`.
+    #[inline]
+    pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
+        self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
+    }
+
+    /// As [`acquire`](Self::acquire), with a future and a guard that are `'static`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # use std::sync::Arc;
+    /// # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+    /// let lock = Arc::new(MultiLock::new());
+    /// let acquire = lock.acquire_arc(Mode::Shared);
+    /// spawn(async move {
+    ///     let _guard = acquire.await;
+    /// });
+    /// ```
+    #[inline]
+    pub fn acquire_arc(
+        self: &Arc<Self>,
+        mode: Mode,
+    ) -> impl Future<Output = GuardArc> + FusedFuture + Send + Sync + use<> {
+        let lock = self.clone();
+        Fused::new(async move {
+            lock.raw.acquire(mode).await;
+            GuardArc::new(lock, mode)
+        })
+    }
+
+    /// As [`acquire_blocking`](Self::acquire_blocking), with a guard that is `'static`.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[inline]
+    pub fn acquire_blocking_arc(self: &Arc<Self>, mode: Mode) -> GuardArc {
+        self.acquire_blocking(mode).keep(self)
+    }
+
+    /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that is `'static`.
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub fn acquire_timeout_arc(
+        self: &Arc<Self>,
+        mode: Mode,
+        timeout: Duration,
+    ) -> Option<GuardArc> {
+        self.acquire_timeout(mode, timeout).map(|guard| guard.keep(self))
+    }
+
+    /// As [`acquire_deadline`](Self::acquire_deadline), with a guard that is `'static`.
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub fn acquire_deadline_arc(
+        self: &Arc<Self>,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Option<GuardArc> {
+        self.acquire_deadline(mode, deadline).map(|guard| guard.keep(self))
+    }
+
+    /// As [`acquire_or`](Self::acquire_or), with a guard that is `'static`, and a future that is so
+    /// if `cancel` is.
+    ///
+    /// # Errors
+    ///
+    /// As `acquire_or`.
+    pub fn acquire_or_arc<C: Future>(
+        self: &Arc<Self>,
+        mode: Mode,
+        cancel: C,
+    ) -> impl Future<Output = Result<GuardArc, C::Output>> + use<C> {
+        first(self.acquire_arc(mode), cancel)
+    }
+
+    /// As [`adopt`](Self::adopt), with a guard that is `'static`.
+    ///
+    /// # Errors
+    ///
+    /// As [`release`](Self::release).
+    pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
+        self.adopt(handle).map(|guard| guard.keep(self))
+    }
+}
+
+/// What `wanted` gives, or what `cancel` gives if it is ready before.
+async fn first<W: Future, C: Future>(wanted: W, cancel: C) -> Result<W::Output, C::Output> {
+    let mut wanted = pin!(wanted);
+    let mut cancel = pin!(cancel);
+    poll_fn(|cx| match wanted.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Ok(output)),
+        Poll::Pending => cancel.as_mut().poll(cx).map(Err),
+    })
+    .await
+}
+
+impl Default for MultiLock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MultiLock {
+    /// Shows the [`snapshot`](Self::snapshot), and touches nothing.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("MultiLock").field(&self.snapshot()).finish()
+    }
+}

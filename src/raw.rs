@@ -1,0 +1,376 @@
+#![doc = include_str!("DESIGN.md")]
+
+use core::fmt;
+use core::future::poll_fn;
+use core::task::Poll;
+
+use spin::relax::{RelaxStrategy, Spin};
+
+use crate::mode::Mode;
+use crate::queue::{Call, LazyQueue, Queue, Wake};
+use crate::state::{Announced, Lane, Left, Snapshot, State, Upgrade};
+use crate::sync::atomic::Ordering::Acquire;
+use crate::sync::atomic::fence;
+use crate::sync::const_fn;
+
+/// The lock without guards: whoever acquires must release.
+pub(crate) struct RawLock {
+    state: State,
+    queue: LazyQueue,
+}
+
+impl RawLock {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self { state: State::new(), queue: LazyQueue::new() }
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state.load()
+    }
+
+    #[inline]
+    pub(crate) fn try_acquire(&self, mode: Mode) -> bool {
+        self.state.try_acquire(mode)
+    }
+
+    /// Acquires at once, unless that would overtake somebody who was overtaken before.
+    #[inline]
+    pub(crate) fn acquire_at_once(&self, mode: Mode) -> bool {
+        self.state.acquire_as_newcomer(mode)
+    }
+
+    #[inline]
+    pub(crate) async fn acquire(&self, mode: Mode) {
+        if !self.acquire_at_once(mode) {
+            self.acquire_slow(mode).await;
+        }
+    }
+
+    async fn acquire_slow(&self, mode: Mode) {
+        // 1. A holder on another core may be about to leave.
+        if spin_until(|| self.state.acquire_as_newcomer(mode)) {
+            return;
+        }
+        // 2. Whoever was overtaken goes first, if it is polled now.
+        if self.state.load().is_reserved(mode) {
+            stand_back().await;
+            if self.state.try_acquire(mode) {
+                return;
+            }
+        }
+        // 3. Wait.
+        let mut place = Place::take(self, mode);
+        while !place.entered {
+            place.wait().await;
+        }
+    }
+
+    /// Waits until `mode` can be acquired, or could have been for a moment.
+    pub(crate) async fn wait(&self, mode: Mode) {
+        if self.state.load().admits(mode) {
+            return;
+        }
+        let monitor = Counted::new(self, Lane::Monitors);
+        loop {
+            let mut seen = false;
+            let mut call = None;
+            let look = || {
+                seen = self.state.look_or_announce(mode) == Announced::Acquired;
+                ready_if(seen)
+            };
+            monitor.queue.listen(Lane::Monitors, &mut call, look).await;
+            if seen || call.is_some_and(|call: Call| call.lets_in(mode)) {
+                return;
+            }
+        }
+    }
+
+    /// Ends a hold in `mode`. The caller has one, and gives it up.
+    #[inline]
+    pub(crate) fn release(&self, mode: Mode) {
+        if let Left::Waiters(word) = self.state.release(mode) {
+            self.wake(word, Some(mode));
+        }
+    }
+
+    /// Changes a hold in mode `from` into one in the weaker mode `to`.
+    pub(crate) fn downgrade(&self, from: Mode, to: Mode) {
+        if let Left::Waiters(word) = self.state.downgrade(from, to) {
+            self.wake(word, Some(from));
+        }
+    }
+
+    /// One more shared hold beside the caller's.
+    pub(crate) fn share(&self) -> bool {
+        self.state.share()
+    }
+
+    /// Makes a hold in mode `from` exclusive, unless somebody else holds the lock too.
+    pub(crate) fn try_upgrade(&self, from: Mode) -> Result<(), Snapshot> {
+        self.state.try_upgrade(from)
+    }
+
+    /// Makes a hold in mode `from`, shared or upgradable, exclusive, and says whether it could: it is
+    /// refused at once or never. Dropped before it is ready, it leaves the hold as it was.
+    pub(crate) async fn upgrade(&self, from: Mode) -> bool {
+        match self.state.start_upgrade(from) {
+            Upgrade::Done => return true,
+            Upgrade::Refused => return false,
+            Upgrade::Waiting => {}
+        }
+        let queue = self.queue.get_or_make();
+        let mut upgrading = Upgrading { lock: self, from, done: false };
+        while !upgrading.done {
+            let look = || {
+                upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
+                ready_if(upgrading.done)
+            };
+            queue.listen(Lane::Overtaken, &mut None, look).await;
+        }
+        true
+    }
+
+    /// Calls whoever may enter, now that the word is `word`, after a hold in mode `ended` has ended
+    /// or, if it is `None`, a waiter has gone.
+    ///
+    /// This is where shared and exclusive waiters take turns: after an exclusive hold come all shared
+    /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
+    /// been called before, and have not come, it is the turn of the others.
+    #[cold]
+    #[inline(never)]
+    fn wake(&self, word: Snapshot, ended: Option<Mode>) {
+        // ORDERING: Acquire. The release was a Release and no more, for the sake of those who have
+        // nobody to wake. With the fence, whoever announced itself on the word before is found in
+        // the queue and in its counts. Weakened, the model
+        // `p2_the_next_waiter_is_woken` fails.
+        fence(Acquire);
+        let Some(queue) = self.queue.get() else {
+            return;
+        };
+        let mut wake = Wake::default();
+
+        if word.is_upgrading() {
+            if word.shared_holders() == 0 {
+                // The upgrade waits among the overtaken, and is not counted there.
+                queue.call(Lane::Overtaken, queue.len(Lane::Overtaken) + 1, word, &mut wake);
+            }
+            return;
+        }
+        // A shared holder that leaves others behind makes no room, unless there was none at all.
+        let made_room = ended != Some(Mode::Shared) || word.is_free() || word.was_full();
+        if !made_room || word.mode() == Some(Mode::Exclusive) {
+            return;
+        }
+
+        let turn_of_shared = ended == Some(Mode::Exclusive) || !word.has(Lane::Exclusive);
+        let mut called = 0;
+        if turn_of_shared {
+            called = call_shared(queue, word, &mut wake);
+        }
+        if called == 0 && word.is_free() && word.has(Lane::Exclusive) {
+            called = call_exclusive(queue, word, &mut wake);
+        }
+        if called == 0 && word.is_free() && !turn_of_shared {
+            call_shared(queue, word, &mut wake);
+        }
+        // Last: no waiter depends on a monitor.
+        if word.has(Lane::Monitors) {
+            queue.call(Lane::Monitors, queue.len(Lane::Monitors), word, &mut wake);
+        }
+    }
+
+    /// A waiter of `lane` is gone, by whatever way. Says whether it was the last there: then the bit
+    /// of the lane is cleared, and no later than the count, as far as anybody can tell.
+    fn leave(&self, queue: &Queue, lane: Lane) -> bool {
+        if !queue.leave(lane) {
+            return false;
+        }
+        loop {
+            self.state.unmark(lane);
+            if queue.len(lane) == 0 {
+                return true;
+            }
+            // Somebody has joined meanwhile. Its announcement may have come before our clearing.
+            let word = self.state.mark(lane);
+            if queue.len(lane) != 0 {
+                // A release in between has not seen it.
+                self.wake(word, None);
+                return false;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RawLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.snapshot().fmt(f)
+    }
+}
+
+/// Calls all shared waiters, and the first upgradable one.
+fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
+    let mut called = 0;
+    if word.has(Lane::Shared) && word.fits(Mode::Shared) {
+        called += queue.call(Lane::Shared, queue.len(Lane::Shared), word, wake);
+    }
+    if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
+        called += queue.call(Lane::Upgradable, 1, word, wake);
+    }
+    called
+}
+
+/// Calls the exclusive waiters that were overtaken, or else the first one.
+fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
+    let mut called = 0;
+    if word.has(Lane::Overtaken) {
+        called = queue.call(Lane::Overtaken, queue.len(Lane::Overtaken), word, wake);
+    }
+    if called == 0 {
+        called = queue.call(Lane::Exclusive, 1, word, wake);
+    }
+    called
+}
+
+/// A waiter in a lane, as long as it lives.
+struct Counted<'a> {
+    lock: &'a RawLock,
+    queue: &'a Queue,
+    lane: Lane,
+}
+
+impl<'a> Counted<'a> {
+    fn new(lock: &'a RawLock, lane: Lane) -> Self {
+        let queue = lock.queue.get_or_make();
+        queue.join(lane);
+        Self { lock, queue, lane }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.lock.leave(self.queue, self.lane);
+    }
+}
+
+/// A waiter for a hold, from its first wait until it has it or is dropped.
+struct Place<'a> {
+    lock: &'a RawLock,
+    queue: &'a Queue,
+    mode: Mode,
+    /// It was called, and has not answered.
+    call: Option<Call>,
+    /// It was called once, and found the lock taken.
+    overtaken: bool,
+    /// It has the hold.
+    entered: bool,
+}
+
+impl<'a> Place<'a> {
+    fn take(lock: &'a RawLock, mode: Mode) -> Self {
+        let queue = lock.queue.get_or_make();
+        queue.join(Lane::of(mode));
+        Self { lock, queue, mode, call: None, overtaken: false, entered: false }
+    }
+
+    /// Waits for a call, or for luck, and enters if it can.
+    async fn wait(&mut self) {
+        let (state, mode) = (&self.lock.state, self.mode);
+        // An exclusive waiter keeps its place by going where it is called before the others. All
+        // shared ones are called together anyway.
+        let lane = match mode {
+            Mode::Exclusive if self.overtaken => Lane::Overtaken,
+            mode => Lane::of(mode),
+        };
+        let mut announced = false;
+        let look = || {
+            self.entered = if announced {
+                state.try_acquire(mode)
+            } else {
+                announced = true;
+                state.acquire_or_announce(mode) == Announced::Acquired
+            };
+            ready_if(self.entered)
+        };
+        self.queue.listen(lane, &mut self.call, look).await;
+        if self.entered {
+            return;
+        }
+        self.call = None;
+        self.entered = state.acquire_called(mode);
+        if !self.entered && !self.overtaken {
+            self.overtaken = true;
+            self.queue.join(Lane::Overtaken);
+            state.mark(Lane::Overtaken);
+        }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if self.overtaken {
+            self.lock.leave(self.queue, Lane::Overtaken);
+        }
+        let last = self.lock.leave(self.queue, Lane::of(self.mode));
+        if self.entered {
+            return;
+        }
+        let called = self.call.is_some();
+        let pass_on = match self.mode {
+            // All shared waiters are called together: the others have been, too.
+            Mode::Shared => called && last,
+            Mode::Upgradable => called,
+            // The last exclusive one leaves shared ones behind that waited because of it.
+            Mode::Exclusive => called || last,
+        };
+        if pass_on {
+            self.lock.wake(self.lock.state.load(), None);
+        }
+    }
+}
+
+/// An upgrade that the word says is waiting.
+struct Upgrading<'a> {
+    lock: &'a RawLock,
+    from: Mode,
+    done: bool,
+}
+
+impl Drop for Upgrading<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
+            self.lock.wake(word, None);
+        }
+    }
+}
+
+fn ready_if(ready: bool) -> Poll<()> {
+    if ready { Poll::Ready(()) } else { Poll::Pending }
+}
+
+/// Lets everybody else be polled once.
+async fn stand_back() {
+    let mut stood = false;
+    poll_fn(|cx| {
+        if !stood {
+            cx.waker().wake_by_ref();
+        }
+        ready_if(core::mem::replace(&mut stood, true))
+    })
+    .await;
+}
+
+/// How often a look at the lock comes before a wait. Where there is one core, or a model of every
+/// look, there is nothing to be gained.
+const SPINS: usize = if cfg!(all(feature = "std", not(loom), not(miri))) { 32 } else { 0 };
+
+fn spin_until(mut done: impl FnMut() -> bool) -> bool {
+    (0..SPINS).any(|_| {
+        Spin::relax();
+        done()
+    })
+}

@@ -1,0 +1,422 @@
+//! The word: who holds the lock, and which kinds of waiters there are. Nothing else decides who may
+//! enter.
+//!
+//! ```text
+//!  MSB ........................... 7      6           5          4        3        2      1   0
+//! ┌────────────────────────────────┬───────────┬───────────┬────────┬────────┬────────┬────────┐
+//! │ number of shared holders       │ MONITORED │ OVERTAKEN │ WAIT_X │ WAIT_U │ WAIT_S │ owner  │
+//! └────────────────────────────────┴───────────┴───────────┴────────┴────────┴────────┴────────┘
+//!  owner: 00 nobody · 01 an upgradable holder · 11 that holder, waiting to upgrade · 10 an exclusive holder
+//! ```
+//!
+//! Every transition is one successful read-modify-write. All of them are on this word, so they stand
+//! in one order, and a release and an announcement cannot miss each other.
+//!
+//! A failed compare-and-swap and the load before the first are `Relaxed`: only a guess at what the
+//! next compare-and-swap finds.
+
+use core::fmt;
+
+use spin::relax::{RelaxStrategy, Spin};
+
+use crate::mode::Mode;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
+use crate::sync::const_fn;
+
+/// Who holds the lock beside, or instead of, shared holders.
+const OWNER_MASK: usize = 0b11;
+/// An upgradable holder. Never beside an exclusive one.
+const UPGRADABLE: usize = 0b01;
+/// An exclusive holder. Never beside any other holder.
+const EXCLUSIVE: usize = 0b10;
+/// An upgradable holder that waits for the shared holders to leave. Nobody new comes in meanwhile.
+const UPGRADING: usize = 0b11;
+
+/// The first of one bit per [`Lane`]: somebody is in it. Set by whoever joins, cleared by the last
+/// to leave.
+const FIRST_LANE: u32 = 2;
+const LANES_MASK: usize = ((1 << Lane::COUNT) - 1) << FIRST_LANE;
+
+/// One shared holder.
+const ONE_SHARED: usize = 1 << SHARED_SHIFT;
+const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
+
+/// The most holders that are not exclusive; an upgradable one counts, so that it can always become
+/// a shared one.
+const MAX_HOLDERS: usize = usize::MAX >> SHARED_SHIFT;
+
+/// A kind of waiters, and their bit in the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lane {
+    Shared,
+    Upgradable,
+    Exclusive,
+    /// Waiters of any mode that were woken, and found that somebody else had taken the lock.
+    Overtaken,
+    Monitors,
+}
+
+impl Lane {
+    pub(crate) const COUNT: usize = 5;
+
+    pub(crate) const fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Shared => Self::Shared,
+            Mode::Upgradable => Self::Upgradable,
+            Mode::Exclusive => Self::Exclusive,
+        }
+    }
+
+    const fn bit(self) -> usize {
+        1 << (FIRST_LANE + self as u32)
+    }
+}
+
+/// What the word says of a holder in `mode`.
+const fn unit(mode: Mode) -> usize {
+    match mode {
+        Mode::Shared => ONE_SHARED,
+        Mode::Upgradable => UPGRADABLE,
+        Mode::Exclusive => EXCLUSIVE,
+    }
+}
+
+/// The state of a lock at one moment: all of it comes from one atomic load.
+///
+/// It may be out of date by the time it is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Snapshot(usize);
+
+impl Snapshot {
+    /// The strongest mode that the lock is held in.
+    #[must_use]
+    pub const fn mode(self) -> Option<Mode> {
+        match self.0 & OWNER_MASK {
+            0 if self.shared_holders() == 0 => None,
+            0 => Some(Mode::Shared),
+            EXCLUSIVE => Some(Mode::Exclusive),
+            _ => Some(Mode::Upgradable),
+        }
+    }
+
+    /// How many shared holders there are. An upgradable holder is not one of them.
+    #[must_use]
+    pub const fn shared_holders(self) -> usize {
+        self.0 >> SHARED_SHIFT
+    }
+
+    /// Whether somebody waits to acquire the lock in `mode`.
+    #[must_use]
+    pub const fn is_awaited(self, mode: Mode) -> bool {
+        self.has(Lane::of(mode))
+    }
+
+    /// Whether a holder waits for the shared holders to leave, to become exclusive.
+    #[must_use]
+    pub const fn is_upgrading(self) -> bool {
+        self.0 & OWNER_MASK == UPGRADING
+    }
+
+    /// Nobody holds the lock.
+    pub(crate) const fn is_free(self) -> bool {
+        self.0 & !LANES_MASK == 0
+    }
+
+    /// Nobody holds the lock in another mode than shared.
+    pub(crate) const fn has_no_owner(self) -> bool {
+        self.0 & OWNER_MASK == 0
+    }
+
+    pub(crate) const fn has(self, lane: Lane) -> bool {
+        self.0 & lane.bit() != 0
+    }
+
+    /// Somebody may have to be woken when a holder leaves.
+    const fn has_waiters(self) -> bool {
+        self.0 & LANES_MASK != 0 || self.is_upgrading()
+    }
+
+    const fn has_room(self) -> bool {
+        self.shared_holders() + (self.0 & UPGRADABLE) < MAX_HOLDERS
+    }
+
+    /// The holders leave room for one in `mode`: what a waiter needs that has been called.
+    ///
+    /// Nobody fits beside an upgrade: it would wait for them.
+    pub(crate) const fn fits(self, mode: Mode) -> bool {
+        match mode {
+            Mode::Shared => (self.has_no_owner() || self.is_upgradable()) && self.has_room(),
+            Mode::Upgradable => self.has_no_owner() && self.has_room(),
+            Mode::Exclusive => self.is_free(),
+        }
+    }
+
+    /// Somebody who was not called may enter in `mode`. This is where exclusive waiters are kept
+    /// from starving: while one waits, nobody else joins those who hold the lock.
+    pub(crate) const fn admits(self, mode: Mode) -> bool {
+        self.fits(mode) && (self.is_free() || !self.has(Lane::Exclusive))
+    }
+
+    /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
+    /// from starving: whoever comes new stands back once for them.
+    const fn admits_newcomer(self, mode: Mode) -> bool {
+        self.admits(mode) && !self.has(Lane::Overtaken)
+    }
+
+    /// A newcomer could enter in `mode`, but for somebody who was overtaken.
+    pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
+        self.admits(mode) && !self.admits_newcomer(mode)
+    }
+
+    /// Before one shared holder left, there was no room for one more.
+    pub(crate) const fn was_full(self) -> bool {
+        self.shared_holders() + (self.0 & UPGRADABLE) == MAX_HOLDERS - 1
+    }
+
+    const fn is_upgradable(self) -> bool {
+        self.0 & OWNER_MASK == UPGRADABLE
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("mode", &self.mode())
+            .field("shared_holders", &self.shared_holders())
+            .field("upgrading", &self.is_upgrading())
+            .field("shared_wait", &self.has(Lane::Shared))
+            .field("upgradable_wait", &self.has(Lane::Upgradable))
+            .field("exclusive_wait", &self.has(Lane::Exclusive))
+            .field("overtaken", &self.has(Lane::Overtaken))
+            .field("monitored", &self.has(Lane::Monitors))
+            .finish()
+    }
+}
+
+/// What an announcement found.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// The lock was there to be had: the caller holds it now. Its lane is as it was.
+    Acquired,
+    /// The lane's bit is set: whoever makes room from now on will see it.
+    Waiting,
+}
+
+/// What a holder left behind.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// Nobody waits.
+    Alone,
+    /// Somebody may have to be called.
+    Waiters(Snapshot),
+}
+
+/// Whether an upgrade is done.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Upgrade {
+    /// The hold is exclusive.
+    Done,
+    /// Shared holders are still there: the hold is upgradable, and the word says that it waits.
+    Waiting,
+    /// The hold is as it was: somebody else is upgradable, and would wait for us as we for them.
+    Refused,
+}
+
+/// The word.
+pub(crate) struct State(AtomicUsize);
+
+impl State {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(AtomicUsize::new(0))
+        }
+    }
+
+    pub(crate) fn load(&self) -> Snapshot {
+        // ORDERING: Relaxed. Only looked at: whoever acts on it does so by a read-modify-write, or
+        // is ordered behind what it must see by the lock of the queue (see `RawLock::pass_on`).
+        Snapshot(self.0.load(Relaxed))
+    }
+
+    /// One step of the word, if `step` allows it: says what the word was. A refusal writes nothing.
+    #[inline]
+    fn update(
+        &self,
+        ordering: Ordering,
+        step: impl Fn(Snapshot) -> Option<usize>,
+    ) -> Result<Snapshot, Snapshot> {
+        let mut now = self.0.load(Relaxed);
+        loop {
+            let Some(next) = step(Snapshot(now)) else {
+                return Err(Snapshot(now));
+            };
+            match self.0.compare_exchange_weak(now, next, ordering, Relaxed) {
+                Ok(_) => return Ok(Snapshot(now)),
+                Err(seen) => now = seen,
+            }
+            Spin::relax();
+        }
+    }
+
+    #[inline]
+    fn enter(&self, mode: Mode, may: impl Fn(Snapshot, Mode) -> bool) -> bool {
+        // ORDERING: Acquire. Pairs with the Release of `release` and `downgrade`: what the holders
+        // did who had to leave before us is finished. Weakened, the model
+        // `e2_data_is_visible_to_the_next_holder` fails.
+        self.update(Acquire, |now| may(now, mode).then(|| now.0 + unit(mode))).is_ok()
+    }
+
+    /// For a caller that does not wait, or has stood back already.
+    #[inline]
+    pub(crate) fn try_acquire(&self, mode: Mode) -> bool {
+        self.enter(mode, Snapshot::admits)
+    }
+
+    /// For a caller that comes new and will wait if it must.
+    #[inline]
+    pub(crate) fn acquire_as_newcomer(&self, mode: Mode) -> bool {
+        self.enter(mode, Snapshot::admits_newcomer)
+    }
+
+    /// For a waiter that was called.
+    pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
+        self.enter(mode, Snapshot::fits)
+    }
+
+    /// Enters in `mode` if that is possible, else says that `mode` is waited for.
+    ///
+    /// The caller's listener is in the list already.
+    pub(crate) fn acquire_or_announce(&self, mode: Mode) -> Announced {
+        self.enter_or_announce(mode, unit(mode), Lane::of(mode))
+    }
+
+    /// Looks whether `mode` can be acquired, else says that somebody wants to be told.
+    ///
+    /// The caller's listener is in the list already.
+    pub(crate) fn look_or_announce(&self, mode: Mode) -> Announced {
+        self.enter_or_announce(mode, 0, Lane::Monitors)
+    }
+
+    fn enter_or_announce(&self, mode: Mode, hold: usize, lane: Lane) -> Announced {
+        // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `settle` and of
+        // `RawLock::wake`, which then find the caller counted. Weakened, the model
+        // `c4_the_last_to_leave_does_not_erase_who_joins` fails.
+        //
+        // It writes also where the bit is set already: only with a place in the order of the word
+        // is it certain that the next release, or the last to leave the lane, comes after us.
+        let before = self.update(AcqRel, |now| {
+            Some(if now.admits(mode) { now.0 + hold } else { now.0 | lane.bit() })
+        });
+        match before {
+            Ok(before) if before.admits(mode) => Announced::Acquired,
+            _ => Announced::Waiting,
+        }
+    }
+
+    /// Sets the bit of a lane.
+    pub(crate) fn mark(&self, lane: Lane) -> Snapshot {
+        // ORDERING: AcqRel, for the same pairs as in `enter_or_announce` and in `unmark`.
+        Snapshot(self.0.fetch_or(lane.bit(), AcqRel) | lane.bit())
+    }
+
+    /// Clears the bit of a lane.
+    pub(crate) fn unmark(&self, lane: Lane) -> Snapshot {
+        // ORDERING: Acquire: whoever announced before is found in the count that is read next.
+        // Release: whoever marks the lane again after us finds that we are no longer counted.
+        // Weakened, `c4_the_last_to_leave_does_not_erase_who_joins` fails.
+        Snapshot(self.0.fetch_and(!lane.bit(), AcqRel) & !lane.bit())
+    }
+
+    /// The hold of one holder in `mode` ends.
+    #[inline]
+    pub(crate) fn release(&self, mode: Mode) -> Left {
+        // ORDERING: Release. Pairs with the Acquire of `enter` and of `finish_upgrade`: the next
+        // holder must find our work finished. Weakened, the model
+        // `e2_data_is_visible_to_the_next_holder` fails.
+        let before = self.0.fetch_sub(unit(mode), Release);
+        debug_assert!(
+            Snapshot(before).mode().is_some_and(|held| held.includes(mode)),
+            "{mode:?} released from {:?}",
+            Snapshot(before)
+        );
+        Self::left(before - unit(mode))
+    }
+
+    /// The hold of one holder changes from `from` to the weaker `to`.
+    pub(crate) fn downgrade(&self, from: Mode, to: Mode) -> Left {
+        let change = unit(to).wrapping_sub(unit(from));
+        // ORDERING: Release, as in `release`. Weakened, the model
+        // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
+        Self::left(self.0.fetch_add(change, Release).wrapping_add(change))
+    }
+
+    #[inline]
+    fn left(after: usize) -> Left {
+        if Snapshot(after).has_waiters() { Left::Waiters(Snapshot(after)) } else { Left::Alone }
+    }
+
+    /// One more shared holder, at the request of one that is there.
+    pub(crate) fn share(&self) -> bool {
+        // ORDERING: Relaxed. The new holder learns what it may see from the old one, who has it.
+        self.update(Relaxed, |now| now.fits(Mode::Shared).then(|| now.0 + ONE_SHARED)).is_ok()
+    }
+
+    /// Makes a hold in mode `from` exclusive if it is the only one.
+    pub(crate) fn try_upgrade(&self, from: Mode) -> Result<(), Snapshot> {
+        // ORDERING: Acquire, as in `enter`: the shared holders that left have finished reading.
+        // Weakened, the model `u2_upgrade_starts_after_the_last_shared_holder_ends` fails.
+        self.update(Acquire, |now| {
+            let alone = now.0 & !LANES_MASK == unit(from);
+            alone.then(|| now.0 - unit(from) + EXCLUSIVE)
+        })
+        .map(drop)
+    }
+
+    /// Makes a hold in mode `from`, shared or upgradable, exclusive if it is the only one, and else
+    /// lets it wait for the others to leave.
+    pub(crate) fn start_upgrade(&self, from: Mode) -> Upgrade {
+        let begin = |now: Snapshot| {
+            let others = now.0 - unit(from);
+            if Snapshot(others).is_free() {
+                Some(others + EXCLUSIVE)
+            } else if Snapshot(others).has_no_owner() {
+                Some(others + UPGRADING)
+            } else {
+                None
+            }
+        };
+        // ORDERING: Acquire, as in `try_upgrade`. There is nothing to release: the one who looks
+        // for us is the last shared holder, and it takes us from the list, under its lock.
+        match self.update(Acquire, begin) {
+            Ok(before) if Snapshot(before.0 - unit(from)).is_free() => Upgrade::Done,
+            Ok(_) => Upgrade::Waiting,
+            Err(_) => Upgrade::Refused,
+        }
+    }
+
+    /// Makes the waiting upgrade exclusive if the last shared holder has left.
+    pub(crate) fn finish_upgrade(&self) -> Upgrade {
+        // ORDERING: Acquire, as in `try_upgrade`, with the same model.
+        let done = self.update(Acquire, |now| {
+            (now.0 & !LANES_MASK == UPGRADING).then(|| now.0 - UPGRADING + EXCLUSIVE)
+        });
+        if done.is_ok() { Upgrade::Done } else { Upgrade::Waiting }
+    }
+
+    /// Makes the waiting upgrade what it was before: a hold in mode `from`.
+    pub(crate) fn cancel_upgrade(&self, from: Mode) -> Left {
+        let change = unit(from).wrapping_sub(UPGRADING);
+        // ORDERING: Relaxed. An upgrade that waits has changed nothing that anybody could look at.
+        Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.load().fmt(f)
+    }
+}
