@@ -20,6 +20,8 @@ mod fused;
 mod guard;
 mod handle;
 mod mode;
+#[cfg(all(test, feature = "std"))]
+mod models;
 mod multilock;
 mod queue;
 mod raw;

@@ -389,8 +389,7 @@ impl State {
                 None
             }
         };
-        // ORDERING: Acquire, as in `try_upgrade`. There is nothing to release: the one who looks
-        // for us is the last shared holder, and it takes us from the list, under its lock.
+        // ORDERING: Acquire, as in `try_upgrade`. Nothing is released: who waits looks once more.
         match self.update(Acquire, begin) {
             Ok(before) if Snapshot(before.0 - unit(from)).is_free() => Upgrade::Done,
             Ok(_) => Upgrade::Waiting,
@@ -399,12 +398,18 @@ impl State {
     }
 
     /// Makes the waiting upgrade exclusive if the last shared holder has left.
+    ///
+    /// The caller's listener is in the list already.
     pub(crate) fn finish_upgrade(&self) -> Upgrade {
-        // ORDERING: Acquire, as in `try_upgrade`, with the same model.
-        let done = self.update(Acquire, |now| {
-            (now.0 & !LANES_MASK == UPGRADING).then(|| now.0 - UPGRADING + EXCLUSIVE)
+        let is_last = |now: Snapshot| now.0 & !LANES_MASK == UPGRADING;
+        // ORDERING: Acquire, as in `try_upgrade`, with the same model. Release: pairs with the
+        // Acquire of `RawLock::wake`, which then finds our listener.
+        //
+        // It writes where there is nothing to change, for the same reason as an announcement does.
+        let before = self.update(AcqRel, |now| {
+            Some(if is_last(now) { now.0 - UPGRADING + EXCLUSIVE } else { now.0 })
         });
-        if done.is_ok() { Upgrade::Done } else { Upgrade::Waiting }
+        if before.is_ok_and(is_last) { Upgrade::Done } else { Upgrade::Waiting }
     }
 
     /// Makes the waiting upgrade what it was before: a hold in mode `from`.

@@ -1,0 +1,425 @@
+//! Models: every interleaving of a few threads on the real code, under loom. A lost wake-up shows
+//! itself as a deadlock, a missing ordering as a race on the cell that the lock guards.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most
+//! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches. Without loom they
+//! run on plain threads, a few times each.
+//!
+//! Each names the changes to the code that it has been seen to fail with.
+
+use core::pin::{Pin, pin};
+use core::task::{Context, Waker};
+use std::boxed::Box;
+use std::vec::Vec;
+
+use crate::block::block_on;
+use crate::sync::UnsafeCell;
+use crate::{Guard, Mode, MultiLock, UpgradeError};
+use Mode::{Exclusive, Shared, Upgradable};
+
+#[cfg(loom)]
+use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
+#[cfg(not(loom))]
+use std::{sync::Arc, thread::JoinHandle, thread::spawn};
+
+#[cfg(loom)]
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.max_branches = 20_000;
+    builder.check(run);
+}
+
+#[cfg(not(loom))]
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    for _ in 0..if cfg!(miri) { 3 } else { 300 } {
+        run();
+    }
+}
+
+/// A number that is not atomic, and the lock that makes it safe.
+struct Data {
+    lock: MultiLock,
+    number: UnsafeCell<u32>,
+}
+
+// SAFETY: `read` and `write` take a guard that permits them.
+unsafe impl Send for Data {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Data {}
+
+impl Data {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { lock: MultiLock::new(), number: UnsafeCell::new(0) })
+    }
+
+    fn read(&self, _: &Guard<'_>) -> u32 {
+        // SAFETY: the guard keeps exclusive holders away.
+        self.number.with(|number| unsafe { *number })
+    }
+
+    fn add_one(&self, guard: &Guard<'_>) {
+        assert_eq!(guard.mode(), Exclusive);
+        // SAFETY: the guard keeps everybody else away.
+        self.number.with_mut(|number| unsafe { *number += 1 });
+    }
+
+    fn acquire(&self, mode: Mode) -> Guard<'_> {
+        block_on(self.lock.acquire(mode), None).unwrap()
+    }
+
+    /// Nobody holds and nobody waits, and the number is `expected`.
+    fn check(&self, expected: u32) {
+        assert_eq!(self.lock.snapshot(), MultiLock::new().snapshot());
+        let guard = self.lock.try_acquire(Shared).unwrap();
+        assert_eq!(self.read(&guard), expected);
+    }
+}
+
+/// A thread that acquires, looks or adds one, and releases.
+fn user(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
+    let data = data.clone();
+    spawn(move || {
+        let guard = data.acquire(mode);
+        if mode == Exclusive {
+            data.add_one(&guard);
+        } else {
+            data.read(&guard);
+        }
+    })
+}
+
+fn join(threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+/// A future that has been polled once, by a task that never runs again.
+fn queued<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    assert!(future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    future
+}
+
+/// Fails if `State::release` or `State::enter` is `Relaxed`.
+#[test]
+fn e2_data_is_visible_to_the_next_holder() {
+    model(|| {
+        let data = Data::new();
+        let threads = [user(&data, Exclusive), user(&data, Shared)];
+        data.add_one(&data.acquire(Exclusive));
+        join(threads);
+        data.check(2);
+    });
+}
+
+/// Fails if `RawLock::wake` has no fence, if `LazyQueue::get` is `Relaxed`, if a waiter announces
+/// itself before it listens or does not look again, and if `wake` calls nobody exclusive.
+#[test]
+fn p2_the_next_waiter_is_woken() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let threads = [user(&data, Exclusive), user(&data, Exclusive)];
+        drop(guard);
+        join(threads);
+        data.check(2);
+    });
+}
+
+/// Two shared holders wait for each other to be there: both must be woken.
+///
+/// Fails if `call_shared` calls one waiter only.
+#[test]
+fn f3_all_shared_waiters_are_woken() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let mut dormant = queued(data.lock.acquire(Shared));
+        let thread = user(&data, Shared);
+        data.add_one(&guard);
+        drop(guard);
+        join([thread]);
+        let waker = Waker::noop();
+        assert!(dormant.as_mut().poll(&mut Context::from_waker(waker)).is_ready());
+        drop(dormant);
+        data.check(1);
+    });
+}
+
+/// Fails if `wake` gives up when the shared waiters that it calls are not there any more.
+#[test]
+fn q2_shared_and_exclusive_waiters_take_turns() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let threads = [user(&data, Shared), user(&data, Exclusive)];
+        drop(guard);
+        join(threads);
+        data.check(1);
+    });
+}
+
+/// Somebody who takes the lock from under a woken waiter: the waiter is called again.
+///
+/// Fails if `wake` does not call the overtaken.
+#[test]
+fn q3_an_overtaken_waiter_is_woken_again() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let threads = [user(&data, Exclusive)];
+        drop(guard);
+        let mut more = 0;
+        for _ in 0..2 {
+            if let Some(guard) = data.lock.try_acquire(Exclusive) {
+                data.add_one(&guard);
+                more += 1;
+            }
+        }
+        join(threads);
+        data.check(1 + more);
+    });
+}
+
+/// An exclusive waiter that is dropped, while another thread waits because of it.
+///
+/// Fails if `Place::drop` passes nothing on when the last exclusive waiter leaves.
+#[test]
+fn c1_a_dropped_exclusive_waiter_lets_shared_ones_in() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Shared).unwrap();
+        let exclusive = queued(data.lock.acquire(Exclusive));
+        let thread = user(&data, Shared);
+        drop(exclusive);
+        // The shared holder stays: the thread must get in beside it.
+        join([thread]);
+        drop(guard);
+        data.check(0);
+    });
+}
+
+/// A waiter that is called and dropped, `dropped` being its mode, and one that waits behind it.
+fn pass_on(dropped: Mode, waiting: Mode) {
+    model(move || {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let first = queued(data.lock.acquire(dropped));
+        let thread = user(&data, waiting);
+        drop(guard);
+        drop(first);
+        join([thread]);
+        data.check(u32::from(waiting == Exclusive));
+    });
+}
+
+/// Fails if `Seat::drop` does not record a call, and if `Place::drop` passes nothing on.
+#[test]
+fn c2_a_dropped_shared_waiter_passes_its_call_on() {
+    pass_on(Shared, Exclusive);
+}
+
+/// Fails as `c2_a_dropped_shared_waiter_passes_its_call_on` does.
+#[test]
+fn c3_a_dropped_exclusive_waiter_passes_its_call_on() {
+    pass_on(Exclusive, Exclusive);
+    pass_on(Exclusive, Shared);
+}
+
+/// As C3, with the drop at any time.
+#[test]
+fn c3_a_waiter_may_be_dropped_while_it_is_called() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let dropped = {
+            let data = data.clone();
+            spawn(move || {
+                let mut acquire = pin!(data.lock.acquire(Exclusive));
+                let mut cx = Context::from_waker(Waker::noop());
+                if let core::task::Poll::Ready(guard) = acquire.as_mut().poll(&mut cx) {
+                    drop(guard);
+                }
+            })
+        };
+        let thread = user(&data, Exclusive);
+        drop(guard);
+        join([dropped, thread]);
+        data.check(1);
+    });
+}
+
+/// One waiter leaves a lane while another joins it.
+///
+/// Fails if `RawLock::leave` does not look at the count after it has cleared the bit, or not again
+/// after it has set it, and if the announcement or `State::unmark` is `Relaxed`.
+#[test]
+fn c4_the_last_to_leave_does_not_erase_who_joins() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Shared).unwrap();
+        let first = queued(data.lock.acquire(Exclusive));
+        let thread = user(&data, Exclusive);
+        drop(first);
+        drop(guard);
+        join([thread]);
+        data.check(1);
+    });
+}
+
+/// One leaves a lane while another joins it and leaves it, too.
+///
+/// Fails if `RawLock::leave` does not look at the count again after it has set the bit.
+#[test]
+fn c4_no_bit_stays_behind() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let first = queued(data.lock.acquire(Exclusive));
+        let thread = {
+            let data = data.clone();
+            spawn(move || drop(queued_or_not(data.lock.acquire(Exclusive))))
+        };
+        drop(first);
+        join([thread]);
+        drop(guard);
+        data.check(0);
+    });
+}
+
+/// As [`queued`], for a future that may be ready.
+fn queued_or_not<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
+    let mut future = Box::pin(future);
+    let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    future
+}
+
+/// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not call the upgrade, and if the
+/// upgrade does not look again after it listens.
+#[test]
+fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
+    model(|| {
+        let data = Data::new();
+        let mut guard = data.lock.try_acquire(Upgradable).unwrap();
+        let threads: Vec<_> = [(); 2]
+            .into_iter()
+            .map(|()| {
+                let data = data.clone();
+                spawn(move || {
+                    if let Some(guard) = data.lock.try_acquire(Shared) {
+                        assert_eq!(data.read(&guard), 0);
+                    }
+                })
+            })
+            .collect();
+        block_on(guard.upgrade(), None).unwrap().unwrap();
+        data.add_one(&guard);
+        // Whoever comes from now on would see the change.
+        join_after(guard, threads);
+        data.check(1);
+    });
+}
+
+/// Fails if `State::try_upgrade` is `Relaxed`.
+#[test]
+fn u2_a_try_starts_after_the_last_shared_holder_ends() {
+    model(|| {
+        let data = Data::new();
+        let mut guard = data.lock.try_acquire(Upgradable).unwrap();
+        let other = data.lock.try_acquire(Shared).unwrap().into_handle();
+        let thread = {
+            let data = data.clone();
+            spawn(move || {
+                let guard = data.lock.adopt(other).unwrap();
+                assert_eq!(data.read(&guard), 0);
+            })
+        };
+        if guard.try_upgrade().is_ok() {
+            data.add_one(&guard);
+        }
+        join_after(guard, [thread]);
+    });
+}
+
+fn join_after(guard: Guard<'_>, threads: impl IntoIterator<Item = JoinHandle<()>>) {
+    join(threads);
+    drop(guard);
+}
+
+/// Two shared holders upgrade. One of them is told to let go, and lets the other through.
+///
+/// Fails if `State::start_upgrade` does not refuse, and if a shared holder that leaves an upgrade
+/// behind calls nobody.
+#[test]
+fn u3_of_two_shared_holders_one_upgrades() {
+    model(|| {
+        let data = Data::new();
+        let ours = data.lock.try_acquire(Shared).unwrap();
+        let theirs = data.lock.try_acquire(Shared).unwrap().into_handle();
+        let upgrade = |mut guard: Guard<'_>, data: &Data| match block_on(guard.upgrade(), None) {
+            Some(Ok(())) => data.add_one(&guard),
+            refused => assert_eq!(refused, Some(Err(UpgradeError::Conflict))),
+        };
+        let thread = {
+            let data = data.clone();
+            spawn(move || upgrade(data.lock.adopt(theirs).unwrap(), &data))
+        };
+        upgrade(ours, &data);
+        join([thread]);
+        let number = data.read(&data.lock.try_acquire(Shared).unwrap());
+        assert!(number == 1 || number == 2, "somebody upgraded");
+        data.check(number);
+    });
+}
+
+/// Fails if `State::cancel_upgrade` calls nobody.
+#[test]
+fn u2_a_dropped_upgrade_lets_shared_ones_in() {
+    for mode in [Shared, Upgradable] {
+        model(move || {
+            let data = Data::new();
+            let other = data.lock.try_acquire(Shared).unwrap();
+            let mut guard = data.lock.try_acquire(mode).unwrap();
+            let upgrade = queued(guard.upgrade());
+            let thread = user(&data, Shared);
+            drop(upgrade);
+            join([thread]);
+            assert_eq!(guard.mode(), mode);
+            drop((guard, other));
+            data.check(0);
+        });
+    }
+}
+
+/// Fails if `State::downgrade` is `Relaxed`, or calls nobody.
+#[test]
+fn u4_downgrade_shows_data_to_those_it_lets_in() {
+    for to in [Shared, Upgradable] {
+        model(move || {
+            let data = Data::new();
+            let mut guard = data.lock.try_acquire(Exclusive).unwrap();
+            let thread = user(&data, Shared);
+            data.add_one(&guard);
+            guard.downgrade(to);
+            join([thread]);
+            drop(guard);
+            data.check(1);
+        });
+    }
+}
+
+/// Fails if `wake` calls no monitors, and if a monitor does not look again after it listens.
+#[test]
+fn p2_a_monitor_is_told() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let thread = {
+            let data = data.clone();
+            spawn(move || block_on(data.lock.wait(Exclusive), None).unwrap())
+        };
+        drop(guard);
+        join([thread]);
+        data.check(0);
+    });
+}
