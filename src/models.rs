@@ -10,7 +10,6 @@
 use core::pin::{Pin, pin};
 use core::task::{Context, Waker};
 use std::boxed::Box;
-use std::vec::Vec;
 
 use crate::block::block_on;
 use crate::sync::UnsafeCell;
@@ -22,16 +21,21 @@ use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
 #[cfg(not(loom))]
 use std::{sync::Arc, thread::JoinHandle, thread::spawn};
 
-#[cfg(loom)]
 fn model(run: impl Fn() + Send + Sync + 'static) {
+    model_with(2, run);
+}
+
+/// A model that needs more than two involuntary switches to show what it is there for.
+#[cfg(loom)]
+fn model_with(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 20_000;
     builder.check(run);
 }
 
 #[cfg(not(loom))]
-fn model(run: impl Fn() + Send + Sync + 'static) {
+fn model_with(_: usize, run: impl Fn() + Send + Sync + 'static) {
     for _ in 0..if cfg!(miri) { 3 } else { 300 } {
         run();
     }
@@ -146,7 +150,25 @@ fn f3_all_shared_waiters_are_woken() {
     });
 }
 
-/// Fails if `wake` gives up when the shared waiters that it calls are not there any more.
+/// A shared waiter that was called and sleeps on does not keep the next release from calling others.
+///
+/// Fails if `wake` gives up when it is the turn of shared waiters, and all are called already.
+#[test]
+fn f2_a_called_waiter_that_sleeps_on_stops_nobody() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let dormant = queued(data.lock.acquire(Shared));
+        let thread = user(&data, Exclusive);
+        drop(guard);
+        drop(data.lock.try_acquire(Exclusive));
+        join([thread]);
+        drop(dormant);
+        data.check(1);
+    });
+}
+
+/// Fails if `wake` calls no shared waiters when it is their turn.
 #[test]
 fn q2_shared_and_exclusive_waiters_take_turns() {
     model(|| {
@@ -267,6 +289,25 @@ fn c4_the_last_to_leave_does_not_erase_who_joins() {
     });
 }
 
+/// A release comes when a lane has been left, and who has joined it is not marked yet.
+///
+/// Fails if `RawLock::leave` does not call those whom that release has not seen.
+#[test]
+fn c4_a_release_while_a_lane_is_left_is_made_good() {
+    model_with(3, || {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Shared).unwrap();
+        let passer_by = {
+            let data = data.clone();
+            spawn(move || drop(queued_or_not(data.lock.acquire(Exclusive))))
+        };
+        let thread = user(&data, Exclusive);
+        drop(guard);
+        join([passer_by, thread]);
+        data.check(1);
+    });
+}
+
 /// One leaves a lane while another joins it and leaves it, too.
 ///
 /// Fails if `RawLock::leave` does not look at the count again after it has set the bit.
@@ -301,23 +342,23 @@ fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     model(|| {
         let data = Data::new();
         let mut guard = data.lock.try_acquire(Upgradable).unwrap();
-        let threads: Vec<_> = [(); 2]
-            .into_iter()
-            .map(|()| {
-                let data = data.clone();
-                spawn(move || {
-                    if let Some(guard) = data.lock.try_acquire(Shared) {
-                        assert_eq!(data.read(&guard), 0);
-                    }
-                })
-            })
-            .collect();
+        let threads = [reader(&data), reader(&data)];
         block_on(guard.upgrade(), None).unwrap().unwrap();
         data.add_one(&guard);
-        // Whoever comes from now on would see the change.
-        join_after(guard, threads);
+        join(threads);
+        drop(guard);
         data.check(1);
     });
+}
+
+/// A thread that has a shared hold, and finds the number as it was.
+fn reader(data: &Arc<Data>) -> JoinHandle<()> {
+    let handle = data.lock.try_acquire(Shared).unwrap().into_handle();
+    let data = data.clone();
+    spawn(move || {
+        let guard = data.lock.adopt(handle).unwrap();
+        assert_eq!(data.read(&guard), 0);
+    })
 }
 
 /// Fails if `State::try_upgrade` is `Relaxed`.
@@ -326,24 +367,12 @@ fn u2_a_try_starts_after_the_last_shared_holder_ends() {
     model(|| {
         let data = Data::new();
         let mut guard = data.lock.try_acquire(Upgradable).unwrap();
-        let other = data.lock.try_acquire(Shared).unwrap().into_handle();
-        let thread = {
-            let data = data.clone();
-            spawn(move || {
-                let guard = data.lock.adopt(other).unwrap();
-                assert_eq!(data.read(&guard), 0);
-            })
-        };
+        let thread = reader(&data);
         if guard.try_upgrade().is_ok() {
             data.add_one(&guard);
         }
-        join_after(guard, [thread]);
+        join([thread]);
     });
-}
-
-fn join_after(guard: Guard<'_>, threads: impl IntoIterator<Item = JoinHandle<()>>) {
-    join(threads);
-    drop(guard);
 }
 
 /// Two shared holders upgrade. One of them is told to let go, and lets the other through.
