@@ -175,10 +175,7 @@ impl MultiLock {
     /// # }
     /// ```
     #[inline]
-    pub fn acquire(
-        &self,
-        mode: Mode,
-    ) -> impl Future<Output = Guard<'_>> + FusedFuture + Send + Sync {
+    pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Guard<'_>> + Send + Sync {
         Fused::new(async move {
             self.raw.acquire(mode).await;
             Guard::new(self, mode)
@@ -291,7 +288,7 @@ impl MultiLock {
     /// }
     /// # }
     /// ```
-    pub fn wait(&self, mode: Mode) -> impl Future<Output = ()> + FusedFuture + Send + Sync {
+    pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::new(self.raw.wait(mode))
     }
 
@@ -362,7 +359,7 @@ impl MultiLock {
     pub fn acquire_arc(
         self: &Arc<Self>,
         mode: Mode,
-    ) -> impl Future<Output = GuardArc> + FusedFuture + Send + Sync + use<> {
+    ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
         let lock = self.clone();
         Fused::new(async move {
             lock.raw.acquire(mode).await;
