@@ -374,3 +374,40 @@ fn spin_until(mut done: impl FnMut() -> bool) -> bool {
         done()
     })
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::pin::pin;
+    use core::task::{Context, Waker};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn e3_at_the_maximum_acquire_waits_until_one_leaves() {
+        for mode in [Mode::Shared, Mode::Upgradable] {
+            let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+            let wakes = Arc::new(Wakes::default());
+            let waker = Waker::from(wakes.clone());
+            let mut cx = Context::from_waker(&waker);
+            let mut acquire = pin!(lock.acquire(mode));
+            assert!(!lock.try_acquire(mode));
+            assert!(acquire.as_mut().poll(&mut cx).is_pending());
+            lock.release(Mode::Shared);
+            assert_eq!(wakes.0.load(Relaxed), 1);
+            assert!(acquire.as_mut().poll(&mut cx).is_ready());
+            assert!(!lock.try_acquire(mode));
+        }
+    }
+}

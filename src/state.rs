@@ -236,6 +236,12 @@ impl State {
         }
     }
 
+    /// As many shared holders as there can be.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn full() -> Self {
+        Self(AtomicUsize::new(MAX_HOLDERS << SHARED_SHIFT))
+    }
+
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Relaxed. Only looked at: whoever acts on it does so by a read-modify-write, or
         // is ordered behind what it must see by the lock of the queue (see `RawLock::pass_on`).
