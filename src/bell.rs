@@ -64,10 +64,14 @@ impl Bell {
         L: Future<Output = ()> + Unpin,
     {
         let waker = cx.waker();
-        let known = (waker.data(), ptr::from_ref(waker.vtable()));
+        let parts = |waker: &Waker| (waker.data(), ptr::from_ref(waker.vtable()));
+        let mut known = parts(waker);
         let mut slot = self.active.get();
         if self.known.get() != known {
             let waker = waker.clone();
+            // Known is the waker that stays, not the one that it was cloned from: the memory of that
+            // may soon be another's.
+            known = parts(&waker);
             slot ^= 1;
             self.put(slot, Some(waker));
         }
@@ -199,11 +203,11 @@ mod current {
         static CURRENT: Cell<*mut Round> = const { Cell::new(ptr::null_mut()) };
     }
 
+    /// Rounds nest where an interrupt comes in between.
     pub(super) fn with(round: &mut Round, f: impl FnOnce()) {
-        // Notifying runs stand-ins only, so rounds do not nest.
-        CURRENT.with(|current| current.set(round));
+        let outer = CURRENT.with(|current| current.replace(round));
         f();
-        CURRENT.with(|current| current.set(ptr::null_mut()));
+        CURRENT.with(|current| current.set(outer));
     }
 
     pub(super) fn get() -> *mut Round {
@@ -234,7 +238,7 @@ mod current {
     }
 }
 
-/// One for all, behind a spin lock: no worse than the list, which has one too.
+/// One for all, behind a spin lock: an interrupt that comes in between must not use any lock.
 #[cfg(not(any(feature = "std", feature = "critical-section")))]
 mod current {
     use core::ptr;
