@@ -62,9 +62,15 @@ impl RawLock {
         }
         // 3. Wait.
         let mut place = Place::take(self, mode);
-        while !place.entered {
+        let hold = loop {
             place.wait().await;
-        }
+            if let Some(hold) = place.hold.take() {
+                break hold;
+            }
+        };
+        // 4. Leaving wakes, and wakers may panic: until then the hold is ours.
+        drop(place);
+        core::mem::forget(hold);
     }
 
     /// Waits until `mode` can be acquired, or could have been for a moment.
@@ -72,7 +78,7 @@ impl RawLock {
         if self.state.load().admits(mode) {
             return;
         }
-        let monitor = Counted::new(self, Lane::Monitors);
+        let monitor = Monitor::new(self);
         loop {
             let mut seen = false;
             let mut call = None;
@@ -120,15 +126,16 @@ impl RawLock {
             Upgrade::Refused => return false,
             Upgrade::Waiting => {}
         }
-        let queue = self.queue.get_or_make();
         let mut upgrading = Upgrading { lock: self, from, done: false };
+        let queue = self.queue.get_or_make();
         while !upgrading.done {
             let look = || {
                 upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
                 ready_if(upgrading.done)
             };
-            queue.listen(Lane::Overtaken, &mut None, look).await;
+            queue.listen(Lane::Upgrade, &mut None, look).await;
         }
+        core::mem::forget(upgrading);
         true
     }
 
@@ -153,13 +160,16 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                // The upgrade waits among the overtaken, and is not counted there.
-                queue.call(Lane::Overtaken, queue.len(Lane::Overtaken) + 1, word, &mut wake);
+                queue.call(Lane::Upgrade, 1, word, &mut wake);
             }
             return;
         }
-        // A shared holder that leaves others behind makes no room, unless there was none at all.
-        let made_room = ended != Some(Mode::Shared) || word.is_free() || word.was_full();
+        // A shared holder that leaves others behind makes no room, unless there was none at all. But
+        // if there is room, for an upgradable one, then whoever was called for it has not come.
+        let made_room = ended != Some(Mode::Shared)
+            || word.is_free()
+            || word.was_full()
+            || word.has(Lane::Upgradable) && word.admits(Mode::Upgradable);
         if !made_room || word.mode() == Some(Mode::Exclusive) {
             return;
         }
@@ -181,26 +191,40 @@ impl RawLock {
         }
     }
 
-    /// A waiter of `lane` is gone, by whatever way. Says whether it was the last there: then the bit
-    /// of the lane is cleared, and no later than the count, as far as anybody can tell.
-    fn leave(&self, queue: &Queue, lane: Lane) -> bool {
+    /// Calls whoever may enter, after a waiter has gone.
+    fn wake_others(&self) {
+        self.wake(self.state.load(), None);
+    }
+
+    /// A waiter of `lane` goes, in whatever way. The last one clears the bit of the lane.
+    fn leave(&self, queue: &Queue, lane: Lane) -> Gone {
         if !queue.leave(lane) {
-            return false;
+            return Gone::Others;
         }
         loop {
             self.state.unmark(lane);
             if queue.len(lane) == 0 {
-                return true;
+                return Gone::Last;
             }
-            // Somebody has joined meanwhile. Its announcement may have come before our clearing.
-            let word = self.state.mark(lane);
+            // Somebody has joined meanwhile, and may have announced itself before our clearing.
+            self.state.mark(lane);
             if queue.len(lane) != 0 {
-                // A release in between has not seen it.
-                self.wake(word, None);
-                return false;
+                return Gone::Missed;
             }
         }
     }
+}
+
+/// What a waiter that goes leaves in its lane.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Gone {
+    /// Others.
+    Others,
+    /// Nobody, and a clear bit.
+    Last,
+    /// Others, that a release in between may not have seen: they must be called.
+    Missed,
 }
 
 impl fmt::Debug for RawLock {
@@ -221,11 +245,11 @@ fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
     called
 }
 
-/// Calls the exclusive waiters that were overtaken, or else the first one.
+/// Calls the first exclusive waiter, one that was overtaken before all others.
 fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
     let mut called = 0;
     if word.has(Lane::Overtaken) {
-        called = queue.call(Lane::Overtaken, queue.len(Lane::Overtaken), word, wake);
+        called = queue.call(Lane::Overtaken, 1, word, wake);
     }
     if called == 0 {
         called = queue.call(Lane::Exclusive, 1, word, wake);
@@ -233,24 +257,37 @@ fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
     called
 }
 
-/// A waiter in a lane, as long as it lives.
-struct Counted<'a> {
+/// A hold that ends if it is dropped.
+struct Held<'a> {
     lock: &'a RawLock,
-    queue: &'a Queue,
-    lane: Lane,
+    mode: Mode,
 }
 
-impl<'a> Counted<'a> {
-    fn new(lock: &'a RawLock, lane: Lane) -> Self {
-        let queue = lock.queue.get_or_make();
-        queue.join(lane);
-        Self { lock, queue, lane }
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.lock.release(self.mode);
     }
 }
 
-impl Drop for Counted<'_> {
+/// A monitor, as long as it lives.
+struct Monitor<'a> {
+    lock: &'a RawLock,
+    queue: &'a Queue,
+}
+
+impl<'a> Monitor<'a> {
+    fn new(lock: &'a RawLock) -> Self {
+        let queue = lock.queue.get_or_make();
+        queue.join(Lane::Monitors);
+        Self { lock, queue }
+    }
+}
+
+impl Drop for Monitor<'_> {
     fn drop(&mut self) {
-        self.lock.leave(self.queue, self.lane);
+        if self.lock.leave(self.queue, Lane::Monitors) == Gone::Missed {
+            self.lock.wake_others();
+        }
     }
 }
 
@@ -263,20 +300,21 @@ struct Place<'a> {
     call: Option<Call>,
     /// It was called once, and found the lock taken.
     overtaken: bool,
-    /// It has the hold.
     entered: bool,
+    /// What it has entered for, until that is taken.
+    hold: Option<Held<'a>>,
 }
 
 impl<'a> Place<'a> {
     fn take(lock: &'a RawLock, mode: Mode) -> Self {
         let queue = lock.queue.get_or_make();
         queue.join(Lane::of(mode));
-        Self { lock, queue, mode, call: None, overtaken: false, entered: false }
+        Self { lock, queue, mode, call: None, overtaken: false, entered: false, hold: None }
     }
 
     /// Waits for a call, or for luck, and enters if it can.
     async fn wait(&mut self) {
-        let (state, mode) = (&self.lock.state, self.mode);
+        let (lock, mode) = (self.lock, self.mode);
         // An exclusive waiter keeps its place by going where it is called before the others. All
         // shared ones are called together anyway.
         let lane = match mode {
@@ -285,52 +323,57 @@ impl<'a> Place<'a> {
         };
         let mut announced = false;
         let look = || {
-            self.entered = if announced {
-                state.try_acquire(mode)
+            let entered = if announced {
+                lock.state.try_acquire(mode)
             } else {
                 announced = true;
-                state.acquire_or_announce(mode) == Announced::Acquired
+                lock.state.acquire_or_announce(mode) == Announced::Acquired
             };
-            ready_if(self.entered)
+            self.hold = entered.then(|| Held { lock, mode });
+            self.entered = entered;
+            ready_if(entered)
         };
         self.queue.listen(lane, &mut self.call, look).await;
         if self.entered {
             return;
         }
         self.call = None;
-        self.entered = state.acquire_called(mode);
-        if !self.entered && !self.overtaken {
+        if lock.state.acquire_called(mode) {
+            self.hold = Some(Held { lock, mode });
+            self.entered = true;
+        } else if !self.overtaken {
             self.overtaken = true;
             self.queue.join(Lane::Overtaken);
-            state.mark(Lane::Overtaken);
+            lock.state.mark(Lane::Overtaken);
         }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        let mut missed = false;
         if self.overtaken {
-            self.lock.leave(self.queue, Lane::Overtaken);
+            missed = self.lock.leave(self.queue, Lane::Overtaken) == Gone::Missed;
         }
-        let last = self.lock.leave(self.queue, Lane::of(self.mode));
-        if self.entered {
-            return;
-        }
-        let called = self.call.is_some();
-        let pass_on = match self.mode {
-            // All shared waiters are called together: the others have been, too.
-            Mode::Shared => called && last,
-            Mode::Upgradable => called,
-            // The last exclusive one leaves shared ones behind that waited because of it.
-            Mode::Exclusive => called || last,
-        };
-        if pass_on {
-            self.lock.wake(self.lock.state.load(), None);
+        let gone = self.lock.leave(self.queue, Lane::of(self.mode));
+        missed |= gone == Gone::Missed;
+        let (called, last) = (self.call.is_some(), gone == Gone::Last);
+        let pass_on = !self.entered
+            && match self.mode {
+                // All shared waiters are called together: only the last has to pass it on.
+                Mode::Shared => last,
+                Mode::Upgradable => called,
+                // The last exclusive one leaves shared ones behind that waited because of it.
+                Mode::Exclusive => called || last,
+            };
+        // At the end, as a waker may panic.
+        if missed || pass_on {
+            self.lock.wake_others();
         }
     }
 }
 
-/// An upgrade that the word says is waiting.
+/// An upgrade, until the guard knows of it.
 struct Upgrading<'a> {
     lock: &'a RawLock,
     from: Mode,
@@ -340,9 +383,9 @@ struct Upgrading<'a> {
 impl Drop for Upgrading<'_> {
     fn drop(&mut self) {
         if self.done {
-            return;
-        }
-        if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
+            // A waker has panicked: the guard is left with what it had.
+            self.lock.downgrade(Mode::Exclusive, self.from);
+        } else if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
             self.lock.wake(word, None);
         }
     }

@@ -36,17 +36,17 @@ const UPGRADING: usize = 0b11;
 /// The first of one bit per [`Lane`]: somebody is in it. Set by whoever joins, cleared by the last
 /// to leave.
 const FIRST_LANE: u32 = 2;
-const LANES_MASK: usize = ((1 << Lane::COUNT) - 1) << FIRST_LANE;
+const LANES_MASK: usize = ((1 << Lane::BITS) - 1) << FIRST_LANE;
 
 /// One shared holder.
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
-const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
+const SHARED_SHIFT: u32 = FIRST_LANE + Lane::BITS;
 
 /// The most holders that are not exclusive; an upgradable one counts, so that it can always become
 /// a shared one.
 const MAX_HOLDERS: usize = usize::MAX >> SHARED_SHIFT;
 
-/// A kind of waiters, and their bit in the word.
+/// A kind of waiters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     Shared,
@@ -55,10 +55,13 @@ pub(crate) enum Lane {
     /// Waiters of any mode that were woken, and found that somebody else had taken the lock.
     Overtaken,
     Monitors,
+    /// The holder that upgrades. It has no bit: the owner says that it is there.
+    Upgrade,
 }
 
 impl Lane {
-    pub(crate) const COUNT: usize = 5;
+    pub(crate) const COUNT: usize = Self::BITS as usize + 1;
+    const BITS: u32 = Self::Upgrade as u32;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -68,7 +71,9 @@ impl Lane {
         }
     }
 
+    /// The bit of the lane in the word.
     const fn bit(self) -> usize {
+        debug_assert!((self as u32) < Self::BITS);
         1 << (FIRST_LANE + self as u32)
     }
 }
@@ -244,7 +249,7 @@ impl State {
 
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Relaxed. Only looked at: whoever acts on it does so by a read-modify-write, or
-        // is ordered behind what it must see by the lock of the queue (see `RawLock::pass_on`).
+        // is ordered behind what it must see by its own last write, or by the lock of the list.
         Snapshot(self.0.load(Relaxed))
     }
 
@@ -308,8 +313,8 @@ impl State {
     }
 
     fn enter_or_announce(&self, mode: Mode, hold: usize, lane: Lane) -> Announced {
-        // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `settle` and of
-        // `RawLock::wake`, which then find the caller counted. Weakened, the model
+        // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `unmark` and of
+        // `RawLock::wake`, after which the caller is found counted. Weakened, the model
         // `c4_the_last_to_leave_does_not_erase_who_joins` fails.
         //
         // It writes also where the bit is set already: only with a place in the order of the word
@@ -324,17 +329,19 @@ impl State {
     }
 
     /// Sets the bit of a lane.
-    pub(crate) fn mark(&self, lane: Lane) -> Snapshot {
-        // ORDERING: AcqRel, for the same pairs as in `enter_or_announce` and in `unmark`.
-        Snapshot(self.0.fetch_or(lane.bit(), AcqRel) | lane.bit())
+    pub(crate) fn mark(&self, lane: Lane) {
+        // ORDERING: Acquire: who has cleared the bit before us is no longer counted, in the count
+        // that is read next. Release: as in `enter_or_announce`. Weakened, the model
+        // `c4_no_bit_stays_behind` fails.
+        self.0.fetch_or(lane.bit(), AcqRel);
     }
 
     /// Clears the bit of a lane.
-    pub(crate) fn unmark(&self, lane: Lane) -> Snapshot {
-        // ORDERING: Acquire: whoever announced before is found in the count that is read next.
-        // Release: whoever marks the lane again after us finds that we are no longer counted.
-        // Weakened, `c4_the_last_to_leave_does_not_erase_who_joins` fails.
-        Snapshot(self.0.fetch_and(!lane.bit(), AcqRel) & !lane.bit())
+    pub(crate) fn unmark(&self, lane: Lane) {
+        // ORDERING: Acquire: who has announced itself before us is found in the count that is read
+        // next. Release: for `mark`. Weakened, the models
+        // `c4_the_last_to_leave_does_not_erase_who_joins` and `c4_no_bit_stays_behind` fail.
+        self.0.fetch_and(!lane.bit(), AcqRel);
     }
 
     /// The hold of one holder in `mode` ends.
