@@ -106,10 +106,9 @@ macro_rules! guard {
 
             /// Changes the hold to a weaker mode, or to the same. Never waits.
             ///
-            /// It is one step: nobody is exclusive in between. Whoever can hold the lock beside the
-            /// new mode is woken at once. After an exclusive hold these are all who wait in shared
-            /// mode, also if somebody waits in exclusive mode; those who come later wait behind that
-            /// one.
+            /// It is one step: nobody is exclusive in between. Whoever may now enter is woken at once.
+            /// After an exclusive hold these are all who wait in shared mode, also if somebody waits
+            /// in exclusive mode; those who come later wait behind that one.
             ///
             /// # Panics
             ///

@@ -30,21 +30,23 @@ use crate::sync::const_fn;
 /// It has no data: it guards whatever you say it guards. An acquisition is a [`Guard`], which
 /// releases it when dropped, or a [`Handle`], which can be released from anywhere.
 ///
-/// The lock needs no runtime. While it has no waiters it allocates nothing; somebody's first wait
-/// allocates once for the life of the lock, and no wait does after that.
+/// The lock needs no runtime. It allocates when somebody waits for the first time: a queue for the life
+/// of the lock, in a few small pieces. No later wait allocates.
 ///
 /// # Fairness
 ///
 /// * Who comes new in shared or upgradable mode waits while the lock is held and somebody waits in
 ///   exclusive mode. A lock that nobody holds is for whoever comes.
-/// * When an exclusive holder leaves, all who wait in shared mode and the first who waits in
-///   upgradable mode are woken, and enter before the next exclusive waiter is woken.
+/// * When an exclusive holder leaves, all who wait in shared mode are woken together, and with them
+///   the first who waits in upgradable mode. No exclusive waiter is woken before they have been, and
+///   left.
 /// * Exclusive waiters are woken first come, first served.
 /// * A release does not hand the lock over. It wakes, and until the woken task is polled somebody who
-///   comes new can take the lock. A waiter to whom that has happened is woken before others of its
-///   mode, and from then on whoever comes new to `acquire` lets one poll pass before it takes a free
-///   lock. So a waiter is overtaken once, if it is polled when it is woken. Who only tries is not
-///   held back.
+///   comes new can take the lock. After a waiter has been overtaken like that, whoever comes new to
+///   `acquire` lets one poll pass before it takes a free lock; and an exclusive waiter that has been
+///   overtaken is woken before those that have not. So nobody is overtaken more than once who is
+///   polled before one that comes new has been polled twice. With several threads that is likely,
+///   not certain: a poll can be quicker than a wake-up. Who only tries is not held back.
 /// * No place in the queue is worth anything to a task that does not run: while the lock can be
 ///   acquired, a waiter that is polled acquires it, whatever other waiters do. Each time the lock
 ///   becomes free another waiter is woken.
@@ -225,19 +227,18 @@ impl MultiLock {
     /// `None` if the time is over. If `deadline` has passed, that is one try.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
+        let in_time = Instant::now() < deadline;
         let entered = self.raw.acquire_at_once(mode)
-            || if Instant::now() < deadline {
-                block_on(self.raw.acquire(mode), Some(deadline)).is_some()
-            } else {
-                self.raw.try_acquire(mode)
-            };
+            || in_time && block_on(self.raw.acquire(mode), Some(deadline)).is_some()
+            || self.raw.try_acquire(mode);
         entered.then(|| Guard::new(self, mode))
     }
 
     /// Acquires the lock, unless `cancel` is ready before: a limit in time, in the terms of any
     /// runtime.
     ///
-    /// If both are ready, the lock is acquired. `cancel` is polled only while the lock is not there.
+    /// If both are ready, the lock is acquired: when `cancel` is ready there is one more try.
+    /// `cancel` is polled only while the lock is not there.
     ///
     /// # Cancel safety
     ///
@@ -263,7 +264,10 @@ impl MultiLock {
         mode: Mode,
         cancel: C,
     ) -> Result<Guard<'_>, C::Output> {
-        first(self.acquire(mode), cancel).await
+        match first(self.acquire(mode), cancel).await {
+            Err(output) => self.try_acquire(mode).ok_or(output),
+            entered => entered,
+        }
     }
 
     /// Waits until `mode` can be acquired. Acquires nothing.
@@ -405,7 +409,11 @@ impl MultiLock {
         mode: Mode,
         cancel: C,
     ) -> impl Future<Output = Result<GuardArc, C::Output>> + use<C> {
-        first(self.acquire_arc(mode), cancel)
+        let lock = self.clone();
+        async move {
+            let acquired = lock.acquire_or(mode, cancel).await;
+            acquired.map(|guard| guard.keep(&lock))
+        }
     }
 
     /// As [`adopt`](Self::adopt), with a guard that is `'static`.
