@@ -21,7 +21,6 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use crate::state::Snapshot;
 use crate::sync::UnsafeCell;
 
 /// Where a waiter leaves the waker of its task.
@@ -32,13 +31,7 @@ pub(crate) struct Bell {
     known: Cell<(*const (), *const RawWakerVTable)>,
 }
 
-struct Slot(UnsafeCell<Content>);
-
-struct Content {
-    waker: Option<Waker>,
-    /// The word that the bell was rung with.
-    rung: Option<Snapshot>,
-}
+struct Slot(UnsafeCell<Option<Waker>>);
 
 // SAFETY: `active` and `known` are touched by `Bell`'s methods only, and those are called by the one
 // who polls the future that the bell is in, and has it exclusively. A slot is touched by these
@@ -50,7 +43,7 @@ unsafe impl Sync for Bell {}
 
 impl Bell {
     pub(crate) fn new() -> Self {
-        let slot = || Slot(UnsafeCell::new(Content { waker: None, rung: None }));
+        let slot = || Slot(UnsafeCell::new(None));
         Self {
             slots: [slot(), slot()],
             active: Cell::new(0),
@@ -87,17 +80,11 @@ impl Bell {
         poll
     }
 
-    /// The word that the bell was rung with. Only for a listener that has left the list.
-    pub(crate) fn rung(&self) -> Option<Snapshot> {
-        // SAFETY: by B1 both slots are ours.
-        self.slots.iter().find_map(|slot| slot.0.with_mut(|content| unsafe { (*content).rung }))
-    }
-
     fn put(&self, slot: usize, waker: Option<Waker>) {
         // SAFETY: the caller says that the slot is ours.
         let old = self.slots[slot]
             .0
-            .with_mut(|content| unsafe { core::mem::replace(&mut (*content).waker, waker) });
+            .with_mut(|content| unsafe { core::mem::replace(&mut *content, waker) });
         // A waker is foreign code: it is dropped when the cell is no longer borrowed.
         drop(old);
     }
@@ -128,13 +115,10 @@ unsafe fn ring(slot: *const ()) {
     // SAFETY: by the second clause nobody else touches the slot. The round, if there is one, is the
     // one that locked the list, in this thread, and it waits for us.
     let stray = slot.0.with_mut(|content| unsafe {
-        let content = &mut *content;
+        let waker = (*content).take();
         match round.as_mut() {
-            Some(round) => {
-                content.rung = Some(round.word);
-                round.add(content.waker.take())
-            }
-            None => content.waker.take(),
+            Some(round) => round.add(waker),
+            None => waker,
         }
     });
     debug_assert!(stray.is_none(), "a bell was rung outside of a round, or the round is full");
@@ -150,15 +134,14 @@ pub(crate) const ROUND: usize = 8;
 
 /// The wakers of waiters that were called and not yet woken.
 pub(crate) struct Round {
-    word: Snapshot,
     wakers: [Option<Waker>; ROUND],
     len: usize,
     called: usize,
 }
 
 impl Round {
-    pub(crate) fn new(word: Snapshot) -> Self {
-        Self { word, wakers: [const { None }; ROUND], len: 0, called: 0 }
+    pub(crate) fn new() -> Self {
+        Self { wakers: [const { None }; ROUND], len: 0, called: 0 }
     }
 
     /// Runs `notify`, which notifies at most [`ROUND`] listeners of a list, and collects their

@@ -11,7 +11,7 @@ use event_listener::{Event, IntoNotification, Listener, listener};
 
 use crate::bell::{Bell, ROUND, Round};
 use crate::mode::Mode;
-use crate::state::{Lane, Snapshot};
+use crate::state::Lane;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::atomic::{AtomicPtr, AtomicUsize};
 use crate::sync::const_fn;
@@ -72,75 +72,101 @@ impl Drop for LazyQueue {
     }
 }
 
-/// Waiters, by lane and in the order in which they came.
-pub(crate) struct Queue {
-    lanes: [Line; Lane::COUNT],
+/// Where a waiter listens.
+#[derive(Clone, Copy)]
+pub(crate) enum Line {
+    Shared,
+    Upgradable,
+    Exclusive,
+    /// Exclusive waiters that were overtaken.
+    Overtaken,
+    /// The holder that upgrades.
+    Upgrade,
+    SharedMonitors,
+    UpgradableMonitors,
+    ExclusiveMonitors,
 }
 
-/// The waiters of one lane.
-struct Line {
-    event: Event,
-    /// How many there are. At least as many as listen to `event`: counted before they listen, until
-    /// after they have stopped.
+impl Line {
+    const COUNT: usize = 8;
+
+    pub(crate) const fn of(mode: Mode) -> Self {
+        match mode {
+            Mode::Shared => Self::Shared,
+            Mode::Upgradable => Self::Upgradable,
+            Mode::Exclusive => Self::Exclusive,
+        }
+    }
+
+    pub(crate) const fn of_monitors(mode: Mode) -> Self {
+        match mode {
+            Mode::Shared => Self::SharedMonitors,
+            Mode::Upgradable => Self::UpgradableMonitors,
+            Mode::Exclusive => Self::ExclusiveMonitors,
+        }
+    }
+}
+
+/// The waiters of a lock.
+pub(crate) struct Queue {
+    /// For each [`Line`], who listens there, in the order of their coming.
+    events: [Event; Line::COUNT],
+    /// For each [`Lane`], how many waiters there are: counted before they listen, and until after
+    /// they have stopped.
     ///
-    /// All its operations are `Relaxed`: a joiner announces itself on the word after it is counted,
-    /// and whoever reads the count has read the word before (`State::enter_or_announce`).
-    len: AtomicUsize,
+    /// All operations are `Relaxed`: who joins announces itself on the word after it is counted, and
+    /// who reads a count has read the word before (`State::enter_or_announce`).
+    counts: [AtomicUsize; Lane::COUNT],
 }
 
 impl Queue {
     fn new() -> Self {
-        let line = |_| {
+        let event = |_| {
             let event = Event::new();
             // Nobody is there, but the event makes its list.
             event.notify(0.relaxed());
-            Line { event, len: AtomicUsize::new(0) }
+            event
         };
-        Self { lanes: [0; Lane::COUNT].map(line) }
-    }
-
-    fn line(&self, lane: Lane) -> &Line {
-        &self.lanes[lane as usize]
+        Self { events: [0; Line::COUNT].map(event), counts: [0; Lane::COUNT].map(AtomicUsize::new) }
     }
 
     /// Counts one more waiter in `lane`.
     pub(crate) fn join(&self, lane: Lane) {
-        self.line(lane).len.fetch_add(1, Relaxed);
+        self.counts[lane as usize].fetch_add(1, Relaxed);
     }
 
     /// Counts one waiter in `lane` less, and says whether it was the last.
     pub(crate) fn leave(&self, lane: Lane) -> bool {
-        self.line(lane).len.fetch_sub(1, Relaxed) == 1
+        self.counts[lane as usize].fetch_sub(1, Relaxed) == 1
     }
 
     /// How many waiters are counted in `lane`.
     pub(crate) fn len(&self, lane: Lane) -> usize {
-        self.line(lane).len.load(Relaxed)
+        self.counts[lane as usize].load(Relaxed)
     }
 
-    /// Listens in `lane` until it is called, or until `look` sees what it is looking for.
+    /// Listens in `line` until it is called, or until `look` sees what it is looking for.
     ///
     /// `look` runs at every poll, the first time after the listener is in the list.
     ///
     /// # Cancel safety
     ///
-    /// `called` says whether the listener was called, also after a drop. It keeps the call: nobody
-    /// is called in its place.
+    /// `called` says whether the listener was called, also after a drop. Nobody is called in its place.
     pub(crate) async fn listen(
         &self,
-        lane: Lane,
-        called: &mut Option<Call>,
+        line: Line,
+        called: &mut bool,
         mut look: impl FnMut() -> Poll<()>,
     ) {
         let bell = Bell::new();
-        listener!(self.line(lane).event => listener);
-        let mut seat = Seat { listener: Some(listener), bell: &bell, called };
+        listener!(self.events[line as usize] => listener);
+        let mut seat = Seat { listener: Some(listener), called };
         poll_fn(|cx| match &mut seat.listener {
             None => Poll::Ready(()),
             Some(listener) => match bell.poll(listener, cx) {
                 Poll::Ready(()) => {
                     seat.listener = None;
-                    *seat.called = Some(Call(bell.rung()));
+                    *seat.called = true;
                     Poll::Ready(())
                 }
                 Poll::Pending => look(),
@@ -149,20 +175,18 @@ impl Queue {
         .await;
     }
 
-    /// Calls the first `n` waiters of `lane` that were not called before, `word` being the reason.
-    /// Says how many were asleep.
-    pub(crate) fn call(&self, lane: Lane, n: usize, word: Snapshot, wake: &mut Wake) -> usize {
-        let line = self.line(lane);
+    /// Calls the first `n` waiters of `line` that were not called before. Says how many were asleep.
+    pub(crate) fn call(&self, line: Line, n: usize, wake: &mut Wake) -> usize {
         let mut left = n;
         let mut called = 0;
-        let mut round = Round::new(word);
+        let mut round = Round::new();
         while left > 0 {
             let now = left.min(ROUND);
             left -= now;
             called += round.collect(|| {
                 // `additional`: a waiter that was called earlier, and that nobody polls, does not
                 // count. `relaxed`: whoever is in the list is known by the word, not by a fence.
-                line.event.notify(now.additional().relaxed());
+                self.events[line as usize].notify(now.additional().relaxed());
             });
             round.wakers().for_each(|waker| wake.one(waker));
         }
@@ -176,21 +200,10 @@ impl fmt::Debug for LazyQueue {
     }
 }
 
-/// That a waiter was called, and with which word, unless it had not left a waker yet.
-pub(crate) struct Call(Option<Snapshot>);
-
-impl Call {
-    /// Whether `mode` could be acquired when the call was made.
-    pub(crate) fn lets_in(&self, mode: Mode) -> bool {
-        self.0.is_some_and(|word| word.admits(mode))
-    }
-}
-
 /// A listener in the list. Out of it, nobody is called in its place.
 struct Seat<'a, L: Listener<()>> {
     listener: Option<L>,
-    bell: &'a Bell,
-    called: &'a mut Option<Call>,
+    called: &'a mut bool,
 }
 
 impl<L: Listener<()>> Drop for Seat<'_, L> {
@@ -198,7 +211,7 @@ impl<L: Listener<()>> Drop for Seat<'_, L> {
         // Not dropped but discarded: a dropped listener passes its call on to the next of its lane,
         // whether or not that one may enter. Passing on is for `Place` to do.
         if self.listener.take().is_some_and(Listener::discard) {
-            *self.called = Some(Call(self.bell.rung()));
+            *self.called = true;
         }
     }
 }

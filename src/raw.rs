@@ -7,7 +7,7 @@ use core::task::Poll;
 use spin::relax::{RelaxStrategy, Spin};
 
 use crate::mode::Mode;
-use crate::queue::{Call, LazyQueue, Queue, Wake};
+use crate::queue::{LazyQueue, Line, Queue, Wake};
 use crate::state::{Announced, Lane, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -79,18 +79,9 @@ impl RawLock {
             return;
         }
         let monitor = Monitor::new(self);
-        loop {
-            let mut seen = false;
-            let mut call = None;
-            let look = || {
-                seen = self.state.look_or_announce(mode) == Announced::Acquired;
-                ready_if(seen)
-            };
-            monitor.queue.listen(Lane::Monitors, &mut call, look).await;
-            if seen || call.is_some_and(|call: Call| call.lets_in(mode)) {
-                return;
-            }
-        }
+        let mut called = false;
+        let look = || ready_if(self.state.look_or_announce(mode) == Announced::Acquired);
+        monitor.queue.listen(Line::of_monitors(mode), &mut called, look).await;
     }
 
     /// Ends a hold in `mode`. The caller has one, and gives it up.
@@ -133,7 +124,7 @@ impl RawLock {
                 upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
                 ready_if(upgrading.done)
             };
-            queue.listen(Lane::Upgrade, &mut None, look).await;
+            queue.listen(Line::Upgrade, &mut false, look).await;
         }
         core::mem::forget(upgrading);
         true
@@ -160,7 +151,7 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.call(Lane::Upgrade, 1, word, &mut wake);
+                queue.call(Line::Upgrade, 1, &mut wake);
             }
             return;
         }
@@ -187,7 +178,9 @@ impl RawLock {
         }
         // Last: no waiter depends on a monitor.
         if word.has(Lane::Monitors) {
-            queue.call(Lane::Monitors, queue.len(Lane::Monitors), word, &mut wake);
+            for mode in Mode::ALL.into_iter().filter(|&mode| word.admits(mode)) {
+                queue.call(Line::of_monitors(mode), queue.len(Lane::Monitors), &mut wake);
+            }
         }
     }
 
@@ -237,10 +230,10 @@ impl fmt::Debug for RawLock {
 fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
     let mut called = 0;
     if word.has(Lane::Shared) && word.fits(Mode::Shared) {
-        called += queue.call(Lane::Shared, queue.len(Lane::Shared), word, wake);
+        called += queue.call(Line::Shared, queue.len(Lane::Shared), wake);
     }
     if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
-        called += queue.call(Lane::Upgradable, 1, word, wake);
+        called += queue.call(Line::Upgradable, 1, wake);
     }
     called
 }
@@ -249,10 +242,10 @@ fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
 fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
     let mut called = 0;
     if word.has(Lane::Overtaken) {
-        called = queue.call(Lane::Overtaken, 1, word, wake);
+        called = queue.call(Line::Overtaken, 1, wake);
     }
     if called == 0 {
-        called = queue.call(Lane::Exclusive, 1, word, wake);
+        called = queue.call(Line::Exclusive, 1, wake);
     }
     called
 }
@@ -297,7 +290,7 @@ struct Place<'a> {
     queue: &'a Queue,
     mode: Mode,
     /// It was called, and has not answered.
-    call: Option<Call>,
+    called: bool,
     /// It was called once, and found the lock taken.
     overtaken: bool,
     entered: bool,
@@ -309,7 +302,7 @@ impl<'a> Place<'a> {
     fn take(lock: &'a RawLock, mode: Mode) -> Self {
         let queue = lock.queue.get_or_make();
         queue.join(Lane::of(mode));
-        Self { lock, queue, mode, call: None, overtaken: false, entered: false, hold: None }
+        Self { lock, queue, mode, called: false, overtaken: false, entered: false, hold: None }
     }
 
     /// Waits for a call, or for luck, and enters if it can.
@@ -317,9 +310,9 @@ impl<'a> Place<'a> {
         let (lock, mode) = (self.lock, self.mode);
         // An exclusive waiter keeps its place by going where it is called before the others. All
         // shared ones are called together anyway.
-        let lane = match mode {
-            Mode::Exclusive if self.overtaken => Lane::Overtaken,
-            mode => Lane::of(mode),
+        let line = match mode {
+            Mode::Exclusive if self.overtaken => Line::Overtaken,
+            mode => Line::of(mode),
         };
         let mut announced = false;
         let look = || {
@@ -333,11 +326,11 @@ impl<'a> Place<'a> {
             self.entered = entered;
             ready_if(entered)
         };
-        self.queue.listen(lane, &mut self.call, look).await;
+        self.queue.listen(line, &mut self.called, look).await;
         if self.entered {
             return;
         }
-        self.call = None;
+        self.called = false;
         if lock.state.acquire_called(mode) {
             self.hold = Some(Held { lock, mode });
             self.entered = true;
@@ -357,14 +350,14 @@ impl Drop for Place<'_> {
         }
         let gone = self.lock.leave(self.queue, Lane::of(self.mode));
         missed |= gone == Gone::Missed;
-        let (called, last) = (self.call.is_some(), gone == Gone::Last);
+        let last = gone == Gone::Last;
         let pass_on = !self.entered
             && match self.mode {
                 // All shared waiters are called together: only the last has to pass it on.
                 Mode::Shared => last,
-                Mode::Upgradable => called,
+                Mode::Upgradable => self.called,
                 // The last exclusive one leaves shared ones behind that waited because of it.
-                Mode::Exclusive => called || last,
+                Mode::Exclusive => self.called || last,
             };
         // At the end, as a waker may panic.
         if missed || pass_on {

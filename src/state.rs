@@ -36,17 +36,17 @@ const UPGRADING: usize = 0b11;
 /// The first of one bit per [`Lane`]: somebody is in it. Set by whoever joins, cleared by the last
 /// to leave.
 const FIRST_LANE: u32 = 2;
-const LANES_MASK: usize = ((1 << Lane::BITS) - 1) << FIRST_LANE;
+const LANES_MASK: usize = ((1 << Lane::COUNT) - 1) << FIRST_LANE;
 
 /// One shared holder.
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
-const SHARED_SHIFT: u32 = FIRST_LANE + Lane::BITS;
+const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
 
 /// The most holders that are not exclusive; an upgradable one counts, so that it can always become
 /// a shared one.
 const MAX_HOLDERS: usize = usize::MAX >> SHARED_SHIFT;
 
-/// A kind of waiters.
+/// A kind of waiters, and their bit in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lane {
     Shared,
@@ -55,13 +55,10 @@ pub(crate) enum Lane {
     /// Waiters of any mode that were woken, and found that somebody else had taken the lock.
     Overtaken,
     Monitors,
-    /// The holder that upgrades. It has no bit: the owner says that it is there.
-    Upgrade,
 }
 
 impl Lane {
-    pub(crate) const COUNT: usize = Self::BITS as usize + 1;
-    const BITS: u32 = Self::Upgrade as u32;
+    pub(crate) const COUNT: usize = 5;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -73,7 +70,6 @@ impl Lane {
 
     /// The bit of the lane in the word.
     const fn bit(self) -> usize {
-        debug_assert!((self as u32) < Self::BITS);
         1 << (FIRST_LANE + self as u32)
     }
 }
