@@ -79,9 +79,8 @@ impl RawLock {
             return;
         }
         let monitor = Monitor::new(self);
-        let mut called = false;
         let look = || ready_if(self.state.look_or_announce(mode) == Announced::Acquired);
-        monitor.queue.listen(Line::of_monitors(mode), &mut called, look).await;
+        monitor.queue.listen(Line::of_monitors(mode), &mut false, look).await;
     }
 
     /// Ends a hold in `mode`. The caller has one, and gives it up.
