@@ -2,9 +2,8 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
-
-use spin::relax::{RelaxStrategy, Spin};
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 
 use crate::mode::Mode;
 use crate::queue::{LazyQueue, Line, Queue, Wake};
@@ -44,23 +43,20 @@ impl RawLock {
     #[inline]
     pub(crate) async fn acquire(&self, mode: Mode) {
         if !self.acquire_at_once(mode) {
-            self.acquire_slow(mode).await;
+            let mut slow = pin!(self.acquire_slow(mode));
+            poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
         }
     }
 
     async fn acquire_slow(&self, mode: Mode) {
-        // 1. A holder on another core may be about to leave.
-        if spin_until(|| self.state.acquire_as_newcomer(mode)) {
-            return;
-        }
-        // 2. Whoever was overtaken goes first, if it is polled now.
+        // 1. Whoever was overtaken goes first, if it is polled now.
         if self.state.load().is_reserved(mode) {
             stand_back().await;
             if self.state.try_acquire(mode) {
                 return;
             }
         }
-        // 3. Wait.
+        // 2. Wait.
         let mut place = Place::take(self, mode);
         let hold = loop {
             place.wait().await;
@@ -68,7 +64,7 @@ impl RawLock {
                 break hold;
             }
         };
-        // 4. Leaving wakes, and wakers may panic: until then the hold is ours.
+        // 3. Leaving wakes, and wakers may panic: until then the hold is ours.
         drop(place);
         core::mem::forget(hold);
     }
@@ -399,21 +395,16 @@ async fn stand_back() {
     .await;
 }
 
-/// How often a look at the lock comes before a wait. Where there is one core, or a model of every
-/// look, there is nothing to be gained.
-const SPINS: usize = if cfg!(all(feature = "std", not(loom), not(miri))) { 32 } else { 0 };
-
-fn spin_until(mut done: impl FnMut() -> bool) -> bool {
-    (0..SPINS).any(|_| {
-        Spin::relax();
-        done()
-    })
+/// Polls what is seldom needed, out of the way of what is.
+#[cold]
+#[inline(never)]
+fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(cx)
 }
 
 #[cfg(all(test, not(loom)))]
 mod tests {
-    use core::pin::pin;
-    use core::task::{Context, Waker};
+    use core::task::Waker;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;

@@ -75,6 +75,7 @@ impl Lane {
 }
 
 /// What the word says of a holder in `mode`.
+#[inline]
 const fn unit(mode: Mode) -> usize {
     match mode {
         Mode::Shared => ONE_SHARED,
@@ -103,6 +104,7 @@ impl Snapshot {
 
     /// How many shared holders there are. An upgradable holder is not one of them.
     #[must_use]
+    #[inline]
     pub const fn shared_holders(self) -> usize {
         self.0 >> SHARED_SHIFT
     }
@@ -115,29 +117,35 @@ impl Snapshot {
 
     /// Whether a holder waits for the shared holders to leave, to become exclusive.
     #[must_use]
+    #[inline]
     pub const fn is_upgrading(self) -> bool {
         self.0 & OWNER_MASK == UPGRADING
     }
 
     /// Nobody holds the lock.
+    #[inline]
     pub(crate) const fn is_free(self) -> bool {
         self.0 & !LANES_MASK == 0
     }
 
     /// Nobody holds the lock in another mode than shared.
+    #[inline]
     pub(crate) const fn has_no_owner(self) -> bool {
         self.0 & OWNER_MASK == 0
     }
 
+    #[inline]
     pub(crate) const fn has(self, lane: Lane) -> bool {
         self.0 & lane.bit() != 0
     }
 
     /// Somebody may have to be woken when a holder leaves.
+    #[inline]
     const fn has_waiters(self) -> bool {
         self.0 & LANES_MASK != 0 || self.is_upgrading()
     }
 
+    #[inline]
     const fn has_room(self) -> bool {
         self.shared_holders() + (self.0 & UPGRADABLE) < MAX_HOLDERS
     }
@@ -145,6 +153,7 @@ impl Snapshot {
     /// The holders leave room for one in `mode`: what a waiter needs that has been called.
     ///
     /// Nobody fits beside an upgrade: it would wait for them.
+    #[inline]
     pub(crate) const fn fits(self, mode: Mode) -> bool {
         match mode {
             Mode::Shared => (self.has_no_owner() || self.is_upgradable()) && self.has_room(),
@@ -155,12 +164,14 @@ impl Snapshot {
 
     /// Somebody who was not called may enter in `mode`. This is where exclusive waiters are kept
     /// from starving: while one waits, nobody else joins those who hold the lock.
+    #[inline]
     pub(crate) const fn admits(self, mode: Mode) -> bool {
         self.fits(mode) && (self.is_free() || !self.has(Lane::Exclusive))
     }
 
     /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
     /// from starving: whoever comes new stands back once for them.
+    #[inline]
     const fn admits_newcomer(self, mode: Mode) -> bool {
         self.admits(mode) && !self.has(Lane::Overtaken)
     }
@@ -175,6 +186,7 @@ impl Snapshot {
         self.shared_holders() + (self.0 & UPGRADABLE) == MAX_HOLDERS - 1
     }
 
+    #[inline]
     const fn is_upgradable(self) -> bool {
         self.0 & OWNER_MASK == UPGRADABLE
     }
