@@ -62,6 +62,10 @@ use crate::sync::const_fn;
 /// A task that has one hold and waits for another of the same lock may wait for itself; also if both
 /// are shared, as somebody may wait in exclusive mode between them. [`Guard::share`] does not wait.
 ///
+/// A task that keeps a queued future, does not poll it, and waits for another task that wants the lock:
+/// the wake-up may have gone to that future, and the other task sleeps until the next release. Drop a
+/// future that you do not poll any more; that passes its wake-up on.
+///
 /// # Memory ordering
 ///
 /// What an exclusive holder does happens before the next holder enters, and what a shared holder does

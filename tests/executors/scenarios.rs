@@ -198,9 +198,19 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
     };
     assert!(R::timeout(10 * MOMENT, join(lock.acquire(Exclusive), come)).await.is_none());
     behind.unwrap().await;
-
     assert_eq!(lock.snapshot().shared_holders(), 1);
+
+    // When it is woken already, and not polled yet.
+    let mut waiter = Box::pin(lock.acquire(Exclusive));
+    assert!(matches!(R::select(waiter.as_mut(), R::sleep(MOMENT)).await, Either::Right(())));
+    let behind = {
+        let table = table.clone();
+        R::spawn(async move { drop(table.lock.acquire(Exclusive).await) })
+    };
+    R::sleep(MOMENT).await;
     drop(holder);
+    drop(waiter);
+    behind.await;
     assert_idle(lock);
 }
 
