@@ -289,6 +289,31 @@ fn c4_the_last_to_leave_does_not_erase_who_joins() {
     });
 }
 
+/// One leaves the overtaken while another is overtaken.
+///
+/// Fails if `State::mark` is not a `Release`.
+#[test]
+fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
+    model_with(3, || {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire(Exclusive).unwrap();
+        let mut first = queued(lock.acquire(Exclusive));
+        let second = queued(lock.acquire_arc(Exclusive));
+        // The first is called, finds the lock taken, and is called once more; then the second is.
+        drop(guard);
+        let guard = lock.try_acquire(Exclusive).unwrap();
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        drop(guard);
+        drop(lock.try_acquire(Exclusive).unwrap());
+        let guard = lock.try_acquire(Exclusive).unwrap();
+        let thread = spawn(move || drop(block_on(second, None)));
+        drop(first);
+        drop(guard);
+        join([thread]);
+        assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+    });
+}
+
 /// A release comes when a lane has been left, and who has joined it is not marked yet.
 ///
 /// Fails if `RawLock::leave` does not call those whom that release has not seen.

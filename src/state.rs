@@ -339,8 +339,9 @@ impl State {
     /// Sets the bit of a lane.
     pub(crate) fn mark(&self, lane: Lane) {
         // ORDERING: Acquire: who has cleared the bit before us is no longer counted, in the count
-        // that is read next. Release: as in `enter_or_announce`. Weakened, the model
-        // `c4_no_bit_stays_behind` fails.
+        // that is read next. Weakened, the model `c4_no_bit_stays_behind` fails. Release: for
+        // `unmark`, which then finds us counted. Weakened, the model
+        // `c4_the_last_overtaken_to_leave_does_not_erase_the_next` fails.
         self.0.fetch_or(lane.bit(), AcqRel);
     }
 
