@@ -38,8 +38,8 @@ use crate::sync::const_fn;
 /// * Who comes new in shared or upgradable mode waits while the lock is held and somebody waits in
 ///   exclusive mode. A lock that nobody holds is for whoever comes.
 /// * When an exclusive holder leaves, all who wait in shared mode are woken together, and with them
-///   the first who waits in upgradable mode. No exclusive waiter is woken before they have been, and
-///   left.
+///   the first who waits in upgradable mode. No exclusive waiter is woken before the lock is free
+///   again: when those that have entered have left, also if another of them has not come yet.
 /// * Exclusive waiters are woken first come, first served.
 /// * A release does not hand the lock over. It wakes, and until the woken task is polled somebody who
 ///   comes new can take the lock. After a waiter has been overtaken like that, whoever comes new to

@@ -178,7 +178,7 @@ impl Snapshot {
 
     /// A newcomer could enter in `mode`, but for somebody who was overtaken.
     pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
-        self.admits(mode) && !self.admits_newcomer(mode)
+        self.admits(mode) && self.has(Lane::Overtaken)
     }
 
     /// Before one shared holder left, there was no room for one more.
