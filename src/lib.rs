@@ -23,6 +23,7 @@ mod mode;
 #[cfg(all(test, feature = "std"))]
 mod models;
 mod multilock;
+mod notify;
 mod queue;
 mod raw;
 mod state;
@@ -35,4 +36,7 @@ pub use guard::GuardArc;
 pub use handle::{Handle, HandleId};
 pub use mode::Mode;
 pub use multilock::MultiLock;
+pub use notify::Notify;
+#[cfg(target_has_atomic = "ptr")]
+pub use notify::NotifyArc;
 pub use state::Snapshot;

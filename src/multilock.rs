@@ -20,6 +20,9 @@ use crate::guard::Guard;
 use crate::guard::GuardArc;
 use crate::handle::{Handle, LockId};
 use crate::mode::Mode;
+#[cfg(target_has_atomic = "ptr")]
+use crate::notify::NotifyArc;
+use crate::notify::{Monitor, Notify};
 use crate::raw::RawLock;
 use crate::state::Snapshot;
 use crate::sync::const_fn;
@@ -297,7 +300,32 @@ impl MultiLock {
     /// # }
     /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
-        Fused::new(self.raw.wait(mode))
+        Fused::new(async move {
+            if !self.snapshot().admits(mode) {
+                Monitor::new(self, mode).wait().await;
+            }
+        })
+    }
+
+    /// A monitor of when `mode` can be acquired.
+    ///
+    /// It is set at once if that is now, and again each time it becomes so: see [`Notify`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # async fn example(lock: &MultiLock) {
+    /// let monitor = lock.notify(Mode::Shared);
+    /// loop {
+    ///     monitor.wait().await;
+    ///     println!("shared can be acquired");
+    ///     monitor.clear();
+    /// }
+    /// # }
+    /// ```
+    pub fn notify(&self, mode: Mode) -> Notify<'_> {
+        Notify::new(self, mode)
     }
 
     /// Ends the hold that `handle` stands for.
@@ -420,6 +448,11 @@ impl MultiLock {
         }
     }
 
+    /// As [`notify`](Self::notify), with a monitor that is `'static`.
+    pub fn notify_arc(self: &Arc<Self>, mode: Mode) -> NotifyArc {
+        NotifyArc::new(self.clone(), mode)
+    }
+
     /// As [`adopt`](Self::adopt), with a guard that is `'static`.
     ///
     /// # Errors
@@ -431,7 +464,10 @@ impl MultiLock {
 }
 
 /// What `wanted` gives, or what `cancel` gives if it is ready before.
-async fn first<W: Future, C: Future>(wanted: W, cancel: C) -> Result<W::Output, C::Output> {
+pub(crate) async fn first<W: Future, C: Future>(
+    wanted: W,
+    cancel: C,
+) -> Result<W::Output, C::Output> {
     let mut wanted = pin!(wanted);
     let mut cancel = pin!(cancel);
     poll_fn(|cx| match wanted.as_mut().poll(cx) {

@@ -117,6 +117,8 @@ pub(crate) struct Queue {
     /// All operations are `Relaxed`: who joins announces itself on the word after it is counted, and
     /// who reads a count has read the word before (`State::enter_or_announce`).
     counts: [AtomicUsize; Lane::COUNT],
+    /// For each mode, what monitors look at and listen to.
+    edges: [Edges; Mode::ALL.len()],
 }
 
 impl Queue {
@@ -127,7 +129,11 @@ impl Queue {
             event.notify(0.relaxed());
             event
         };
-        Self { events: [0; Line::COUNT].map(event), counts: [0; Lane::COUNT].map(AtomicUsize::new) }
+        Self {
+            events: [0; Line::COUNT].map(event),
+            counts: [0; Lane::COUNT].map(AtomicUsize::new),
+            edges: Mode::ALL.map(|_| Edges::new()),
+        }
     }
 
     /// Counts one more waiter in `lane`.
@@ -191,6 +197,99 @@ impl Queue {
             round.wakers().for_each(|waker| wake.one(waker));
         }
         called
+    }
+
+    /// How many edges of `mode` have been counted.
+    pub(crate) fn edges(&self, mode: Mode) -> EdgeCount {
+        // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: whoever sees the edge finds
+        // the lock as it was then, or later. Weakened, the model
+        // `notify_who_sees_the_edge_finds_the_lock` fails.
+        EdgeCount(self.edges[mode as usize].count.load(Acquire) & !LISTENED)
+    }
+
+    /// Counts an edge of `mode`, and calls all who listen to it.
+    pub(crate) fn tell(&self, mode: Mode, wake: &mut Wake) {
+        let listeners = self.edges[mode as usize].count_one();
+        if listeners > 0 {
+            self.call(Line::of_monitors(mode), listeners, wake);
+        }
+    }
+
+    /// Listens to the edges of `mode` until `look` sees enough of them.
+    ///
+    /// `look` runs at every poll, the first time after the listener is in the list. After the next
+    /// edge the wait is over in any case.
+    pub(crate) async fn listen_to_edges(
+        &self,
+        mode: Mode,
+        mut look: impl FnMut(EdgeCount) -> Poll<()>,
+    ) {
+        struct Counted<'a>(&'a Edges);
+        impl Drop for Counted<'_> {
+            fn drop(&mut self) {
+                self.0.listeners.fetch_sub(1, Relaxed);
+            }
+        }
+        let edges = &self.edges[mode as usize];
+        edges.listeners.fetch_add(1, Relaxed);
+        let _counted = Counted(edges);
+        // All who listen are called together: who is dropped after its call has nothing to pass on.
+        self.listen(Line::of_monitors(mode), &mut false, || look(edges.announce())).await;
+    }
+}
+
+/// A mode can be acquired that could not before: these are counted, as long as there are monitors.
+struct Edges {
+    /// How many there were, times two, and [`LISTENED`].
+    count: AtomicUsize,
+    /// How many listen: counted before they do, and until after they have stopped. Read and written
+    /// as the counts of the lanes are, `count` being the word.
+    listeners: AtomicUsize,
+}
+
+/// Somebody listens that was not called since.
+const LISTENED: usize = 1;
+const ONE_EDGE: usize = 2;
+
+/// How many edges there were. It wraps around, so that two are only to be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EdgeCount(usize);
+
+impl EdgeCount {
+    pub(crate) fn previous(self) -> Self {
+        Self(self.0.wrapping_sub(ONE_EDGE))
+    }
+
+    pub(crate) fn from_raw(raw: usize) -> Self {
+        Self(raw)
+    }
+
+    pub(crate) fn into_raw(self) -> usize {
+        self.0
+    }
+}
+
+impl Edges {
+    fn new() -> Self {
+        Self { count: AtomicUsize::new(0), listeners: AtomicUsize::new(0) }
+    }
+
+    /// One more edge. Says how many listen, and have not been called for one before.
+    fn count_one(&self) -> usize {
+        // ORDERING: Acquire. Pairs with the Release of `announce`: who has announced itself is
+        // counted, and in the list. Release, for `Queue::edges`.
+        let next = |now: usize| Some(now.wrapping_add(ONE_EDGE) & !LISTENED);
+        match self.count.fetch_update(AcqRel, Relaxed, next) {
+            Ok(before) if before & LISTENED != 0 => self.listeners.load(Relaxed),
+            _ => 0,
+        }
+    }
+
+    /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
+    /// whoever counts the next one will see it.
+    fn announce(&self) -> EdgeCount {
+        // ORDERING: Release, for `count_one`. Acquire as in `Queue::edges`.
+        EdgeCount(self.count.fetch_or(LISTENED, AcqRel) & !LISTENED)
     }
 }
 

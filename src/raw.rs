@@ -6,8 +6,8 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
 use crate::mode::Mode;
-use crate::queue::{LazyQueue, Line, Queue, Wake};
-use crate::state::{Announced, Lane, Left, Snapshot, State, Upgrade};
+use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Wake};
+use crate::state::{Announced, Change, Lane, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 use crate::sync::const_fn;
@@ -50,7 +50,7 @@ impl RawLock {
 
     async fn acquire_slow(&self, mode: Mode) {
         // 1. Whoever was overtaken goes first, if it is polled now.
-        if self.state.load().is_reserved(mode) {
+        if self.is_reserved(mode) {
             stand_back().await;
             if self.state.try_acquire(mode) {
                 return;
@@ -69,28 +69,53 @@ impl RawLock {
         core::mem::forget(hold);
     }
 
-    /// Waits until `mode` can be acquired, or could have been for a moment.
-    pub(crate) async fn wait(&self, mode: Mode) {
-        if self.state.load().admits(mode) {
-            return;
+    /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
+    pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
+        self.state.load().is_reserved(mode)
+    }
+
+    /// Acquires in `mode` if a waiter that was called may.
+    pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
+        self.state.acquire_called(mode)
+    }
+
+    /// Counts one more monitor of `mode`. Gives the number of edges that it has seen: one less than
+    /// there were if `mode` can be acquired now.
+    pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
+        let queue = self.queue.get_or_make();
+        queue.join(Lane::Monitors);
+        // Counted before the mark. An edge that comes after the mark is counted in any case after it;
+        // one that came before it may be seen once too often.
+        let seen = queue.edges(mode);
+        let acquirable = self.state.mark(Lane::Monitors).admits(mode);
+        if acquirable { seen.previous() } else { seen }
+    }
+
+    /// The queue, for who is counted in it already.
+    pub(crate) fn queue(&self) -> &Queue {
+        self.queue.get_or_make()
+    }
+
+    /// A monitor goes.
+    pub(crate) fn unmonitor(&self) {
+        let queue = self.queue.get_or_make();
+        if self.leave(queue, Lane::Monitors) == Gone::Missed {
+            self.make_good(queue);
         }
-        let monitor = Monitor::new(self);
-        let look = || ready_if(self.state.look_or_announce(mode) == Announced::Acquired);
-        monitor.queue.listen(Line::of_monitors(mode), &mut false, look).await;
     }
 
     /// Ends a hold in `mode`. The caller has one, and gives it up.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) {
-        if let Left::Waiters(word) = self.state.release(mode) {
-            self.wake(word, Some(mode));
+        if let Left::Waiters(change) = self.state.release(mode) {
+            self.wake(change);
         }
     }
 
     /// Changes a hold in mode `from` into one in the weaker mode `to`.
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) {
-        if let Left::Waiters(word) = self.state.downgrade(from, to) {
-            self.wake(word, Some(from));
+        if let Left::Waiters(change) = self.state.downgrade(from, to) {
+            self.wake(change);
         }
     }
 
@@ -125,15 +150,15 @@ impl RawLock {
         true
     }
 
-    /// Calls whoever may enter, now that the word is `word`, after a hold in mode `ended` has ended
-    /// or, if it is `None`, a waiter has gone.
+    /// Calls whoever may enter after `change`: a hold has ended or become a weaker one, or a waiter has
+    /// gone.
     ///
     /// This is where shared and exclusive waiters take turns: after an exclusive hold come all shared
     /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
     /// been called before, and have not come, it is the turn of the others.
     #[cold]
     #[inline(never)]
-    fn wake(&self, word: Snapshot, ended: Option<Mode>) {
+    fn wake(&self, change: Change) {
         // ORDERING: Acquire. The release was a Release and no more, for the sake of those who have
         // nobody to wake. With the fence, whoever announced itself on the word before is found in
         // the queue and in its counts. Weakened, the model
@@ -142,6 +167,7 @@ impl RawLock {
         let Some(queue) = self.queue.get() else {
             return;
         };
+        let word = change.after;
         let mut wake = Wake::default();
 
         if word.is_upgrading() {
@@ -152,15 +178,14 @@ impl RawLock {
         }
         // A shared holder that leaves others behind makes no room, unless there was none at all. But
         // if there is room, for an upgradable one, then whoever was called for it has not come.
-        let made_room = ended != Some(Mode::Shared)
+        let made_room = !change.makes_no_room()
             || word.is_free()
-            || word.was_full()
             || word.has(Lane::Upgradable) && word.admits(Mode::Upgradable);
         if !made_room || word.mode() == Some(Mode::Exclusive) {
             return;
         }
 
-        let turn_of_shared = ended == Some(Mode::Exclusive) || !word.has(Lane::Exclusive);
+        let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
         let mut called = 0;
         if turn_of_shared {
             called = call_shared(queue, word, &mut wake);
@@ -173,15 +198,15 @@ impl RawLock {
         }
         // Last: no waiter depends on a monitor.
         if word.has(Lane::Monitors) {
-            for mode in Mode::ALL.into_iter().filter(|&mode| word.admits(mode)) {
-                queue.call(Line::of_monitors(mode), queue.len(Lane::Monitors), &mut wake);
-            }
+            let edges = Mode::ALL.into_iter().filter(|&mode| change.is_edge(mode));
+            edges.for_each(|mode| queue.tell(mode, &mut wake));
         }
     }
 
-    /// Calls whoever may enter, after a waiter has gone.
+    /// Calls whoever may enter, after a waiter has gone that others did not wait for.
     fn wake_others(&self) {
-        self.wake(self.state.load(), None);
+        let word = self.state.load();
+        self.wake(Change { before: word, after: word });
     }
 
     /// A waiter of `lane` goes, in whatever way. The last one clears the bit of the lane.
@@ -189,17 +214,29 @@ impl RawLock {
         if !queue.leave(lane) {
             return Gone::Others;
         }
+        let change = self.state.unmark(lane);
+        if queue.len(lane) == 0 {
+            return Gone::Last(change);
+        }
         loop {
-            self.state.unmark(lane);
-            if queue.len(lane) == 0 {
-                return Gone::Last;
-            }
             // Somebody has joined meanwhile, and may have announced itself before our clearing.
             self.state.mark(lane);
             if queue.len(lane) != 0 {
                 return Gone::Missed;
             }
+            self.state.unmark(lane);
+            if queue.len(lane) == 0 {
+                return Gone::Missed;
+            }
         }
+    }
+
+    /// Calls whoever may enter, and tells all monitors: a bit was missing for a while that a release
+    /// in between should have seen.
+    fn make_good(&self, queue: &Queue) {
+        let mut wake = Wake::default();
+        Mode::ALL.into_iter().for_each(|mode| queue.tell(mode, &mut wake));
+        self.wake_others();
     }
 }
 
@@ -210,8 +247,8 @@ enum Gone {
     /// Others.
     Others,
     /// Nobody, and a clear bit.
-    Last,
-    /// Others, that a release in between may not have seen: they must be called.
+    Last(Change),
+    /// A bit that is right again, but was not for a while: see [`make_good`](RawLock::make_good).
     Missed,
 }
 
@@ -257,30 +294,8 @@ impl Drop for Held<'_> {
     }
 }
 
-/// A monitor, as long as it lives.
-struct Monitor<'a> {
-    lock: &'a RawLock,
-    queue: &'a Queue,
-}
-
-impl<'a> Monitor<'a> {
-    fn new(lock: &'a RawLock) -> Self {
-        let queue = lock.queue.get_or_make();
-        queue.join(Lane::Monitors);
-        Self { lock, queue }
-    }
-}
-
-impl Drop for Monitor<'_> {
-    fn drop(&mut self) {
-        if self.lock.leave(self.queue, Lane::Monitors) == Gone::Missed {
-            self.lock.wake_others();
-        }
-    }
-}
-
 /// A waiter for a hold, from its first wait until it has it or is dropped.
-struct Place<'a> {
+pub(crate) struct Place<'a> {
     lock: &'a RawLock,
     queue: &'a Queue,
     mode: Mode,
@@ -294,7 +309,7 @@ struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn take(lock: &'a RawLock, mode: Mode) -> Self {
+    pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
         let queue = lock.queue.get_or_make();
         queue.join(Lane::of(mode));
         Self { lock, queue, mode, called: false, overtaken: false, entered: false, hold: None }
@@ -302,13 +317,7 @@ impl<'a> Place<'a> {
 
     /// Waits for a call, or for luck, and enters if it can.
     async fn wait(&mut self) {
-        let (lock, mode) = (self.lock, self.mode);
-        // An exclusive waiter keeps its place by going where it is called before the others. All
-        // shared ones are called together anyway.
-        let line = match mode {
-            Mode::Exclusive if self.overtaken => Line::Overtaken,
-            mode => Line::of(mode),
-        };
+        let (lock, mode, line) = (self.lock, self.mode, self.line());
         let mut announced = false;
         let look = || {
             let entered = if announced {
@@ -325,14 +334,44 @@ impl<'a> Place<'a> {
         if self.entered {
             return;
         }
-        self.called = false;
         if lock.state.acquire_called(mode) {
             self.hold = Some(Held { lock, mode });
-            self.entered = true;
-        } else if !self.overtaken {
+            self.set_entered();
+        } else {
+            self.set_overtaken();
+        }
+    }
+
+    /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
+    /// [`set_entered`](Self::set_entered), with [`set_overtaken`](Self::set_overtaken), or by going.
+    ///
+    /// Says whether it was called. If not, it could have entered as anybody can.
+    pub(crate) async fn turn(&mut self) -> bool {
+        let look = || ready_if(self.lock.state.look_or_announce(self.mode) == Announced::Acquired);
+        self.queue.listen(self.line(), &mut self.called, look).await;
+        self.called
+    }
+
+    /// An exclusive waiter that was overtaken keeps its place by going where it is called before the
+    /// others. All shared ones are called together anyway.
+    fn line(&self) -> Line {
+        match self.mode {
+            Mode::Exclusive if self.overtaken => Line::Overtaken,
+            mode => Line::of(mode),
+        }
+    }
+
+    pub(crate) fn set_entered(&mut self) {
+        self.called = false;
+        self.entered = true;
+    }
+
+    pub(crate) fn set_overtaken(&mut self) {
+        self.called = false;
+        if !self.overtaken {
             self.overtaken = true;
             self.queue.join(Lane::Overtaken);
-            lock.state.mark(Lane::Overtaken);
+            self.lock.state.mark(Lane::Overtaken);
         }
     }
 }
@@ -345,19 +384,41 @@ impl Drop for Place<'_> {
         }
         let gone = self.lock.leave(self.queue, Lane::of(self.mode));
         missed |= gone == Gone::Missed;
-        let last = gone == Gone::Last;
-        let pass_on = !self.entered
-            && match self.mode {
-                // All shared waiters are called together: only the last has to pass it on.
-                Mode::Shared => last,
-                Mode::Upgradable => self.called,
-                // The last exclusive one leaves shared ones behind that waited because of it.
-                Mode::Exclusive => self.called || last,
-            };
         // At the end, as a waker may panic.
-        if missed || pass_on {
-            self.lock.wake_others();
+        match gone {
+            _ if missed => self.lock.make_good(self.queue),
+            _ if self.entered => {}
+            // The last exclusive one leaves shared ones behind that waited because of it.
+            Gone::Last(change) if self.mode != Mode::Upgradable => self.lock.wake(change),
+            // All shared waiters are called together: only the last has to pass it on.
+            _ if self.called && self.mode != Mode::Shared => self.lock.wake_others(),
+            _ => {}
         }
+    }
+}
+
+/// A claim to `lock` in `mode`: what keeps others back as an overtaken waiter does, where nobody
+/// waits. It is a [`Place`], and not kept as one: it stands until [`unclaim`](RawLock::unclaim).
+impl RawLock {
+    pub(crate) fn claim(&self, mode: Mode) {
+        let mut place = Place::take(self, mode);
+        self.state.mark(Lane::of(mode));
+        place.set_overtaken();
+        core::mem::forget(place);
+    }
+
+    /// Ends a claim. The caller has made one in the same mode.
+    pub(crate) fn unclaim(&self, mode: Mode) {
+        let queue = self.queue.get_or_make();
+        drop(Place {
+            lock: self,
+            queue,
+            mode,
+            called: false,
+            overtaken: true,
+            entered: false,
+            hold: None,
+        });
     }
 }
 
@@ -373,18 +434,18 @@ impl Drop for Upgrading<'_> {
         if self.done {
             // A waker has panicked: the guard is left with what it had.
             self.lock.downgrade(Mode::Exclusive, self.from);
-        } else if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
-            self.lock.wake(word, None);
+        } else if let Left::Waiters(change) = self.lock.state.cancel_upgrade(self.from) {
+            self.lock.wake(change);
         }
     }
 }
 
-fn ready_if(ready: bool) -> Poll<()> {
+pub(crate) fn ready_if(ready: bool) -> Poll<()> {
     if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
 /// Lets everybody else be polled once.
-async fn stand_back() {
+pub(crate) async fn stand_back() {
     let mut stood = false;
     poll_fn(|cx| {
         if !stood {
@@ -398,7 +459,7 @@ async fn stand_back() {
 /// Polls what is seldom needed, out of the way of what is.
 #[cold]
 #[inline(never)]
-fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+pub(crate) fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     future.poll(cx)
 }
 

@@ -172,18 +172,13 @@ impl Snapshot {
     /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
     /// from starving: whoever comes new stands back once for them.
     #[inline]
-    const fn admits_newcomer(self, mode: Mode) -> bool {
+    pub(crate) const fn admits_newcomer(self, mode: Mode) -> bool {
         self.admits(mode) && !self.has(Lane::Overtaken)
     }
 
     /// A newcomer could enter in `mode`, but for somebody who was overtaken.
     pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
         self.admits(mode) && self.has(Lane::Overtaken)
-    }
-
-    /// Before one shared holder left, there was no room for one more.
-    pub(crate) const fn was_full(self) -> bool {
-        self.shared_holders() + (self.0 & UPGRADABLE) == MAX_HOLDERS - 1
     }
 
     #[inline]
@@ -217,6 +212,30 @@ pub(crate) enum Announced {
     Waiting,
 }
 
+/// What a write has made of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) before: Snapshot,
+    pub(crate) after: Snapshot,
+}
+
+impl Change {
+    /// An exclusive hold has ended, or has become a weaker one.
+    pub(crate) const fn ends_exclusive(self) -> bool {
+        self.before.0 & OWNER_MASK == EXCLUSIVE
+    }
+
+    /// A shared holder has left, and there was room for one more before.
+    pub(crate) const fn makes_no_room(self) -> bool {
+        self.before.0.wrapping_sub(self.after.0) == ONE_SHARED && self.before.has_room()
+    }
+
+    /// `mode` can be acquired now, and could not before: what monitors are told of.
+    pub(crate) const fn is_edge(self, mode: Mode) -> bool {
+        self.after.admits(mode) && !self.before.admits(mode)
+    }
+}
+
 /// What a holder left behind.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +243,7 @@ pub(crate) enum Left {
     /// Nobody waits.
     Alone,
     /// Somebody may have to be called.
-    Waiters(Snapshot),
+    Waiters(Change),
 }
 
 /// Whether an upgrade is done.
@@ -310,17 +329,16 @@ impl State {
     ///
     /// The caller's listener is in the list already.
     pub(crate) fn acquire_or_announce(&self, mode: Mode) -> Announced {
-        self.enter_or_announce(mode, unit(mode), Lane::of(mode))
+        self.enter_or_announce(mode, unit(mode))
     }
 
-    /// Looks whether `mode` can be acquired, else says that somebody wants to be told.
-    ///
-    /// The caller's listener is in the list already.
+    /// As [`acquire_or_announce`](Self::acquire_or_announce), for who does not enter, but only wants
+    /// to know that it could: its way in leads over other locks, too.
     pub(crate) fn look_or_announce(&self, mode: Mode) -> Announced {
-        self.enter_or_announce(mode, 0, Lane::Monitors)
+        self.enter_or_announce(mode, 0)
     }
 
-    fn enter_or_announce(&self, mode: Mode, hold: usize, lane: Lane) -> Announced {
+    fn enter_or_announce(&self, mode: Mode, hold: usize) -> Announced {
         // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `unmark` and of
         // `RawLock::wake`, after which the caller is found counted. Weakened, the model
         // `c4_the_last_to_leave_does_not_erase_who_joins` fails.
@@ -328,7 +346,7 @@ impl State {
         // It writes also where the bit is set already: only with a place in the order of the word
         // is it certain that the next release, or the last to leave the lane, comes after us.
         let before = self.update(AcqRel, |now| {
-            Some(if now.admits(mode) { now.0 + hold } else { now.0 | lane.bit() })
+            Some(if now.admits(mode) { now.0 + hold } else { now.0 | Lane::of(mode).bit() })
         });
         match before {
             Ok(before) if before.admits(mode) => Announced::Acquired,
@@ -336,21 +354,22 @@ impl State {
         }
     }
 
-    /// Sets the bit of a lane.
-    pub(crate) fn mark(&self, lane: Lane) {
+    /// Sets the bit of a lane. Says what the word was.
+    pub(crate) fn mark(&self, lane: Lane) -> Snapshot {
         // ORDERING: Acquire: who has cleared the bit before us is no longer counted, in the count
         // that is read next. Weakened, the model `c4_no_bit_stays_behind` fails. Release: for
         // `unmark`, which then finds us counted. Weakened, the model
         // `c4_the_last_overtaken_to_leave_does_not_erase_the_next` fails.
-        self.0.fetch_or(lane.bit(), AcqRel);
+        Snapshot(self.0.fetch_or(lane.bit(), AcqRel))
     }
 
     /// Clears the bit of a lane.
-    pub(crate) fn unmark(&self, lane: Lane) {
+    pub(crate) fn unmark(&self, lane: Lane) -> Change {
         // ORDERING: Acquire: who has announced itself before us is found in the count that is read
         // next. Release: for `mark`. Weakened, the models
         // `c4_the_last_to_leave_does_not_erase_who_joins` and `c4_no_bit_stays_behind` fail.
-        self.0.fetch_and(!lane.bit(), AcqRel);
+        let before = self.0.fetch_and(!lane.bit(), AcqRel);
+        Change { before: Snapshot(before), after: Snapshot(before & !lane.bit()) }
     }
 
     /// The hold of one holder in `mode` ends.
@@ -365,7 +384,7 @@ impl State {
             "{mode:?} released from {:?}",
             Snapshot(before)
         );
-        Self::left(before - unit(mode))
+        Self::left(before, before - unit(mode))
     }
 
     /// The hold of one holder changes from `from` to the weaker `to`.
@@ -373,12 +392,14 @@ impl State {
         let change = unit(to).wrapping_sub(unit(from));
         // ORDERING: Release, as in `release`. Weakened, the model
         // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
-        Self::left(self.0.fetch_add(change, Release).wrapping_add(change))
+        let before = self.0.fetch_add(change, Release);
+        Self::left(before, before.wrapping_add(change))
     }
 
     #[inline]
-    fn left(after: usize) -> Left {
-        if Snapshot(after).has_waiters() { Left::Waiters(Snapshot(after)) } else { Left::Alone }
+    fn left(before: usize, after: usize) -> Left {
+        let change = Change { before: Snapshot(before), after: Snapshot(after) };
+        if change.after.has_waiters() { Left::Waiters(change) } else { Left::Alone }
     }
 
     /// One more shared holder, at the request of one that is there.
@@ -438,7 +459,8 @@ impl State {
     pub(crate) fn cancel_upgrade(&self, from: Mode) -> Left {
         let change = unit(from).wrapping_sub(UPGRADING);
         // ORDERING: Relaxed. An upgrade that waits has changed nothing that anybody could look at.
-        Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
+        let before = self.0.fetch_add(change, Relaxed);
+        Self::left(before, before.wrapping_add(change))
     }
 }
 
@@ -662,8 +684,8 @@ mod tests {
             }
             // One leaves: there is room for one, and whoever waits is called.
             let state = state(full | Lane::Shared.bit());
-            let Left::Waiters(word) = state.release(Shared) else { panic!("nobody is called") };
-            assert!(word.was_full());
+            let Left::Waiters(change) = state.release(Shared) else { panic!("nobody is called") };
+            assert!(!change.makes_no_room());
             assert!(state.acquire_called(Shared));
             assert!(!state.try_acquire(Shared));
         });
