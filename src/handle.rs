@@ -108,6 +108,11 @@ impl LockId {
         Self(AtomicUsize::new(0))
     }
 
+    /// The same name once more.
+    pub(crate) fn same(&self) -> Self {
+        Self(AtomicUsize::new(self.get().get()))
+    }
+
     /// The name.
     ///
     /// # Panics

@@ -19,6 +19,8 @@ mod error;
 mod fused;
 mod guard;
 mod handle;
+mod lockable;
+mod many;
 mod mode;
 #[cfg(all(test, feature = "std"))]
 mod models;
@@ -26,6 +28,7 @@ mod multilock;
 mod notify;
 mod queue;
 mod raw;
+mod set;
 mod state;
 mod sync;
 
@@ -34,9 +37,13 @@ pub use guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
 pub use guard::GuardArc;
 pub use handle::{Handle, HandleId};
+pub use lockable::{LockGuard, Lockable};
 pub use mode::Mode;
 pub use multilock::MultiLock;
 pub use notify::Notify;
 #[cfg(target_has_atomic = "ptr")]
 pub use notify::NotifyArc;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+pub use set::acquire_all_blocking;
+pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all};
 pub use state::Snapshot;

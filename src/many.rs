@@ -1,0 +1,184 @@
+//! Several locks taken as one: all or nothing, and nothing is held while it waits.
+//!
+//! 1. *Look* at all. If one cannot be acquired, the others are left alone.
+//! 2. *Take* them, in the order of their addresses. If one has been lost meanwhile, give the others
+//!    back. Who loses one to somebody who only tries, too, and gives it back, lost it to one who had
+//!    come further in that order; the one who has come furthest loses it to a holder, or to nobody.
+//!    So of those who try at the same time one gets all, unless somebody holds what it wants.
+//! 3. *Wait* in the queue of the lock that was in the way, as any other waiter. Called there, begin
+//!    again; the call counts for that lock. If another lock is in the way then, pass the call on, lay
+//!    a *claim* to all of them, and wait for that one. A claim is a place of an overtaken waiter in
+//!    which nobody waits: where the claim is exclusive, nobody new joins shared holders, and whoever
+//!    comes new to a free lock lets one poll pass.
+//!
+//! A claim is no reservation. If it were, a task that holds one member and waits for another would
+//! wait for ever.
+
+use core::future::poll_fn;
+use core::mem;
+use core::pin::pin;
+use core::ptr;
+
+use crate::mode::Mode;
+use crate::multilock::MultiLock;
+use crate::raw::{Place, poll_cold, stand_back};
+use crate::state::Snapshot;
+
+/// Locks that are to be taken as one.
+pub trait InOrder: Send + Sync {
+    /// Each lock once, in the order of the addresses, with the strongest mode that is wanted of it.
+    fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)>;
+}
+
+impl<W: InOrder + ?Sized> InOrder for &W {
+    fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
+        (**self).in_order()
+    }
+}
+
+/// Where a lock stands in the order.
+pub(crate) fn address(lock: &MultiLock) -> usize {
+    ptr::from_ref(lock).addr()
+}
+
+/// Holds of all locks, until it is dropped.
+pub(crate) struct Taken<W: InOrder>(pub(crate) W);
+
+impl<W: InOrder> Drop for Taken<W> {
+    /// The last is released first: whoever waits for all of them waits for the first that was in the
+    /// way, and finds the others free when it is called.
+    fn drop(&mut self) {
+        for_each(self.0.in_order().rev(), |(lock, mode)| lock.raw.release(mode));
+    }
+}
+
+/// Runs `f` for each item, also for those after one where a waker panics.
+pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
+    struct Rest<I: Iterator, F: FnMut(I::Item)>(I, F);
+    impl<I: Iterator, F: FnMut(I::Item)> Rest<I, F> {
+        fn run(&mut self) {
+            self.0.by_ref().for_each(&mut self.1);
+        }
+    }
+    impl<I: Iterator, F: FnMut(I::Item)> Drop for Rest<I, F> {
+        fn drop(&mut self) {
+            self.run();
+        }
+    }
+    Rest(items, f).run();
+}
+
+/// The lock that was in the way.
+type Stop<'a> = (&'a MultiLock, Mode);
+
+/// The first lock that cannot be acquired now.
+fn in_the_way(
+    wanted: &impl InOrder,
+    admits: impl Fn(&MultiLock, Mode) -> bool,
+) -> Option<Stop<'_>> {
+    wanted.in_order().find(|&(lock, mode)| !admits(lock, mode))
+}
+
+/// Takes all, or none.
+///
+/// `called` is the lock where the caller was called: there it may enter like one that was.
+fn take<'a>(
+    wanted: &'a impl InOrder,
+    admits: impl Fn(Snapshot, Mode) -> bool,
+    called: Option<&MultiLock>,
+) -> Result<(), Stop<'a>> {
+    let is_called = |lock| called.is_some_and(|called| ptr::eq(called, lock));
+    let may = |lock: &MultiLock, mode| {
+        if is_called(lock) { lock.snapshot().fits(mode) } else { admits(lock.snapshot(), mode) }
+    };
+    if let Some(stop) = in_the_way(wanted, may) {
+        return Err(stop);
+    }
+    let enter = |lock: &MultiLock, mode| {
+        if is_called(lock) { lock.raw.acquire_called(mode) } else { lock.raw.try_acquire(mode) }
+    };
+    match in_the_way(wanted, enter) {
+        None => Ok(()),
+        Some(stop) => {
+            let taken = wanted.in_order().rev().skip_while(|lock| !ptr::eq(lock.0, stop.0)).skip(1);
+            for_each(taken, |(lock, mode)| lock.raw.release(mode));
+            Err(stop)
+        }
+    }
+}
+
+pub(crate) fn try_acquire<W: InOrder>(wanted: W) -> Option<Taken<W>> {
+    take(&wanted, Snapshot::admits, None).is_ok().then(|| Taken(wanted))
+}
+
+pub(crate) async fn acquire<W: InOrder>(wanted: W) -> Taken<W> {
+    if let Err(stop) = take(&wanted, Snapshot::admits_newcomer, None) {
+        let mut slow = pin!(acquire_slow(&wanted, stop));
+        poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
+    }
+    Taken(wanted)
+}
+
+async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
+    // 1. Whoever was overtaken goes first, if it is polled now.
+    if stop.0.raw.is_reserved(stop.1) {
+        stand_back().await;
+        match take(wanted, Snapshot::admits, None) {
+            Ok(()) => return,
+            Err(next) => stop = next,
+        }
+    }
+    // 2. Wait where the way is barred, and try.
+    let mut claims = None;
+    let (place, taken) = loop {
+        let (lock, mode) = stop;
+        let mut place = Place::take(&lock.raw, mode);
+        if claims.is_some() {
+            place.set_overtaken();
+        }
+        let turn = loop {
+            let called = place.turn().await.then_some(lock);
+            match take(wanted, Snapshot::admits, called) {
+                Err(next) if ptr::eq(next.0, lock) => place.set_overtaken(),
+                turn => break turn,
+            }
+        };
+        match turn {
+            Ok(()) => {
+                place.set_entered();
+                break (place, Taken(wanted));
+            }
+            Err(next) => {
+                claims.get_or_insert_with(|| Claims::lay(wanted));
+                stop = next;
+            }
+        }
+    };
+    // 3. Going wakes, and wakers may panic: until then the holds end with `taken`.
+    drop(place);
+    drop(claims);
+    mem::forget(taken);
+}
+
+/// Claims to all locks, until it is dropped.
+struct Claims<'a, W: InOrder>(&'a W);
+
+impl<'a, W: InOrder> Claims<'a, W> {
+    fn lay(wanted: &'a W) -> Self {
+        wanted.in_order().for_each(|(lock, mode)| lock.raw.claim(mode));
+        Self(wanted)
+    }
+}
+
+impl<W: InOrder> Drop for Claims<'_, W> {
+    fn drop(&mut self) {
+        for_each(self.0.in_order(), |(lock, mode)| lock.raw.unclaim(mode));
+    }
+}
+
+/// Waits until all can be acquired, as far as one look after the other can tell.
+pub(crate) async fn wait(wanted: impl InOrder) {
+    while let Some((lock, mode)) = in_the_way(&wanted, |lock, mode| lock.snapshot().admits(mode)) {
+        lock.wait(mode).await;
+    }
+}
