@@ -15,7 +15,7 @@
 //! wait for ever.
 
 use core::future::poll_fn;
-use core::mem;
+use core::mem::{self, ManuallyDrop};
 use core::pin::pin;
 use core::ptr;
 
@@ -128,51 +128,110 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             Err(next) => stop = next,
         }
     }
-    // 2. Wait where the way is barred, and try.
+    // 2. Wait where the way is barred.
     let mut claims = None;
-    let (place, taken) = loop {
+    let (place, taken) = 'taken: loop {
         let (lock, mode) = stop;
         let mut place = Place::take(&lock.raw, mode);
         if claims.is_some() {
             place.set_overtaken();
         }
-        let turn = loop {
+        stop = loop {
+            // 3. Called, or by luck: try.
             let called = place.turn().await.then_some(lock);
-            match take(wanted, Snapshot::admits, called) {
+            let mut turn = take(wanted, Snapshot::admits, called);
+            // 4. Turned away by another: perhaps once more at the next poll.
+            if turn.is_err_and(|next| !ptr::eq(next.0, lock)) {
+                let claims = claims.get_or_insert_with(|| Claims::lay(wanted));
+                claims.draw();
+                if claims.dice.has(Dice::PATIENT) {
+                    stand_back().await;
+                    turn = take(wanted, Snapshot::admits, called).map_err(|next| claims.pick(next));
+                }
+            }
+            match turn {
+                Ok(()) => {
+                    place.set_entered();
+                    break 'taken (place, Taken(wanted));
+                }
                 Err(next) if ptr::eq(next.0, lock) => place.set_overtaken(),
-                turn => break turn,
+                Err(next) => break next,
             }
         };
-        match turn {
-            Ok(()) => {
-                place.set_entered();
-                break (place, Taken(wanted));
-            }
-            Err(next) => {
-                claims.get_or_insert_with(|| Claims::lay(wanted));
-                stop = next;
-            }
-        }
     };
-    // 3. Going wakes, and wakers may panic: until then the holds end with `taken`.
+    // 5. Going wakes, and wakers may panic: until then the holds end with `taken`.
     drop(place);
     drop(claims);
     mem::forget(taken);
 }
 
 /// Claims to all locks, until it is dropped.
-struct Claims<'a, W: InOrder>(&'a W);
+struct Claims<'a, W: InOrder> {
+    wanted: &'a W,
+    dice: Dice,
+}
 
 impl<'a, W: InOrder> Claims<'a, W> {
     fn lay(wanted: &'a W) -> Self {
         wanted.in_order().for_each(|(lock, mode)| lock.raw.claim(mode));
-        Self(wanted)
+        Self { wanted, dice: Dice::ALL }
+    }
+
+    fn claims(&self) -> impl Iterator<Item = (usize, ManuallyDrop<Place<'a>>)> + use<'a, W> {
+        let dice = self.dice;
+        let claims = self.wanted.in_order().enumerate();
+        claims.map(move |(n, (lock, mode))| (n, lock.raw.claimed(mode, dice.marks(n))))
+    }
+
+    /// Throws the dice.
+    fn draw(&mut self) {
+        let claims = self.claims();
+        self.dice = self.dice.next();
+        for_each(claims, |(n, mut claim)| {
+            if self.dice.marks(n) { claim.set_overtaken() } else { claim.unset_overtaken() }
+        });
+    }
+
+    /// Of all the locks that are in the way the first, which is `first`, or the last.
+    fn pick(&self, first: Stop<'a>) -> Stop<'a> {
+        let barred = |&(lock, mode): &Stop<'_>| !lock.snapshot().admits(mode);
+        let last = self.wanted.in_order().rev().find(barred);
+        last.filter(|_| self.dice.has(Dice::LAST)).unwrap_or(first)
     }
 }
 
 impl<W: InOrder> Drop for Claims<'_, W> {
     fn drop(&mut self) {
-        for_each(self.0.in_order(), |(lock, mode)| lock.raw.unclaim(mode));
+        for_each(self.claims(), |(_, claim)| drop(ManuallyDrop::into_inner(claim)));
+    }
+}
+
+/// What a set that was turned away leaves to chance, anew each time. Tasks that hold the members in
+/// turns, at a regular pace, could keep it out for ever if its own pace were as regular.
+#[derive(Clone, Copy)]
+struct Dice(u32);
+
+impl Dice {
+    const ALL: Self = Self(u32::MAX);
+    /// Look once more at the next poll before the call is passed on.
+    const PATIENT: u32 = 1 << 31;
+    /// Of those in the way wait for the last, not for the first.
+    const LAST: u32 = 1 << 30;
+
+    fn has(self, bit: u32) -> bool {
+        self.0 & bit != 0
+    }
+
+    /// Whether newcomers to the `n`th lock let one poll pass.
+    fn marks(self, n: usize) -> bool {
+        self.has(1 << (n % 30))
+    }
+
+    /// The next throw: Marsaglia's xorshift, which comes around after 2^32 - 1.
+    fn next(self) -> Self {
+        let x = self.0 ^ (self.0 << 13);
+        let x = x ^ (x >> 17);
+        Self(x ^ (x << 5))
     }
 }
 

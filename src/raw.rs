@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::mem::ManuallyDrop;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
@@ -72,6 +73,19 @@ impl RawLock {
     /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
     pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
         self.state.load().is_reserved(mode)
+    }
+
+    /// Lays a claim in `mode`: a place that keeps others back as that of an overtaken waiter does, and
+    /// in which nobody waits. It stands until [what was laid](Self::claimed) is dropped.
+    pub(crate) fn claim(&self, mode: Mode) {
+        let mut place = ManuallyDrop::new(Place::take(self, mode));
+        self.state.mark(Lane::of(mode));
+        place.set_overtaken();
+    }
+
+    /// The claim that was laid in `mode`, and is `overtaken` or has ceased to be.
+    pub(crate) fn claimed(&self, mode: Mode, overtaken: bool) -> ManuallyDrop<Place<'_>> {
+        ManuallyDrop::new(Place::new(self, mode, overtaken))
     }
 
     /// Acquires in `mode` if a waiter that was called may.
@@ -309,10 +323,15 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
+    fn new(lock: &'a RawLock, mode: Mode, overtaken: bool) -> Self {
         let queue = lock.queue.get_or_make();
-        queue.join(Lane::of(mode));
-        Self { lock, queue, mode, called: false, overtaken: false, entered: false, hold: None }
+        Self { lock, queue, mode, called: false, overtaken, entered: false, hold: None }
+    }
+
+    pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
+        let place = Self::new(lock, mode, false);
+        place.queue.join(Lane::of(mode));
+        place
     }
 
     /// Waits for a call, or for luck, and enters if it can.
@@ -374,6 +393,15 @@ impl<'a> Place<'a> {
             self.lock.state.mark(Lane::Overtaken);
         }
     }
+
+    /// Undoes [`set_overtaken`](Self::set_overtaken), also if a waker panics.
+    pub(crate) fn unset_overtaken(&mut self) {
+        if core::mem::take(&mut self.overtaken) {
+            if let Gone::Missed = self.lock.leave(self.queue, Lane::Overtaken) {
+                self.lock.make_good(self.queue);
+            }
+        }
+    }
 }
 
 impl Drop for Place<'_> {
@@ -394,31 +422,6 @@ impl Drop for Place<'_> {
             _ if self.called && self.mode != Mode::Shared => self.lock.wake_others(),
             _ => {}
         }
-    }
-}
-
-/// A claim to `lock` in `mode`: what keeps others back as an overtaken waiter does, where nobody
-/// waits. It is a [`Place`], and not kept as one: it stands until [`unclaim`](RawLock::unclaim).
-impl RawLock {
-    pub(crate) fn claim(&self, mode: Mode) {
-        let mut place = Place::take(self, mode);
-        self.state.mark(Lane::of(mode));
-        place.set_overtaken();
-        core::mem::forget(place);
-    }
-
-    /// Ends a claim. The caller has made one in the same mode.
-    pub(crate) fn unclaim(&self, mode: Mode) {
-        let queue = self.queue.get_or_make();
-        drop(Place {
-            lock: self,
-            queue,
-            mode,
-            called: false,
-            overtaken: true,
-            entered: false,
-            hold: None,
-        });
     }
 }
 
