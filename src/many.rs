@@ -21,7 +21,7 @@ use core::ptr;
 
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::{Place, poll_cold, stand_back};
+use crate::raw::{Claim, Place, poll_cold, stand_back};
 use crate::state::Snapshot;
 
 /// Locks that are to be taken as one.
@@ -173,22 +173,23 @@ struct Claims<'a, W: InOrder> {
 
 impl<'a, W: InOrder> Claims<'a, W> {
     fn lay(wanted: &'a W) -> Self {
-        wanted.in_order().for_each(|(lock, mode)| lock.raw.claim(mode));
-        Self { wanted, dice: Dice::ALL }
+        wanted.in_order().for_each(|(lock, mode)| mem::forget(Claim::lay(&lock.raw, mode)));
+        Self { wanted, dice: Dice::new() }
     }
 
-    fn claims(&self) -> impl Iterator<Item = (usize, ManuallyDrop<Place<'a>>)> + use<'a, W> {
+    /// The claims as they are now, made out of nothing: they are forgotten where they are laid.
+    fn claims(&self) -> impl Iterator<Item = (usize, Claim<'a>)> + use<'a, W> {
         let dice = self.dice;
-        let claims = self.wanted.in_order().enumerate();
-        claims.map(move |(n, (lock, mode))| (n, lock.raw.claimed(mode, dice.marks(n))))
+        let locks = self.wanted.in_order().enumerate();
+        locks.map(move |(n, (lock, mode))| (n, Claim::laid(&lock.raw, mode, dice.marks(n))))
     }
 
-    /// Throws the dice.
+    /// Throws the dice, unless the last throw is to stand.
     fn draw(&mut self) {
         let claims = self.claims();
-        self.dice = self.dice.next();
-        for_each(claims, |(n, mut claim)| {
-            if self.dice.marks(n) { claim.set_overtaken() } else { claim.unset_overtaken() }
+        self.dice.throw();
+        for_each(claims, |(n, claim)| {
+            ManuallyDrop::new(claim).set_overtaken(self.dice.marks(n));
         });
     }
 
@@ -202,24 +203,37 @@ impl<'a, W: InOrder> Claims<'a, W> {
 
 impl<W: InOrder> Drop for Claims<'_, W> {
     fn drop(&mut self) {
-        for_each(self.claims(), |(_, claim)| drop(ManuallyDrop::into_inner(claim)));
+        for_each(self.claims(), drop);
     }
 }
 
-/// What a set that was turned away leaves to chance, anew each time. Tasks that hold the members in
-/// turns, at a regular pace, could keep it out for ever if its own pace were as regular.
+/// What a set that was turned away leaves to chance. Tasks that hold the members in turns, at a regular
+/// pace, could keep it out for ever if its own pace were as regular.
+///
+/// A throw stands for 1, 2, 1, 4, 1, 2, 1, 8 turns and so on. While it stands, the paces of the members
+/// shift against each other by as much at each turn, and no shift takes longer than some throw stands;
+/// and if with this throw they do not shift, or from one bad moment to the next, there is another.
 #[derive(Clone, Copy)]
-struct Dice(u32);
+struct Dice {
+    bits: u32,
+    throws: u32,
+    /// How many turns the last throw is to stand.
+    left: u32,
+}
 
 impl Dice {
-    const ALL: Self = Self(u32::MAX);
     /// Look once more at the next poll before the call is passed on.
     const PATIENT: u32 = 1 << 31;
     /// Of those in the way wait for the last, not for the first.
     const LAST: u32 = 1 << 30;
 
+    /// Not thrown yet: all bits.
+    fn new() -> Self {
+        Self { bits: u32::MAX, throws: 0, left: 0 }
+    }
+
     fn has(self, bit: u32) -> bool {
-        self.0 & bit != 0
+        self.bits & bit != 0
     }
 
     /// Whether newcomers to the `n`th lock let one poll pass.
@@ -227,11 +241,17 @@ impl Dice {
         self.has(1 << (n % 30))
     }
 
-    /// The next throw: Marsaglia's xorshift, which comes around after 2^32 - 1.
-    fn next(self) -> Self {
-        let x = self.0 ^ (self.0 << 13);
-        let x = x ^ (x >> 17);
-        Self(x ^ (x << 5))
+    fn throw(&mut self) {
+        if self.left > 0 {
+            self.left -= 1;
+            return;
+        }
+        self.throws = self.throws.wrapping_add(1);
+        self.left = (1 << self.throws.trailing_zeros().min(30)) - 1;
+        // Marsaglia's xorshift, which comes around after 2^32 - 1.
+        self.bits ^= self.bits << 13;
+        self.bits ^= self.bits >> 17;
+        self.bits ^= self.bits << 5;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::mem::ManuallyDrop;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
@@ -73,19 +72,6 @@ impl RawLock {
     /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
     pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
         self.state.load().is_reserved(mode)
-    }
-
-    /// Lays a claim in `mode`: a place that keeps others back as that of an overtaken waiter does, and
-    /// in which nobody waits. It stands until [what was laid](Self::claimed) is dropped.
-    pub(crate) fn claim(&self, mode: Mode) {
-        let mut place = ManuallyDrop::new(Place::take(self, mode));
-        self.state.mark(Lane::of(mode));
-        place.set_overtaken();
-    }
-
-    /// The claim that was laid in `mode`, and is `overtaken` or has ceased to be.
-    pub(crate) fn claimed(&self, mode: Mode, overtaken: bool) -> ManuallyDrop<Place<'_>> {
-        ManuallyDrop::new(Place::new(self, mode, overtaken))
     }
 
     /// Acquires in `mode` if a waiter that was called may.
@@ -223,6 +209,12 @@ impl RawLock {
         self.wake(Change { before: word, after: word });
     }
 
+    /// Somebody is in `lane` who does not announce itself.
+    fn enter_lane(&self, queue: &Queue, lane: Lane) {
+        queue.join(lane);
+        self.state.mark(lane);
+    }
+
     /// A waiter of `lane` goes, in whatever way. The last one clears the bit of the lane.
     fn leave(&self, queue: &Queue, lane: Lane) -> Gone {
         if !queue.leave(lane) {
@@ -242,6 +234,16 @@ impl RawLock {
             if queue.len(lane) == 0 {
                 return Gone::Missed;
             }
+        }
+    }
+
+    /// Leaves the overtaken, if it is one of them, and then the lane where it waits. Nobody waits
+    /// because of an overtaken one: what it leaves behind there is not worth a word.
+    fn leave_both(&self, queue: &Queue, overtaken: bool, lane: Option<Lane>) -> Gone {
+        let missed = overtaken && self.leave(queue, Lane::Overtaken) == Gone::Missed;
+        match lane.map_or(Gone::Others, |lane| self.leave(queue, lane)) {
+            _ if missed => Gone::Missed,
+            gone => gone,
         }
     }
 
@@ -323,15 +325,10 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    fn new(lock: &'a RawLock, mode: Mode, overtaken: bool) -> Self {
-        let queue = lock.queue.get_or_make();
-        Self { lock, queue, mode, called: false, overtaken, entered: false, hold: None }
-    }
-
     pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
-        let place = Self::new(lock, mode, false);
-        place.queue.join(Lane::of(mode));
-        place
+        let queue = lock.queue.get_or_make();
+        queue.join(Lane::of(mode));
+        Self { lock, queue, mode, called: false, overtaken: false, entered: false, hold: None }
     }
 
     /// Waits for a call, or for luck, and enters if it can.
@@ -389,38 +386,78 @@ impl<'a> Place<'a> {
         self.called = false;
         if !self.overtaken {
             self.overtaken = true;
-            self.queue.join(Lane::Overtaken);
-            self.lock.state.mark(Lane::Overtaken);
-        }
-    }
-
-    /// Undoes [`set_overtaken`](Self::set_overtaken), also if a waker panics.
-    pub(crate) fn unset_overtaken(&mut self) {
-        if core::mem::take(&mut self.overtaken) {
-            if let Gone::Missed = self.lock.leave(self.queue, Lane::Overtaken) {
-                self.lock.make_good(self.queue);
-            }
+            self.lock.enter_lane(self.queue, Lane::Overtaken);
         }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let mut missed = false;
-        if self.overtaken {
-            missed = self.lock.leave(self.queue, Lane::Overtaken) == Gone::Missed;
-        }
-        let gone = self.lock.leave(self.queue, Lane::of(self.mode));
-        missed |= gone == Gone::Missed;
+        let gone = self.lock.leave_both(self.queue, self.overtaken, Some(Lane::of(self.mode)));
         // At the end, as a waker may panic.
         match gone {
-            _ if missed => self.lock.make_good(self.queue),
+            Gone::Missed => self.lock.make_good(self.queue),
             _ if self.entered => {}
             // The last exclusive one leaves shared ones behind that waited because of it.
             Gone::Last(change) if self.mode != Mode::Upgradable => self.lock.wake(change),
             // All shared waiters are called together: only the last has to pass it on.
             _ if self.called && self.mode != Mode::Shared => self.lock.wake_others(),
             _ => {}
+        }
+    }
+}
+
+/// What keeps others back as an overtaken waiter does, where nobody waits: until it is dropped, whoever
+/// comes new to the free lock lets one poll pass, and nobody joins shared holders if the claim is an
+/// exclusive one.
+///
+/// A claim in another mode is in no lane of that mode: those who wait there would take it for one who
+/// was called with them.
+pub(crate) struct Claim<'a> {
+    lock: &'a RawLock,
+    queue: &'a Queue,
+    exclusive: bool,
+    overtaken: bool,
+}
+
+impl<'a> Claim<'a> {
+    /// Lays a claim, which is overtaken.
+    pub(crate) fn lay(lock: &'a RawLock, mode: Mode) -> Self {
+        let claim = Self::laid(lock, mode, true);
+        if claim.exclusive {
+            lock.enter_lane(claim.queue, Lane::Exclusive);
+        }
+        lock.enter_lane(claim.queue, Lane::Overtaken);
+        claim
+    }
+
+    /// The claim that was laid in `mode`, and forgotten when it was `overtaken`, or was not.
+    pub(crate) fn laid(lock: &'a RawLock, mode: Mode, overtaken: bool) -> Self {
+        let queue = lock.queue.get_or_make();
+        Self { lock, queue, exclusive: mode == Mode::Exclusive, overtaken }
+    }
+
+    /// Makes it one that newcomers let a poll pass for, or one that they do not. Also if a waker
+    /// panics.
+    pub(crate) fn set_overtaken(&mut self, overtaken: bool) {
+        let was = core::mem::replace(&mut self.overtaken, overtaken);
+        if overtaken && !was {
+            self.lock.enter_lane(self.queue, Lane::Overtaken);
+        } else if was && !overtaken {
+            if let Gone::Missed = self.lock.leave_both(self.queue, true, None) {
+                self.lock.make_good(self.queue);
+            }
+        }
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let lane = self.exclusive.then_some(Lane::Exclusive);
+        match self.lock.leave_both(self.queue, self.overtaken, lane) {
+            Gone::Others => {}
+            Gone::Last(change) => self.lock.wake(change),
+            Gone::Missed => self.lock.make_good(self.queue),
         }
     }
 }

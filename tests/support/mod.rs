@@ -1,5 +1,7 @@
 //! Tasks that are polled by hand, wakers that misbehave, and an allocator that counts.
 
+#![allow(dead_code, reason = "each suite uses a part")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::Debug;

@@ -1,0 +1,1174 @@
+//! Several locks as one, by hand-polled tasks.
+
+#![cfg(not(loom))]
+
+mod support;
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn, ready};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+#[cfg(feature = "std")]
+use std::time::{Duration, Instant};
+
+use Mode::{Exclusive, Shared, Upgradable};
+use multilock::{
+    AllGuard, Guard, LockGuard, LockSet, Lockable, Mode, MultiLock, SetGuard, acquire_all,
+    try_acquire_all,
+};
+use support::{
+    Counting, Hooks, Task, allocations, assert_idle, message, now, poll_once, without_allocation,
+};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+type Set<'a> = LockSet<&'a MultiLock>;
+
+fn locks<const N: usize>() -> [MultiLock; N] {
+    std::array::from_fn(|_| MultiLock::new())
+}
+
+fn set<'a>(locks: impl IntoIterator<Item = &'a MultiLock>) -> Set<'a> {
+    locks.into_iter().collect()
+}
+
+fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
+    lock.try_acquire(mode).expect("the lock can be acquired")
+}
+
+#[track_caller]
+fn assert_all_idle<'a>(locks: impl IntoIterator<Item = &'a MultiLock>) {
+    locks.into_iter().for_each(assert_idle);
+}
+
+fn modes(locks: &[MultiLock]) -> Vec<Option<Mode>> {
+    locks.iter().map(MultiLock::locked).collect()
+}
+
+// ----------------------------------------------------------------------------------- All or nothing
+
+#[test]
+fn sets_are_acquired_whole_or_not_at_all() {
+    for wanted in Mode::ALL {
+        for held in Mode::ALL {
+            for barred in 0..3 {
+                let locks = locks::<3>();
+                let set = set(&locks);
+                let guard = hold(&locks[barred], held);
+                let acquired = set.try_acquire(wanted);
+                assert_eq!(acquired.is_some(), !wanted.excludes(held));
+                if let Some(acquired) = acquired {
+                    assert_eq!(acquired.mode(), wanted);
+                    drop(guard);
+                    assert_eq!(modes(&locks), [Some(wanted); 3]);
+                    continue;
+                }
+                let mut expected = [None; 3];
+                expected[barred] = Some(held);
+                assert_eq!(modes(&locks), expected);
+                drop(guard);
+                assert_all_idle(&locks);
+            }
+        }
+    }
+}
+
+/// The bug of the original: when the last of some locks could not be acquired, only one of those that
+/// had been was released. Here they are looked at before, so it takes a waker to get in between.
+#[test]
+fn seed_a_failed_try_releases_all_that_it_had_taken() {
+    // Another thread comes and goes at the last of four locks.
+    let locks = Arc::new(locks::<4>());
+    let stop = Arc::new(AtomicBool::new(false));
+    let passer_by = {
+        let (locks, stop) = (locks.clone(), stop.clone());
+        std::thread::spawn(move || {
+            let last = locks.iter().max_by_key(|lock| std::ptr::from_ref(*lock).addr()).unwrap();
+            while !stop.load(SeqCst) {
+                drop(last.try_acquire(Exclusive));
+            }
+        })
+    };
+    let set = set(locks.iter());
+    let (mut acquired, mut failed) = (0, 0);
+    let enough = if cfg!(miri) { 20 } else { 50_000 };
+    while acquired < enough || failed < enough / 100 {
+        match set.try_acquire(Exclusive) {
+            Some(guard) => {
+                acquired += 1;
+                drop(guard);
+            }
+            None => failed += 1,
+        }
+        assert!(locks[..].iter().filter(|lock| lock.locked().is_some()).count() <= 1);
+    }
+    stop.store(true, SeqCst);
+    passer_by.join().unwrap();
+    assert_all_idle(locks.iter());
+}
+
+#[test]
+fn sets_hold_nothing_while_they_wait() {
+    for mode in Mode::ALL {
+        for barred in 0..3 {
+            let locks = locks::<3>();
+            let set = set(&locks);
+            let guard = hold(&locks[barred], Exclusive);
+            let mut task = Task::queued(set.acquire(mode));
+            for (n, lock) in locks.iter().enumerate() {
+                assert_eq!(lock.locked().is_some(), n == barred);
+                assert_eq!(lock.try_acquire(Exclusive).is_some(), n != barred);
+            }
+            drop(guard);
+            let guard = task.run().unwrap();
+            assert_eq!(modes(&locks), [Some(mode); 3]);
+            drop(guard);
+            assert_all_idle(&locks);
+        }
+    }
+}
+
+#[test]
+fn sets_wait_for_one_member_after_the_other() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    let mut guards: Vec<_> = locks.iter().map(|lock| hold(lock, Exclusive)).collect();
+    let mut task = Task::queued(set.acquire(Shared));
+    while let Some(guard) = guards.pop() {
+        let modes_before = modes(&locks);
+        drop(guard);
+        let acquired = task.run();
+        assert_eq!(acquired.is_some(), guards.is_empty());
+        if acquired.is_none() {
+            let held = modes_before.iter().filter(|mode| mode.is_some()).count();
+            assert_eq!(modes(&locks).iter().filter(|mode| mode.is_some()).count(), held - 1);
+        }
+    }
+    // The first that is in the way is the one that it waits for; the others do not wake it.
+    assert!(task.polls() <= 4, "{}", task.polls());
+}
+
+#[test]
+fn p3_a_set_is_woken_by_the_member_that_is_in_the_way() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let mut in_order = set.locks();
+    let (first, second) = (in_order.next().unwrap(), in_order.next().unwrap());
+    let guards = (hold(first, Exclusive), hold(second, Exclusive));
+    let mut task = Task::queued(set.acquire(Exclusive));
+    drop(guards.1);
+    assert_eq!(task.wakes(), 0);
+    drop(guards.0);
+    assert_eq!(task.wakes(), 1);
+    drop(task.run().unwrap());
+    assert_eq!(task.polls(), 2);
+}
+
+#[test]
+fn sets_count_a_lock_that_is_named_twice_once() {
+    let locks = locks::<2>();
+    let [a, b] = &locks;
+    let set = set([a, b, a, a, b]);
+    assert_eq!(set.len(), 2);
+    for mode in Mode::ALL {
+        let guard = set.try_acquire(mode).unwrap();
+        assert_eq!(a.snapshot().shared_holders(), usize::from(mode == Shared));
+        drop(guard);
+    }
+    drop(now(set.acquire(Exclusive)));
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn bad_use_an_empty_set_can_always_be_acquired() {
+    let set = Set::default();
+    assert!(set.is_empty());
+    assert_eq!((set.len(), set.locked()), (0, None));
+    let guards = (set.try_acquire(Exclusive).unwrap(), now(set.acquire(Exclusive)));
+    now(set.wait(Exclusive));
+    let monitor = set.notify(Exclusive);
+    assert!(monitor.is_set());
+    monitor.clear();
+    assert!(!monitor.is_set());
+    assert!(poll_once(monitor.wait()).is_pending());
+    let handle = guards.0.into_handle();
+    set.release(handle).unwrap();
+    assert!(try_acquire_all::<[(&MultiLock, Mode); 0]>([]).is_some());
+    #[cfg(feature = "std")]
+    assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_some());
+}
+
+/// Two tasks name the same locks in opposite orders, and each holds them across polls.
+#[test]
+fn sets_may_be_named_in_any_order() {
+    let locks = locks::<4>();
+    let forwards = set(&locks);
+    let backwards = set(locks.iter().rev());
+    assert!(forwards.locks().map(std::ptr::from_ref).eq(backwards.locks().map(std::ptr::from_ref)));
+    let guard = now(forwards.acquire(Exclusive));
+    let mut task = Task::queued(backwards.acquire(Exclusive));
+    let mut next = Task::queued(forwards.acquire(Exclusive));
+    drop(guard);
+    drop(task.run().unwrap());
+    drop(next.run().unwrap());
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn sets_show_the_strongest_mode() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    assert_eq!(set.locked(), None);
+    let shared = hold(&locks[0], Shared);
+    assert_eq!(set.locked(), Some(Shared));
+    let upgradable = hold(&locks[1], Upgradable);
+    assert_eq!(set.locked(), Some(Upgradable));
+    let exclusive = hold(&locks[2], Exclusive);
+    assert_eq!(set.locked(), Some(Exclusive));
+    drop((shared, upgradable, exclusive));
+    assert!(format!("{set:?}").contains("mode: None"));
+}
+
+#[test]
+fn sets_are_made_of_locks_references_arcs_and_sets() {
+    let owned: LockSet<MultiLock> = locks::<3>().into_iter().collect();
+    let all = owned.try_acquire(Exclusive).unwrap();
+    assert!(owned.locks().all(|lock| lock.locked() == Some(Exclusive)));
+    // It may be moved when nobody borrows it.
+    let handle = all.into_handle();
+    let owned = Box::new(owned);
+    owned.release(handle).unwrap();
+
+    let arcs: LockSet<Arc<MultiLock>> = locks::<2>().map(Arc::new).into_iter().collect();
+    let nested: LockSet<&LockSet<Arc<MultiLock>>> = [&arcs, &arcs].into_iter().collect();
+    assert_eq!(nested.len(), 2);
+    let shared = Arc::new(arcs);
+    let of_arcs: LockSet<Arc<LockSet<Arc<MultiLock>>>> = [shared.clone()].into_iter().collect();
+    let deep: LockSet<LockSet<Arc<LockSet<Arc<MultiLock>>>>> =
+        [of_arcs.clone(), of_arcs].into_iter().collect();
+    assert_eq!(deep.len(), 2);
+
+    let guard = deep.try_acquire(Exclusive).unwrap();
+    assert!(shared.locks().all(|lock| lock.locked() == Some(Exclusive)));
+    assert!(shared.try_acquire(Shared).is_none());
+    drop(guard);
+    assert_all_idle(shared.locks());
+
+    // From a lock and a set, by the locks.
+    let (one, some) = (MultiLock::new(), locks::<2>());
+    let pair = set(&some);
+    let both: Set<'_> = pair.locks().chain([&one, &some[0]]).collect();
+    assert_eq!(both.len(), 3);
+}
+
+// -------------------------------------------------------------------------------- Progress, members
+
+/// A set that nobody polls, in whatever state, keeps nobody from a lock that is free.
+#[test]
+fn p1_a_dormant_set_stops_nobody() {
+    for mode in Mode::ALL {
+        for turned_away in [false, true] {
+            for newcomer in Mode::ALL {
+                let locks = locks::<2>();
+                let set = set(&locks);
+                let guard = hold(&locks[1], Exclusive);
+                let mut dormant = Task::queued(set.acquire(mode));
+                drop(guard);
+                if turned_away {
+                    turn_away(&mut dormant, &set, mode);
+                }
+                for lock in &locks {
+                    assert!(lock.try_acquire(newcomer).is_some());
+                    let mut task = Task::new(lock.acquire(newcomer));
+                    let guard = match task.poll() {
+                        Poll::Ready(guard) => guard,
+                        Poll::Pending => task.run().expect("the poll after the first"),
+                    };
+                    let mut behind = Task::queued(lock.acquire(Exclusive));
+                    drop(guard);
+                    // Woken by this release, or by the next.
+                    if !behind.woken() {
+                        drop(hold(lock, Exclusive));
+                    }
+                    drop(behind.run().unwrap());
+                }
+                drop(dormant);
+                assert_all_idle(&locks);
+            }
+        }
+    }
+}
+
+/// The task that waits for a set of two locks is called at one of them and finds the other barred: it
+/// is turned away, and lays claims. Both locks are free at the end.
+fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>, mode: Mode) {
+    for _ in 0..2 {
+        for n in 0..2 {
+            let guard = hold(set.locks().nth(n).unwrap(), Exclusive);
+            while task.woken() {
+                task.waits();
+            }
+            drop(guard);
+        }
+    }
+    let claims = set.locks().filter(|lock| lock.snapshot().is_awaited(Exclusive)).count();
+    assert_eq!(claims, if mode == Exclusive { 2 } else { 0 });
+}
+
+#[test]
+fn p2_a_set_that_is_turned_away_passes_its_call_on() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+    let guard = hold(first, Exclusive);
+    let mut task = Task::queued(set.acquire(Exclusive));
+    let mut next = Task::queued(first.acquire(Exclusive));
+    let mut shared = Task::queued(first.acquire(Shared));
+    let other = hold(second, Exclusive);
+    drop(guard);
+    drop(shared.run().unwrap());
+    assert!(task.woken() && !next.woken());
+    while task.woken() {
+        task.waits();
+    }
+    drop(next.run().unwrap());
+    drop(other);
+    drop(task.run().unwrap());
+    assert_all_idle(&locks);
+}
+
+/// While others contend for one member only, the set gets in as a waiter of that member would.
+#[test]
+fn q3_newcomers_to_one_member_keep_a_set_out_once() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    for lock in &locks {
+        let guard = hold(lock, Exclusive);
+        let mut task = Task::queued(set.acquire(Exclusive));
+        drop(guard);
+        let mut newcomer = Task::new(lock.acquire(Exclusive));
+        let guard = newcomer.finish();
+        task.waits();
+        drop(guard);
+        // Overtaken once. Now whoever comes new lets one poll pass.
+        let mut newcomer = Task::queued(lock.acquire(Exclusive));
+        let guard = task.run().unwrap();
+        newcomer.waits();
+        drop(guard);
+        drop(newcomer.run().unwrap());
+    }
+    assert_all_idle(&locks);
+}
+
+/// An exclusive set that was turned away keeps new shared holders from joining those that are there,
+/// at all of its members.
+#[test]
+fn q1_shared_newcomers_do_not_join_where_a_set_was_turned_away() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let guard = hold(&locks[0], Exclusive);
+    let mut task = Task::queued(set.acquire(Exclusive));
+    drop(guard);
+    turn_away(&mut task, &set, Exclusive);
+    let guards = locks.each_ref().map(|lock| hold(lock, Shared));
+    for lock in &locks {
+        assert!(lock.try_acquire(Shared).is_none());
+    }
+    let mut behind = locks.each_ref().map(|lock| Task::queued(lock.acquire(Shared)));
+    drop(task);
+    behind.iter_mut().for_each(|task| drop(task.run().unwrap()));
+    drop(guards);
+    assert_all_idle(&locks);
+}
+
+// ------------------------------------------------------------------------------- Nobody is starved
+
+/// An executor with one thread that runs tasks first come, first served.
+struct Fifo {
+    queue: Mutex<VecDeque<usize>>,
+    queued: Vec<AtomicBool>,
+}
+
+struct FifoWaker(Arc<Fifo>, usize);
+
+impl Wake for FifoWaker {
+    fn wake(self: Arc<Self>) {
+        if !self.0.queued[self.1].swap(true, SeqCst) {
+            self.0.queue.lock().unwrap().push_back(self.1);
+        }
+    }
+}
+
+type Job<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+
+/// Runs tasks until one of them has come to its end, and says after how many polls. Fails if all of
+/// them sleep, or after so many polls that nobody would wait for it.
+#[track_caller]
+fn polls_until_one_ends(mut jobs: Vec<Job<'_>>) -> usize {
+    let queued = jobs.iter().map(|_| AtomicBool::new(false)).collect();
+    let fifo = Arc::new(Fifo { queue: Mutex::default(), queued });
+    let wakers: Vec<_> = (0..jobs.len()).map(|n| Arc::new(FifoWaker(fifo.clone(), n))).collect();
+    wakers.iter().for_each(|waker| waker.clone().wake());
+    let wakers: Vec<_> = wakers.into_iter().map(Waker::from).collect();
+    for polls in 1..200_000 {
+        let next = fifo.queue.lock().unwrap().pop_front();
+        let job = next.expect("all tasks sleep");
+        fifo.queued[job].store(false, SeqCst);
+        if jobs[job].as_mut().poll(&mut Context::from_waker(&wakers[job])).is_ready() {
+            return polls;
+        }
+    }
+    panic!("starved");
+}
+
+async fn yield_times(times: usize) {
+    for _ in 0..times {
+        let mut yielded = false;
+        poll_fn(|cx| match std::mem::replace(&mut yielded, true) {
+            true => Poll::Ready(()),
+            false => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        })
+        .await;
+    }
+}
+
+/// Tasks that acquire one lock in a loop: so many of them for each lock, holding it for so many polls.
+fn loops<'a>(
+    lock: &'a MultiLock,
+    mode: Mode,
+    tasks: usize,
+    polls: usize,
+    pause: usize,
+) -> impl Iterator<Item = Job<'a>> {
+    (0..tasks).map(move |task| {
+        Box::pin(async move {
+            yield_times(task * (polls / tasks).max(1)).await;
+            for _ in 0..usize::MAX {
+                let guard = lock.acquire(mode).await;
+                yield_times(polls).await;
+                drop(guard);
+                yield_times(pause).await;
+            }
+        }) as Job<'a>
+    })
+}
+
+/// Tasks that hold one member each, in turns and at a regular pace, so that often there is no moment at
+/// which both are free.
+#[test]
+fn sets_are_not_starved_by_single_acquisitions_of_their_members() {
+    let numbers: &[usize] = if cfg!(miri) { &[1, 2] } else { &[1, 2, 3, 4, 5, 7, 8, 10, 16] };
+    let mut most = 0;
+    for (single, wanted) in [(Exclusive, Exclusive), (Shared, Exclusive), (Exclusive, Shared)] {
+        for tasks in [[1, 1], [2, 2], [3, 1]] {
+            for (pause, polls) in [0, 1].into_iter().flat_map(|pause| pairs(numbers, pause)) {
+                let locks = locks::<2>();
+                let set = set(&locks);
+                let mut jobs: Vec<_> = (0..2)
+                    .flat_map(|n| loops(&locks[n], single, tasks[n], polls[n], pause))
+                    .collect();
+                jobs.push(Box::pin(async {
+                    yield_times(3).await;
+                    drop(set.acquire(wanted).await);
+                }));
+                most = most.max(polls_until_one_ends(jobs));
+            }
+        }
+    }
+    assert!(most > 100, "too easy: {most}");
+}
+
+fn pairs(numbers: &[usize], pause: usize) -> impl Iterator<Item = (usize, [usize; 2])> {
+    numbers.iter().flat_map(move |&a| numbers.iter().map(move |&b| (pause, [a, b])))
+}
+
+/// Sets in a ring, each of two neighbours, and one of all: in loops, holding across polls. All of them
+/// make progress.
+#[test]
+fn sets_that_overlap_all_make_progress() {
+    const ROUNDS: usize = if cfg!(miri) { 3 } else { 300 };
+    for polls in [0, 1, 2, 5] {
+        let locks = locks::<5>();
+        let sets: Vec<_> = (0..5).map(|n| set([&locks[n], &locks[(n + 1) % 5]])).collect();
+        let all = set(&locks);
+        let left = std::cell::Cell::new(6);
+        let jobs = sets.iter().chain([&all]).map(|set| {
+            let left = &left;
+            Box::pin(async move {
+                for round in 0..ROUNDS {
+                    let guard = set.acquire([Exclusive, Shared][round % 2]).await;
+                    yield_times(polls).await;
+                    drop(guard);
+                }
+                left.set(left.get() - 1);
+                // The last one ends the test.
+                while left.get() > 0 {
+                    yield_times(1).await;
+                }
+            }) as Job<'_>
+        });
+        polls_until_one_ends(jobs.collect());
+        assert_all_idle(&locks);
+    }
+}
+
+// ------------------------------------------------------------------------------------ Cancellation
+
+/// A set that is dropped after each number of polls, in a busy place: everybody else gets in.
+#[test]
+fn c4_a_set_may_be_dropped_at_any_point() {
+    for mode in Mode::ALL {
+        for polls in 0..12 {
+            for wake_ups_first in [false, true] {
+                let locks = locks::<2>();
+                let set = set(&locks);
+                let mut jobs: Vec<_> = Vec::new();
+                let done = std::cell::Cell::new(0);
+                for (n, lock) in locks.iter().enumerate() {
+                    for single in [Exclusive, Shared, Exclusive] {
+                        let done = &done;
+                        jobs.push(Box::pin(async move {
+                            for _ in 0..4 {
+                                let guard = lock.acquire(single).await;
+                                yield_times(1 + n).await;
+                                drop(guard);
+                            }
+                            done.set(done.get() + 1);
+                            while done.get() < 7 {
+                                yield_times(1).await;
+                            }
+                        }) as Job<'_>);
+                    }
+                }
+                jobs.push(Box::pin(async {
+                    let mut acquire = Some(Box::pin(set.acquire(mode)));
+                    let mut left = polls;
+                    poll_fn(|cx| {
+                        if left > 0 || wake_ups_first {
+                            if let Some(future) = &mut acquire {
+                                if future.as_mut().poll(cx).is_ready() {
+                                    acquire = None;
+                                }
+                            }
+                        }
+                        if left == 0 {
+                            acquire = None;
+                            return Poll::Ready(());
+                        }
+                        left -= 1;
+                        cx.waker().wake_by_ref();
+                        Poll::Pending
+                    })
+                    .await;
+                    done.set(done.get() + 1);
+                    while done.get() < 7 {
+                        yield_times(1).await;
+                    }
+                }));
+                polls_until_one_ends(jobs);
+                assert_all_idle(&locks);
+            }
+        }
+    }
+}
+
+#[test]
+fn c2_c3_a_woken_set_that_is_dropped_wakes_the_next() {
+    for mode in Mode::ALL {
+        let locks = locks::<2>();
+        let set = set(&locks);
+        let [first, _] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+        let guard = hold(first, Exclusive);
+        let task = Task::queued(set.acquire(mode));
+        let mut next = Task::queued(first.acquire(Exclusive));
+        drop(guard);
+        assert!(task.woken());
+        drop(task);
+        drop(next.run().unwrap());
+        assert_all_idle(&locks);
+    }
+}
+
+#[test]
+fn c5_a_set_does_nothing_before_the_first_poll() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let (acquire, wait) = (set.acquire(Exclusive), set.wait(Exclusive));
+    assert_all_idle(&locks);
+    let guard = hold(&locks[0], Exclusive);
+    drop((acquire, wait));
+    drop(guard);
+    assert_all_idle(&locks);
+}
+
+/// Random schedules of single waiters and sets. After each, whoever was woken is polled until nobody is
+/// woken any more; then nobody may be asleep who could enter.
+#[test]
+fn p2_c4_random_schedules_leave_nobody_asleep_and_nothing_behind() {
+    let cases = if cfg!(miri) { 30 } else { 6_000 };
+    for seed in 0..cases {
+        schedule(seed);
+    }
+}
+
+enum Held<'a> {
+    One(Guard<'a>),
+    Set(SetGuard<'a, &'a MultiLock>),
+    All(AllGuard<Vec<(&'a MultiLock, Mode)>>),
+}
+
+static LOG: Mutex<Vec<String>> = Mutex::new(vec![]);
+fn schedule(seed: u64) {
+    LOG.lock().unwrap().clear();
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 20) as usize % below
+    };
+    let locks = locks::<3>();
+    let sets = [set(&locks), set(&locks[..2]), set(&locks[1..]), set([&locks[0], &locks[2]])];
+    let (locks, sets) = (&locks, &sets);
+    type Wait<'a> = Pin<Box<dyn Future<Output = Held<'a>> + 'a>>;
+    // What it waits for, as a try that must fail while it sleeps.
+    type Try<'a> = Box<dyn Fn() -> bool + 'a>;
+    let mut tasks: Vec<(Task<Wait<'_>>, Try<'_>)> = vec![];
+    let mut held: Vec<Held<'_>> = vec![];
+    for _ in 0..40 {
+        let mode = Mode::ALL[random(3)];
+        let op = random(10);
+        LOG.lock().unwrap().push(format!("{op} {mode:?} t{} h{}", tasks.len(), held.len()));
+        match op {
+            0 | 1 if tasks.len() < 6 => {
+                let set = &sets[random(sets.len())];
+                let wait: Wait<'_> = Box::pin(async move { Held::Set(set.acquire(mode).await) });
+                tasks.push((Task::new(wait), Box::new(move || set.try_acquire(mode).is_some())));
+            }
+            2 if tasks.len() < 6 => {
+                let lock = &locks[random(3)];
+                let wait: Wait<'_> = Box::pin(async move { Held::One(lock.acquire(mode).await) });
+                tasks.push((Task::new(wait), Box::new(move || lock.try_acquire(mode).is_some())));
+            }
+            3 if tasks.len() < 6 => {
+                let other = Mode::ALL[random(3)];
+                let wanted = vec![(&locks[random(3)], mode), (&locks[random(3)], other)];
+                let again = wanted.clone();
+                let wait: Wait<'_> = Box::pin(async move { Held::All(acquire_all(wanted).await) });
+                tasks.push((Task::new(wait), Box::new(move || try_acquire_all(&again).is_some())));
+            }
+            4 | 5 if !tasks.is_empty() => {
+                let n = random(tasks.len());
+                if let Poll::Ready(guard) = tasks[n].0.poll() {
+                    held.push(guard);
+                    drop(tasks.swap_remove(n));
+                }
+            }
+            6 if !tasks.is_empty() => drop(tasks.swap_remove(random(tasks.len()))),
+            7 => {
+                if let Some(guard) = locks[random(3)].try_acquire(mode) {
+                    held.push(Held::One(guard));
+                }
+            }
+            8 if !held.is_empty() => {
+                let n = random(held.len());
+                match &mut held[n] {
+                    Held::One(guard) if guard.mode().includes(mode) => guard.downgrade(mode),
+                    Held::Set(guard) if guard.mode().includes(mode) => guard.downgrade(mode),
+                    _ => {}
+                }
+            }
+            _ if !held.is_empty() => drop(held.swap_remove(random(held.len()))),
+            _ => {}
+        }
+        check(&held, locks, seed);
+    }
+    loop {
+        // Settle.
+        while let Some(n) = tasks.iter().position(|(task, _)| task.woken() || task.polls() == 0) {
+            if let Poll::Ready(guard) = tasks[n].0.poll() {
+                held.push(guard);
+                drop(tasks.swap_remove(n));
+            }
+            check(&held, locks, seed);
+        }
+        for (n, (task, c)) in tasks.iter().enumerate() {
+            if c() {
+                for l in locks {
+                    eprintln!("{l:?}");
+                }
+                eprintln!(
+                    "task {n} of {} polls {} {:?}",
+                    tasks.len(),
+                    task.polls(),
+                    LOG.lock().unwrap()
+                );
+                panic!("asleep: seed {seed}");
+            }
+        }
+        match held.pop() {
+            Some(guard) => drop(guard),
+            None => break,
+        }
+    }
+    assert!(tasks.is_empty(), "seed {seed}");
+    assert_all_idle(locks);
+}
+
+/// E1, and that the words say what the guards are.
+fn check(held: &[Held<'_>], locks: &[MultiLock], seed: u64) {
+    for lock in locks {
+        let modes: Vec<_> = held
+            .iter()
+            .filter_map(|held| match held {
+                Held::One(guard) => std::ptr::eq(guard.lock(), lock).then(|| guard.mode()),
+                Held::Set(guard) => {
+                    let is_member = guard.set().locks().any(|member| std::ptr::eq(member, lock));
+                    is_member.then(|| guard.mode())
+                }
+                Held::All(guard) => guard.mode_of(lock),
+            })
+            .collect();
+        let owners = modes.iter().filter(|mode| **mode != Shared).count();
+        assert!(owners <= 1 && (modes.len() <= 1 || !modes.contains(&Exclusive)), "seed {seed}");
+        assert_eq!(lock.locked(), modes.iter().max().copied(), "seed {seed}");
+        assert_eq!(lock.snapshot().shared_holders(), modes.len() - owners, "seed {seed}");
+    }
+}
+
+// ---------------------------------------------------------------------------- Wait, notify, monitors
+
+/// The bug of the original: a wait for a set of which a part was free never came to rest.
+#[test]
+fn seed_a_wait_for_a_set_of_which_a_part_is_free_sleeps() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    for barred in &locks {
+        let guard = hold(barred, Exclusive);
+        let monitor = set.notify(Shared);
+        let mut stream = set.notify(Shared);
+        let mut tasks: [Task<Pin<Box<dyn Future<Output = ()>>>>; 3] = [
+            Task::queued(Box::pin(set.wait(Shared))),
+            Task::queued(Box::pin(monitor.wait())),
+            Task::queued(Box::pin(async { next(&mut stream).await.unwrap() })),
+        ];
+        // The others come and go, and it sleeps on.
+        for lock in locks.iter().filter(|lock| !std::ptr::eq(*lock, barred)) {
+            for mode in Mode::ALL {
+                drop(hold(lock, mode));
+            }
+        }
+        assert!(tasks.iter().all(|task| task.wakes() == 0 && task.polls() == 1));
+        drop(guard);
+        for task in &mut tasks {
+            task.run().unwrap();
+            assert_eq!(task.polls(), 2);
+        }
+    }
+    assert_all_idle(&locks);
+}
+
+async fn next(stream: &mut multilock::Notify<'_>) -> Option<()> {
+    use futures_core::Stream;
+    poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
+}
+
+#[test]
+fn sets_are_waited_for_until_all_members_can_be_acquired() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    now(set.wait(Exclusive));
+    let mut guards: Vec<_> = locks.iter().map(|lock| hold(lock, Shared)).collect();
+    now(set.wait(Shared));
+    let mut wait = Task::queued(set.wait(Exclusive));
+    while let Some(guard) = guards.pop() {
+        drop(guard);
+        assert_eq!(wait.run().is_some(), guards.is_empty());
+    }
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn notify_of_a_set_is_set_when_all_members_become_acquirable() {
+    let locks = locks::<2>();
+    let [a, b] = &locks;
+    let set = set(&locks);
+    let monitor = set.notify(Exclusive);
+    assert!(monitor.is_set());
+    monitor.clear();
+    assert!(!monitor.is_set());
+
+    // One member, and there was room at the other all the time.
+    drop(hold(a, Shared));
+    assert!(monitor.is_set());
+    monitor.clear();
+
+    // Both, one after the other: only the last change is one of the whole.
+    let guards = (hold(a, Shared), hold(b, Shared));
+    drop(guards.0);
+    assert!(!monitor.is_set());
+    drop(guards.1);
+    assert!(monitor.is_set());
+
+    // What it has seen stays.
+    let guard = hold(a, Shared);
+    assert!(monitor.is_set());
+    monitor.clear();
+    assert!(!monitor.is_set());
+    drop(guard);
+    assert!(monitor.is_set());
+    drop(monitor);
+    assert_all_idle(&locks);
+}
+
+/// There is room at all members, and that is no news: it listens to all of them.
+#[test]
+fn notify_of_a_set_that_is_free_is_told_by_each_member() {
+    let locks = locks::<3>();
+    let set = set(&locks);
+    let mut monitor = set.notify(Exclusive);
+    for lock in &locks {
+        monitor.clear();
+        let mut wait = Task::queued(monitor.wait());
+        drop(hold(lock, Exclusive));
+        wait.run().unwrap();
+    }
+    monitor.clear();
+    for lock in &locks {
+        let mut item = Task::queued(next(&mut monitor));
+        drop(hold(lock, Exclusive));
+        item.run().unwrap();
+    }
+    drop(monitor);
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn notify_of_a_set_follows_the_member_that_is_in_the_way() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+    let guards = (hold(first, Exclusive), hold(second, Exclusive));
+    let monitor = set.notify(Shared);
+    let mut wait = Task::queued(monitor.wait());
+    drop(guards.0);
+    assert!(wait.run().is_none());
+    let guard = hold(first, Exclusive);
+    drop(guards.1);
+    assert!(wait.run().is_none());
+    drop(guard);
+    wait.run().unwrap();
+}
+
+// ----------------------------------------------------------------------------------- Guards, handles
+
+#[test]
+fn u4_a_downgrade_of_a_set_wakes_everyone_it_lets_in() {
+    for to in [Shared, Upgradable] {
+        let locks = locks::<2>();
+        let set = set(&locks);
+        let mut guard = set.try_acquire(Exclusive).unwrap();
+        let mut tasks = locks.each_ref().map(|lock| Task::queued(lock.acquire(Shared)));
+        guard.downgrade(to);
+        assert_eq!(guard.mode(), to);
+        tasks.iter_mut().for_each(|task| drop(task.run().unwrap()));
+        assert_eq!(modes(&locks), [Some(to); 2]);
+        drop(guard);
+        assert_all_idle(&locks);
+    }
+}
+
+#[test]
+fn bad_use_a_set_is_not_downgraded_to_a_stronger_mode() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let mut guard = set.try_acquire(Shared).unwrap();
+    let panic = catch_unwind(AssertUnwindSafe(|| guard.downgrade(Exclusive))).unwrap_err();
+    assert!(message(panic).contains("cannot downgrade from Shared to Exclusive"));
+    assert_eq!(modes(&locks), [Some(Shared); 2]);
+}
+
+#[test]
+fn handles_of_a_set_are_released_by_the_set_and_its_clones() {
+    let locks = locks::<2>();
+    let first = set(&locks);
+    let handle = first.try_acquire(Exclusive).unwrap().into_handle();
+    assert_eq!((handle.mode(), first.locked()), (Exclusive, Some(Exclusive)));
+
+    // Neither a member, nor another set of the same locks.
+    let handle = locks[0].release(handle).unwrap_err().into_handle();
+    let other = set(&locks);
+    let handle = other.release(handle).unwrap_err().into_handle();
+    let handle = first.adopt(handle).unwrap().into_handle();
+    assert_eq!(modes(&locks), [Some(Exclusive); 2]);
+
+    // The clone may outlive the set.
+    let clone = first.clone();
+    drop(first);
+    let guard = clone.adopt(handle).unwrap();
+    assert_eq!(guard.mode(), Exclusive);
+    drop(guard);
+    assert_all_idle(&locks);
+
+    // A member's is none of the set's.
+    let handle = locks[0].try_acquire(Shared).unwrap().into_handle();
+    let handle = clone.release(handle).unwrap_err().into_handle();
+    locks[0].release(handle).unwrap();
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn bad_use_the_handle_of_a_set_that_is_gone_comes_back() {
+    let locks = locks::<2>();
+    let gone = set(&locks);
+    let handle = gone.try_acquire(Shared).unwrap().into_handle();
+    drop(gone);
+    let handle = set(&locks).release(handle).unwrap_err().into_handle();
+    assert_eq!(handle.mode(), Shared);
+    assert_eq!(modes(&locks), [Some(Shared); 2]);
+}
+
+/// A waker panics when one member is released: the others are released, and all waiters are woken.
+#[test]
+#[cfg(feature = "std")]
+fn wakers_that_panic_keep_no_member_of_a_set_held() {
+    for last in [false, true] {
+        let locks = locks::<3>();
+        let set = set(&locks);
+        let guard = set.try_acquire(Exclusive).unwrap();
+        let panics = || Hooks { on_wake: Box::new(|| panic!("wake")), ..Hooks::default() }.waker();
+        let barred = set.locks().nth(if last { 2 } else { 1 }).unwrap();
+        let mut bad = Task::new(barred.acquire(Shared));
+        assert!(bad.poll_with(&panics()).is_pending());
+        let mut good: Vec<_> =
+            locks.iter().map(|lock| Task::queued(lock.acquire(Shared))).collect();
+        assert!(catch_unwind(AssertUnwindSafe(|| drop(guard))).is_err());
+        assert_eq!(set.locked(), None);
+        good.iter_mut().for_each(|task| drop(task.run().unwrap()));
+        drop((bad, good));
+        assert_all_idle(&locks);
+    }
+}
+
+// ------------------------------------------------------------------------------------------ At once
+
+#[test]
+fn x1_an_uncontended_set_allocates_nothing() {
+    let locks = locks::<4>();
+    let set = set(&locks);
+    for mode in Mode::ALL {
+        without_allocation(mode, || {
+            drop(set.try_acquire(mode).unwrap());
+            drop(now(set.acquire(mode)));
+            now(set.wait(mode));
+            let wanted = [(&locks[0], mode), (&locks[1], Shared), (&locks[2], Upgradable)];
+            drop(try_acquire_all(wanted).unwrap());
+            drop(now(acquire_all(wanted)));
+            drop(try_acquire_all(&wanted[1..]).unwrap());
+        });
+    }
+}
+
+#[test]
+fn x2_a_set_that_waits_allocates_nothing_after_the_first_wait() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let run = || {
+        let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+        let guard = hold(first, Exclusive);
+        let mut task = std::pin::pin!(set.acquire(Exclusive));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(task.as_mut().poll(&mut cx).is_pending());
+        let other = hold(second, Exclusive);
+        drop(guard);
+        assert!(task.as_mut().poll(&mut cx).is_pending());
+        assert!(task.as_mut().poll(&mut cx).is_pending());
+        drop(other);
+        drop(now(task));
+    };
+    let ((), first) = allocations(run);
+    assert!(first > 0);
+    without_allocation("waits and is turned away", run);
+    assert_all_idle(&locks);
+}
+
+// -------------------------------------------------------------------------------------- acquire_all
+
+#[test]
+fn all_acquires_each_lock_in_its_mode() {
+    let locks = locks::<3>();
+    let [a, b, c] = &locks;
+    let wanted = [(a, Shared), (b, Exclusive), (c, Upgradable)];
+    for at_once in [false, true] {
+        let guard =
+            if at_once { try_acquire_all(wanted).unwrap() } else { now(acquire_all(wanted)) };
+        assert_eq!(modes(&locks), [Some(Shared), Some(Exclusive), Some(Upgradable)]);
+        assert_eq!(guard.mode_of(b), Some(Exclusive));
+        assert_eq!(guard.mode_of(&MultiLock::new()), None);
+        assert_eq!(guard.holds().count(), 3);
+        assert!(a.try_acquire(Shared).is_some());
+        drop(guard);
+        assert_all_idle(&locks);
+    }
+}
+
+#[test]
+fn all_acquires_a_lock_that_is_named_twice_once_in_the_stronger_mode() {
+    for first in Mode::ALL {
+        for second in Mode::ALL {
+            let locks = locks::<2>();
+            let [a, b] = &locks;
+            let guard = try_acquire_all([(a, first), (b, Shared), (a, second)]).unwrap();
+            assert_eq!(guard.mode_of(a), Some(first.max(second)));
+            assert_eq!(guard.holds().count(), 2);
+            assert!(a.snapshot().shared_holders() <= 1);
+            drop(guard);
+            assert_all_idle(&locks);
+        }
+    }
+}
+
+#[test]
+fn all_takes_arrays_slices_vectors_and_references() {
+    let locks = locks::<5>();
+    let pairs: Vec<_> = locks.iter().rev().zip(Mode::ALL.into_iter().cycle()).collect();
+    let expect = |guard: &dyn Fn() -> usize| assert_eq!(guard(), 5);
+    expect(&|| now(acquire_all(&pairs[..])).holds().count());
+    expect(&|| now(acquire_all(&pairs)).holds().count());
+    expect(&|| now(acquire_all(pairs.clone())).holds().count());
+    expect(&|| now(acquire_all(pairs.clone().into_boxed_slice())).holds().count());
+    let array: [_; 5] = pairs.clone().try_into().unwrap();
+    expect(&|| now(acquire_all(&array)).holds().count());
+    expect(&|| now(acquire_all(array)).holds().count());
+    assert_all_idle(&locks);
+
+    // Of what can be sent away, the future and the guard can.
+    fn sent<T: Send + 'static>(value: T) -> T {
+        value
+    }
+    let owned = [(Arc::new(MultiLock::new()), Shared), (Arc::new(MultiLock::new()), Exclusive)];
+    let guard = now(sent(acquire_all(owned.clone())));
+    drop(sent(guard));
+    owned.iter().for_each(|(lock, _)| assert_idle(lock));
+
+    // A set for a lock.
+    let set = set(&locks[..2]);
+    let wanted = [(&set, Shared), (&set, Exclusive)];
+    assert_eq!(try_acquire_all(wanted).unwrap().holds().count(), 2);
+}
+
+#[test]
+fn all_waits_for_what_is_in_the_way_in_its_mode() {
+    let locks = locks::<2>();
+    let [a, b] = &locks;
+    let guards = (hold(a, Shared), hold(b, Shared));
+    let mut task = Task::queued(acquire_all([(a, Shared), (b, Exclusive)]));
+    drop(guards.0);
+    assert!(!task.woken());
+    drop(guards.1);
+    let guard = task.run().unwrap();
+    assert_eq!(modes(&locks), [Some(Shared), Some(Exclusive)]);
+    assert!(format!("{guard:?}").contains("AllGuard"));
+    drop(guard);
+    assert_all_idle(&locks);
+}
+
+// ----------------------------------------------------------------------------------------- Blocking
+
+#[test]
+#[cfg(feature = "std")]
+fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    drop(set.acquire_blocking(Exclusive));
+    let guard = hold(&locks[1], Shared);
+    assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_none());
+    assert!(set.acquire_timeout(Exclusive, Duration::from_millis(2)).is_none());
+    assert!(set.acquire_deadline(Exclusive, Instant::now()).is_none());
+    assert!(set.acquire_timeout(Shared, Duration::ZERO).is_some());
+    assert!(set.acquire_timeout(Shared, Duration::MAX).is_some());
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| drop(set.acquire_blocking(Exclusive)));
+        let all = scope.spawn(|| {
+            drop(multilock::acquire_all_blocking([(&locks[0], Shared), (&locks[1], Exclusive)]));
+        });
+        support::until_awaited(&locks[1], Exclusive);
+        drop(guard);
+        waiter.join().unwrap();
+        all.join().unwrap();
+    });
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn acquire_or_of_a_set_gives_the_guard_or_what_cancelled_it() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    drop(now(set.acquire_or(Exclusive, ready(1))).unwrap());
+    let guard = hold(&locks[0], Shared);
+    assert_eq!(now(set.acquire_or(Exclusive, ready(2))).unwrap_err(), 2);
+    assert!(now(set.acquire_or(Shared, ready(3))).is_ok());
+    drop(guard);
+    assert_all_idle(&locks);
+}
+
+// ----------------------------------------------------------------------------------------- Lockable
+
+#[test]
+fn lockable_is_what_locks_sets_and_pointers_to_them_share() {
+    fn use_all<L: Lockable>(it: L) {
+        assert_eq!(it.locked(), None);
+        for mode in Mode::ALL {
+            let guard = it.try_acquire(mode).unwrap();
+            assert_eq!((guard.mode(), it.locked()), (mode, Some(mode)));
+            drop(guard);
+            let mut guard = now(it.acquire(Exclusive));
+            assert!(it.try_acquire(mode).is_none());
+            let monitor = it.notify(mode);
+            assert!(!monitor.is_set());
+            let mut wait = Task::queued(it.wait(mode));
+            guard.downgrade(Shared);
+            let handle = guard.into_handle();
+            let guard = it.adopt(handle).unwrap();
+            it.release(guard.into_handle()).unwrap();
+            assert!(monitor.is_set());
+            wait.run().unwrap();
+            #[cfg(feature = "std")]
+            drop(it.acquire_blocking(mode));
+        }
+        assert_eq!(it.locked(), None);
+        let foreign = MultiLock::new().try_acquire(Shared).unwrap().into_handle();
+        assert!(it.release(foreign).is_err());
+    }
+
+    let locks = locks::<2>();
+    use_all(&locks[0]);
+    use_all(MultiLock::new());
+    use_all(Arc::new(MultiLock::new()));
+    let pair = set(&locks);
+    use_all(&pair);
+    use_all(pair.clone());
+    use_all(Arc::new(set(&locks)));
+    use_all([set(&locks), set(&locks[..1])].into_iter().collect::<LockSet<_>>());
+    assert_all_idle(&locks);
+}
+
+#[test]
+fn sets_marker_traits() {
+    fn sent<T: Send + Sync + Unpin>() {}
+    sent::<LockSet<MultiLock>>();
+    sent::<LockSet<Arc<LockSet<&MultiLock>>>>();
+    sent::<SetGuard<'_, Arc<MultiLock>>>();
+    sent::<AllGuard<[(&MultiLock, Mode); 2]>>();
+    fn shorter<'a>(set: LockSet<&'static MultiLock>) -> LockSet<&'a MultiLock> {
+        set
+    }
+    let _ = shorter;
+}
