@@ -19,6 +19,7 @@ mod error;
 mod fused;
 mod guard;
 mod handle;
+mod lazy;
 mod lockable;
 mod many;
 mod mode;

@@ -116,7 +116,7 @@ fn e2_data_is_visible_to_the_next_holder() {
     });
 }
 
-/// Fails if `RawLock::wake` has no fence, if `LazyQueue::get` is `Relaxed`, if a waiter announces
+/// Fails if `RawLock::wake` has no fence, if `Lazy::get` is `Relaxed`, if a waiter announces
 /// itself before it listens or does not look again, and if `wake` calls nobody exclusive.
 #[test]
 fn p2_the_next_waiter_is_woken() {

@@ -1,74 +1,39 @@
 //! Who waits: the only file that names `event-listener`. It keeps waiters in the order in which they
 //! came, and calls as many as it is told to; who may enter is not its business.
 
+#[cfg(feature = "std")]
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
-use core::ptr;
 use core::task::Poll;
 
 use event_listener::{Event, IntoNotification, Listener, listener};
 
 use crate::bell::{Bell, ROUND, Round};
+use crate::lazy::Lazy;
 use crate::mode::Mode;
 use crate::state::Lane;
+use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use crate::sync::atomic::{AtomicPtr, AtomicUsize};
 use crate::sync::const_fn;
 
 /// The queue of a lock, made when somebody waits for the first time.
-pub(crate) struct LazyQueue(AtomicPtr<Queue>);
-
-// `AtomicPtr` is `Send` and `Sync` whatever it points to, so what it points to must be.
-const _: fn() = || {
-    fn both<T: Send + Sync>() {}
-    both::<Queue>();
-};
+pub(crate) struct LazyQueue(Lazy<Queue>);
 
 impl LazyQueue {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self(AtomicPtr::new(ptr::null_mut()))
+            Self(Lazy::new())
         }
     }
 
     pub(crate) fn get(&self) -> Option<&Queue> {
-        // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the queue is finished.
-        // Weakened, the model `p2_a_release_wakes_the_waiter` fails.
-        //
-        // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`, and the queue
-        // stays until `self` is dropped.
-        unsafe { self.0.load(Acquire).as_ref() }
+        self.0.get()
     }
 
     /// The queue. Allocates if there is none yet: all that the lock will ever allocate.
     pub(crate) fn get_or_make(&self) -> &Queue {
-        if let Some(queue) = self.get() {
-            return queue;
-        }
-        let new = Box::into_raw(Box::new(Queue::new()));
-        // ORDERING: Release, for `get`. Acquire on both sides: we may find another's queue.
-        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
-            // SAFETY: as in `get`.
-            Ok(_) => unsafe { &*new },
-            Err(theirs) => {
-                // SAFETY: `new` is ours: it comes from `Box::into_raw`, and nobody has seen it.
-                drop(unsafe { Box::from_raw(new) });
-                // SAFETY: as in `get`; `theirs` is not null.
-                unsafe { &*theirs }
-            }
-        }
-    }
-}
-
-impl Drop for LazyQueue {
-    fn drop(&mut self) {
-        // ORDERING: Relaxed. Nobody else has the lock any more.
-        let queue = self.0.load(Relaxed);
-        if !queue.is_null() {
-            // SAFETY: it comes from `Box::into_raw` in `get_or_make`, and this is its last use.
-            drop(unsafe { Box::from_raw(queue) });
-        }
+        self.0.get_or_make(Queue::new)
     }
 }
 

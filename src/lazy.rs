@@ -1,0 +1,65 @@
+//! Values that are made when they are needed for the first time.
+
+use alloc::boxed::Box;
+use core::marker::PhantomData;
+use core::ptr;
+
+use crate::sync::atomic::AtomicPtr;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::const_fn;
+
+/// A value in a box of its own, or none yet.
+pub(crate) struct Lazy<T>(AtomicPtr<T>, PhantomData<*mut T>);
+
+// SAFETY: it is a box. Who has it has the value, and may take it along to another thread.
+unsafe impl<T: Send> Send for Lazy<T> {}
+// SAFETY: `&Lazy` hands `&T` to many threads at once (needs `Sync`), and one of them may make what
+// another drops (needs `Send`).
+unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
+
+impl<T> Lazy<T> {
+    const_fn! {
+        pub(crate) fn new() -> Self {
+            Self(AtomicPtr::new(ptr::null_mut()), PhantomData)
+        }
+    }
+
+    pub(crate) fn get(&self) -> Option<&T> {
+        // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is finished.
+        // Weakened, the model `p2_the_next_waiter_is_woken` fails.
+        //
+        // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`, and the value
+        // stays until `self` is borrowed mutably.
+        unsafe { self.0.load(Acquire).as_ref() }
+    }
+
+    /// The value. Allocates if there is none yet; of two that are made at once, one stays.
+    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+        if let Some(value) = self.get() {
+            return value;
+        }
+        let new = Box::into_raw(Box::new(make()));
+        // ORDERING: Release, for `get`. Acquire on both sides: we may find another's value.
+        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+            // SAFETY: as in `get`.
+            Ok(_) => unsafe { &*new },
+            Err(theirs) => {
+                // SAFETY: `new` is ours: it comes from `Box::into_raw`, and nobody has seen it.
+                drop(unsafe { Box::from_raw(new) });
+                // SAFETY: as in `get`; `theirs` is not null.
+                unsafe { &*theirs }
+            }
+        }
+    }
+}
+
+impl<T> Drop for Lazy<T> {
+    fn drop(&mut self) {
+        // ORDERING: Relaxed. Nobody else has it any more.
+        let value = self.0.load(Relaxed);
+        if !value.is_null() {
+            // SAFETY: it comes from `Box::into_raw` in `get_or_make`, and this is its last use.
+            drop(unsafe { Box::from_raw(value) });
+        }
+    }
+}
