@@ -1,5 +1,7 @@
 //! The only file that names `core::sync::atomic`, `portable-atomic` or `loom`.
 
+use core::panic::{RefUnwindSafe, UnwindSafe};
+
 #[cfg(not(any(loom, feature = "portable-atomic")))]
 pub(crate) use core::sync::atomic;
 #[cfg(loom)]
@@ -37,16 +39,93 @@ impl<T> UnsafeCell<T> {
     }
 }
 
+/// A value that is touched in short critical sections only, one at a time.
+pub(crate) struct Section<T>(section::Cell<T>);
+
+// A panic in a section is foreign code's: whoever calls that there leaves the value as it should be.
+impl<T> UnwindSafe for Section<T> {}
+impl<T> RefUnwindSafe for Section<T> {}
+
+impl<T> Section<T> {
+    const_fn! {
+        pub(crate) fn new(value: T) -> Self {
+            Self(section::new(value))
+        }
+    }
+
+    /// Runs `f` on the value, in a critical section, which ends also if `f` panics. With the feature
+    /// `critical-section` interrupts are off in it, and else other threads may wait for its end. So
+    /// `f` does little, and does not come back to this section.
+    #[inline]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        section::with(&self.0, f)
+    }
+}
+
+/// With `std`, or under loom: a mutex.
+#[cfg(any(loom, all(feature = "std", not(feature = "critical-section"))))]
+mod section {
+    use std::sync::PoisonError;
+
+    #[cfg(loom)]
+    pub(super) use loom::sync::Mutex as Cell;
+    #[cfg(not(loom))]
+    pub(super) use std::sync::Mutex as Cell;
+
+    super::const_fn! {
+        pub(super) fn new<T>(value: T) -> Cell<T> {
+            Cell::new(value)
+        }
+    }
+
+    pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut cell.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// No interrupt comes in between, and no other core. Nor does `f` itself: the cell would panic.
+#[cfg(all(not(loom), feature = "critical-section"))]
+mod section {
+    use core::cell::RefCell;
+
+    pub(super) type Cell<T> = critical_section::Mutex<RefCell<T>>;
+
+    pub(super) const fn new<T>(value: T) -> Cell<T> {
+        Cell::new(RefCell::new(value))
+    }
+
+    pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
+        critical_section::with(|section| f(&mut cell.borrow_ref_mut(section)))
+    }
+}
+
+/// A spin lock: an interrupt that comes in between must not use any lock.
+#[cfg(not(any(loom, feature = "std", feature = "critical-section")))]
+mod section {
+    pub(super) use spin::Mutex as Cell;
+
+    pub(super) const fn new<T>(value: T) -> Cell<T> {
+        Cell::new(value)
+    }
+
+    pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
+        f(&mut cell.lock())
+    }
+}
+
 /// Declares functions that are `const` except under loom, whose atomics have no `const` constructor.
 macro_rules! const_fn {
-    ($($(#[$meta:meta])* $vis:vis fn $name:ident($($args:tt)*) -> $ret:ty $body:block)*) => {$(
+    ($(
+        $(#[$meta:meta])*
+        $vis:vis fn $name:ident $(<$T:ident>)? ($($args:tt)*) -> $ret:ty $body:block
+    )*) => {$(
         #[cfg(not(loom))]
         $(#[$meta])*
-        $vis const fn $name($($args)*) -> $ret $body
+        $vis const fn $name $(<$T>)? ($($args)*) -> $ret $body
 
         #[cfg(loom)]
         $(#[$meta])*
-        $vis fn $name($($args)*) -> $ret $body
+        $vis fn $name $(<$T>)? ($($args)*) -> $ret $body
     )*};
 }
 pub(crate) use const_fn;
