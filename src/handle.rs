@@ -35,10 +35,7 @@ pub struct HandleId {
 
 impl Handle {
     pub(crate) fn new(lock: NonZeroUsize, mode: Mode) -> Self {
-        static NUMBERS: AtomicUsize = AtomicUsize::new(1);
-        // ORDERING: Relaxed. A number, and nothing beside it.
-        let number = NUMBERS.fetch_add(1, Relaxed);
-        Self { id: HandleId { lock, number }, mode }
+        Self { id: HandleId::new(lock), mode }
     }
 
     /// The name of this handle.
@@ -55,6 +52,16 @@ impl Handle {
 
     pub(crate) fn is_of(&self, lock: &LockId) -> bool {
         lock.0.load(Relaxed) == self.id.lock.get()
+    }
+}
+
+impl HandleId {
+    /// A name that was not given before.
+    pub(crate) fn new(lock: NonZeroUsize) -> Self {
+        static NUMBERS: AtomicUsize = AtomicUsize::new(1);
+        // ORDERING: Relaxed. A number, and nothing beside it.
+        let number = NUMBERS.fetch_add(1, Relaxed);
+        Self { lock, number }
     }
 }
 
