@@ -52,3 +52,59 @@ impl fmt::Display for ReleaseError {
 }
 
 impl Error for ReleaseError {}
+
+/// A name is in use already: somebody holds a [`HandleLock`](crate::HandleLock) by it, or waits for it.
+/// It is given back, and the lock has not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HandleInUse<H>(pub H);
+
+impl<H> HandleInUse<H> {
+    /// The name.
+    pub fn into_handle(self) -> H {
+        self.0
+    }
+}
+
+impl<H> fmt::Display for HandleInUse<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the handle is in use")
+    }
+}
+
+impl<H: fmt::Debug> Error for HandleInUse<H> {}
+
+/// Why a [`HandleLock`](crate::HandleLock) was not acquired. The name is given back, and is in use no
+/// more than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TryAcquireError<H> {
+    /// Somebody holds the lock by this name, or waits for it.
+    HandleInUse(H),
+    /// The name is free, and the lock is not: now, or until the time was over.
+    WouldBlock(H),
+}
+
+impl<H> TryAcquireError<H> {
+    /// The name.
+    pub fn into_handle(self) -> H {
+        match self {
+            Self::HandleInUse(handle) | Self::WouldBlock(handle) => handle,
+        }
+    }
+}
+
+impl<H> From<HandleInUse<H>> for TryAcquireError<H> {
+    fn from(error: HandleInUse<H>) -> Self {
+        Self::HandleInUse(error.0)
+    }
+}
+
+impl<H> fmt::Display for TryAcquireError<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HandleInUse(_) => "the handle is in use",
+            Self::WouldBlock(_) => "the lock cannot be acquired without waiting",
+        })
+    }
+}
+
+impl<H: fmt::Debug> Error for TryAcquireError<H> {}

@@ -51,15 +51,19 @@ impl<T> Lazy<T> {
             }
         }
     }
+
+    /// The value, if there is one, and none is left.
+    pub(crate) fn take(&mut self) -> Option<Box<T>> {
+        // ORDERING: Relaxed, both. Nobody else has it now.
+        let value = self.0.load(Relaxed);
+        self.0.store(ptr::null_mut(), Relaxed);
+        // SAFETY: it comes from `Box::into_raw` in `get_or_make`, and nothing points to it any more.
+        (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
+    }
 }
 
 impl<T> Drop for Lazy<T> {
     fn drop(&mut self) {
-        // ORDERING: Relaxed. Nobody else has it any more.
-        let value = self.0.load(Relaxed);
-        if !value.is_null() {
-            // SAFETY: it comes from `Box::into_raw` in `get_or_make`, and this is its last use.
-            drop(unsafe { Box::from_raw(value) });
-        }
+        drop(self.take());
     }
 }

@@ -19,6 +19,7 @@ mod error;
 mod fused;
 mod guard;
 mod handle;
+mod handle_lock;
 mod lazy;
 mod lockable;
 mod many;
@@ -32,12 +33,14 @@ mod raw;
 mod set;
 mod state;
 mod sync;
+mod table;
 
-pub use error::{ReleaseError, UpgradeError};
+pub use error::{HandleInUse, ReleaseError, TryAcquireError, UpgradeError};
 pub use guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
 pub use guard::GuardArc;
 pub use handle::{Handle, HandleId};
+pub use handle_lock::{HandleGuard, HandleLock};
 pub use lockable::{LockGuard, Lockable};
 pub use mode::Mode;
 pub use multilock::MultiLock;
