@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Wake, Waker};
 
-use multilock::{Mode, MultiLock};
+use multilock::{HandleId, HandleLock, Mode, MultiLock};
 
 /// Another thread enters a critical section, and would wait for ever if this one were in it.
 fn assert_interrupts_are_on() {
@@ -18,7 +18,7 @@ fn assert_interrupts_are_on() {
     std::thread::spawn(move || critical_section::with(|_| entered.send(()).unwrap()));
     is_entered
         .recv_timeout(std::time::Duration::from_secs(20))
-        .expect("interrupts are off while a waker runs");
+        .expect("interrupts are off while foreign code runs");
 }
 
 /// Counts how often it is woken, and checks that it may do what an interrupt handler does.
@@ -72,4 +72,71 @@ fn b2_a_waker_is_replaced_and_dropped_with_interrupts_on() {
     poll_pending(waiter.as_mut(), last.clone());
     drop(guard);
     assert_eq!(last.0.load(Relaxed), 1);
+}
+
+/// A name that must not be dropped with interrupts off.
+#[derive(PartialEq, Eq)]
+struct Name(u32);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        assert_interrupts_are_on();
+    }
+}
+
+#[test]
+fn b2_names_are_dropped_with_interrupts_on() {
+    let lock = HandleLock::new();
+    // More than there is room for in one chunk.
+    for number in 0..10 {
+        assert!(lock.try_acquire(Mode::Shared, Name(number)).is_ok());
+    }
+    // Released, refused, given up, waiting and dropped, and with a guard.
+    assert_eq!(lock.release(&Name(3)), Some(Mode::Shared));
+    assert!(lock.try_acquire(Mode::Shared, Name(9)).is_err());
+    assert!(lock.try_acquire(Mode::Exclusive, Name(10)).is_err());
+    let mut waiter = Box::pin(lock.acquire(Mode::Exclusive, Name(11)));
+    poll_pending(waiter.as_mut(), Arc::new(Checks::default()));
+    drop(waiter);
+    drop(lock.try_context(Mode::Shared, Name(12)));
+    // The others are dropped with the lock.
+}
+
+#[test]
+fn b2_a_named_release_wakes_with_interrupts_on() {
+    let lock = HandleLock::new();
+    assert_eq!(lock.try_acquire(Mode::Exclusive, 0), Ok(()));
+    let checks = Arc::new(Checks::default());
+    let mut crowd: Vec<_> =
+        (1..20).map(|name| Box::pin(lock.context(Mode::Shared, name))).collect();
+    crowd.iter_mut().for_each(|waiter| poll_pending(waiter.as_mut(), checks.clone()));
+    assert_eq!(lock.release(&0), Some(Mode::Exclusive));
+    assert_eq!(checks.0.load(Relaxed), crowd.len());
+    drop(crowd);
+    let guard = lock.try_context(Mode::Exclusive, 0).unwrap();
+    let mut waiter = pin!(lock.acquire(Mode::Shared, 1));
+    poll_pending(waiter.as_mut(), checks.clone());
+    drop(guard);
+    assert_eq!(checks.0.load(Relaxed), 20);
+}
+
+/// What an interrupt handler does on a chip with one core: it comes while others are not in a critical
+/// section, and must get through.
+#[test]
+fn b2_named_holds_may_be_used_inside_of_a_critical_section() {
+    static LOCK: HandleLock<HandleId> = HandleLock::new();
+    critical_section::with(|_| {
+        let name = LOCK.try_acquire_new(Mode::Shared).unwrap();
+        let other = LOCK.try_acquire_new(Mode::Shared).unwrap();
+        assert!(LOCK.try_acquire(Mode::Shared, name).is_err());
+        assert_eq!(LOCK.holders(), [(name, Mode::Shared), (other, Mode::Shared)]);
+        assert_eq!(LOCK.release(&other), Some(Mode::Shared));
+        let mut guard = LOCK.try_context(Mode::Shared, other).unwrap();
+        assert!(guard.try_upgrade().is_err());
+        assert_eq!(LOCK.release(&name), Some(Mode::Shared));
+        assert!(guard.try_upgrade().is_ok());
+        guard.downgrade(Mode::Shared);
+        assert_eq!(guard.handle(), other);
+    });
+    assert_eq!(LOCK.locked(), None);
 }
