@@ -4,7 +4,6 @@
 #![cfg(not(loom))]
 
 // Shared with other suites, which use more of it.
-#[allow(dead_code)]
 mod support;
 
 use std::borrow::Borrow;
