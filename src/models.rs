@@ -7,13 +7,17 @@
 //!
 //! Each names the changes to the code that it has been seen to fail with.
 
+mod monitors;
+mod names;
+mod sets;
+
 use core::pin::{Pin, pin};
 use core::task::{Context, Waker};
 use std::boxed::Box;
 
 use crate::block::block_on;
 use crate::sync::UnsafeCell;
-use crate::{Guard, HandleLock, Mode, MultiLock, UpgradeError};
+use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
 
 #[cfg(loom)]
@@ -460,129 +464,4 @@ fn u4_downgrade_shows_data_to_those_it_lets_in() {
             data.check(1);
         });
     }
-}
-
-/// Fails if `wake` calls no monitors, and if a monitor does not look again after it listens.
-#[test]
-fn p2_a_monitor_is_told() {
-    model(|| {
-        let data = Data::new();
-        let guard = data.lock.try_acquire(Exclusive).unwrap();
-        let thread = {
-            let data = data.clone();
-            spawn(move || block_on(data.lock.wait(Exclusive), None).unwrap())
-        };
-        drop(guard);
-        join([thread]);
-        data.check(0);
-    });
-}
-
-/// A thread that wants the lock by `name`, and says whether it got it.
-fn claimer(lock: &Arc<HandleLock<u32>>, name: u32) -> JoinHandle<bool> {
-    let lock = lock.clone();
-    spawn(move || lock.try_acquire(Shared, name).is_ok())
-}
-
-/// As many names as fill the first chunk of a table.
-fn full_chunk() -> Arc<HandleLock<u32>> {
-    let lock = Arc::new(HandleLock::new());
-    (0..8).for_each(|name| lock.try_acquire(Shared, name).unwrap());
-    lock
-}
-
-/// Fails if `Table::take_ticket` does not look whether the ticket is the next, if `Table::put` takes it
-/// before it is in the section of the chunk, and if `Table::claim` looks again but not at the name that
-/// has come meanwhile.
-#[test]
-fn names_are_used_by_one_at_a_time() {
-    model(|| {
-        let lock = Arc::new(HandleLock::new());
-        let thread = claimer(&lock, 7);
-        let ours = lock.try_acquire(Shared, 7).is_ok();
-        assert!(ours != thread.join().unwrap(), "one of two gets the name");
-        assert_eq!(lock.holders(), [(7, Shared)]);
-        assert_eq!(lock.release(&7), Some(Shared));
-        assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
-    });
-}
-
-/// One may find room in the first chunk, while the other is on its way to a second.
-///
-/// Fails if `Table::chunks` ends with the first.
-#[test]
-fn names_are_used_by_one_at_a_time_in_all_chunks() {
-    model(|| {
-        let lock = full_chunk();
-        let thread = claimer(&lock, 8);
-        assert_eq!(lock.release(&0), Some(Shared));
-        let ours = lock.try_acquire(Shared, 8).is_ok();
-        assert!(ours != thread.join().unwrap(), "one of two gets the name");
-        assert_eq!(lock.holders().len(), 8);
-    });
-}
-
-/// Whoever is refused is refused for a name that is in use, not for another attempt that is refused.
-///
-/// Fails if `Table::claim` puts a name in without a look, to take it out again if there is an older
-/// one.
-#[test]
-fn names_are_free_when_they_are_released() {
-    model(|| {
-        let lock = Arc::new(HandleLock::new());
-        lock.try_acquire(Shared, 7).unwrap();
-        let thread = claimer(&lock, 7);
-        assert_eq!(lock.release(&7), Some(Shared));
-        let ours = lock.try_acquire(Shared, 7).is_ok();
-        assert!(ours != thread.join().unwrap(), "the name is free, and one of two gets it");
-    });
-}
-
-/// Fails if `Table::claim` does not begin again when another name has come meanwhile.
-#[test]
-fn names_that_differ_are_in_nobodys_way() {
-    model(|| {
-        let lock = Arc::new(HandleLock::new());
-        let thread = claimer(&lock, 7);
-        assert!(lock.try_acquire(Shared, 8).is_ok());
-        assert!(thread.join().unwrap());
-    });
-}
-
-/// Fails if `HandleGuard::drop` ends the hold before the name is out.
-#[test]
-fn names_of_holders_are_never_beside_those_they_exclude() {
-    model(|| {
-        let lock = Arc::new(HandleLock::new());
-        let use_guard = |lock: &HandleLock<u32>, name| {
-            let guard = block_on(lock.context(Exclusive, name), None).unwrap().unwrap();
-            assert_eq!(lock.holders(), [(name, Exclusive)]);
-            drop(guard);
-        };
-        let thread = {
-            let lock = lock.clone();
-            spawn(move || use_guard(&lock, 1))
-        };
-        use_guard(&lock, 2);
-        thread.join().unwrap();
-        assert_eq!(lock.holders(), []);
-    });
-}
-
-/// Fails if `HandleGuard::downgrade` changes the hold before the table.
-#[test]
-fn names_of_holders_follow_a_downgrade() {
-    model(|| {
-        let lock = Arc::new(HandleLock::new());
-        let mut guard = lock.try_context(Exclusive, 1).unwrap();
-        let thread = {
-            let lock = lock.clone();
-            spawn(move || {
-                let _guard = block_on(lock.context(Shared, 2), None).unwrap().unwrap();
-                assert_eq!(lock.holders(), [(1, Shared), (2, Shared)]);
-            })
-        };
-        guard.downgrade(Shared);
-        join([thread]);
-    });
 }

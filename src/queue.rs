@@ -14,7 +14,7 @@ use crate::lazy::Lazy;
 use crate::mode::Mode;
 use crate::state::Lane;
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::const_fn;
 
 /// The queue of a lock, made when somebody waits for the first time.
@@ -239,22 +239,26 @@ impl Edges {
         Self { count: AtomicUsize::new(0), listeners: AtomicUsize::new(0) }
     }
 
-    /// One more edge. Says how many listen, and have not been called for one before.
+    /// One more edge. Says how many are to be called for it: all who listen, if there are some that were
+    /// not called for one before.
     fn count_one(&self) -> usize {
-        // ORDERING: Acquire. Pairs with the Release of `announce`: who has announced itself is
-        // counted, and in the list. Release, for `Queue::edges`.
-        let next = |now: usize| Some(now.wrapping_add(ONE_EDGE) & !LISTENED);
-        match self.count.fetch_update(AcqRel, Relaxed, next) {
-            Ok(before) if before & LISTENED != 0 => self.listeners.load(Relaxed),
-            _ => 0,
+        // ORDERING: Release, for `Queue::edges`.
+        if self.count.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
+            return 0;
         }
+        // ORDERING: Acquire. Pairs with the Release of `announce`: who has announced itself before the
+        // bit is cleared is counted, and in the list, and so it is called. Weakened, the model
+        // `notify_misses_no_edge_from_its_first_moment` fails.
+        self.count.fetch_and(!LISTENED, Acquire);
+        self.listeners.load(Relaxed)
     }
 
     /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
     /// whoever counts the next one will see it.
     fn announce(&self) -> EdgeCount {
-        // ORDERING: Release, for `count_one`. Acquire as in `Queue::edges`.
-        EdgeCount(self.count.fetch_or(LISTENED, AcqRel) & !LISTENED)
+        // ORDERING: Release, for `count_one`, with the same model. No Acquire: whoever finds another edge
+        // here looks at it by `Queue::edges` before it does anything.
+        EdgeCount(self.count.fetch_or(LISTENED, Release) & !LISTENED)
     }
 }
 

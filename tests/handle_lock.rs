@@ -3,7 +3,6 @@
 
 #![cfg(not(loom))]
 
-// Shared with other suites, which use more of it.
 mod support;
 
 use std::borrow::Borrow;

@@ -1,0 +1,166 @@
+//! Monitors and the edges that they must not miss.
+
+use core::future::poll_fn;
+
+use futures_core::Stream;
+
+use super::*;
+use crate::NotifyArc;
+
+/// Fails if `wake` calls no monitors, and if a monitor does not look again after it listens.
+#[test]
+fn p2_a_monitor_is_told() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let thread = {
+            let data = data.clone();
+            spawn(move || block_on(data.lock.wait(Exclusive), None).unwrap())
+        };
+        drop(guard);
+        join([thread]);
+        data.check(0);
+    });
+}
+
+/// Fails if `Edges::count_one` does not release or `Queue::edges` does not acquire.
+#[test]
+fn notify_who_sees_the_edge_finds_the_lock() {
+    model(|| {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let monitor = lock.notify(Exclusive);
+        let thread = spawn(move || drop(guard));
+        if monitor.is_set() {
+            assert!(lock.try_acquire(Exclusive).is_some());
+        }
+        join([thread]);
+        assert!(monitor.is_set());
+    });
+}
+
+/// Fails if a monitor counts the edges after its mark.
+#[test]
+fn notify_is_set_by_an_edge_while_it_is_made() {
+    model(|| {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let thread = spawn(move || drop(guard));
+        let monitor = lock.notify(Exclusive);
+        join([thread]);
+        assert!(monitor.is_set());
+    });
+}
+
+/// A monitor is made while the mode becomes acquirable.
+///
+/// Fails if the edges are counted after the mark, if `Edges::announce` does not release or
+/// `Edges::count_one` does not acquire, if a monitor does not look again after it listens, and if `tell`
+/// takes nobody to listen.
+#[test]
+fn notify_misses_no_edge_from_its_first_moment() {
+    model(|| {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let thread = {
+            let lock = lock.clone();
+            spawn(move || {
+                block_on(lock.notify(Exclusive).wait(), None).unwrap();
+                assert!(lock.try_acquire(Exclusive).is_some());
+            })
+        };
+        drop(guard);
+        join([thread]);
+        assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+    });
+}
+
+/// One monitor goes, another comes, and meanwhile there is an edge.
+///
+/// Fails if `RawLock::unmonitor` tells nobody of edges that came while the bit was missing.
+#[test]
+fn notify_that_goes_hides_no_edge_from_another() {
+    model_with(3, || {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let first = lock.notify_arc(Exclusive);
+        let goes = spawn(move || drop(first));
+        let comes = {
+            let lock = lock.clone();
+            spawn(move || block_on(lock.notify(Exclusive).wait(), None).unwrap())
+        };
+        drop(guard);
+        join([goes, comes]);
+        assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+    });
+}
+
+/// The last exclusive waiter goes, another comes and goes, and the shared holder leaves: at the end the
+/// lock is free, and whoever monitors it has been told.
+///
+/// Fails if `RawLock::make_good` tells nobody, and if a waiter that is the last to go tells nobody.
+#[test]
+fn notify_is_told_when_exclusive_waiters_go() {
+    model_with(3, || {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let guard = lock.try_acquire(Shared).unwrap();
+        let first = queued(lock.acquire(Exclusive));
+        let monitor = lock.notify(Shared);
+        assert!(!monitor.is_set());
+        let thread = {
+            let lock = lock.clone();
+            spawn(move || drop(queued_or_not(lock.acquire(Exclusive))))
+        };
+        drop(first);
+        drop(guard);
+        join([thread]);
+        assert!(monitor.is_set());
+    });
+}
+
+/// The next item of a stream.
+fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
+    poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx))
+}
+
+/// Fails if a stream does not look again after it listens.
+#[test]
+fn notify_streams_hear_each_edge_that_they_wait_for() {
+    model(|| {
+        let lock = std::sync::Arc::new(MultiLock::new());
+        let mut monitor = lock.notify_arc(Exclusive);
+        monitor.clear();
+        let thread = {
+            let lock = lock.clone();
+            spawn(move || {
+                drop(lock.try_acquire(Exclusive).unwrap());
+            })
+        };
+        block_on(next(&mut monitor), None).unwrap();
+        join([thread]);
+    });
+}
+
+/// One member after the other becomes free.
+///
+/// Fails if a monitor of a set does not look again after it listens.
+#[test]
+fn notify_of_a_set_misses_no_edge() {
+    model(|| {
+        let locks = std::sync::Arc::new([MultiLock::new(), MultiLock::new()]);
+        let set: crate::LockSet<_> = locks.iter().collect();
+        let guards = locks.each_ref().map(|lock| lock.try_acquire(Exclusive).unwrap());
+        let handles = guards.map(Guard::into_handle);
+        let thread = {
+            let locks = locks.clone();
+            spawn(move || {
+                let [first, second] = handles;
+                locks[0].release(first).unwrap();
+                locks[1].release(second).unwrap();
+            })
+        };
+        block_on(set.notify(Exclusive).wait(), None).unwrap();
+        assert!(set.try_acquire(Exclusive).is_some());
+        thread.join().unwrap();
+    });
+}

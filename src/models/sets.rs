@@ -1,0 +1,189 @@
+//! Sets of locks that overlap with each other and with single acquisitions.
+
+use super::*;
+use crate::{LockSet, acquire_all};
+
+/// Two locks, and numbers that are not atomic: each is safe where its lock is held. Their order is that
+/// of the array, in every run.
+struct Pair {
+    locks: [MultiLock; 2],
+    numbers: [UnsafeCell<u32>; 2],
+}
+
+// SAFETY: a number is touched by who holds its lock exclusively.
+unsafe impl Send for Pair {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Pair {}
+
+impl Pair {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            locks: [MultiLock::new(), MultiLock::new()],
+            numbers: [UnsafeCell::new(0), UnsafeCell::new(0)],
+        })
+    }
+
+    fn set(&self) -> LockSet<&MultiLock> {
+        self.locks.iter().collect()
+    }
+
+    /// For who holds the lock exclusively.
+    fn add_one(&self, n: usize) {
+        assert_eq!(self.locks[n].locked(), Some(Exclusive));
+        // SAFETY: the caller keeps everybody else away.
+        self.numbers[n].with_mut(|number| unsafe { *number += 1 });
+    }
+
+    /// Acquires both, and adds one to each.
+    fn use_set(&self) {
+        let set = self.set();
+        let _guard = block_on(set.acquire(Exclusive), None).unwrap();
+        self.add_one(0);
+        self.add_one(1);
+    }
+
+    /// Acquires one of them, and adds one to it.
+    fn use_one(&self, n: usize) {
+        let _guard = block_on(self.locks[n].acquire(Exclusive), None).unwrap();
+        self.add_one(n);
+    }
+
+    /// Nobody holds and nobody waits, and the numbers are `expected`.
+    fn check(&self, expected: [u32; 2]) {
+        for (n, lock) in self.locks.iter().enumerate() {
+            assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+            let _guard = lock.try_acquire(Exclusive).unwrap();
+            // SAFETY: nobody else is there.
+            assert_eq!(self.numbers[n].with(|number| unsafe { *number }), expected[n]);
+        }
+    }
+}
+
+fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandle<()> {
+    let pair = pair.clone();
+    spawn(move || f(&pair))
+}
+
+/// Fails if `many::take` gives nothing back, or only the last of what it has taken.
+#[test]
+fn sets_that_overlap_exclude_each_other_and_both_get_in() {
+    model(|| {
+        let pair = Pair::new();
+        let other = thread(&pair, Pair::use_set);
+        pair.use_set();
+        join([other]);
+        pair.check([2, 2]);
+    });
+}
+
+/// The members are taken singly meanwhile, first one and then the other.
+///
+/// Fails if a set that waits does not announce itself, and if it does not look at the others again.
+#[test]
+fn sets_get_in_between_single_acquisitions() {
+    model(|| {
+        let pair = Pair::new();
+        let other = thread(&pair, Pair::use_set);
+        pair.use_one(0);
+        pair.use_one(1);
+        join([other]);
+        pair.check([2, 2]);
+    });
+}
+
+/// A set is called at one member when the other is held, and another waits behind it there.
+///
+/// Fails if a set that is turned away does not pass its call on.
+#[test]
+fn sets_that_are_turned_away_pass_their_call_on() {
+    model(|| {
+        let pair = Pair::new();
+        let set = pair.set();
+        let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
+        let mut waits = queued(set.acquire(Exclusive));
+        let behind = thread(&pair, |pair| pair.use_one(0));
+        let other = pair.locks[1].try_acquire(Exclusive).unwrap();
+        drop(guard);
+        // Called or not: it does not get in. It stays in its place at the other, and is not polled.
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        assert!(waits.as_mut().poll(&mut cx).is_pending());
+        join([behind]);
+        drop(other);
+        drop(waits);
+        drop(set);
+        pair.check([1, 0]);
+    });
+}
+
+/// As above, with the set dropped at any time.
+#[test]
+fn sets_may_be_dropped_while_they_are_called() {
+    model(|| {
+        let pair = Pair::new();
+        let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
+        let dropped = thread(&pair, |pair| {
+            let set = pair.set();
+            drop(queued_or_not(set.acquire(Exclusive)));
+        });
+        let waits = thread(&pair, |pair| pair.use_one(0));
+        drop(guard);
+        join([dropped, waits]);
+        pair.check([1, 0]);
+    });
+}
+
+/// One lays claims and goes, another waits for one member in shared mode beside a shared holder.
+///
+/// Fails if a claim that ends wakes nobody.
+#[test]
+fn sets_that_go_let_in_who_waited_because_of_their_claim() {
+    model(|| {
+        let pair = Pair::new();
+        let set = pair.set();
+        let mut waits = {
+            let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
+            let waits = queued(set.acquire(Exclusive));
+            drop(guard);
+            waits
+        };
+        // Turned away wherever it waits, so that it has claims to both.
+        let mut cx = Context::from_waker(Waker::noop());
+        for _ in 0..2 {
+            for lock in &pair.locks {
+                let _guard = lock.try_acquire(Exclusive).unwrap();
+                assert!(waits.as_mut().poll(&mut cx).is_pending());
+                assert!(waits.as_mut().poll(&mut cx).is_pending());
+            }
+        }
+        let guards = pair.locks.each_ref().map(|lock| lock.try_acquire(Shared).unwrap());
+        let joins = [0, 1].map(|n| {
+            thread(&pair, move |pair| drop(block_on(pair.locks[n].acquire(Shared), None)))
+        });
+        drop(waits);
+        // The shared holders stay: the threads must get in beside them.
+        join(joins);
+        drop(guards);
+        pair.check([0, 0]);
+    });
+}
+
+/// Different modes, and in the opposite order.
+#[test]
+fn all_in_mixed_modes_exclude_each_other_and_get_in() {
+    model(|| {
+        let pair = Pair::new();
+        let other = thread(&pair, |pair| {
+            let [a, b] = &pair.locks;
+            let _guard = block_on(acquire_all([(b, Shared), (a, Exclusive)]), None).unwrap();
+            pair.add_one(0);
+        });
+        {
+            let [a, b] = &pair.locks;
+            let _guard = block_on(acquire_all([(a, Shared), (b, Exclusive)]), None).unwrap();
+            pair.add_one(1);
+        }
+        join([other]);
+        pair.check([1, 1]);
+    });
+}
