@@ -282,6 +282,8 @@ impl MultiLock {
     /// It holds nothing and stands in no queue: nobody waits because of it. It is a hint. When it is
     /// ready the lock could be acquired, now or a moment ago, and somebody may have done it.
     ///
+    /// To be told more than once, make a monitor: [`notify`](Self::notify).
+    ///
     /// # Cancel safety
     ///
     /// The future may be dropped at any point, and nobody notices.
@@ -298,6 +300,73 @@ impl MultiLock {
     ///     }
     /// }
     /// # }
+    /// ```
+    ///
+    /// In a race with something else:
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # smol::block_on(async {
+    /// # let lock = MultiLock::new();
+    /// # let _guard = lock.try_acquire(Mode::Exclusive);
+    /// # let mut order = std::future::ready("stop");
+    /// futures::select! {
+    ///     () = lock.wait(Mode::Shared) => println!("there is room"),
+    ///     order = futures::FutureExt::fuse(&mut order) => println!("{order}"),
+    /// }
+    /// # });
+    /// ```
+    ///
+    /// With a limit in time, of each runtime. For an acquisition with a limit there is
+    /// [`acquire_or`](Self::acquire_or), which takes any of their timers.
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # static LOCK: MultiLock = MultiLock::new();
+    /// # let _guard = LOCK.try_acquire(Mode::Exclusive);
+    /// # let limit = Duration::from_millis(1);
+    /// // tokio
+    /// # let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # tokio.block_on(async {
+    /// let in_time = tokio::time::timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
+    /// # assert!(!in_time);
+    /// # });
+    ///
+    /// // async-std
+    /// # async_std::task::block_on(async {
+    /// let in_time = async_std::future::timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
+    /// # assert!(!in_time);
+    /// # });
+    ///
+    /// // smol
+    /// # smol::block_on(async {
+    /// let wait = async { LOCK.wait(Mode::Shared).await; true };
+    /// let timer = async { smol::Timer::after(limit).await; false };
+    /// let in_time = smol::future::or(wait, timer).await;
+    /// # assert!(!in_time);
+    /// # });
+    ///
+    /// // embassy, in one of its tasks
+    /// # async fn task(limit: embassy_time::Duration) {
+    /// let in_time = embassy_time::with_timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// From a combinator of streams: here the first two moments at which shared can be acquired.
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # smol::block_on(async {
+    /// use futures::{StreamExt, stream};
+    ///
+    /// # let lock = MultiLock::new();
+    /// let moments = stream::repeat(Mode::Shared).then(|mode| lock.wait(mode));
+    /// moments.take(2).for_each(async |()| println!("there is room")).await;
+    /// # });
     /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::new(async move {
