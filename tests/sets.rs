@@ -405,21 +405,27 @@ impl Wake for FifoWaker {
 
 type Job<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Runs tasks until one of them has come to its end, and says after how many polls. Fails if all of
-/// them sleep, or after so many polls that nobody would wait for it.
+/// Runs tasks until `enough` of them have come to their ends, and says after how many polls. Fails if
+/// all of them sleep, or after so many polls that nobody would wait for it.
 #[track_caller]
-fn polls_until_one_ends(mut jobs: Vec<Job<'_>>) -> usize {
+fn polls_until_the_end(jobs: Vec<Job<'_>>, mut enough: usize) -> usize {
     let queued = jobs.iter().map(|_| AtomicBool::new(false)).collect();
     let fifo = Arc::new(Fifo { queue: Mutex::default(), queued });
     let wakers: Vec<_> = (0..jobs.len()).map(|n| Arc::new(FifoWaker(fifo.clone(), n))).collect();
     wakers.iter().for_each(|waker| waker.clone().wake());
     let wakers: Vec<_> = wakers.into_iter().map(Waker::from).collect();
+    let mut jobs: Vec<_> = jobs.into_iter().map(Some).collect();
     for polls in 1..200_000 {
         let next = fifo.queue.lock().unwrap().pop_front();
-        let job = next.expect("all tasks sleep");
-        fifo.queued[job].store(false, SeqCst);
-        if jobs[job].as_mut().poll(&mut Context::from_waker(&wakers[job])).is_ready() {
-            return polls;
+        let n = next.expect("all tasks sleep");
+        fifo.queued[n].store(false, SeqCst);
+        let Some(job) = &mut jobs[n] else { continue };
+        if job.as_mut().poll(&mut Context::from_waker(&wakers[n])).is_ready() {
+            jobs[n] = None;
+            enough -= 1;
+            if enough == 0 {
+                return polls;
+            }
         }
     }
     panic!("starved");
@@ -464,10 +470,11 @@ fn loops<'a>(
 /// which both are free.
 #[test]
 fn sets_are_not_starved_by_single_acquisitions_of_their_members() {
-    let numbers: &[usize] = if cfg!(miri) { &[1, 2] } else { &[1, 2, 3, 4, 5, 7, 8, 10, 16] };
+    let numbers: &[usize] = if cfg!(miri) { &[2] } else { &[1, 2, 3, 4, 5, 7, 8, 10, 16] };
+    let crowds: &[_] = if cfg!(miri) { &[[1, 1]] } else { &[[1, 1], [2, 2], [3, 1]] };
     let mut most = 0;
     for (single, wanted) in [(Exclusive, Exclusive), (Shared, Exclusive), (Exclusive, Shared)] {
-        for tasks in [[1, 1], [2, 2], [3, 1]] {
+        for tasks in crowds {
             for (pause, polls) in [0, 1].into_iter().flat_map(|pause| pairs(numbers, pause)) {
                 let locks = locks::<2>();
                 let set = set(&locks);
@@ -478,11 +485,11 @@ fn sets_are_not_starved_by_single_acquisitions_of_their_members() {
                     yield_times(3).await;
                     drop(set.acquire(wanted).await);
                 }));
-                most = most.max(polls_until_one_ends(jobs));
+                most = most.max(polls_until_the_end(jobs, 1));
             }
         }
     }
-    assert!(most > 100, "too easy: {most}");
+    assert!(most > 100 || cfg!(miri), "too easy: {most}");
 }
 
 fn pairs(numbers: &[usize], pause: usize) -> impl Iterator<Item = (usize, [usize; 2])> {
@@ -493,88 +500,62 @@ fn pairs(numbers: &[usize], pause: usize) -> impl Iterator<Item = (usize, [usize
 /// make progress.
 #[test]
 fn sets_that_overlap_all_make_progress() {
-    const ROUNDS: usize = if cfg!(miri) { 3 } else { 300 };
-    for polls in [0, 1, 2, 5] {
+    const ROUNDS: usize = if cfg!(miri) { 2 } else { 300 };
+    for polls in if cfg!(miri) { 1..2 } else { 0..4 } {
         let locks = locks::<5>();
         let sets: Vec<_> = (0..5).map(|n| set([&locks[n], &locks[(n + 1) % 5]])).collect();
         let all = set(&locks);
-        let left = std::cell::Cell::new(6);
         let jobs = sets.iter().chain([&all]).map(|set| {
-            let left = &left;
             Box::pin(async move {
                 for round in 0..ROUNDS {
                     let guard = set.acquire([Exclusive, Shared][round % 2]).await;
                     yield_times(polls).await;
                     drop(guard);
                 }
-                left.set(left.get() - 1);
-                // The last one ends the test.
-                while left.get() > 0 {
-                    yield_times(1).await;
-                }
             }) as Job<'_>
         });
-        polls_until_one_ends(jobs.collect());
+        polls_until_the_end(jobs.collect(), 6);
         assert_all_idle(&locks);
     }
 }
 
 // ------------------------------------------------------------------------------------ Cancellation
 
-/// A set that is dropped after each number of polls, in a busy place: everybody else gets in.
+/// A set that is polled so many times, whether or not it is woken, and dropped at its next turn, in a
+/// busy place: everybody else gets in.
 #[test]
 fn c4_a_set_may_be_dropped_at_any_point() {
     for mode in Mode::ALL {
-        for polls in 0..12 {
-            for wake_ups_first in [false, true] {
-                let locks = locks::<2>();
-                let set = set(&locks);
-                let mut jobs: Vec<_> = Vec::new();
-                let done = std::cell::Cell::new(0);
-                for (n, lock) in locks.iter().enumerate() {
-                    for single in [Exclusive, Shared, Exclusive] {
-                        let done = &done;
-                        jobs.push(Box::pin(async move {
-                            for _ in 0..4 {
-                                let guard = lock.acquire(single).await;
-                                yield_times(1 + n).await;
-                                drop(guard);
-                            }
-                            done.set(done.get() + 1);
-                            while done.get() < 7 {
-                                yield_times(1).await;
-                            }
-                        }) as Job<'_>);
+        for polls in 0..if cfg!(miri) { 4 } else { 12 } {
+            let locks = locks::<2>();
+            let set = set(&locks);
+            let singles = [Exclusive, Shared, Exclusive];
+            let mut jobs: Vec<_> = locks
+                .iter()
+                .flat_map(|lock| singles.map(|single| (lock, single)))
+                .map(|(lock, single)| {
+                    Box::pin(async move {
+                        for round in 0..4 {
+                            let guard = lock.acquire(single).await;
+                            yield_times(1 + round % 2).await;
+                            drop(guard);
+                        }
+                    }) as Job<'_>
+                })
+                .collect();
+            jobs.push(Box::pin(async {
+                let mut acquire = std::pin::pin!(set.acquire(mode));
+                for _ in 0..polls {
+                    let once =
+                        poll_fn(|cx| Poll::Ready(acquire.as_mut().poll(cx).is_ready())).await;
+                    if once {
+                        break;
                     }
+                    yield_times(1).await;
                 }
-                jobs.push(Box::pin(async {
-                    let mut acquire = Some(Box::pin(set.acquire(mode)));
-                    let mut left = polls;
-                    poll_fn(|cx| {
-                        if left > 0 || wake_ups_first {
-                            if let Some(future) = &mut acquire {
-                                if future.as_mut().poll(cx).is_ready() {
-                                    acquire = None;
-                                }
-                            }
-                        }
-                        if left == 0 {
-                            acquire = None;
-                            return Poll::Ready(());
-                        }
-                        left -= 1;
-                        cx.waker().wake_by_ref();
-                        Poll::Pending
-                    })
-                    .await;
-                    done.set(done.get() + 1);
-                    while done.get() < 7 {
-                        yield_times(1).await;
-                    }
-                }));
-                polls_until_one_ends(jobs);
-                assert_all_idle(&locks);
-            }
+            }));
+            polls_until_the_end(jobs, 7);
+            assert_all_idle(&locks);
         }
     }
 }
@@ -612,7 +593,7 @@ fn c5_a_set_does_nothing_before_the_first_poll() {
 /// woken any more; then nobody may be asleep who could enter.
 #[test]
 fn p2_c4_random_schedules_leave_nobody_asleep_and_nothing_behind() {
-    let cases = if cfg!(miri) { 30 } else { 6_000 };
+    let cases = if cfg!(miri) { 5 } else { 6_000 };
     for seed in 0..cases {
         schedule(seed);
     }
