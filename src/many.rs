@@ -15,7 +15,7 @@
 //! wait for ever.
 
 use core::future::poll_fn;
-use core::mem::{self, ManuallyDrop};
+use core::mem;
 use core::pin::pin;
 use core::ptr;
 
@@ -137,11 +137,19 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             place.set_overtaken();
         }
         stop = loop {
-            // 3. Called, or by luck: try.
+            // 3. Called, or by luck: try. Here, too, whoever was overtaken elsewhere goes first.
             let called = place.turn().await.then_some(lock);
-            let mut turn = take(wanted, Snapshot::admits, called);
+            let admits =
+                if claims.is_none() { Snapshot::admits_newcomer } else { Snapshot::admits };
+            let mut turn = take(wanted, admits, called);
+            let mut turned_away = turn.is_err_and(|next| !ptr::eq(next.0, lock));
+            if claims.is_none() && turn.is_err_and(|next| next.0.raw.is_reserved(next.1)) {
+                stand_back().await;
+                turn = take(wanted, Snapshot::admits, called);
+                turned_away = turn.is_err();
+            }
             // 4. Turned away by another: perhaps once more at the next poll.
-            if turn.is_err_and(|next| !ptr::eq(next.0, lock)) {
+            if turned_away {
                 let claims = claims.get_or_insert_with(|| Claims::lay(wanted));
                 claims.draw();
                 if claims.dice.has(Dice::PATIENT) {
@@ -165,31 +173,34 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     mem::forget(taken);
 }
 
-/// Claims to all locks, until it is dropped.
+/// Claims to the locks, as the dice have it, until it is dropped.
 struct Claims<'a, W: InOrder> {
     wanted: &'a W,
     dice: Dice,
 }
 
 impl<'a, W: InOrder> Claims<'a, W> {
+    /// Lays a claim to each lock.
     fn lay(wanted: &'a W) -> Self {
-        wanted.in_order().for_each(|(lock, mode)| mem::forget(Claim::lay(&lock.raw, mode)));
-        Self { wanted, dice: Dice::new() }
-    }
-
-    /// The claims as they are now, made out of nothing: they are forgotten where they are laid.
-    fn claims(&self) -> impl Iterator<Item = (usize, Claim<'a>)> + use<'a, W> {
-        let dice = self.dice;
-        let locks = self.wanted.in_order().enumerate();
-        locks.map(move |(n, (lock, mode))| (n, Claim::laid(&lock.raw, mode, dice.marks(n))))
+        let dice = Dice::new();
+        Self::change(wanted, |_| false, |n| dice.claims(n));
+        Self { wanted, dice }
     }
 
     /// Throws the dice, unless the last throw is to stand.
     fn draw(&mut self) {
-        let claims = self.claims();
+        let before = self.dice;
         self.dice.throw();
-        for_each(claims, |(n, claim)| {
-            ManuallyDrop::new(claim).set_overtaken(self.dice.marks(n));
+        Self::change(self.wanted, |n| before.claims(n), |n| self.dice.claims(n));
+    }
+
+    /// Lays claims and takes them back, from those that there were to those that there shall be. They
+    /// are forgotten where they stand, and made anew from nothing to be dropped.
+    fn change(wanted: &W, before: impl Fn(usize) -> bool, after: impl Fn(usize) -> bool) {
+        for_each(wanted.in_order().enumerate(), |(n, (lock, mode))| match (before(n), after(n)) {
+            (false, true) => mem::forget(Claim::lay(&lock.raw, mode)),
+            (true, false) => drop(Claim::laid(&lock.raw, mode)),
+            _ => {}
         });
     }
 
@@ -203,7 +214,7 @@ impl<'a, W: InOrder> Claims<'a, W> {
 
 impl<W: InOrder> Drop for Claims<'_, W> {
     fn drop(&mut self) {
-        for_each(self.claims(), drop);
+        Self::change(self.wanted, |n| self.dice.claims(n), |_| false);
     }
 }
 
@@ -236,8 +247,8 @@ impl Dice {
         self.bits & bit != 0
     }
 
-    /// Whether newcomers to the `n`th lock let one poll pass.
-    fn marks(self, n: usize) -> bool {
+    /// Whether there is a claim to the `n`th lock.
+    fn claims(self, n: usize) -> bool {
         self.has(1 << (n % 30))
     }
 

@@ -14,7 +14,7 @@ use crate::lazy::Lazy;
 use crate::mode::Mode;
 use crate::state::Lane;
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::sync::const_fn;
 
 /// The queue of a lock, made when somebody waits for the first time.
@@ -172,11 +172,28 @@ impl Queue {
         EdgeCount(self.edges[mode as usize].count.load(Acquire) & !LISTENED)
     }
 
-    /// Counts an edge of `mode`, and calls all who listen to it.
-    pub(crate) fn tell(&self, mode: Mode, wake: &mut Wake) {
-        let listeners = self.edges[mode as usize].count_one();
-        if listeners > 0 {
-            self.call(Line::of_monitors(mode), listeners, wake);
+    /// Counts the edges that satisfy `is_edge`. Says how many listeners are to be [told](Self::tell) for
+    /// each mode.
+    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> [usize; Mode::ALL.len()] {
+        Mode::ALL.map(|mode| if is_edge(mode) { self.edges[mode as usize].count_one() } else { 0 })
+    }
+
+    /// Calls those who listen to edges that were counted.
+    pub(crate) fn tell(&self, listeners: [usize; Mode::ALL.len()], wake: &mut Wake) {
+        /// Until all are called, somebody still listens: also if a waker panics and nobody catches it.
+        struct StillListened<'a>(&'a Edges);
+        impl Drop for StillListened<'_> {
+            fn drop(&mut self) {
+                self.0.announce();
+            }
+        }
+        for mode in Mode::ALL {
+            let (edges, listeners) = (&self.edges[mode as usize], listeners[mode as usize]);
+            if listeners > 0 {
+                let still = StillListened(edges);
+                self.call(Line::of_monitors(mode), listeners, wake);
+                core::mem::forget(still);
+            }
         }
     }
 
@@ -256,9 +273,10 @@ impl Edges {
     /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
     /// whoever counts the next one will see it.
     fn announce(&self) -> EdgeCount {
-        // ORDERING: Release, for `count_one`, with the same model. No Acquire: whoever finds another edge
-        // here looks at it by `Queue::edges` before it does anything.
-        EdgeCount(self.count.fetch_or(LISTENED, Release) & !LISTENED)
+        // ORDERING: Release, for `count_one`, with the same model. Acquire as in `Queue::edges`: of the
+        // members of a set not all are looked at again. Weakened, the model
+        // `notify_of_a_free_set_misses_no_edge` fails.
+        EdgeCount(self.count.fetch_or(LISTENED, AcqRel) & !LISTENED)
     }
 }
 

@@ -107,15 +107,15 @@ impl RawLock {
     /// Ends a hold in `mode`. The caller has one, and gives it up.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) {
-        if let Left::Waiters(change) = self.state.release(mode) {
-            self.wake(change);
+        if let Left::Waiters(word) = self.state.release(mode) {
+            self.wake_released(word, mode);
         }
     }
 
     /// Changes a hold in mode `from` into one in the weaker mode `to`.
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) {
-        if let Left::Waiters(change) = self.state.downgrade(from, to) {
-            self.wake(change);
+        if let Left::Waiters(word) = self.state.downgrade(from, to) {
+            self.wake(Change::downgrade(word, from, to));
         }
     }
 
@@ -150,6 +150,14 @@ impl RawLock {
         true
     }
 
+    /// As [`wake`](Self::wake), after a release: what it needs beyond the word is worked out in here,
+    /// where few come by.
+    #[cold]
+    #[inline(never)]
+    fn wake_released(&self, word: Snapshot, mode: Mode) {
+        self.wake(Change::release(word, mode));
+    }
+
     /// Calls whoever may enter after `change`: a hold has ended or become a weaker one, or a waiter has
     /// gone.
     ///
@@ -169,6 +177,12 @@ impl RawLock {
         };
         let word = change.after;
         let mut wake = Wake::default();
+        // Before anybody is woken, who might look.
+        let edges = if word.has(Lane::Monitors) {
+            queue.count_edges(|mode| change.is_edge(mode))
+        } else {
+            [0; 3]
+        };
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
@@ -197,10 +211,7 @@ impl RawLock {
             call_shared(queue, word, &mut wake);
         }
         // Last: no waiter depends on a monitor.
-        if word.has(Lane::Monitors) {
-            let edges = Mode::ALL.into_iter().filter(|&mode| change.is_edge(mode));
-            edges.for_each(|mode| queue.tell(mode, &mut wake));
-        }
+        queue.tell(edges, &mut wake);
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -250,8 +261,9 @@ impl RawLock {
     /// Calls whoever may enter, and tells all monitors: a bit was missing for a while that a release
     /// in between should have seen.
     fn make_good(&self, queue: &Queue) {
+        let edges = queue.count_edges(|_| true);
         let mut wake = Wake::default();
-        Mode::ALL.into_iter().for_each(|mode| queue.tell(mode, &mut wake));
+        queue.tell(edges, &mut wake);
         self.wake_others();
     }
 }
@@ -417,13 +429,11 @@ pub(crate) struct Claim<'a> {
     lock: &'a RawLock,
     queue: &'a Queue,
     exclusive: bool,
-    overtaken: bool,
 }
 
 impl<'a> Claim<'a> {
-    /// Lays a claim, which is overtaken.
     pub(crate) fn lay(lock: &'a RawLock, mode: Mode) -> Self {
-        let claim = Self::laid(lock, mode, true);
+        let claim = Self::laid(lock, mode);
         if claim.exclusive {
             lock.enter_lane(claim.queue, Lane::Exclusive);
         }
@@ -431,30 +441,16 @@ impl<'a> Claim<'a> {
         claim
     }
 
-    /// The claim that was laid in `mode`, and forgotten when it was `overtaken`, or was not.
-    pub(crate) fn laid(lock: &'a RawLock, mode: Mode, overtaken: bool) -> Self {
-        let queue = lock.queue.get_or_make();
-        Self { lock, queue, exclusive: mode == Mode::Exclusive, overtaken }
-    }
-
-    /// Makes it one that newcomers let a poll pass for, or one that they do not. Also if a waker
-    /// panics.
-    pub(crate) fn set_overtaken(&mut self, overtaken: bool) {
-        let was = core::mem::replace(&mut self.overtaken, overtaken);
-        if overtaken && !was {
-            self.lock.enter_lane(self.queue, Lane::Overtaken);
-        } else if was && !overtaken {
-            if let Gone::Missed = self.lock.leave_both(self.queue, true, None) {
-                self.lock.make_good(self.queue);
-            }
-        }
+    /// A claim that was laid in `mode`, and forgotten.
+    pub(crate) fn laid(lock: &'a RawLock, mode: Mode) -> Self {
+        Self { lock, queue: lock.queue.get_or_make(), exclusive: mode == Mode::Exclusive }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
         let lane = self.exclusive.then_some(Lane::Exclusive);
-        match self.lock.leave_both(self.queue, self.overtaken, lane) {
+        match self.lock.leave_both(self.queue, true, lane) {
             Gone::Others => {}
             Gone::Last(change) => self.lock.wake(change),
             Gone::Missed => self.lock.make_good(self.queue),
@@ -474,8 +470,8 @@ impl Drop for Upgrading<'_> {
         if self.done {
             // A waker has panicked: the guard is left with what it had.
             self.lock.downgrade(Mode::Exclusive, self.from);
-        } else if let Left::Waiters(change) = self.lock.state.cancel_upgrade(self.from) {
-            self.lock.wake(change);
+        } else if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
+            self.lock.wake(Change::cancel_upgrade(word, self.from));
         }
     }
 }

@@ -220,6 +220,23 @@ pub(crate) struct Change {
 }
 
 impl Change {
+    /// A hold in `mode` has ended.
+    pub(crate) const fn release(after: Snapshot, mode: Mode) -> Self {
+        Self { before: Snapshot(after.0.wrapping_add(unit(mode))), after }
+    }
+
+    /// A hold in mode `from` has become one in `to`.
+    pub(crate) const fn downgrade(after: Snapshot, from: Mode, to: Mode) -> Self {
+        let before = after.0.wrapping_sub(unit(to)).wrapping_add(unit(from));
+        Self { before: Snapshot(before), after }
+    }
+
+    /// An upgrade has become again the hold in mode `from` that it was.
+    pub(crate) const fn cancel_upgrade(after: Snapshot, from: Mode) -> Self {
+        let before = after.0.wrapping_sub(unit(from)).wrapping_add(UPGRADING);
+        Self { before: Snapshot(before), after }
+    }
+
     /// An exclusive hold has ended, or has become a weaker one.
     pub(crate) const fn ends_exclusive(self) -> bool {
         self.before.0 & OWNER_MASK == EXCLUSIVE
@@ -242,8 +259,8 @@ impl Change {
 pub(crate) enum Left {
     /// Nobody waits.
     Alone,
-    /// Somebody may have to be called.
-    Waiters(Change),
+    /// Somebody may have to be called. What the word is now.
+    Waiters(Snapshot),
 }
 
 /// Whether an upgrade is done.
@@ -384,7 +401,7 @@ impl State {
             "{mode:?} released from {:?}",
             Snapshot(before)
         );
-        Self::left(before, before - unit(mode))
+        Self::left(before - unit(mode))
     }
 
     /// The hold of one holder changes from `from` to the weaker `to`.
@@ -392,14 +409,12 @@ impl State {
         let change = unit(to).wrapping_sub(unit(from));
         // ORDERING: Release, as in `release`. Weakened, the model
         // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
-        let before = self.0.fetch_add(change, Release);
-        Self::left(before, before.wrapping_add(change))
+        Self::left(self.0.fetch_add(change, Release).wrapping_add(change))
     }
 
     #[inline]
-    fn left(before: usize, after: usize) -> Left {
-        let change = Change { before: Snapshot(before), after: Snapshot(after) };
-        if change.after.has_waiters() { Left::Waiters(change) } else { Left::Alone }
+    fn left(after: usize) -> Left {
+        if Snapshot(after).has_waiters() { Left::Waiters(Snapshot(after)) } else { Left::Alone }
     }
 
     /// One more shared holder, at the request of one that is there.
@@ -459,8 +474,7 @@ impl State {
     pub(crate) fn cancel_upgrade(&self, from: Mode) -> Left {
         let change = unit(from).wrapping_sub(UPGRADING);
         // ORDERING: Relaxed. An upgrade that waits has changed nothing that anybody could look at.
-        let before = self.0.fetch_add(change, Relaxed);
-        Self::left(before, before.wrapping_add(change))
+        Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
     }
 }
 
@@ -684,8 +698,8 @@ mod tests {
             }
             // One leaves: there is room for one, and whoever waits is called.
             let state = state(full | Lane::Shared.bit());
-            let Left::Waiters(change) = state.release(Shared) else { panic!("nobody is called") };
-            assert!(!change.makes_no_room());
+            let Left::Waiters(word) = state.release(Shared) else { panic!("nobody is called") };
+            assert!(!Change::release(word, Shared).makes_no_room());
             assert!(state.acquire_called(Shared));
             assert!(!state.try_acquire(Shared));
         });

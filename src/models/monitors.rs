@@ -141,6 +141,26 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
     });
 }
 
+/// A set of which all members are free, each taken and given back by another thread.
+///
+/// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again when it
+/// listens to all members.
+#[test]
+fn notify_of_a_free_set_misses_no_edge() {
+    model_with(3, || {
+        let locks = Arc::new([MultiLock::new(), MultiLock::new()]);
+        let set: crate::LockSet<_> = locks.iter().collect();
+        let monitor = set.notify(Exclusive);
+        monitor.clear();
+        let threads = [0, 1].map(|n| {
+            let locks = locks.clone();
+            spawn(move || drop(locks[n].try_acquire(Exclusive).unwrap()))
+        });
+        block_on(monitor.wait(), None).unwrap();
+        join(threads);
+    });
+}
+
 /// One member after the other becomes free.
 ///
 /// Fails if a monitor of a set does not look again after it listens.
