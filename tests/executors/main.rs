@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use ::futures::future::Either;
 
-use scenarios::Table;
+use scenarios::{Table, Tables};
 
 /// How long a scenario may take. All of them together take a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -71,9 +71,24 @@ macro_rules! suite {
             a_downgrade_lets_others_in
             a_handle_is_released_by_another_task
             a_monitor_is_told
+            monitors_are_told_of_each_edge
+            a_monitor_goes_from_task_to_task
+            a_monitor_of_a_set_is_told_of_the_last_edge
+            monitors_of_sets_while_others_come_and_go
+            sets_that_overlap
+            a_set_gets_in_between_single_acquisitions
+            a_set_that_gives_up_leaves_nothing_behind
+            many_sets_give_up
+            a_handle_of_a_set_is_released_by_another_task
+            a_mode_for_each_lock
+            one_function_for_all_that_is_lockable
         }
         #[cfg(feature = "std")]
-        crate::suite! { $Runtime: threads_that_block_beside_tasks }
+        crate::suite! {
+            $Runtime:
+            threads_that_block_beside_tasks
+            threads_that_block_for_sets_beside_tasks
+        }
     };
     ($Runtime:ty: $($scenario:ident)*) => {$(
         #[test]
@@ -102,32 +117,44 @@ fn watch(scenario: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// The tasks of all runtimes at one lock, each runtime with a thread of its own.
+/// Runs a scenario on all runtimes at once, each with a thread of its own, and a number.
+macro_rules! on_all_runtimes {
+    ($scenario:ident($shared:expr)) => {
+        on_all_runtimes! {
+            $scenario($shared)
+            0: tokio::CurrentThread
+            1: tokio::MultiThread
+            2: async_std::AsyncStd
+            3: smol::Smol
+            4: futures::LocalPool
+            5: futures::ThreadPool
+            6: embassy::Embassy
+        }
+    };
+    ($scenario:ident($shared:expr) $($number:literal: $Runtime:ty)*) => {
+        let runners = [$({
+            let shared = $shared.clone();
+            let main = async move { scenarios::$scenario::<$Runtime>(&shared, $number).await };
+            thread::spawn(|| <$Runtime as Runtime>::run(main))
+        }),*];
+        runners.into_iter().for_each(|runner| runner.join().unwrap());
+    };
+}
+
 #[test]
 fn all_runtimes_at_one_lock() {
-    fn on<R: Runtime>(table: &Arc<Table>, number: usize) -> thread::JoinHandle<usize> {
-        let table = table.clone();
-        thread::spawn(move || {
-            let (done, changes) = channel();
-            R::run(async move {
-                let _ = done.send(scenarios::contend::<R>(&table, number).await);
-            });
-            changes.recv().expect("`run` returns when `main` is at its end")
-        })
-    }
-
     watch(|| {
         let table = Arc::<Table>::default();
-        let runners = [
-            on::<tokio::CurrentThread>(&table, 0),
-            on::<tokio::MultiThread>(&table, 1),
-            on::<async_std::AsyncStd>(&table, 2),
-            on::<smol::Smol>(&table, 3),
-            on::<futures::LocalPool>(&table, 4),
-            on::<futures::ThreadPool>(&table, 5),
-            on::<embassy::Embassy>(&table, 6),
-        ];
-        let changes = runners.map(|runner| runner.join().unwrap()).iter().sum();
-        table.assert_total(changes);
+        on_all_runtimes!(contend(table));
+        table.assert_total();
+    });
+}
+
+#[test]
+fn all_runtimes_at_sets_that_overlap() {
+    watch(|| {
+        let tables = Arc::<Tables>::default();
+        on_all_runtimes!(philosophers(tables));
+        tables.iter().for_each(Table::assert_total);
     });
 }

@@ -9,15 +9,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use Mode::{Exclusive, Shared, Upgradable};
-use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
-use futures::future::{Either, join, join_all, pending};
-use multilock::{Mode, MultiLock, UpgradeError};
+use futures::future::{Either, FutureExt, join, join_all, pending};
+use futures::stream::StreamExt;
+#[cfg(feature = "std")]
+use multilock::acquire_all_blocking;
+use multilock::{LockGuard, LockSet, Lockable, Mode, MultiLock, UpgradeError};
+use multilock::{acquire_all, try_acquire_all};
 
 use crate::Runtime;
 
 const TASKS: usize = 6;
 const ROUNDS: usize = 60;
+/// Of those that visit several tables.
+const FEW_ROUNDS: usize = 20;
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// A lock, and what it guards: cells that are equal whenever nobody changes them.
@@ -26,9 +31,11 @@ const MOMENT: Duration = Duration::from_millis(1);
 /// Without the lock they are worth nothing: every change is a load and, later, a store.
 #[derive(Default)]
 pub(crate) struct Table {
-    lock: MultiLock,
+    lock: Arc<MultiLock>,
     cells: [AtomicUsize; 4],
     owned: AtomicBool,
+    /// How often the cells were changed. It needs no lock.
+    changes: AtomicUsize,
 }
 
 impl Table {
@@ -50,6 +57,7 @@ impl Table {
             pause::<R>(dice).await;
             cell.store(value + 1, Relaxed);
         }
+        self.changes.fetch_add(1, Relaxed);
     }
 
     /// For a holder that is not shared, until the result is dropped.
@@ -64,8 +72,8 @@ impl Table {
         Own(&self.owned)
     }
 
-    /// Does what a holder in `mode` may do, and says how many changes that were.
-    async fn visit<R: Runtime>(&self, mode: Mode, dice: &mut Dice) -> usize {
+    /// Does what a holder in `mode` may do.
+    async fn visit<R: Runtime>(&self, mode: Mode, dice: &mut Dice) {
         match mode {
             Shared => {
                 self.look::<R>(dice).await;
@@ -74,16 +82,29 @@ impl Table {
                 let _alone = self.own();
                 self.look::<R>(dice).await;
             }
-            Exclusive => {
-                self.change::<R>(dice).await;
-                return 1;
-            }
+            Exclusive => self.change::<R>(dice).await,
         }
-        0
     }
 
-    /// All is over, and nothing is left of it but so many changes.
-    pub(crate) fn assert_total(&self, changes: usize) {
+    /// [`visit`](Self::visit), by a thread.
+    #[cfg(feature = "std")]
+    fn visit_blocking(&self, mode: Mode) {
+        let _alone = (mode != Shared).then(|| self.own());
+        let values = self.cells.each_ref().map(|cell| {
+            let value = cell.load(Relaxed);
+            std::thread::yield_now();
+            if mode == Exclusive {
+                cell.store(value + 1, Relaxed);
+            }
+            value
+        });
+        assert_eq!(values, [values[0]; 4], "somebody changes it");
+        self.changes.fetch_add(usize::from(mode == Exclusive), Relaxed);
+    }
+
+    /// All is over, and nothing is left of it but the changes.
+    pub(crate) fn assert_total(&self) {
+        let changes = self.changes.load(Relaxed);
         assert_eq!(self.cells.each_ref().map(|cell| cell.load(Relaxed)), [changes; 4]);
         assert_idle(&self.lock);
     }
@@ -98,6 +119,10 @@ fn assert_idle(lock: &MultiLock) {
 struct Dice(usize);
 
 impl Dice {
+    fn new(task: usize, round: usize) -> Self {
+        Self((task * ROUNDS + round).wrapping_mul(0x9E37_79B9))
+    }
+
     /// A number below `sides`.
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_mul(1_103_515_245).wrapping_add(12_345);
@@ -124,45 +149,39 @@ async fn until<R: Runtime>(mut seen: impl FnMut() -> bool + Send) {
     }
 }
 
-/// Many tasks do `round` many times. Gives the sum of what it returns.
+/// Many tasks do `round` many times.
 async fn crowd<R: Runtime, F>(
     table: &Arc<Table>,
     seed: usize,
     round: impl Fn(Arc<Table>, Dice) -> F + Clone + Send + 'static,
-) -> usize
-where
-    F: Future<Output = usize> + Send,
+) where
+    F: Future<Output = ()> + Send,
 {
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let (table, round) = (table.clone(), round.clone());
-            R::spawn(async move {
-                let mut sum = 0;
-                for number in 0..ROUNDS {
-                    let seed = (seed * TASKS + task) * ROUNDS + number;
-                    sum += round(table.clone(), Dice(seed.wrapping_mul(0x9E37_79B9))).await;
-                }
-                sum
-            })
+    let tasks = (0..TASKS).map(|task| {
+        let (table, round) = (table.clone(), round.clone());
+        R::spawn(async move {
+            for number in 0..ROUNDS {
+                round(table.clone(), Dice::new(seed * TASKS + task, number)).await;
+            }
         })
-        .collect();
-    join_all(tasks).await.iter().sum()
+    });
+    join_all(tasks).await;
 }
 
-/// Tasks acquire in all modes, and hold across `.await`. Gives the number of changes.
-pub(crate) async fn contend<R: Runtime>(table: &Arc<Table>, seed: usize) -> usize {
+/// Tasks acquire in all modes, and hold across `.await`.
+pub(crate) async fn contend<R: Runtime>(table: &Arc<Table>, seed: usize) {
     crowd::<R, _>(table, seed, |table, mut dice| async move {
         let mode = dice.mode();
         let _guard = table.lock.acquire(mode).await;
-        table.visit::<R>(mode, &mut dice).await
+        table.visit::<R>(mode, &mut dice).await;
     })
-    .await
+    .await;
 }
 
 pub(crate) async fn all_modes_in_contention<R: Runtime>() {
     let table = Arc::default();
-    let changes = contend::<R>(&table, 0).await;
-    table.assert_total(changes);
+    contend::<R>(&table, 0).await;
+    table.assert_total();
 }
 
 pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
@@ -216,7 +235,7 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
 
 pub(crate) async fn many_waiters_give_up<R: Runtime>() {
     let table = Arc::default();
-    let changes = crowd::<R, _>(&table, 1, |table, mut dice| async move {
+    crowd::<R, _>(&table, 1, |table, mut dice| async move {
         let mode = dice.mode();
         let limit = MOMENT / 8 * dice.roll(8) as u32;
         let acquire = table.lock.acquire(mode);
@@ -228,13 +247,12 @@ pub(crate) async fn many_waiters_give_up<R: Runtime>() {
             },
             _ => table.lock.acquire_or(mode, R::sleep(limit)).await.ok(),
         };
-        match guard {
-            Some(_guard) => table.visit::<R>(mode, &mut dice).await,
-            None => 0,
+        if let Some(_guard) = guard {
+            table.visit::<R>(mode, &mut dice).await;
         }
     })
     .await;
-    table.assert_total(changes);
+    table.assert_total();
 }
 
 #[cfg(feature = "std")]
@@ -242,9 +260,8 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
     use std::thread;
 
     /// As `contend`, without a runtime.
-    fn block(table: &Table, seed: usize) -> usize {
+    fn block(table: &Table, seed: usize) {
         let mut dice = Dice(seed);
-        let mut changes = 0;
         for _ in 0..ROUNDS {
             let mode = dice.mode();
             let limit = MOMENT / 8 * dice.roll(8) as u32;
@@ -252,27 +269,10 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
                 0 => Some(table.lock.acquire_blocking(mode)),
                 _ => table.lock.acquire_timeout(mode, limit),
             };
-            match guard.as_ref().map(|guard| guard.mode()) {
-                None => {}
-                Some(Exclusive) => {
-                    let _alone = table.own();
-                    for cell in &table.cells {
-                        let value = cell.load(Relaxed);
-                        thread::yield_now();
-                        cell.store(value + 1, Relaxed);
-                    }
-                    changes += 1;
-                }
-                Some(Shared | Upgradable) => {
-                    let values = table.cells.each_ref().map(|cell| {
-                        thread::yield_now();
-                        cell.load(Relaxed)
-                    });
-                    assert_eq!(values, [values[0]; 4], "somebody changes it");
-                }
+            if let Some(_guard) = guard {
+                table.visit_blocking(mode);
             }
         }
-        changes
     }
 
     let table = Arc::<Table>::default();
@@ -280,10 +280,10 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
         let table = table.clone();
         thread::spawn(move || block(&table, seed))
     });
-    let mut changes = contend::<R>(&table, 2).await;
+    contend::<R>(&table, 2).await;
     until::<R>(|| threads.iter().all(|thread| thread.is_finished())).await;
-    changes += threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>();
-    table.assert_total(changes);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    table.assert_total();
 }
 
 /// A task waits for the lock, stops to poll that future, does something else, and needs the lock for
@@ -321,14 +321,14 @@ pub(crate) async fn a_queued_future_that_is_not_polled_stops_nobody<R: Runtime>(
 
 pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
     let table = Arc::default();
-    let changes = crowd::<R, _>(&table, 3, |table, mut dice| async move {
+    crowd::<R, _>(&table, 3, |table, mut dice| async move {
         let mode = dice.mode();
         let mut guard = table.lock.acquire(mode).await;
         let alone = (mode == Upgradable).then(|| table.own());
         let before = table.look::<R>(&mut dice).await;
 
         if mode == Shared && dice.roll(2) == 0 {
-            return 0;
+            return;
         }
         // An upgradable hold has the right to it, a shared one if it is the first.
         match guard.upgrade().await {
@@ -336,7 +336,7 @@ pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
             Err(error) => {
                 assert_eq!((mode, error), (Shared, UpgradeError::Conflict));
                 assert_eq!(table.look::<R>(&mut dice).await, before);
-                return 0;
+                return;
             }
         }
         drop(alone);
@@ -347,10 +347,9 @@ pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
         guard.downgrade(weaker);
         let _alone = (weaker != Shared).then(|| table.own());
         assert_eq!(table.look::<R>(&mut dice).await, before + 1);
-        1
     })
     .await;
-    table.assert_total(changes);
+    table.assert_total();
 }
 
 pub(crate) async fn an_upgrade_that_gives_up_keeps_the_hold<R: Runtime>() {
@@ -476,9 +475,511 @@ pub(crate) async fn a_monitor_is_told<R: Runtime>() {
                 };
                 table.change::<R>(&mut dice).await;
             }
-            ROUNDS
         })
     };
-    let changes = contend::<R>(&table, 5).await + monitor.await;
-    table.assert_total(changes);
+    contend::<R>(&table, 5).await;
+    monitor.await;
+    table.assert_total();
+}
+
+/// Monitors of all modes, as futures and as streams: each is told of each edge, and of nothing else.
+pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
+    let lock = Arc::new(MultiLock::new());
+    // Nobody looks at this one before the end.
+    let ignored = lock.notify(Exclusive);
+    let (tell, told) = mpsc::unbounded();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = stopped.shared();
+    let mut listeners = Vec::new();
+    for mode in Mode::ALL {
+        let (lock_of_one, tell_of_one, stopped_one) = (lock.clone(), tell.clone(), stopped.clone());
+        listeners.push(
+            R::spawn(async move {
+                let monitor = lock_of_one.notify(mode);
+                while let Either::Left(()) = R::select(monitor.wait(), stopped_one.clone()).await {
+                    monitor.clear();
+                    tell_of_one.unbounded_send((mode, "future")).unwrap();
+                }
+            })
+            .boxed(),
+        );
+        let (mut monitor, tell, stopped) = (lock.notify_arc(mode), tell.clone(), stopped.clone());
+        listeners.push(
+            R::spawn(async move {
+                while let Either::Left(item) = R::select(monitor.next(), stopped.clone()).await {
+                    item.expect("it has no end");
+                    tell.unbounded_send((mode, "stream")).unwrap();
+                }
+            })
+            .boxed(),
+        );
+    }
+    let mut told = told.ready_chunks(1).map(|one| one[0]);
+
+    // At once, as nobody holds the lock; and again at the end of each hold, those whom it kept out.
+    for round in 0..ROUNDS {
+        let held = (round > 0).then(|| Mode::ALL[round % 3]);
+        if let Some(held) = held {
+            let _guard = lock.acquire(held).await;
+            R::yield_now().await;
+        }
+        let is_edge = |mode: &Mode| held.is_none_or(|held| mode.excludes(held));
+        let edges = Mode::ALL.into_iter().filter(is_edge);
+        let expected: Vec<_> =
+            edges.flat_map(|mode| [(mode, "future"), (mode, "stream")]).collect();
+        let mut seen: Vec<_> = told.by_ref().take(expected.len()).collect().await;
+        seen.sort();
+        assert_eq!(seen, expected);
+    }
+    stop.send(()).unwrap();
+    join_all(listeners).await;
+    drop(tell);
+    assert_eq!(told.next().await, None);
+
+    assert!(ignored.is_set());
+    drop(ignored);
+    assert_idle(&lock);
+}
+
+/// Who polled a monitor last is told, wherever it was polled before.
+pub(crate) async fn a_monitor_goes_from_task_to_task<R: Runtime>() {
+    let lock = Arc::new(MultiLock::new());
+    let mut monitor = lock.notify_arc(Shared);
+    assert_eq!(monitor.next().await, Some(()));
+    for _ in 0..3 {
+        let holder = lock.acquire(Exclusive).await;
+        assert_eq!(R::timeout(MOMENT, monitor.next()).await, None);
+        assert_eq!(R::timeout(MOMENT, monitor.wait()).await, None);
+        let late = R::select(monitor.next(), R::sleep(MOMENT)).await;
+        assert!(matches!(late, Either::Right(())));
+
+        let listener = R::spawn(async move {
+            monitor.wait().await;
+            assert_eq!(monitor.next().await, Some(()));
+            monitor
+        });
+        R::sleep(MOMENT).await;
+        drop(holder);
+        monitor = listener.await;
+        assert!(!monitor.is_set());
+    }
+    drop(monitor);
+    assert_idle(&lock);
+}
+
+/// Tables in a ring.
+pub(crate) type Tables = [Table; 5];
+
+/// The locks of some tables, in the order in which they are named here.
+fn set_of(tables: &Tables, named: &[usize]) -> LockSet<Arc<MultiLock>> {
+    named.iter().map(|&n| tables[n].lock.clone()).collect()
+}
+
+/// Two tables or more, not in the order in which they stand.
+fn some_tables(dice: &mut Dice) -> Vec<usize> {
+    let first = dice.roll(5);
+    let step = 1 + dice.roll(4);
+    (0..2 + dice.roll(3)).map(|n| (first + n * step) % 5).collect()
+}
+
+/// What the holder of several tables does.
+async fn visit_all<R: Runtime>(tables: &Tables, named: &[usize], mode: Mode, dice: &mut Dice) {
+    for &n in named {
+        tables[n].visit::<R>(mode, dice).await;
+    }
+}
+
+/// Many tasks do `round` a few times. `seed` is for the dice.
+async fn company<R: Runtime, F>(
+    tables: &Arc<Tables>,
+    seed: usize,
+    round: impl Fn(Arc<Tables>, Dice) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = ()> + Send,
+{
+    let tasks = (0..TASKS).map(|task| {
+        let (tables, round) = (tables.clone(), round.clone());
+        R::spawn(async move {
+            for number in 0..FEW_ROUNDS {
+                round(tables.clone(), Dice::new(seed * TASKS + task, number)).await;
+            }
+        })
+    });
+    join_all(tasks).await;
+}
+
+/// Each of five tasks acquires two neighbours, and one task acquires all and names one twice, in all
+/// modes.
+pub(crate) async fn philosophers<R: Runtime>(tables: &Arc<Tables>, seed: usize) {
+    let tasks = (0..=5).map(|task| {
+        let tables = tables.clone();
+        R::spawn(async move {
+            let named = if task < 5 { vec![(task + 1) % 5, task] } else { vec![3, 1, 4, 2, 0, 3] };
+            let set = set_of(&tables, &named);
+            for round in 0..FEW_ROUNDS {
+                let mut dice = Dice::new(seed * TASKS + task, round);
+                let mode = dice.mode();
+                let _guard = set.acquire(mode).await;
+                visit_all::<R>(&tables, &named, mode, &mut dice).await;
+            }
+        })
+    });
+    join_all(tasks).await;
+}
+
+pub(crate) async fn sets_that_overlap<R: Runtime>() {
+    let tables = Arc::<Tables>::default();
+    philosophers::<R>(&tables, 6).await;
+    tables.iter().for_each(Table::assert_total);
+}
+
+pub(crate) async fn a_monitor_of_a_set_is_told_of_the_last_edge<R: Runtime>() {
+    let tables = Tables::default();
+    let set = Arc::new(set_of(&tables, &[2, 0, 1]));
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let mut holders = [0, 1, 2].map(|n| tables[n].lock.try_acquire(Exclusive));
+        let mut monitor = set.notify(Shared);
+        let listener = {
+            let set = set.clone();
+            R::spawn(async move {
+                set.wait(Upgradable).await;
+                set.notify(Exclusive).next().await
+            })
+        };
+        for n in order {
+            assert!(!monitor.is_set());
+            assert_eq!(R::timeout(MOMENT, monitor.next()).await, None);
+            holders[n] = None;
+        }
+        assert_eq!(monitor.next().await, Some(()));
+        assert_eq!(R::timeout(MOMENT, monitor.next()).await, None);
+        assert_eq!(listener.await, Some(()));
+    }
+    tables.iter().for_each(Table::assert_total);
+}
+
+/// Who is told that all can be acquired, tries.
+pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
+    let tables = Arc::<Tables>::default();
+    let listeners = [[0, 1, 2], [4, 3, 1]].map(|named| {
+        let tables = tables.clone();
+        R::spawn(async move {
+            let set = set_of(&tables, &named);
+            let mut monitor = set.notify(Exclusive);
+            for round in 0..FEW_ROUNDS {
+                let _guard = loop {
+                    if round % 2 == 0 {
+                        monitor.next().await.unwrap();
+                    } else {
+                        monitor.wait().await;
+                        monitor.clear();
+                    }
+                    if let Some(guard) = set.try_acquire(Exclusive) {
+                        break guard;
+                    }
+                };
+                visit_all::<R>(&tables, &named, Exclusive, &mut Dice(round)).await;
+            }
+        })
+    });
+    philosophers::<R>(&tables, 7).await;
+    join_all(listeners).await;
+    tables.iter().for_each(Table::assert_total);
+}
+
+/// The holds are short. If all members were held nearly all of the time, a set could wait for long.
+pub(crate) async fn a_set_gets_in_between_single_acquisitions<R: Runtime>() {
+    for mode in Mode::ALL {
+        let tables = Arc::<Tables>::default();
+        let done = Arc::new(AtomicBool::new(false));
+        let singles: Vec<_> = (0..3)
+            .map(|task| {
+                let (tables, done) = (tables.clone(), done.clone());
+                R::spawn(async move {
+                    let mut dice = Dice::new(task, 0);
+                    while !done.load(Relaxed) {
+                        let (table, mode) = (&tables[task], dice.mode());
+                        let _guard = table.lock.acquire(mode).await;
+                        let _alone = (mode != Shared).then(|| table.own());
+                        R::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let set = set_of(&tables, &[1, 2, 0]);
+        for round in 0..3 {
+            let _guard = set.acquire(mode).await;
+            visit_all::<R>(&tables, &[0, 1, 2], mode, &mut Dice(round)).await;
+        }
+        done.store(true, Relaxed);
+        join_all(singles).await;
+        tables.iter().for_each(Table::assert_total);
+    }
+}
+
+pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
+    let tables = Arc::<Tables>::default();
+    let set = Arc::new(set_of(&tables, &[2, 0, 1]));
+    let behind = |n: usize, mode| {
+        let tables = tables.clone();
+        R::spawn(async move { drop(tables[n].lock.acquire(mode).await) })
+    };
+    let is_awaited = |n: usize, mode| tables[n].lock.snapshot().is_awaited(mode);
+
+    // 1. It waits for its turn. It waits where it must, and nowhere else.
+    for n in 0..3 {
+        let holder = tables[n].lock.acquire(Shared).await;
+        let (tell, told) = oneshot::channel::<()>();
+        let waiter = {
+            let set = set.clone();
+            R::spawn(async move {
+                matches!(R::select(set.acquire(Exclusive), told).await, Either::Right(_))
+            })
+        };
+        until::<R>(|| is_awaited(n, Exclusive)).await;
+        (0..3).filter(|&other| other != n).for_each(|other| assert_idle(&tables[other].lock));
+        let behind = behind(n, Shared);
+        until::<R>(|| is_awaited(n, Shared)).await;
+        tell.send(()).unwrap();
+        assert!(waiter.await);
+        behind.await;
+        drop(holder);
+        assert_idle(&tables[n].lock);
+    }
+
+    // 2. It has been turned away by another lock.
+    for [one, other] in [[0, 1], [1, 2], [2, 0]] {
+        let mut holders = [one, other].map(|n| tables[n].lock.try_acquire(Exclusive));
+        let mut waiter = Box::pin(set.acquire(Exclusive));
+        assert!(R::timeout(MOMENT, waiter.as_mut()).await.is_none());
+        let first = [one, other].into_iter().position(|n| is_awaited(n, Exclusive)).unwrap();
+        holders[first] = None;
+        assert!(R::timeout(MOMENT, waiter.as_mut()).await.is_none());
+        let second = [one, other][1 - first];
+        assert!(is_awaited(second, Exclusive));
+        // Its claims keep nobody out of those that are free.
+        behind(3 - one - other, Exclusive).await;
+        behind([one, other][first], Shared).await;
+        drop(waiter);
+        assert!(!is_awaited(second, Exclusive));
+        drop(holders);
+        tables.iter().for_each(Table::assert_total);
+    }
+
+    // 3. It is called already, and not polled yet.
+    for n in 0..3 {
+        let holder = tables[n].lock.acquire(Upgradable).await;
+        let mut waiter = Box::pin(set.acquire(Exclusive));
+        let late = R::select(waiter.as_mut(), R::sleep(MOMENT)).await;
+        assert!(matches!(late, Either::Right(())));
+        drop(late);
+        let behind = behind(n, Exclusive);
+        R::sleep(MOMENT).await;
+        drop(holder);
+        drop(waiter);
+        behind.await;
+        tables.iter().for_each(Table::assert_total);
+    }
+}
+
+pub(crate) async fn many_sets_give_up<R: Runtime>() {
+    let tables = Arc::default();
+    company::<R, _>(&tables, 8, |tables, mut dice| async move {
+        let (named, mode) = (some_tables(&mut dice), dice.mode());
+        let set = set_of(&tables, &named);
+        let limit = MOMENT / 8 * dice.roll(8) as u32;
+        let guard = match dice.roll(3) {
+            0 => R::timeout(limit, set.acquire(mode)).await,
+            1 => match R::select(set.acquire(mode), R::sleep(limit)).await {
+                Either::Left(guard) => Some(guard),
+                Either::Right(()) => None,
+            },
+            _ => set.acquire_or(mode, R::sleep(limit)).await.ok(),
+        };
+        if let Some(_guard) = guard {
+            visit_all::<R>(&tables, &named, mode, &mut dice).await;
+        }
+    })
+    .await;
+    tables.iter().for_each(Table::assert_total);
+}
+
+pub(crate) async fn a_handle_of_a_set_is_released_by_another_task<R: Runtime>() {
+    let tables = Arc::<Tables>::default();
+    let set = set_of(&tables, &[2, 0, 1]);
+    let (send, mut handles) = mpsc::unbounded();
+
+    let releaser = {
+        let (set, other) = (set.clone(), set_of(&tables, &[0, 1, 2]));
+        R::spawn(async move {
+            let mut released = 0;
+            while let Some(handle) = handles.next().await {
+                R::yield_now().await;
+                let handle = other.release(handle).unwrap_err().into_handle();
+                if released % 2 == 0 {
+                    set.release(handle).unwrap();
+                } else {
+                    let guard = set.adopt(handle).unwrap();
+                    R::yield_now().await;
+                    drop(guard);
+                }
+                released += 1;
+            }
+            released
+        })
+    };
+    for round in 0..ROUNDS {
+        // Waits until the last one is released, if one of the two is exclusive.
+        let guard = set.acquire(Mode::ALL[round % 3]).await;
+        let handle = guard.into_handle();
+        R::yield_now().await;
+        send.unbounded_send(handle).unwrap();
+    }
+    drop(send);
+    assert_eq!(releaser.await, ROUNDS);
+    tables.iter().for_each(Table::assert_total);
+}
+
+pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
+    let tables = Arc::default();
+    company::<R, _>(&tables, 9, |tables, mut dice| async move {
+        let modes = some_tables(&mut dice).into_iter().map(|n| (n, dice.mode()));
+        let modes: Vec<_> = modes.collect();
+        let wanted = || modes.iter().map(|&(n, mode)| (&tables[n].lock, mode)).collect::<Vec<_>>();
+        let guard = match dice.roll(4) {
+            0 => try_acquire_all(wanted()),
+            1 => R::timeout(MOMENT, acquire_all(wanted())).await,
+            _ => Some(acquire_all(wanted()).await),
+        };
+        let Some(guard) = guard else { return };
+        for &(n, mode) in &modes {
+            assert_eq!(guard.mode_of(&tables[n].lock), Some(mode));
+            tables[n].visit::<R>(mode, &mut dice).await;
+        }
+    })
+    .await;
+
+    // An array, in both orders at once: from one to the other and back.
+    let pairs = [[0, 1], [1, 0]].map(|[from, to]| {
+        let tables = tables.clone();
+        R::spawn(async move {
+            let mut dice = Dice(from);
+            for _ in 0..FEW_ROUNDS {
+                let wanted = [(&tables[from].lock, Upgradable), (&tables[to].lock, Exclusive)];
+                let _both = acquire_all(wanted).await;
+                tables[from].visit::<R>(Upgradable, &mut dice).await;
+                tables[to].visit::<R>(Exclusive, &mut dice).await;
+            }
+        })
+    });
+    join_all(pairs).await;
+    tables.iter().for_each(Table::assert_total);
+}
+
+/// Comes and goes in all ways that there are, whatever it is that is acquired.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it promises `Send`, which the compiler cannot see of an `async fn` where `L` has a reference"
+)]
+fn come_and_go<R: Runtime, L: Lockable>(
+    lock: L,
+    tables: &Tables,
+    named: &[usize],
+) -> impl Future<Output = ()> + Send {
+    async move {
+        for round in 0..FEW_ROUNDS {
+            let mut dice = Dice::new(named.len(), round);
+            let mode = dice.mode();
+            let guard = match dice.roll(5) {
+                0 => lock.try_acquire(mode),
+                1 => R::timeout(MOMENT, lock.acquire(mode)).await,
+                2 => {
+                    lock.wait(mode).await;
+                    lock.try_acquire(mode)
+                }
+                3 => {
+                    lock.notify(mode).next().await;
+                    lock.try_acquire(mode)
+                }
+                _ => Some(lock.acquire(mode).await),
+            };
+            let Some(mut guard) = guard else { continue };
+            assert!(lock.locked() >= Some(mode));
+            visit_all::<R>(tables, named, mode, &mut dice).await;
+            if dice.roll(2) == 0 {
+                let weaker = mode.min(dice.mode());
+                guard.downgrade(weaker);
+                assert_eq!(guard.mode(), weaker);
+                visit_all::<R>(tables, named, weaker, &mut dice).await;
+            }
+            match dice.roll(3) {
+                0 => drop(guard),
+                1 => lock.release(guard.into_handle()).unwrap(),
+                _ => drop(lock.adopt(guard.into_handle()).unwrap()),
+            }
+        }
+    }
+}
+
+pub(crate) async fn one_function_for_all_that_is_lockable<R: Runtime>() {
+    let tables = Arc::<Tables>::default();
+    let [one, arc, set, sets] = [(); 4].map(|()| tables.clone());
+    let one = R::spawn(async move {
+        let lock: &MultiLock = &one[0].lock;
+        come_and_go::<R, _>(lock, &one, &[0]).await;
+    });
+    let arc = R::spawn(async move {
+        come_and_go::<R, _>(arc[1].lock.clone(), &arc, &[1]).await;
+    });
+    let set = R::spawn(async move {
+        let locks: LockSet<&MultiLock> = [1, 0].map(|n| &*set[n].lock).into_iter().collect();
+        come_and_go::<R, _>(&locks, &set, &[1, 0]).await;
+    });
+    let sets = R::spawn(async move {
+        let sets_of_two = [[2, 1], [1, 0]].map(|named| set_of(&sets, &named));
+        let all: LockSet<_> = sets_of_two.into_iter().collect();
+        come_and_go::<R, _>(all, &sets, &[0, 1, 2]).await;
+    });
+    join(join(one, arc), join(set, sets)).await;
+    tables.iter().for_each(Table::assert_total);
+}
+
+#[cfg(feature = "std")]
+pub(crate) async fn threads_that_block_for_sets_beside_tasks<R: Runtime>() {
+    use std::thread;
+
+    /// As the tasks, without a runtime.
+    fn block(tables: &Tables, seed: usize) {
+        for round in 0..FEW_ROUNDS {
+            let mut dice = Dice::new(seed, round);
+            let named = some_tables(&mut dice);
+            if dice.roll(3) == 0 {
+                let modes: Vec<_> = named.iter().map(|&n| (n, dice.mode())).collect();
+                let wanted: Vec<_> =
+                    modes.iter().map(|&(n, mode)| (&tables[n].lock, mode)).collect();
+                let _guard = acquire_all_blocking(&wanted);
+                modes.iter().for_each(|&(n, mode)| tables[n].visit_blocking(mode));
+                continue;
+            }
+            let (set, mode) = (set_of(tables, &named), dice.mode());
+            let limit = MOMENT / 8 * dice.roll(8) as u32;
+            let guard = match dice.roll(2) {
+                0 => Some(set.acquire_blocking(mode)),
+                _ => set.acquire_timeout(mode, limit),
+            };
+            if let Some(_guard) = guard {
+                named.iter().for_each(|&n| tables[n].visit_blocking(mode));
+            }
+        }
+    }
+
+    let tables = Arc::<Tables>::default();
+    let threads = [1, 2].map(|seed| {
+        let tables = tables.clone();
+        thread::spawn(move || block(&tables, seed))
+    });
+    philosophers::<R>(&tables, 10).await;
+    until::<R>(|| threads.iter().all(|thread| thread.is_finished())).await;
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    tables.iter().for_each(Table::assert_total);
 }
