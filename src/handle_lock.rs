@@ -34,7 +34,7 @@ use crate::table::{Claim, Spot, Stage, Table};
 /// A name is in use from the first poll of its acquisition until it is released, or until the
 /// acquisition is dropped or gives up. Who wants to use it meanwhile is told at once, also if it would
 /// have to wait for the lock: it gets its name back, and nothing changes. That holds for tries too,
-/// for the moment that they take.
+/// for the moment that they take, and for timed acquisitions while they give up.
 ///
 /// A hold that has a guard is ended by the guard alone. To [`release`](Self::release) its name, or
 /// that of an acquisition which still waits, does nothing.

@@ -18,11 +18,13 @@ pub(crate) mod sealed {
     /// The locks that something lockable consists of. They stay where they are, and the same, as long
     /// as it is not moved; and also if it is, unless it is a lock itself.
     pub trait Locks {
+        #[doc(hidden)]
         fn count(&self) -> usize;
 
         /// # Panics
         ///
         /// If `n` is not less than the count.
+        #[doc(hidden)]
         fn nth(&self, n: usize) -> &MultiLock;
     }
 }
@@ -32,6 +34,10 @@ pub(crate) mod sealed {
 ///
 /// It is for code that does not care which of them it is given. The methods are those of `MultiLock`,
 /// which says more about each. The trait is implemented here and nowhere else.
+///
+/// A generic `async fn` whose future is to be sent to another thread is better written as a function that
+/// returns `impl Future + Send` from an `async` block: for a borrowed lock the compiler cannot tell of
+/// the `async fn` that its future is `Send`.
 ///
 /// # Examples
 ///

@@ -7,12 +7,12 @@
 //!    So of those who try at the same time one gets all, unless somebody holds what it wants.
 //! 3. *Wait* in the queue of the lock that was in the way, as any other waiter. Called there, begin
 //!    again; the call counts for that lock. If another lock is in the way then, pass the call on, lay
-//!    a *claim* to all of them, and wait for that one. A claim is a place of an overtaken waiter in
-//!    which nobody waits: where the claim is exclusive, nobody new joins shared holders, and whoever
-//!    comes new to a free lock lets one poll pass.
+//!    *claims*, and wait for that one. A claim is a place of an overtaken waiter in which nobody
+//!    waits: whoever comes new to the free lock lets one poll pass, and where the claim is exclusive,
+//!    nobody new joins shared holders.
 //!
-//! A claim is no reservation. If it were, a task that holds one member and waits for another would
-//! wait for ever.
+//! A claim reserves nothing: a free lock is for whoever comes. If it did, a task that holds one member
+//! and waits for another would wait for ever.
 
 use core::future::poll_fn;
 use core::mem;
@@ -27,6 +27,7 @@ use crate::state::Snapshot;
 /// Locks that are to be taken as one.
 pub trait InOrder: Send + Sync {
     /// Each lock once, in the order of the addresses, with the strongest mode that is wanted of it.
+    #[doc(hidden)]
     fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)>;
 }
 

@@ -316,8 +316,8 @@ notify! {
     /// * Many edges between two looks are one: a monitor is set or not, and does not count.
     /// * It may be stale. When you look, somebody may have acquired the lock already. A set monitor is a
     ///   hint: try to acquire. Among many monitors that are told of one edge the first to try wins.
-    /// * In a race with a waiter or monitor that goes at the same moment, it may be set although
-    ///   nothing has changed. No edge is missed.
+    /// * In a race with a release, or with a waiter or monitor that goes at the same moment, it may be
+    ///   set once more for what it has been told already. No edge is missed.
     /// * A monitor of a [set of locks](crate::LockSet::notify) sees an edge when it is looked at or
     ///   polled: one that is over by then is missed.
     ///

@@ -33,19 +33,23 @@ use crate::notify::Notify;
 ///
 /// * A set holds nothing while it waits. It waits in the queue of the first member that was in the
 ///   way, and [what holds there](MultiLock#fairness) holds for it: whoever comes new to that member
-///   does not keep the set from it for ever.
+///   does not keep the set from it for ever. In turn, the set lets one poll pass for those who were
+///   overtaken at any member.
 /// * When its turn comes there, it takes all members, or none. If another member is in the way then, it
-///   lets the next one pass, waits for that other member, in front of those that were not turned away,
-///   and lays a claim to all members until it has them. With an exclusive claim to a member nobody new
-///   joins those who hold it in shared mode; and whoever comes new to any member that is free lets one
-///   poll pass first. So members become free again and again, and for longer than nobody would notice.
+///   lets the next one pass, and waits for that other member; in exclusive mode in front of those that
+///   were not turned away.
+/// * A set that was turned away also lays claims to its members, now to these and now to those, until
+///   it has them. Where there is a claim, whoever comes new to the free member lets one poll pass; and
+///   if the set wants it exclusively, nobody new joins shared holders. So members become free again
+///   and again, and the set comes out of step with those who hold them in turns.
 /// * Of several sets that try at the same moment, one gets all that it wants, unless somebody holds a
-///   part of it. Two sets never wait for each other.
+///   part of it.
 /// * That is no turn that is certain. A set gets in when it is polled while there is room at all of its
-///   members. If others share members out among themselves so that there is never room at all at
-///   once, the set waits for as long as they do. Only a lock that holds one member while it waits
-///   for another could prevent that, and would deadlock with a task that has a hold of a member and
-///   wants another.
+///   members. If others hold one or the other nearly all the time, it may take long: the moments that
+///   they leave are as short as a poll, and two must come together. Only a lock that holds one member
+///   while it waits for another could change that, and would deadlock with a task that has a hold of a
+///   member and wants another. If a set must get in, keep single holds short, or take the set for them,
+///   too.
 ///
 /// # Cancel safety
 ///
@@ -55,6 +59,11 @@ use crate::notify::Notify;
 /// # Deadlocks
 ///
 /// A task that has a hold of one member, and waits for the set, may wait for itself.
+///
+/// Two sets never wait for each other. But a set that waits counts as a waiter of all members that it
+/// has claims to: while it waits in exclusive mode, nobody new joins the shared holders of any of
+/// them. So, as with any exclusive waiter, tasks that take members one by one, in different orders,
+/// may deadlock where without it all of them could share.
 ///
 /// # Examples
 ///

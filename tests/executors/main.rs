@@ -80,6 +80,7 @@ macro_rules! suite {
             a_set_that_gives_up_leaves_nothing_behind
             many_sets_give_up
             a_handle_of_a_set_is_released_by_another_task
+            holds_with_names
             a_mode_for_each_lock
             one_function_for_all_that_is_lockable
         }

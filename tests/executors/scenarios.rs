@@ -14,7 +14,7 @@ use futures::future::{Either, FutureExt, join, join_all, pending};
 use futures::stream::StreamExt;
 #[cfg(feature = "std")]
 use multilock::acquire_all_blocking;
-use multilock::{LockGuard, LockSet, Lockable, Mode, MultiLock, UpgradeError};
+use multilock::{HandleLock, LockGuard, LockSet, Lockable, Mode, MultiLock, UpgradeError};
 use multilock::{acquire_all, try_acquire_all};
 
 use crate::Runtime;
@@ -838,6 +838,71 @@ pub(crate) async fn a_handle_of_a_set_is_released_by_another_task<R: Runtime>() 
     drop(send);
     assert_eq!(releaser.await, ROUNDS);
     tables.iter().for_each(Table::assert_total);
+}
+
+/// Tasks acquire by names of their own, one after the other by the same name, and give up; another task
+/// releases by the name.
+pub(crate) async fn holds_with_names<R: Runtime>() {
+    let lock = Arc::<HandleLock<(usize, usize)>>::default();
+    let (send, mut names) = mpsc::unbounded();
+    let releaser = {
+        let lock = lock.clone();
+        R::spawn(async move {
+            let mut released = 0;
+            while let Some(name) = names.next().await {
+                R::yield_now().await;
+                assert!(lock.release(&name).is_some());
+                assert_eq!(lock.release(&name), None);
+                released += 1;
+            }
+            released
+        })
+    };
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (lock, send) = (lock.clone(), send.clone());
+            R::spawn(async move {
+                let mut dice = Dice(task);
+                let mut kept = 0;
+                for round in 0..ROUNDS {
+                    let (name, mode) = ((task, round), dice.mode());
+                    match dice.roll(3) {
+                        0 => {
+                            let acquire = lock.acquire(mode, name);
+                            if R::timeout(MOMENT / 4, acquire).await.is_none() {
+                                continue;
+                            }
+                            assert_eq!(
+                                lock.try_acquire(Shared, name).unwrap_err().into_handle(),
+                                name
+                            );
+                            send.unbounded_send(name).unwrap();
+                            kept += 1;
+                        }
+                        1 => {
+                            let guard = lock.context(mode, name).await.unwrap();
+                            pause::<R>(&mut dice).await;
+                            let holders = lock.holders();
+                            assert!(holders.contains(&(name, mode)), "{name:?} in {holders:?}");
+                            assert_eq!(lock.release(&name), None);
+                            drop(guard);
+                        }
+                        _ => {
+                            lock.acquire(mode, name).await.unwrap();
+                            pause::<R>(&mut dice).await;
+                            assert_eq!(lock.release(&name), Some(mode));
+                        }
+                    }
+                }
+                kept
+            })
+        })
+        .collect();
+    drop(send);
+    let kept: usize = join_all(tasks).await.iter().sum();
+    assert_eq!(releaser.await, kept);
+    assert_eq!(lock.holders(), []);
+    assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
 }
 
 pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
