@@ -130,19 +130,27 @@ impl sealed::Locks for MultiLock {
     }
 }
 
-impl LockGuard for Guard<'_> {
-    fn mode(&self) -> Mode {
-        self.mode()
-    }
+/// Implements [`LockGuard`] by the methods of the same names that the guard has.
+macro_rules! lock_guard {
+    ([$($generics:tt)*] $Guard:ty) => {
+        impl<$($generics)*> LockGuard for $Guard {
+            fn mode(&self) -> Mode {
+                self.mode()
+            }
 
-    fn downgrade(&mut self, to: Mode) {
-        self.downgrade(to);
-    }
+            fn downgrade(&mut self, to: Mode) {
+                self.downgrade(to);
+            }
 
-    fn into_handle(self) -> Handle {
-        self.into_handle()
-    }
+            fn into_handle(self) -> Handle {
+                self.into_handle()
+            }
+        }
+    };
 }
+pub(crate) use lock_guard;
+
+lock_guard!([] Guard<'_>);
 
 /// Implements [`Lockable`] by the methods of the same names that `$target` has.
 macro_rules! lockable {

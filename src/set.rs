@@ -15,7 +15,7 @@ use crate::block::block_on;
 use crate::error::ReleaseError;
 use crate::fused::Fused;
 use crate::handle::{Handle, LockId};
-use crate::lockable::{LockGuard, Lockable, lockable, sealed};
+use crate::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
 use crate::many::{self, InOrder, Taken, address};
 use crate::mode::Mode;
 use crate::multilock::{MultiLock, first};
@@ -373,19 +373,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     }
 }
 
-impl<L: Lockable> LockGuard for SetGuard<'_, L> {
-    fn mode(&self) -> Mode {
-        self.mode()
-    }
-
-    fn downgrade(&mut self, to: Mode) {
-        self.downgrade(to);
-    }
-
-    fn into_handle(self) -> Handle {
-        self.into_handle()
-    }
-}
+lock_guard!([L: Lockable] SetGuard<'_, L>);
 
 impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

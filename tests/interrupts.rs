@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Wake, Waker};
 
-use multilock::{HandleId, HandleLock, Mode, MultiLock};
+use multilock::{HandleId, HandleLock, LockSet, Mode, MultiLock};
 
 /// Another thread enters a critical section, and would wait for ever if this one were in it.
 fn assert_interrupts_are_on() {
@@ -59,6 +59,44 @@ fn b2_a_crowd_is_woken_with_interrupts_on() {
     crowd.iter_mut().for_each(|waiter| poll_pending(waiter.as_mut(), checks.clone()));
     drop(guard);
     assert_eq!(checks.0.load(Relaxed), crowd.len());
+}
+
+#[test]
+fn b2_a_crowd_of_monitors_is_woken_with_interrupts_on() {
+    let lock = MultiLock::new();
+    let guard = lock.try_acquire(Mode::Exclusive).unwrap();
+    let checks = Arc::new(Checks::default());
+    let monitor = lock.notify(Mode::Shared);
+    let mut crowd: Vec<_> = (0..20).map(|_| Box::pin(monitor.wait())).collect();
+    crowd.iter_mut().for_each(|waiter| poll_pending(waiter.as_mut(), checks.clone()));
+    drop(guard);
+    assert_eq!(checks.0.load(Relaxed), crowd.len());
+}
+
+/// A handler comes while everything is as it is: it tries a set, and releases one.
+#[test]
+fn b2_a_set_may_be_tried_and_released_where_interrupts_are_off() {
+    let locks = [MultiLock::new(), MultiLock::new()];
+    let set: LockSet<&MultiLock> = locks.iter().collect();
+    let guard = set.try_acquire(Mode::Exclusive).unwrap();
+    let mut waiter = pin!(set.acquire(Mode::Shared));
+    let woken = Arc::new(AtomicUsize::new(0));
+    struct Count(Arc<AtomicUsize>);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+    let waker = Waker::from(Arc::new(Count(woken.clone())));
+    let mut cx = Context::from_waker(&waker);
+    assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    critical_section::with(|_| {
+        assert!(set.try_acquire(Mode::Shared).is_none());
+        drop(guard);
+        assert!(set.try_acquire(Mode::Shared).is_some());
+    });
+    assert!(woken.load(Relaxed) > 0);
+    assert!(waiter.as_mut().poll(&mut cx).is_ready());
 }
 
 #[test]

@@ -6,6 +6,9 @@
 
 #![cfg(not(loom))]
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::cell::Cell;
 use std::env;
 use std::future::poll_fn;
@@ -19,6 +22,7 @@ use std::thread;
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
+use random::Random;
 
 #[test]
 fn every_step_of_random_schedules_is_as_promised() {
@@ -28,35 +32,6 @@ fn every_step_of_random_schedules_is_as_promised() {
     }
     let cases = number("MULTILOCK_CASES").unwrap_or(if cfg!(miri) { 40 } else { 50_000 });
     (0..cases).for_each(|seed| Schedule::new(seed).run());
-}
-
-/// `splitmix64`.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn mode(&mut self) -> Mode {
-        Mode::ALL[self.below(3)]
-    }
-
-    fn pick<T>(&mut self, from: impl Iterator<Item = T> + Clone) -> Option<T> {
-        let len = from.clone().count();
-        if len == 0 { None } else { from.clone().nth(self.below(len)) }
-    }
 }
 
 /// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.

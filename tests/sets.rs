@@ -2,6 +2,8 @@
 
 #![cfg(not(loom))]
 
+#[path = "support/random.rs"]
+mod random;
 mod support;
 
 use std::collections::VecDeque;
@@ -19,6 +21,7 @@ use multilock::{
     AllGuard, Guard, LockGuard, LockSet, Lockable, Mode, MultiLock, SetGuard, acquire_all,
     try_acquire_all,
 };
+use random::Random;
 use support::{
     Counting, Hooks, Task, allocations, assert_idle, message, now, poll_once, without_allocation,
 };
@@ -733,13 +736,8 @@ enum Held<'a> {
 }
 
 fn schedule(seed: u64) {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut random = |below: usize| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        (state >> 20) as usize % below
-    };
+    let mut dice = Random(seed);
+    let mut random = |below| dice.below(below);
     let locks = locks::<3>();
     let sets = [set(&locks), set(&locks[..2]), set(&locks[1..]), set([&locks[0], &locks[2]])];
     let (locks, sets) = (&locks, &sets);

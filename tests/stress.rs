@@ -7,6 +7,9 @@
 
 #![cfg(all(any(feature = "std", feature = "critical-section"), not(loom)))]
 
+#[path = "support/random.rs"]
+mod random;
+
 use std::array;
 use std::env;
 use std::future::poll_fn;
@@ -23,6 +26,7 @@ use std::time::{Duration, Instant};
 use Mode::Exclusive;
 use multilock::{LockGuard, LockSet, Lockable, Mode, MultiLock};
 use multilock::{acquire_all, try_acquire_all};
+use random::Random;
 
 const LOCKS: usize = 6;
 
@@ -109,29 +113,7 @@ impl World {
     }
 }
 
-/// `splitmix64`.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    fn mode(&mut self) -> Mode {
-        Mode::ALL[self.below(3)]
-    }
-
     /// So many seats, in any order.
     fn seats(&mut self, count: usize) -> Vec<usize> {
         let mut all: [usize; LOCKS] = array::from_fn(|n| n);

@@ -404,19 +404,24 @@ pub(crate) async fn a_downgrade_lets_others_in<R: Runtime>() {
 
 pub(crate) async fn a_handle_is_released_by_another_task<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
-    let (send, mut handles) = mpsc::unbounded();
+    handles_are_released::<R, _>(lock.clone(), MultiLock::new()).await;
+    assert_idle(&lock);
+}
 
+/// Handles of `it` are released by another task, which tries them at `other` first.
+async fn handles_are_released<R: Runtime, L: Lockable + 'static>(it: Arc<L>, other: L) {
+    let (send, mut handles) = mpsc::unbounded();
     let releaser = {
-        let (lock, other) = (lock.clone(), MultiLock::new());
+        let it = it.clone();
         R::spawn(async move {
             let mut released = 0;
             while let Some(handle) = handles.next().await {
                 R::yield_now().await;
                 let handle = other.release(handle).unwrap_err().into_handle();
                 if released % 2 == 0 {
-                    lock.release(handle).unwrap();
+                    it.release(handle).unwrap();
                 } else {
-                    let guard = lock.adopt(handle).unwrap();
+                    let guard = it.adopt(handle).unwrap();
                     R::yield_now().await;
                     drop(guard);
                 }
@@ -427,14 +432,13 @@ pub(crate) async fn a_handle_is_released_by_another_task<R: Runtime>() {
     };
     for round in 0..ROUNDS {
         // Waits until the last one is released, if one of the two is exclusive.
-        let guard = lock.acquire(Mode::ALL[round % 3]).await;
+        let guard = it.acquire(Mode::ALL[round % 3]).await;
         let handle = guard.into_handle();
         R::yield_now().await;
         send.unbounded_send(handle).unwrap();
     }
     drop(send);
     assert_eq!(releaser.await, ROUNDS);
-    assert_idle(&lock);
 }
 
 pub(crate) async fn a_monitor_is_told<R: Runtime>() {
@@ -806,37 +810,8 @@ pub(crate) async fn many_sets_give_up<R: Runtime>() {
 
 pub(crate) async fn a_handle_of_a_set_is_released_by_another_task<R: Runtime>() {
     let tables = Arc::<Tables>::default();
-    let set = set_of(&tables, &[2, 0, 1]);
-    let (send, mut handles) = mpsc::unbounded();
-
-    let releaser = {
-        let (set, other) = (set.clone(), set_of(&tables, &[0, 1, 2]));
-        R::spawn(async move {
-            let mut released = 0;
-            while let Some(handle) = handles.next().await {
-                R::yield_now().await;
-                let handle = other.release(handle).unwrap_err().into_handle();
-                if released % 2 == 0 {
-                    set.release(handle).unwrap();
-                } else {
-                    let guard = set.adopt(handle).unwrap();
-                    R::yield_now().await;
-                    drop(guard);
-                }
-                released += 1;
-            }
-            released
-        })
-    };
-    for round in 0..ROUNDS {
-        // Waits until the last one is released, if one of the two is exclusive.
-        let guard = set.acquire(Mode::ALL[round % 3]).await;
-        let handle = guard.into_handle();
-        R::yield_now().await;
-        send.unbounded_send(handle).unwrap();
-    }
-    drop(send);
-    assert_eq!(releaser.await, ROUNDS);
+    let (set, other) = (set_of(&tables, &[2, 0, 1]), set_of(&tables, &[0, 1, 2]));
+    handles_are_released::<R, _>(Arc::new(set), other).await;
     tables.iter().for_each(Table::assert_total);
 }
 
