@@ -168,6 +168,15 @@ impl Round {
     }
 }
 
+/// A waker that panics keeps nobody of its round from being woken. With `std` its panic is caught before
+/// it comes here.
+#[cfg(not(feature = "std"))]
+impl Drop for Round {
+    fn drop(&mut self) {
+        self.wakers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
+    }
+}
+
 /// The round that is under way where the code runs: it is how [`ring`], which gets nothing but a
 /// pointer to a slot, finds whom it works for.
 #[cfg(feature = "std")]
