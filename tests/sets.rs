@@ -22,8 +22,10 @@ use multilock::{
     try_acquire_all,
 };
 use random::Random;
+#[cfg(feature = "std")]
+use support::Hooks;
 use support::{
-    Counting, Hooks, Task, allocations, assert_idle, message, now, poll_once, without_allocation,
+    Counting, Task, allocations, assert_idle, message, now, poll_once, without_allocation,
 };
 
 #[global_allocator]
