@@ -324,7 +324,8 @@ notify! {
     /// # Cost
     ///
     /// An edge costs one counter for each mode, however many monitors there are, and a wake-up for each
-    /// that waits. A release that is no edge does nothing for them; it notices that there are some.
+    /// that waits. A release that is no edge does nothing for them; it notices that there are some. The
+    /// first monitor of a lock allocates what the first waiter would.
     ///
     /// # Examples
     ///
