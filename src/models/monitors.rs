@@ -6,6 +6,7 @@ use futures_core::Stream;
 
 use super::*;
 use crate::NotifyArc;
+use crate::sync::unmodelled::{AtomicBool, Ordering::Relaxed};
 
 /// Fails if `wake` calls no monitors, and if a monitor does not look again after it listens.
 #[test]
@@ -141,7 +142,8 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
     });
 }
 
-/// A set of which all members are free, each taken and given back by another thread.
+/// A set of which all members are free, each taken and given back by another thread. The task is polled
+/// once, and then woken or not: a thread that blocks would be woken by loom out of a mutex, too.
 ///
 /// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again when it
 /// listens to all members.
@@ -156,9 +158,23 @@ fn notify_of_a_free_set_misses_no_edge() {
             let locks = locks.clone();
             spawn(move || drop(locks[n].try_acquire(Exclusive).unwrap()))
         });
-        block_on(monitor.wait(), None).unwrap();
+        let woken = std::sync::Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut wait = pin!(monitor.wait());
+        let ready = wait.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
         join(threads);
+        assert!(monitor.is_set());
+        assert!(ready || woken.0.load(Relaxed), "asleep, and set");
     });
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl std::task::Wake for Woken {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.store(true, Relaxed);
+    }
 }
 
 /// One member after the other becomes free.
