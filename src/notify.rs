@@ -126,7 +126,10 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
     fn is_set(&self) -> bool {
         let is_edge = || self.monitors.iter().any(Monitor::is_set);
         let set = self.set.load(Relaxed) || is_edge() && self.blocked().is_none();
-        self.set.fetch_or(set, Relaxed) || set
+        if set {
+            self.set.store(true, Relaxed);
+        }
+        set
     }
 
     fn clear(&self) {
