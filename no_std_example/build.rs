@@ -1,0 +1,23 @@
+//! The memory map of the machine that the image is for, and the arguments of the linker. They are not in
+//! `.cargo/config.toml`, where a `RUSTFLAGS` variable would replace them.
+
+use std::path::PathBuf;
+use std::{env, fs};
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    let memory = match env::var("TARGET").unwrap().as_str() {
+        "thumbv7m-none-eabi" => {
+            "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K  RAM : ORIGIN = 0x20000000, LENGTH = 64K }"
+        }
+        "thumbv6m-none-eabi" => {
+            "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K  RAM : ORIGIN = 0x20000000, LENGTH = 16K }"
+        }
+        target => panic!("there is no machine for {target}"),
+    };
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
+    fs::write(out.join("memory.x"), memory).unwrap();
+    println!("cargo:rustc-link-search={}", out.display());
+    println!("cargo:rustc-link-arg=--nmagic");
+    println!("cargo:rustc-link-arg=-Tlink.x");
+}

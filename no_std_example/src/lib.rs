@@ -1,0 +1,18 @@
+//! What the images of this workspace share: a board, a heap that counts, and the sweep of interrupts.
+
+#![no_std]
+
+#[cfg_attr(target_arch = "arm", path = "cortex_m.rs")]
+pub mod board;
+pub mod heap;
+pub mod sweep;
+
+pub use semihosting::println;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    board::mask();
+    println!("{info}");
+    sweep::report();
+    board::exit(101)
+}

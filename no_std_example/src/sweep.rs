@@ -1,0 +1,193 @@
+//! An interrupt at every instruction of an operation.
+//!
+//! The machine counts time in instructions. So if the timer is armed for one tick more in each turn, its
+//! interrupt comes once at each place of the operation, between any two instructions.
+
+use core::cell::Cell;
+use core::ops::DerefMut;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
+
+use critical_section::Mutex;
+
+use crate::{board, println};
+
+/// What a [`sweep`] has come across.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Swept {
+    /// How often the interrupt came while the part [under fire](under_fire) ran.
+    pub preemptions: u32,
+    /// How many of these came at another instruction than the one before.
+    pub places: u32,
+    /// How many instructions after its time it was seen to have come, at most.
+    pub late: u32,
+}
+
+/// Where a sweep is.
+#[derive(Clone, Copy)]
+struct Turn {
+    operation: &'static str,
+    interrupt: &'static str,
+    ticks: u32,
+}
+
+static TURN: Mutex<Cell<Option<Turn>>> = Mutex::new(Cell::new(None));
+static ON_SHOT: Mutex<Cell<fn()>> = Mutex::new(Cell::new(|| {}));
+static UNDER_FIRE: AtomicBool = AtomicBool::new(false);
+/// The interrupt has come.
+static SHOT: AtomicBool = AtomicBool::new(false);
+/// It came while the part under fire ran, and that did not wait for it.
+static HIT: AtomicBool = AtomicBool::new(false);
+static TICKS: AtomicU32 = AtomicU32::new(0);
+
+/// Runs `operation` in turns, with an interrupt that comes a tick later in each, until it comes after the
+/// part of the operation that is [under fire](under_fire). After each turn it runs `check`.
+pub fn sweep(
+    operation: (&'static str, impl Fn()),
+    interrupt: (&'static str, fn()),
+    check: impl Fn(),
+) -> Swept {
+    critical_section::with(|section| ON_SHOT.borrow(section).set(interrupt.1));
+    board::start_shots(|| {
+        HIT.store(UNDER_FIRE.load(SeqCst), SeqCst);
+        SHOT.store(true, SeqCst);
+        critical_section::with(|section| ON_SHOT.borrow(section).get())();
+    });
+    let mut swept = Swept::default();
+    let mut place = 0;
+    let mut late = 0;
+    // As many as there are in an instruction, but no more.
+    for ticks in (1..).step_by(board::TICKS_PER_1000_INSTRUCTIONS as usize / 1000) {
+        let turn = Turn { operation: operation.0, interrupt: interrupt.0, ticks };
+        critical_section::with(|section| TURN.borrow(section).set(Some(turn)));
+        board::feed_watchdog();
+        TICKS.store(ticks, SeqCst);
+        SHOT.store(false, SeqCst);
+        HIT.store(false, SeqCst);
+        operation.1();
+        wait_for_shot();
+        check();
+        if !HIT.load(SeqCst) {
+            break;
+        }
+        swept.preemptions += 1;
+        swept.places += u32::from(place != board::preempted());
+        place = board::preempted();
+        late = late.max(board::late());
+    }
+    swept.late = late * 1000 / board::TICKS_PER_1000_INSTRUCTIONS;
+    critical_section::with(|section| TURN.borrow(section).set(None));
+    swept
+}
+
+/// Runs the part of an operation that the interrupt is to come into. Once in each turn.
+#[inline(always)]
+pub fn under_fire<R>(part: impl FnOnce() -> R) -> R {
+    let ticks = TICKS.load(SeqCst);
+    UNDER_FIRE.store(true, SeqCst);
+    board::arm(ticks);
+    let result = part();
+    UNDER_FIRE.store(false, SeqCst);
+    result
+}
+
+/// Waits until the interrupt has come. An interrupt that somebody waits for is not between two
+/// instructions of what is swept.
+pub fn wait_for_shot() {
+    UNDER_FIRE.store(false, SeqCst);
+    while !SHOT.load(SeqCst) {}
+}
+
+/// Says where the sweep is, if there is one.
+pub(crate) fn report() {
+    let turn = critical_section::with(|section| TURN.borrow(section).get());
+    if let Some(Turn { operation, interrupt, ticks }) = turn {
+        let place = board::preempted();
+        println!("{operation} x {interrupt}: interrupted after {ticks} ticks, at {place:#x}");
+    }
+}
+
+/// The watchdog was not fed.
+pub(crate) fn stuck() -> ! {
+    println!("DEADLOCK");
+    report();
+    board::exit(3)
+}
+
+/// A future that is polled by hand, as the task with a number.
+pub struct Waiter<P: DerefMut<Target: Future>> {
+    future: Pin<P>,
+    task: usize,
+    output: Option<<P::Target as Future>::Output>,
+}
+
+/// How many tasks there are.
+const TASKS: usize = 16;
+static WOKEN: [AtomicBool; TASKS] = [const { AtomicBool::new(false) }; TASKS];
+
+/// A task waits, and was not woken although it could go on.
+#[derive(Debug)]
+pub struct LostWakeUp;
+
+impl<P: DerefMut<Target: Future>> Waiter<P> {
+    /// Polls `future` once, as the task number `task`.
+    pub fn new(task: usize, future: Pin<P>) -> Self {
+        let mut waiter = Self { future, task, output: None };
+        waiter.poll();
+        waiter
+    }
+
+    fn poll(&mut self) {
+        let woken = &WOKEN[self.task];
+        woken.store(false, SeqCst);
+        if let Poll::Ready(output) =
+            self.future.as_mut().poll(&mut Context::from_waker(&waker(woken)))
+        {
+            self.output = Some(output);
+        }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.output.is_none()
+    }
+
+    /// Polls until the future is ready, as often as it was woken. Nothing is in its way any more: so it
+    /// has been woken, or is ready already.
+    pub fn finish(mut self) -> Result<<P::Target as Future>::Output, LostWakeUp> {
+        loop {
+            if let Some(output) = self.output.take() {
+                return Ok(output);
+            }
+            if !WOKEN[self.task].load(SeqCst) {
+                return Err(LostWakeUp);
+            }
+            self.poll();
+        }
+    }
+}
+
+/// `wait!(name = future, task)`: a [`Waiter`] in the frame of the caller.
+#[macro_export]
+macro_rules! wait {
+    ($name:ident = $future:expr, $task:expr) => {
+        let future = core::pin::pin!($future);
+        let $name = $crate::sweep::Waiter::new($task, future);
+    };
+}
+
+fn waker(woken: &'static AtomicBool) -> Waker {
+    // SAFETY: the functions of the table do with a waker what its contract says, and the flag is static.
+    unsafe { Waker::new((&raw const *woken).cast(), &WAKER) }
+}
+
+static WAKER: RawWakerVTable =
+    RawWakerVTable::new(|woken| RawWaker::new(woken, &WAKER), wake, wake, |_| {});
+
+/// # Safety
+///
+/// `woken` points to a static flag.
+unsafe fn wake(woken: *const ()) {
+    // SAFETY: the caller says so.
+    unsafe { (*woken.cast::<AtomicBool>()).store(true, SeqCst) }
+}
