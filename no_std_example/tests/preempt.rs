@@ -518,7 +518,7 @@ fn nops() {
 
 /// For how many instructions an operation of the lock may mask interrupts: see "Interrupts" in the
 /// documentation of the crate. The longest is to wake eight waiters of a crowd.
-const MASKED: u32 = 450;
+const MASKED: u32 = if cfg!(target_has_atomic = "ptr") { 420 } else { 550 };
 
 /// The same without contention: nothing, where there is a compare-and-swap.
 const MASKED_BY_AN_ATOMIC: u32 = if cfg!(target_has_atomic = "ptr") { 0 } else { 12 };
