@@ -114,9 +114,11 @@ pub fn run(init: impl FnOnce(Spawner)) -> ! {
 
 // ---- The timer of the core: the clock, or one shot
 
+type Handler = fn();
+
 /// What a shot does. Without one, the timer is the clock.
-static ON_SHOT: Mutex<Cell<Option<fn()>>> = Mutex::new(Cell::new(None));
-static ON_TICK: Mutex<Cell<Option<fn()>>> = Mutex::new(Cell::new(None));
+static ON_SHOT: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
+static ON_TICK: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
 static PREEMPTED: AtomicU32 = AtomicU32::new(0);
 
 /// The address of the instruction that the last tick or shot came before.

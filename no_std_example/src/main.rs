@@ -1,7 +1,303 @@
+//! Firmware that keeps a table of measurements: two tasks read it, one revises it, a more urgent one
+//! corrects it now and then, and an interrupt adds to it each millisecond if it can.
+//!
+//! It works with it for a while, reports, and checks what it reports.
+
 #![no_std]
 #![no_main]
-use no_std_example::board;
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
+
+use embassy_executor::{SendSpawner, Spawner};
+use embassy_futures::yield_now;
+use embassy_time::{Duration, Timer, with_timeout};
+use multilock::Mode::{Exclusive, Shared, Upgradable};
+use multilock::{Guard, MultiLock};
+use no_std_example::{board, heap, println};
+
+// ---- The table
+
+/// All cells are the same when nobody writes. Who does, writes one after the other.
+struct Table {
+    lock: MultiLock,
+    cells: [AtomicU32; 8],
+}
+
+/// The table, while there is one.
+static TABLE: AtomicPtr<Table> = AtomicPtr::new(core::ptr::null_mut());
+
+impl Table {
+    fn new() -> Self {
+        Self { lock: MultiLock::new(), cells: [const { AtomicU32::new(0) }; 8] }
+    }
+
+    /// What is in all cells. Only for who holds the lock.
+    fn value(&self, hold: &Guard<'_>) -> u32 {
+        assert!(core::ptr::eq(hold.lock(), &self.lock));
+        let value = self.cells[0].load(SeqCst);
+        if self.cells.iter().any(|cell| cell.load(SeqCst) != value) {
+            TORN.add_one();
+        }
+        value
+    }
+
+    /// Writes the next value at once, where nobody can wait.
+    fn add_one(&self, hold: &Guard<'_>) {
+        assert_eq!(hold.mode(), Exclusive);
+        let next = self.value(hold) + 1;
+        self.cells.iter().for_each(|cell| cell.store(next, SeqCst));
+    }
+
+    /// Writes the next value, and lets others run in between.
+    async fn add_one_slowly(&self, hold: &Guard<'_>) {
+        assert_eq!(hold.mode(), Exclusive);
+        let next = self.value(hold) + 1;
+        for cell in &self.cells {
+            cell.store(next, SeqCst);
+            yield_now().await;
+        }
+    }
+}
+
+// ---- What is counted
+
+/// Counts in tasks and interrupts, of which there is one for each counter, or which do not preempt one
+/// another.
+struct Counter(AtomicU32);
+
+impl Counter {
+    const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    fn add_one(&self) {
+        critical_section::with(|_| self.0.store(self.get() + 1, SeqCst));
+    }
+
+    fn get(&self) -> u32 {
+        self.0.load(SeqCst)
+    }
+}
+
+static TORN: Counter = Counter::new();
+static READS: Counter = Counter::new();
+static REVISIONS: Counter = Counter::new();
+static LOOKS: Counter = Counter::new();
+static CORRECTIONS: Counter = Counter::new();
+static TIMEOUTS: Counter = Counter::new();
+static MEASUREMENTS: Counter = Counter::new();
+static MISSED: Counter = Counter::new();
+/// Tasks that have ended.
+static ENDED: Counter = Counter::new();
+
+async fn until_ended(tasks: u32) {
+    while ENDED.get() < tasks {
+        Timer::after_millis(1).await;
+    }
+}
+
+// ---- The work
+
+const ROUNDS: u32 = 100;
+
+/// Looks at the table, and keeps it as it is for a while.
+#[embassy_executor::task(pool_size = 2)]
+async fn reader(table: &'static Table) {
+    for round in 0..ROUNDS {
+        let hold = table.lock.acquire(Shared).await;
+        let before = table.value(&hold);
+        Timer::after_millis(if round % 4 == 0 { 5 } else { 1 }).await;
+        assert_eq!(table.value(&hold), before);
+        READS.add_one();
+        drop(hold);
+        yield_now().await;
+    }
+    ENDED.add_one();
+}
+
+/// Looks whether there is something to revise, beside the readers, and only then keeps them out.
+#[embassy_executor::task]
+async fn writer(table: &'static Table) {
+    for round in 0..ROUNDS {
+        let mut hold = table.lock.acquire(Upgradable).await;
+        let seen = table.value(&hold);
+        if round % 3 == 0 {
+            hold.upgrade().await.unwrap();
+            assert_eq!(table.value(&hold), seen, "nobody gets in before an upgrade");
+            table.add_one_slowly(&hold).await;
+            hold.downgrade(Shared);
+            assert_eq!(table.value(&hold), seen + 1, "nobody gets in at a downgrade");
+            REVISIONS.add_one();
+        } else {
+            LOOKS.add_one();
+        }
+        drop(hold);
+        Timer::after_millis(1).await;
+    }
+    ENDED.add_one();
+}
+
+/// Preempts the others, and gives up if it takes too long.
+#[embassy_executor::task]
+async fn corrector(table: &'static Table) {
+    for round in 0..ROUNDS {
+        let patience = Duration::from_millis(if round % 2 == 0 { 2 } else { 20 });
+        match with_timeout(patience, table.lock.acquire(Exclusive)).await {
+            Ok(hold) => {
+                table.add_one_slowly(&hold).await;
+                CORRECTIONS.add_one();
+            }
+            Err(_) => TIMEOUTS.add_one(),
+        }
+        Timer::after_millis(2).await;
+    }
+    ENDED.add_one();
+}
+
+/// Comes each millisecond, whatever runs, and does not wait.
+fn measure() {
+    // SAFETY: whoever frees the table has taken it away from here, and no interrupt goes on after that.
+    let Some(table) = (unsafe { TABLE.load(SeqCst).as_ref() }) else { return };
+    match table.lock.try_acquire(Exclusive) {
+        Some(hold) => {
+            table.add_one(&hold);
+            MEASUREMENTS.add_one();
+        }
+        None => MISSED.add_one(),
+    }
+}
+
+// ---- A long hold
+
+/// Who was served, in this order, and how often each was polled.
+static SERVED: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+static POLLS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
+static NEXT: Counter = Counter::new();
+
+async fn queue_up(table: &'static Table, arrival: u32) {
+    Timer::after_millis(arrival.into()).await;
+    let mut polls = 0;
+    let mut acquire = pin!(table.lock.acquire(Exclusive));
+    let hold = poll_fn(|cx| {
+        polls += 1;
+        acquire.as_mut().poll(cx)
+    })
+    .await;
+    SERVED[NEXT.get() as usize].store(arrival, SeqCst);
+    POLLS[NEXT.get() as usize].store(polls, SeqCst);
+    NEXT.add_one();
+    // So that each of the others would find it taken, if it came too early.
+    Timer::after_millis(1).await;
+    drop(hold);
+    ENDED.add_one();
+}
+
+#[embassy_executor::task(pool_size = 2)]
+async fn waiter(table: &'static Table, arrival: u32) {
+    queue_up(table, arrival).await;
+}
+
+#[embassy_executor::task]
+async fn urgent_waiter(table: &'static Table, arrival: u32) {
+    queue_up(table, arrival).await;
+}
+
+// ---- All of it
+
+#[embassy_executor::task]
+async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
+    let at_first = heap::stats();
+    let owned = Box::into_raw(Box::new(Table::new()));
+    // SAFETY: it is freed at the end, when no task has the reference any more.
+    let table: &'static Table = unsafe { &*owned };
+    TABLE.store(owned, SeqCst);
+    println!("machine    {}", board::NAME);
+
+    // 1. Without contention.
+    let before = heap::stats();
+    for _ in 0..100 {
+        for mode in [Shared, Upgradable, Exclusive] {
+            table.value(&table.lock.acquire(mode).await);
+        }
+        if let Some(mut hold) = table.lock.try_acquire(Upgradable) {
+            hold.try_upgrade().unwrap();
+        }
+    }
+    let allocated = heap::stats().allocations - before.allocations;
+    println!("at first   400 holds, {allocated} allocations");
+    assert_eq!(allocated, 0);
+
+    // 2. A long hold, and three who wait for its end.
+    let hold = table.lock.acquire(Exclusive).await;
+    tasks.spawn(waiter(table, 1).unwrap());
+    urgent.spawn(urgent_waiter(table, 2).unwrap());
+    tasks.spawn(waiter(table, 3).unwrap());
+    Timer::after_millis(10).await;
+    let in_vain = with_timeout(Duration::from_millis(10), table.lock.acquire(Shared)).await;
+    assert!(in_vain.is_err());
+    drop(hold);
+    until_ended(3).await;
+    let queue = heap::stats();
+    println!(
+        "long hold  served {SERVED:?}, with {POLLS:?} polls; {} allocations, {} bytes, for the queue",
+        queue.allocations - before.allocations,
+        queue.bytes - before.bytes,
+    );
+    assert_eq!(SERVED.each_ref().map(|served| served.load(SeqCst)), [1, 2, 3]);
+    assert!(POLLS.iter().all(|polls| polls.load(SeqCst) <= 2));
+
+    // 3. Everybody at work.
+    tasks.spawn(reader(table).unwrap());
+    tasks.spawn(reader(table).unwrap());
+    tasks.spawn(writer(table).unwrap());
+    urgent.spawn(corrector(table).unwrap());
+    until_ended(7).await;
+    println!(
+        "work       {} reads, {} looks and {} revisions, {} corrections and {} time-outs",
+        READS.get(),
+        LOOKS.get(),
+        REVISIONS.get(),
+        CORRECTIONS.get(),
+        TIMEOUTS.get(),
+    );
+    println!(
+        "interrupt  {} measurements, {} missed as the table was in use",
+        MEASUREMENTS.get(),
+        MISSED.get()
+    );
+    let allocated = heap::stats().allocations - queue.allocations;
+    println!("checks     {} torn reads, {allocated} allocations for all waits", TORN.get());
+    assert_eq!((TORN.get(), allocated), (0, 0));
+    assert_eq!(READS.get(), 2 * ROUNDS);
+    assert_eq!(CORRECTIONS.get() + TIMEOUTS.get(), ROUNDS);
+    // Each of them has happened, so each has been tested.
+    for counter in [&REVISIONS, &LOOKS, &CORRECTIONS, &TIMEOUTS, &MEASUREMENTS, &MISSED] {
+        assert!(counter.get() > 0);
+    }
+
+    // 4. The end.
+    TABLE.store(core::ptr::null_mut(), SeqCst);
+    let hold = table.lock.try_acquire(Shared).unwrap();
+    let writes = REVISIONS.get() + CORRECTIONS.get() + MEASUREMENTS.get();
+    assert_eq!(table.value(&hold), writes, "no write is lost");
+    drop(hold);
+    // SAFETY: all other tasks have ended, and the interrupt does not find the table any more.
+    drop(unsafe { Box::from_raw(owned) });
+    let left = heap::stats().bytes - at_first.bytes;
+    println!("at the end {left} bytes are in use");
+    assert_eq!(left, 0);
+    board::exit(0)
+}
+
 #[board::entry]
 fn main() -> ! {
-    board::exit(0)
+    board::init();
+    let urgent = board::start_interrupt_executor();
+    board::start_clock(measure);
+    board::run(|tasks| tasks.spawn(supervisor(tasks, urgent).unwrap()))
 }

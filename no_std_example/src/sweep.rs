@@ -96,7 +96,9 @@ pub fn under_fire<R>(part: impl FnOnce() -> R) -> R {
 /// instructions of what is swept.
 pub fn wait_for_shot() {
     UNDER_FIRE.store(false, SeqCst);
-    while !SHOT.load(SeqCst) {}
+    while !SHOT.load(SeqCst) {
+        core::hint::spin_loop();
+    }
 }
 
 /// Says where the sweep is, if there is one.

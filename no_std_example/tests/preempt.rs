@@ -90,20 +90,17 @@ enum Hold {
 
 static HOLD: Mutex<RefCell<Option<Hold>>> = Mutex::new(RefCell::new(None));
 
-fn take_hold() -> Option<Hold> {
-    critical_section::with(|section| HOLD.borrow_ref_mut(section).take())
-}
-
 fn put_hold(hold: Hold) {
     critical_section::with(|section| HOLD.borrow_ref_mut(section).replace(hold));
 }
 
-fn release(hold: Hold) {
-    match hold {
-        Hold::Guard(guard) => drop(guard),
-        Hold::Handle(handle) => lock().release(handle).unwrap(),
-        Hold::Named(name) => assert!(locks().names.release(&name).is_some()),
-        Hold::Set(guard) => drop(guard),
+fn release_hold() {
+    match critical_section::with(|section| HOLD.borrow_ref_mut(section).take()) {
+        Some(Hold::Guard(guard)) => drop(guard),
+        Some(Hold::Handle(handle)) => lock().release(handle).unwrap(),
+        Some(Hold::Named(name)) => assert!(locks().names.release(&name).is_some()),
+        Some(Hold::Set(guard)) => drop(guard),
+        None => {}
     }
 }
 
@@ -117,7 +114,7 @@ fn let_go() {
     if RELEASES.load(SeqCst) {
         wait_for_shot();
     }
-    take_hold().map(release);
+    release_hold();
 }
 
 /// The task of the interrupt waits: who comes in shared mode waits for it, and that for all holds.
@@ -235,7 +232,7 @@ fn cancel_who_was_called() {
     hold(Exclusive);
     let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
     wait!(second = lock().acquire(Exclusive), 1);
-    take_hold().map(release);
+    release_hold();
     under_fire(|| drop(first));
     drop(second.finish().unwrap());
 }
@@ -408,7 +405,7 @@ fn cancel_a_set() {
     hold(Exclusive);
     let future = Waiter::new(0, Box::pin(set.acquire(Exclusive)));
     wait!(second = lock().acquire(Shared), 1);
-    take_hold().map(release);
+    release_hold();
     under_fire(|| drop(future));
     drop(second.finish().unwrap());
 }
@@ -466,9 +463,7 @@ const INTERRUPTS: &[(&str, fn())] = &[
             drop(waiter);
         }
     }),
-    (RELEASE, || {
-        take_hold().map(release);
-    }),
+    (RELEASE, release_hold),
     ("task: shared", || ask(|| Job::Acquire(Shared))),
     ("task: exclusive", || ask(|| Job::Acquire(Exclusive))),
     ("task: upgrade", || ask(|| Job::Upgrade)),
