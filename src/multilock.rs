@@ -83,8 +83,8 @@ use crate::sync::const_fn;
 ///
 /// # Limits
 ///
-/// There can be 2<sup>25</sup> − 1 holders at once where a pointer has 32 bits, and
-/// 2<sup>57</sup> − 1 where it has 64. At the limit a try fails and an acquisition waits.
+/// There can be 2<sup>24</sup> shared holders at once where a pointer has 32 bits, and 2<sup>56</sup>
+/// where it has 64, and one upgradable beside them. At the limit a try fails and an acquisition waits.
 ///
 /// # When not to use it
 ///

@@ -42,9 +42,19 @@ const LANES_MASK: usize = ((1 << Lane::COUNT) - 1) << FIRST_LANE;
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
 const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
 
-/// The most holders that are not exclusive; an upgradable one counts, so that it can always become
-/// a shared one.
-const MAX_HOLDERS: usize = usize::MAX >> SHARED_SHIFT;
+/// There are as many shared holders as there can be: the first bit of their number. One more may come of
+/// an upgradable one that changes its mode.
+const FULL: usize = 1 << (usize::BITS - 1);
+
+/// The bits of holders that leave no room for one in `mode`.
+#[inline]
+const fn barred_by(mode: Mode) -> usize {
+    // Not a `match` of three arms, which would be a table in each caller.
+    match mode {
+        Mode::Exclusive => !LANES_MASK,
+        mode => FULL | EXCLUSIVE | mode as usize,
+    }
+}
 
 /// A kind of waiters, and their bit in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,10 +87,12 @@ impl Lane {
 /// What the word says of a holder in `mode`.
 #[inline]
 const fn unit(mode: Mode) -> usize {
+    const {
+        assert!(Mode::Upgradable as usize == UPGRADABLE && Mode::Exclusive as usize == EXCLUSIVE);
+    }
     match mode {
         Mode::Shared => ONE_SHARED,
-        Mode::Upgradable => UPGRADABLE,
-        Mode::Exclusive => EXCLUSIVE,
+        owner => owner as usize,
     }
 }
 
@@ -145,28 +157,19 @@ impl Snapshot {
         self.0 & LANES_MASK != 0 || self.is_upgrading()
     }
 
-    #[inline]
-    const fn has_room(self) -> bool {
-        self.shared_holders() + (self.0 & UPGRADABLE) < MAX_HOLDERS
-    }
-
     /// The holders leave room for one in `mode`: what a waiter needs that has been called.
     ///
     /// Nobody fits beside an upgrade: it would wait for them.
     #[inline]
     pub(crate) const fn fits(self, mode: Mode) -> bool {
-        match mode {
-            Mode::Shared => (self.has_no_owner() || self.is_upgradable()) && self.has_room(),
-            Mode::Upgradable => self.has_no_owner() && self.has_room(),
-            Mode::Exclusive => self.is_free(),
-        }
+        self.0 & barred_by(mode) == 0
     }
 
     /// Somebody who was not called may enter in `mode`. This is where exclusive waiters are kept
     /// from starving: while one waits, nobody else joins those who hold the lock.
     #[inline]
     pub(crate) const fn admits(self, mode: Mode) -> bool {
-        self.fits(mode) && (self.is_free() || !self.has(Lane::Exclusive))
+        self.is_free() || self.0 & (barred_by(mode) | Lane::Exclusive.bit()) == 0
     }
 
     /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
@@ -179,11 +182,6 @@ impl Snapshot {
     /// A newcomer could enter in `mode`, but for somebody who was overtaken.
     pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
         self.admits(mode) && self.has(Lane::Overtaken)
-    }
-
-    #[inline]
-    const fn is_upgradable(self) -> bool {
-        self.0 & OWNER_MASK == UPGRADABLE
     }
 }
 
@@ -244,7 +242,7 @@ impl Change {
 
     /// A shared holder has left, and there was room for one more before.
     pub(crate) const fn makes_no_room(self) -> bool {
-        self.before.0.wrapping_sub(self.after.0) == ONE_SHARED && self.before.has_room()
+        self.before.0.wrapping_sub(self.after.0) == ONE_SHARED && self.before.0 & FULL == 0
     }
 
     /// `mode` can be acquired now, and could not before: what monitors are told of.
@@ -288,7 +286,7 @@ impl State {
     /// As many shared holders as there can be.
     #[cfg(all(test, not(loom)))]
     pub(crate) fn full() -> Self {
-        Self(AtomicUsize::new(MAX_HOLDERS << SHARED_SHIFT))
+        Self(AtomicUsize::new(FULL))
     }
 
     pub(crate) fn load(&self) -> Snapshot {
@@ -338,6 +336,8 @@ impl State {
     }
 
     /// For a waiter that was called.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::fits)
     }
@@ -355,6 +355,8 @@ impl State {
         self.enter_or_announce(mode, 0)
     }
 
+    #[cold]
+    #[inline(never)]
     fn enter_or_announce(&self, mode: Mode, hold: usize) -> Announced {
         // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `unmark` and of
         // `RawLock::wake`, after which the caller is found counted. Weakened, the model
@@ -686,18 +688,17 @@ mod tests {
 
     #[test]
     fn e3_at_the_maximum_nobody_more_enters_and_nothing_wraps() {
-        const { assert!(MAX_HOLDERS >= 1 << 24) };
+        const { assert!(FULL >> SHARED_SHIFT >= 1 << 24) };
         with_atomics(|| {
-            let full = MAX_HOLDERS << SHARED_SHIFT;
             for mode in Mode::ALL {
-                let state = state(full);
+                let state = state(FULL);
                 assert!(!state.try_acquire(mode) && !state.acquire_called(mode) && !state.share());
                 assert_eq!(state.acquire_or_announce(mode), Announced::Waiting);
-                assert_eq!(state.load().shared_holders(), MAX_HOLDERS);
+                assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
                 assert!(state.load().is_awaited(mode));
             }
             // One leaves: there is room for one, and whoever waits is called.
-            let state = state(full | Lane::Shared.bit());
+            let state = state(FULL | Lane::Shared.bit());
             let Left::Waiters(word) = state.release(Shared) else { panic!("nobody is called") };
             assert!(!Change::release(word, Shared).makes_no_room());
             assert!(state.acquire_called(Shared));
@@ -705,28 +706,31 @@ mod tests {
         });
     }
 
-    /// An upgradable holder counts as one, so that it can become a shared one.
+    /// The one more holder that there can be is upgradable.
     #[test]
     fn e3_a_downgrade_at_the_maximum_does_not_wrap() {
         with_atomics(|| {
-            let state = state((MAX_HOLDERS - 1) << SHARED_SHIFT);
-            assert!(state.try_acquire(Upgradable));
+            let state = state(FULL - ONE_SHARED);
+            assert!(state.try_acquire(Upgradable) && state.try_acquire(Shared));
             assert!(!state.try_acquire(Shared) && !state.share());
             let _ = state.downgrade(Upgradable, Shared);
-            assert_eq!(state.load(), Snapshot(MAX_HOLDERS << SHARED_SHIFT));
-            assert!(!state.try_acquire(Upgradable));
+            assert_eq!(state.load(), Snapshot(FULL + ONE_SHARED));
+            assert!(!state.try_acquire(Shared) && !state.try_acquire(Upgradable));
+            let _ = state.release(Shared);
+            assert!(!state.try_acquire(Shared));
+            let _ = state.release(Shared);
+            assert!(state.try_acquire(Shared));
         });
     }
 
-    /// So does a shared one that upgrades, and is cancelled.
     #[test]
     fn e3_a_cancelled_upgrade_at_the_maximum_does_not_wrap() {
         with_atomics(|| {
-            let state = state(MAX_HOLDERS << SHARED_SHIFT);
+            let state = state(FULL);
             assert_eq!(state.start_upgrade(Shared), Upgrade::Waiting);
             assert!(!state.share() && !state.try_acquire(Shared));
             let _ = state.cancel_upgrade(Shared);
-            assert_eq!(state.load(), Snapshot(MAX_HOLDERS << SHARED_SHIFT));
+            assert_eq!(state.load(), Snapshot(FULL));
         });
     }
 
