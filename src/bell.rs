@@ -80,6 +80,7 @@ impl Bell {
         poll
     }
 
+    #[inline(never)]
     fn put(&self, slot: usize, waker: Option<Waker>) {
         // SAFETY: the caller says that the slot is ours.
         let old = self.slots[slot]

@@ -34,11 +34,11 @@ impl<T> Lazy<T> {
     }
 
     /// The value. Allocates if there is none yet; of two that are made at once, one stays.
-    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> T) -> &T {
+    pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         if let Some(value) = self.get() {
             return value;
         }
-        let new = Box::into_raw(Box::new(make()));
+        let new = Box::into_raw(make());
         // ORDERING: Release, for `get`. Acquire on both sides: we may find another's value.
         match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             // SAFETY: as in `get`.

@@ -57,7 +57,9 @@ impl<L: Deref<Target = MultiLock>> Monitor<L> {
 
     pub(crate) async fn wait(&self) {
         while !self.is_set() {
-            let look = |edges| ready_if(edges != self.seen());
+            // Not of all of `self`, which may not be for all threads.
+            let seen = &self.seen;
+            let look = |edges| ready_if(edges != EdgeCount::from_raw(seen.load(Relaxed)));
             self.lock.raw.queue().listen_to_edges(self.mode, look).await;
         }
     }

@@ -1,7 +1,6 @@
 //! Who waits: the only file that names `event-listener`. It keeps waiters in the order in which they
 //! came, and calls as many as it is told to; who may enter is not its business.
 
-#[cfg(feature = "std")]
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
@@ -72,6 +71,9 @@ impl Line {
     }
 }
 
+/// What a listener does at every poll. Not a type parameter: there is one way to listen, for all.
+pub(crate) type Look<'a> = &'a mut (dyn FnMut() -> Poll<()> + Send + Sync);
+
 /// The waiters of a lock.
 pub(crate) struct Queue {
     /// For each [`Line`], who listens there, in the order of their coming.
@@ -87,18 +89,15 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    fn new() -> Self {
-        let event = |_| {
-            let event = Event::new();
-            // Nobody is there, but the event makes its list.
-            event.notify(0.relaxed());
-            event
-        };
-        Self {
-            events: [0; Line::COUNT].map(event),
+    fn new() -> Box<Self> {
+        let queue = Box::new(Self {
+            events: [const { () }; Line::COUNT].map(|()| Event::new()),
             counts: [0; Lane::COUNT].map(AtomicUsize::new),
             edges: Mode::ALL.map(|_| Edges::new()),
-        }
+        });
+        // Nobody is there, but each event makes its list.
+        queue.events.iter().for_each(|event| _ = event.notify(0.relaxed()));
+        queue
     }
 
     /// Counts one more waiter in `lane`.
@@ -123,12 +122,7 @@ impl Queue {
     /// # Cancel safety
     ///
     /// `called` says whether the listener was called, also after a drop. Nobody is called in its place.
-    pub(crate) async fn listen(
-        &self,
-        line: Line,
-        called: &mut bool,
-        mut look: impl FnMut() -> Poll<()>,
-    ) {
+    pub(crate) async fn listen(&self, line: Line, called: &mut bool, look: Look<'_>) {
         let bell = Bell::new();
         listener!(self.events[line as usize] => listener);
         let mut seat = Seat { listener: Some(listener), called };
@@ -204,7 +198,7 @@ impl Queue {
     pub(crate) async fn listen_to_edges(
         &self,
         mode: Mode,
-        mut look: impl FnMut(EdgeCount) -> Poll<()>,
+        mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
     ) {
         struct Counted<'a>(&'a Edges);
         impl Drop for Counted<'_> {
@@ -216,7 +210,7 @@ impl Queue {
         edges.listeners.fetch_add(1, Relaxed);
         let _counted = Counted(edges);
         // All who listen are called together: who is dropped after its call has nothing to pass on.
-        self.listen(Line::of_monitors(mode), &mut false, || look(edges.announce())).await;
+        self.listen(Line::of_monitors(mode), &mut false, &mut || look(edges.announce())).await;
     }
 }
 

@@ -140,11 +140,11 @@ impl RawLock {
         let mut upgrading = Upgrading { lock: self, from, done: false };
         let queue = self.queue.get_or_make();
         while !upgrading.done {
-            let look = || {
+            let mut look = || {
                 upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
                 ready_if(upgrading.done)
             };
-            queue.listen(Line::Upgrade, &mut false, look).await;
+            queue.listen(Line::Upgrade, &mut false, &mut look).await;
         }
         core::mem::forget(upgrading);
         true
@@ -346,19 +346,13 @@ impl<'a> Place<'a> {
     /// Waits for a call, or for luck, and enters if it can.
     async fn wait(&mut self) {
         let (lock, mode, line) = (self.lock, self.mode, self.line());
-        let mut announced = false;
-        let look = || {
-            let entered = if announced {
-                lock.state.try_acquire(mode)
-            } else {
-                announced = true;
-                lock.state.acquire_or_announce(mode) == Announced::Acquired
-            };
+        let mut look = || {
+            let entered = lock.state.acquire_or_announce(mode) == Announced::Acquired;
             self.hold = entered.then(|| Held { lock, mode });
             self.entered = entered;
             ready_if(entered)
         };
-        self.queue.listen(line, &mut self.called, look).await;
+        self.queue.listen(line, &mut self.called, &mut look).await;
         if self.entered {
             return;
         }
@@ -375,8 +369,9 @@ impl<'a> Place<'a> {
     ///
     /// Says whether it was called. If not, it could have entered as anybody can.
     pub(crate) async fn turn(&mut self) -> bool {
-        let look = || ready_if(self.lock.state.look_or_announce(self.mode) == Announced::Acquired);
-        self.queue.listen(self.line(), &mut self.called, look).await;
+        let (lock, mode) = (self.lock, self.mode);
+        let mut look = || ready_if(lock.state.look_or_announce(mode) == Announced::Acquired);
+        self.queue.listen(self.line(), &mut self.called, &mut look).await;
         self.called
     }
 

@@ -35,6 +35,7 @@
 //!
 //! Tickets have 64 bits everywhere, for which not every target has an atomic: hence their own section.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::iter;
@@ -194,8 +195,8 @@ impl<H> Drop for Table<H> {
 }
 
 impl<H> Chunk<H> {
-    fn new() -> Self {
-        Self { slots: Section::new([const { None }; ROOM]), next: Lazy::new() }
+    fn new() -> Box<Self> {
+        Box::new(Self { slots: Section::new([const { None }; ROOM]), next: Lazy::new() })
     }
 
     /// Whether `name` is here, with the ticket `new` or a later one.

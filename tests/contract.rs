@@ -1290,6 +1290,23 @@ fn x2_waiting_allocates_nothing_after_the_first_wait() {
     assert_idle(&lock);
 }
 
+/// How firmware has the queue made at boot, and not in an interrupt handler.
+#[test]
+fn x2_after_a_monitor_not_even_the_first_wait_allocates() {
+    let lock = lock();
+    let ((), first) = allocations(|| drop(lock.notify(Shared)));
+    assert!(first > 0, "it is the monitor that allocates");
+    let mut guard = hold(&lock, Exclusive);
+    without_allocation("waits", || {
+        for mode in Mode::ALL {
+            let mut acquire = pin!(lock.acquire(mode));
+            let mut cx = Context::from_waker(Waker::noop());
+            assert!(acquire.as_mut().poll(&mut cx).is_pending());
+        }
+        guard.downgrade(Shared);
+    });
+}
+
 #[test]
 fn x2_an_upgrade_that_waits_allocates_nothing_after_the_first_wait() {
     let lock = lock();
