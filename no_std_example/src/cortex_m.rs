@@ -4,9 +4,8 @@
 //! through the one default handler. From the most urgent to the least: the watchdog and the clock, the
 //! tasks of the interrupt executor, a [shot](arm), the thread.
 
-use core::cell::{Cell, RefCell};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use core::task::Waker;
 
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::scb::SystemHandler;
@@ -15,8 +14,6 @@ use cortex_m::peripheral::{NVIC, SYST};
 use cortex_m_rt::{ExceptionFrame, exception};
 use critical_section::Mutex;
 use embassy_executor::{Executor, InterruptExecutor, SendSpawner, Spawner};
-use embassy_time_driver::Driver;
-use embassy_time_queue_utils::Queue;
 use static_cell::StaticCell;
 
 pub use cortex_m_rt::entry;
@@ -150,7 +147,7 @@ extern "C" fn on_timer(preempted: u32) {
         LATE.store(if timer > LONGEST / 2 { LONGEST - timer } else { 0 }, Relaxed);
         return on_shot();
     }
-    CLOCK.tick();
+    crate::clock::tick();
     if let Some(on_tick) = critical_section::with(|section| ON_TICK.borrow(section).get()) {
         on_tick();
     }
@@ -189,40 +186,6 @@ pub fn late() -> u32 {
 }
 
 // ---- The clock
-
-struct Clock {
-    milliseconds: Mutex<Cell<u64>>,
-    timers: Mutex<RefCell<Queue>>,
-}
-
-embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
-    milliseconds: Mutex::new(Cell::new(0)),
-    timers: Mutex::new(RefCell::new(Queue::new())),
-});
-
-impl Driver for Clock {
-    fn now(&self) -> u64 {
-        critical_section::with(|section| self.milliseconds.borrow(section).get())
-    }
-
-    fn schedule_wake(&self, at: u64, waker: &Waker) {
-        // It ticks in any case: there is no alarm to set.
-        critical_section::with(|section| {
-            self.timers.borrow_ref_mut(section).schedule_wake(at, waker);
-        });
-    }
-}
-
-impl Clock {
-    fn tick(&self) {
-        critical_section::with(|section| {
-            let now = self.milliseconds.borrow(section).get() + 1;
-            self.milliseconds.borrow(section).set(now);
-            // Wakes whose time has come.
-            self.timers.borrow_ref_mut(section).next_expiration(now);
-        });
-    }
-}
 
 /// The clock of `embassy-time` begins to tick, each millisecond, and `on_tick` runs with it, in an
 /// interrupt that preempts everything.

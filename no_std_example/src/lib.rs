@@ -1,9 +1,11 @@
-//! What the images of this workspace share: a board, a heap that counts, and the sweep of interrupts.
+//! What the images of this workspace share: a board, a clock, a heap that counts, and the sweep of
+//! interrupts.
 
 #![no_std]
 
 #[cfg_attr(target_arch = "arm", path = "cortex_m.rs")]
 pub mod board;
+mod clock;
 pub mod heap;
 pub mod sweep;
 
