@@ -13,6 +13,13 @@ fn main() {
         "thumbv6m-none-eabi" => {
             "MEMORY { FLASH : ORIGIN = 0, LENGTH = 256K  RAM : ORIGIN = 0x20000000, LENGTH = 16K }"
         }
+        "riscv32imac-unknown-none-elf" | "riscv32imc-unknown-none-elf" => {
+            println!("cargo:rustc-link-arg=-Tmemory.x");
+            "MEMORY { RAM : ORIGIN = 0x80000000, LENGTH = 1M }
+            REGION_ALIAS(\"REGION_TEXT\", RAM); REGION_ALIAS(\"REGION_RODATA\", RAM);
+            REGION_ALIAS(\"REGION_DATA\", RAM); REGION_ALIAS(\"REGION_BSS\", RAM);
+            REGION_ALIAS(\"REGION_HEAP\", RAM); REGION_ALIAS(\"REGION_STACK\", RAM);"
+        }
         target => panic!("there is no machine for {target}"),
     };
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());

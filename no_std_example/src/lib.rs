@@ -4,6 +4,7 @@
 #![no_std]
 
 #[cfg_attr(target_arch = "arm", path = "cortex_m.rs")]
+#[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
 pub mod board;
 mod clock;
 pub mod heap;

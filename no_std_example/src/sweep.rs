@@ -111,7 +111,7 @@ pub(crate) fn report() {
 }
 
 /// The watchdog was not fed.
-pub(crate) fn stuck() -> ! {
+pub fn stuck() -> ! {
     println!("DEADLOCK");
     report();
     board::exit(3)
