@@ -234,6 +234,8 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
 
     // 2. A long hold, and three who wait for its end.
     let hold = table.lock.acquire(Exclusive).await;
+    // At the beginning of a millisecond, so that they come in different ones.
+    Timer::after_millis(1).await;
     tasks.spawn(waiter(table, 1).unwrap());
     urgent.spawn(urgent_waiter(table, 2).unwrap());
     tasks.spawn(waiter(table, 3).unwrap());

@@ -516,7 +516,7 @@ fn nops() {
 /// documentation of the crate. The longest is to wake eight waiters of a crowd.
 const MASKED: u32 = if cfg!(not(target_has_atomic = "ptr")) {
     550
-} else if IS_RISCV {
+} else if cfg!(target_arch = "riscv32") {
     // It saves and restores each register with an instruction of its own.
     510
 } else {
@@ -524,16 +524,7 @@ const MASKED: u32 = if cfg!(not(target_has_atomic = "ptr")) {
 };
 
 /// The same without contention: nothing, where there is a compare-and-swap.
-const MASKED_BY_AN_ATOMIC: u32 = if cfg!(target_has_atomic = "ptr") {
-    0
-} else if IS_RISCV {
-    // The compiler computes the new value where it is used: there that is inside.
-    16
-} else {
-    12
-};
-
-const IS_RISCV: bool = cfg!(target_arch = "riscv32");
+const MASKED_BY_AN_ATOMIC: u32 = if cfg!(target_has_atomic = "ptr") { 0 } else { 16 };
 
 #[board::entry]
 fn main() -> ! {
