@@ -125,7 +125,7 @@ pub struct Waiter<P: DerefMut<Target: Future>> {
 }
 
 /// How many tasks there are.
-const TASKS: usize = 16;
+const TASKS: usize = 33;
 static WOKEN: [AtomicBool; TASKS] = [const { AtomicBool::new(false) }; TASKS];
 
 /// A task waits, and was not woken although it could go on.
