@@ -12,6 +12,7 @@ compile_error!(
      or, for a program without threads and interrupts, `single-threaded`"
 );
 
+mod acquire;
 mod bell;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod block;

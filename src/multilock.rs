@@ -2,15 +2,19 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::{Duration, Instant};
+use std::time::Duration;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use std::time::Instant;
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use futures_core::FusedFuture;
 
+use crate::acquire::Acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::block::block_on;
 use crate::error::ReleaseError;
@@ -185,10 +189,7 @@ impl MultiLock {
     /// ```
     #[inline]
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Guard<'_>> + Send + Sync {
-        Fused::new(async move {
-            self.raw.acquire(mode).await;
-            Guard::new(self, mode)
-        })
+        Acquire::new(self, mode, RawLock::acquire_slow)
     }
 
     /// Acquires the lock, and blocks the thread until it can.
@@ -201,9 +202,17 @@ impl MultiLock {
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
         if !self.raw.acquire_at_once(mode) {
-            block_on(self.raw.acquire(mode), None);
+            self.block(mode, None);
         }
         Guard::new(self, mode)
+    }
+
+    /// Blocks the thread until the lock is held. Says whether that was in time.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[cold]
+    #[inline(never)]
+    fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
+        block_on(self.raw.acquire_slow(mode), deadline).is_some()
     }
 
     /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.
@@ -236,7 +245,7 @@ impl MultiLock {
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
         let in_time = Instant::now() < deadline;
         let entered = self.raw.acquire_at_once(mode)
-            || in_time && block_on(self.raw.acquire(mode), Some(deadline)).is_some()
+            || in_time && self.block(mode, Some(deadline))
             || self.raw.try_acquire(mode);
         entered.then(|| Guard::new(self, mode))
     }
@@ -467,7 +476,7 @@ impl MultiLock {
     ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
         let lock = self.clone();
         Fused::new(async move {
-            lock.raw.acquire(mode).await;
+            mem::forget(lock.acquire(mode).await);
             GuardArc::new(lock, mode)
         })
     }

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::task::{Context, Poll};
 
 use event_listener::{Event, IntoNotification, Listener, listener};
 
@@ -71,8 +71,15 @@ impl Line {
     }
 }
 
-/// What a listener does at every poll. Not a type parameter: there is one way to listen, for all.
-pub(crate) type Look<'a> = &'a mut (dyn FnMut() -> Poll<()> + Send + Sync);
+/// Who listens. Not a type parameter of [`Queue::listen`]: there is one way to listen, for all.
+pub(crate) trait Sleeper: Send + Sync {
+    /// Runs at every poll, the first time after the listener is in the list. Ready, it ends the wait.
+    fn look(&mut self) -> Poll<()>;
+
+    /// The listener was called, which ends the wait: be it by a poll or by a drop. Nobody is called in its
+    /// place.
+    fn called(&mut self) {}
+}
 
 /// The waiters of a lock.
 pub(crate) struct Queue {
@@ -91,12 +98,12 @@ pub(crate) struct Queue {
 impl Queue {
     fn new() -> Box<Self> {
         let queue = Box::new(Self {
-            events: [const { () }; Line::COUNT].map(|()| Event::new()),
+            events: [(); Line::COUNT].map(|()| Event::new()),
             counts: [0; Lane::COUNT].map(AtomicUsize::new),
             edges: Mode::ALL.map(|_| Edges::new()),
         });
-        // Nobody is there, but each event makes its list.
-        queue.events.iter().for_each(|event| _ = event.notify(0.relaxed()));
+        // Nobody is there, but each event makes its list. In the way of `call`, for which there is code.
+        queue.events.iter().for_each(|event| _ = event.notify(0.additional().relaxed()));
         queue
     }
 
@@ -115,29 +122,13 @@ impl Queue {
         self.counts[lane as usize].load(Relaxed)
     }
 
-    /// Listens in `line` until it is called, or until `look` sees what it is looking for.
-    ///
-    /// `look` runs at every poll, the first time after the listener is in the list.
-    ///
-    /// # Cancel safety
-    ///
-    /// `called` says whether the listener was called, also after a drop. Nobody is called in its place.
-    pub(crate) async fn listen(&self, line: Line, called: &mut bool, look: Look<'_>) {
-        let bell = Bell::new();
-        listener!(self.events[line as usize] => listener);
-        let mut seat = Seat { listener: Some(listener), called };
-        poll_fn(|cx| match &mut seat.listener {
-            None => Poll::Ready(()),
-            Some(listener) => match bell.poll(listener, cx) {
-                Poll::Ready(()) => {
-                    seat.listener = None;
-                    *seat.called = true;
-                    Poll::Ready(())
-                }
-                Poll::Pending => look(),
-            },
-        })
-        .await;
+    /// Listens in `line` until it is called, or until `sleeper` sees what it is looking for.
+    pub(crate) fn listen<'a>(
+        &'a self,
+        line: Line,
+        sleeper: &'a mut dyn Sleeper,
+    ) -> impl Future<Output = ()> + Send + Sync + 'a {
+        listen(&self.events[line as usize], sleeper)
     }
 
     /// Calls the first `n` waiters of `line` that were not called before. Says how many were asleep.
@@ -198,19 +189,38 @@ impl Queue {
     pub(crate) async fn listen_to_edges(
         &self,
         mode: Mode,
-        mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
+        look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
     ) {
-        struct Counted<'a>(&'a Edges);
-        impl Drop for Counted<'_> {
-            fn drop(&mut self) {
-                self.0.listeners.fetch_sub(1, Relaxed);
-            }
-        }
         let edges = &self.edges[mode as usize];
         edges.listeners.fetch_add(1, Relaxed);
-        let _counted = Counted(edges);
+        let mut listening = EdgeListener { edges, look };
         // All who listen are called together: who is dropped after its call has nothing to pass on.
-        self.listen(Line::of_monitors(mode), &mut false, &mut || look(edges.announce())).await;
+        self.listen(Line::of_monitors(mode), &mut listening).await;
+    }
+}
+
+async fn listen(event: &Event, sleeper: &mut dyn Sleeper) {
+    let bell = Bell::new();
+    listener!(event => listener);
+    let mut seat = Seat { listener: Some(listener), sleeper };
+    poll_fn(|cx| seat.poll(&bell, cx)).await;
+}
+
+/// Who listens to edges, and is counted as such.
+struct EdgeListener<'a, F> {
+    edges: &'a Edges,
+    look: F,
+}
+
+impl<F: FnMut(EdgeCount) -> Poll<()> + Send + Sync> Sleeper for EdgeListener<'_, F> {
+    fn look(&mut self) -> Poll<()> {
+        (self.look)(self.edges.announce())
+    }
+}
+
+impl<F> Drop for EdgeListener<'_, F> {
+    fn drop(&mut self) {
+        self.edges.listeners.fetch_sub(1, Relaxed);
     }
 }
 
@@ -283,7 +293,21 @@ impl fmt::Debug for LazyQueue {
 /// A listener in the list. Out of it, nobody is called in its place.
 struct Seat<'a, L: Listener<()>> {
     listener: Option<L>,
-    called: &'a mut bool,
+    sleeper: &'a mut dyn Sleeper,
+}
+
+impl<L: Listener<()> + Future<Output = ()> + Unpin> Seat<'_, L> {
+    fn poll(&mut self, bell: &Bell, cx: &Context<'_>) -> Poll<()> {
+        let Some(listener) = &mut self.listener else { return Poll::Ready(()) };
+        match bell.poll(listener, cx) {
+            Poll::Ready(()) => {
+                self.listener = None;
+                self.sleeper.called();
+                Poll::Ready(())
+            }
+            Poll::Pending => self.sleeper.look(),
+        }
+    }
 }
 
 impl<L: Listener<()>> Drop for Seat<'_, L> {
@@ -291,7 +315,7 @@ impl<L: Listener<()>> Drop for Seat<'_, L> {
         // Not dropped but discarded: a dropped listener passes its call on to the next of its lane,
         // whether or not that one may enter. Passing on is for `Place` to do.
         if self.listener.take().is_some_and(Listener::discard) {
-            *self.called = true;
+            self.sleeper.called();
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Wake};
+use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Sleeper, Wake};
 use crate::state::{Announced, Change, Lane, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -40,33 +40,23 @@ impl RawLock {
         self.state.acquire_as_newcomer(mode)
     }
 
-    #[inline]
-    pub(crate) async fn acquire(&self, mode: Mode) {
-        if !self.acquire_at_once(mode) {
-            let mut slow = pin!(self.acquire_slow(mode));
-            poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
-        }
-    }
-
-    async fn acquire_slow(&self, mode: Mode) {
+    /// Waits, and then holds the lock: for who could not acquire it at once.
+    pub(crate) async fn acquire_slow(&self, mode: Mode) {
         // 1. Whoever was overtaken goes first, if it is polled now.
         if self.is_reserved(mode) {
             stand_back().await;
-            if self.state.try_acquire(mode) {
+            if self.try_acquire(mode) {
                 return;
             }
         }
         // 2. Wait.
         let mut place = Place::take(self, mode);
-        let hold = loop {
-            place.wait().await;
-            if let Some(hold) = place.hold.take() {
-                break hold;
-            }
-        };
-        // 3. Leaving wakes, and wakers may panic: until then the hold is ours.
-        drop(place);
-        core::mem::forget(hold);
+        while !place.entered {
+            place.queue.listen(place.line(), &mut place).await;
+            place.answer();
+        }
+        // 3. Leaving wakes, and wakers may panic: until then the hold ends with `place`.
+        place.leave_with_hold();
     }
 
     /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
@@ -140,11 +130,7 @@ impl RawLock {
         let mut upgrading = Upgrading { lock: self, from, done: false };
         let queue = self.queue.get_or_make();
         while !upgrading.done {
-            let mut look = || {
-                upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
-                ready_if(upgrading.done)
-            };
-            queue.listen(Line::Upgrade, &mut false, &mut look).await;
+            queue.listen(Line::Upgrade, &mut upgrading).await;
         }
         core::mem::forget(upgrading);
         true
@@ -332,36 +318,35 @@ pub(crate) struct Place<'a> {
     /// It was called once, and found the lock taken.
     overtaken: bool,
     entered: bool,
-    /// What it has entered for, until that is taken.
-    hold: Option<Held<'a>>,
+    /// It has a hold, which ends with it.
+    holds: bool,
 }
 
 impl<'a> Place<'a> {
     pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
         let queue = lock.queue.get_or_make();
         queue.join(Lane::of(mode));
-        Self { lock, queue, mode, called: false, overtaken: false, entered: false, hold: None }
+        Self { lock, queue, mode, called: false, overtaken: false, entered: false, holds: false }
     }
 
-    /// Waits for a call, or for luck, and enters if it can.
-    async fn wait(&mut self) {
-        let (lock, mode, line) = (self.lock, self.mode, self.line());
-        let mut look = || {
-            let entered = lock.state.acquire_or_announce(mode) == Announced::Acquired;
-            self.hold = entered.then(|| Held { lock, mode });
-            self.entered = entered;
-            ready_if(entered)
-        };
-        self.queue.listen(line, &mut self.called, &mut look).await;
+    /// The wait is over, by a call or by luck: enters if it can.
+    fn answer(&mut self) {
         if self.entered {
-            return;
-        }
-        if lock.state.acquire_called(mode) {
-            self.hold = Some(Held { lock, mode });
+            // By luck.
+        } else if self.lock.state.acquire_called(self.mode) {
+            self.holds = true;
             self.set_entered();
         } else {
             self.set_overtaken();
         }
+    }
+
+    /// It goes, and its hold stays, unless a waker panics.
+    fn leave_with_hold(mut self) {
+        let hold = Held { lock: self.lock, mode: self.mode };
+        self.holds = false;
+        drop(self);
+        core::mem::forget(hold);
     }
 
     /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
@@ -369,9 +354,7 @@ impl<'a> Place<'a> {
     ///
     /// Says whether it was called. If not, it could have entered as anybody can.
     pub(crate) async fn turn(&mut self) -> bool {
-        let (lock, mode) = (self.lock, self.mode);
-        let mut look = || ready_if(lock.state.look_or_announce(mode) == Announced::Acquired);
-        self.queue.listen(self.line(), &mut self.called, &mut look).await;
+        self.queue.listen(self.line(), &mut Turn(self)).await;
         self.called
     }
 
@@ -398,8 +381,34 @@ impl<'a> Place<'a> {
     }
 }
 
+impl Sleeper for Place<'_> {
+    fn look(&mut self) -> Poll<()> {
+        self.entered = self.lock.state.acquire_or_announce(self.mode) == Announced::Acquired;
+        self.holds = self.entered;
+        ready_if(self.entered)
+    }
+
+    fn called(&mut self) {
+        self.called = true;
+    }
+}
+
+/// A waiter that looks, and does not enter.
+struct Turn<'p, 'a>(&'p mut Place<'a>);
+
+impl Sleeper for Turn<'_, '_> {
+    fn look(&mut self) -> Poll<()> {
+        ready_if(self.0.lock.state.look_or_announce(self.0.mode) == Announced::Acquired)
+    }
+
+    fn called(&mut self) {
+        self.0.called = true;
+    }
+}
+
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        let _hold = self.holds.then(|| Held { lock: self.lock, mode: self.mode });
         let gone = self.lock.leave_both(self.queue, self.overtaken, Some(Lane::of(self.mode)));
         // At the end, as a waker may panic.
         match gone {
@@ -460,6 +469,13 @@ struct Upgrading<'a> {
     done: bool,
 }
 
+impl Sleeper for Upgrading<'_> {
+    fn look(&mut self) -> Poll<()> {
+        self.done = self.lock.state.finish_upgrade() == Upgrade::Done;
+        ready_if(self.done)
+    }
+}
+
 impl Drop for Upgrading<'_> {
     fn drop(&mut self) {
         if self.done {
@@ -496,6 +512,7 @@ pub(crate) fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) ->
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use core::pin::pin;
     use core::task::Waker;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -519,7 +536,7 @@ mod tests {
             let wakes = Arc::new(Wakes::default());
             let waker = Waker::from(wakes.clone());
             let mut cx = Context::from_waker(&waker);
-            let mut acquire = pin!(lock.acquire(mode));
+            let mut acquire = pin!(lock.acquire_slow(mode));
             assert!(!lock.try_acquire(mode));
             assert!(acquire.as_mut().poll(&mut cx).is_pending());
             lock.release(Mode::Shared);
