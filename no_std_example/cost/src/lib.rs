@@ -196,44 +196,17 @@ mod lock {
     pub use {try_write as try_read, write as read};
 }
 
-#[cfg(feature = "maitake")]
+#[cfg(any(feature = "maitake", feature = "async-lock"))]
 mod lock {
     use core::ops::{Deref, DerefMut};
 
-    use maitake_sync::RwLock;
-
-    use crate::Value;
-
-    pub type Lock = RwLock<Value>;
-
-    pub const fn new() -> Lock {
-        RwLock::new([0; 4])
-    }
-
-    pub fn read(lock: &'static Lock) -> impl Future<Output: Deref<Target = Value>> {
-        lock.read()
-    }
-
-    pub fn write(lock: &'static Lock) -> impl Future<Output: DerefMut<Target = Value>> {
-        lock.write()
-    }
-
-    pub fn try_read(lock: &'static Lock) -> Option<impl Deref<Target = Value>> {
-        lock.try_read()
-    }
-
-    pub fn try_write(lock: &'static Lock) -> Option<impl DerefMut<Target = Value>> {
-        lock.try_write()
-    }
-}
-
-#[cfg(feature = "async-lock")]
-mod lock {
-    use core::ops::{Deref, DerefMut};
-
+    #[cfg(feature = "async-lock")]
     use async_lock::RwLock;
     // Only its feature is needed.
+    #[cfg(feature = "async-lock")]
     use event_listener as _;
+    #[cfg(feature = "maitake")]
+    use maitake_sync::RwLock;
 
     use crate::Value;
 
