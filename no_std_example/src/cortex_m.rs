@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use cortex_m::interrupt::InterruptNumber;
 use cortex_m::peripheral::scb::SystemHandler;
 use cortex_m::peripheral::syst::SystClkSource;
-use cortex_m::peripheral::{NVIC, SYST};
+use cortex_m::peripheral::{NVIC, SCB, SYST};
 use cortex_m_rt::{ExceptionFrame, exception};
 use critical_section::Mutex;
 use embassy_executor::{Executor, InterruptExecutor, SendSpawner, Spawner};
@@ -34,6 +34,11 @@ pub fn exit(code: i32) -> ! {
 /// No more interrupts: the end is near.
 pub(crate) fn mask() {
     cortex_m::interrupt::disable();
+}
+
+/// No critical section is open.
+pub(crate) fn assert_not_masked() {
+    assert!(cortex_m::register::primask::read().is_active(), "interrupts are masked");
 }
 
 /// To be called first, once.
@@ -143,6 +148,8 @@ extern "C" fn on_timer(preempted: u32) {
     PREEMPTED.store(preempted, Relaxed);
     if let Some(on_shot) = critical_section::with(|section| ON_SHOT.borrow(section).get()) {
         chip().SYST.disable_counter();
+        // If it was to come very soon, it may have come again before the timer has heard of `LONGEST`.
+        SCB::clear_pendst();
         // If it was so soon that the timer has not heard of `LONGEST`, it was not late.
         LATE.store(if timer > LONGEST / 2 { LONGEST - timer } else { 0 }, Relaxed);
         return on_shot();

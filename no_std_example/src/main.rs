@@ -245,13 +245,13 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     drop(hold);
     until_ended(3).await;
     let queue = heap::stats();
+    let (pieces, bytes) = (queue.allocations - before.allocations, queue.bytes - before.bytes);
     println!(
-        "long hold  served {SERVED:?}, with {POLLS:?} polls; {} allocations, {} bytes, for the queue",
-        queue.allocations - before.allocations,
-        queue.bytes - before.bytes,
+        "long hold  served {SERVED:?}, with {POLLS:?} polls; {pieces} allocations, {bytes} bytes, for the queue"
     );
     assert_eq!(SERVED.each_ref().map(|served| served.load(SeqCst)), [1, 2, 3]);
     assert!(POLLS.iter().all(|polls| polls.load(SeqCst) <= 2));
+    assert_eq!((pieces, bytes), (9, 364), "the README says so");
 
     // 3. Everybody at work.
     tasks.spawn(reader(table).unwrap());

@@ -128,6 +128,15 @@ pub struct Waiter<P: DerefMut<Target: Future>> {
 const TASKS: usize = 33;
 static WOKEN: [AtomicBool; TASKS] = [const { AtomicBool::new(false) }; TASKS];
 
+/// Gives back what an interrupt has kept, and says whether there was something.
+static GIVE_BACK: Mutex<Cell<fn() -> bool>> = Mutex::new(Cell::new(|| false));
+
+/// Interrupts keep what they have acquired, until a [`Waiter`] is stuck because of it: then `give_back`
+/// gives it back, and says whether there was something.
+pub fn give_back_with(give_back: fn() -> bool) {
+    critical_section::with(|section| GIVE_BACK.borrow(section).set(give_back));
+}
+
 /// A task waits, and was not woken although it could go on.
 #[derive(Debug)]
 pub struct LostWakeUp;
@@ -150,18 +159,32 @@ impl<P: DerefMut<Target: Future>> Waiter<P> {
         }
     }
 
+    /// Polls once more, as another task.
+    pub fn poll_as(mut self, task: usize) -> Self {
+        self.task = task;
+        if self.is_pending() {
+            self.poll();
+        }
+        self
+    }
+
     pub fn is_pending(&self) -> bool {
         self.output.is_none()
     }
 
-    /// Polls until the future is ready, as often as it was woken. Nothing is in its way any more: so it
-    /// has been woken, or is ready already.
+    /// Polls until the future is ready, as often as it was woken. Nothing is in its way any more but what
+    /// an interrupt has [kept](give_back_with): so it has been woken, or is ready already.
     pub fn finish(mut self) -> Result<<P::Target as Future>::Output, LostWakeUp> {
         loop {
             if let Some(output) = self.output.take() {
                 return Ok(output);
             }
             if !WOKEN[self.task].load(SeqCst) {
+                let give_back = critical_section::with(|section| GIVE_BACK.borrow(section).get());
+                if give_back() {
+                    // That should have woken it.
+                    continue;
+                }
                 return Err(LostWakeUp);
             }
             self.poll();
@@ -178,18 +201,55 @@ macro_rules! wait {
     };
 }
 
+/// How many wakers there are.
+static WAKERS: AtomicU32 = AtomicU32::new(0);
+
+/// How many wakers there are, of all tasks: they are counted, and have nothing to free.
+pub fn wakers() -> u32 {
+    WAKERS.load(SeqCst)
+}
+
 fn waker(woken: &'static AtomicBool) -> Waker {
+    count_wakers(1);
     // SAFETY: the functions of the table do with a waker what its contract says, and the flag is static.
     unsafe { Waker::new((&raw const *woken).cast(), &WAKER) }
 }
 
-static WAKER: RawWakerVTable =
-    RawWakerVTable::new(|woken| RawWaker::new(woken, &WAKER), wake, wake, |_| {});
+static WAKER: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, count_down);
+
+fn clone(woken: *const ()) -> RawWaker {
+    count_wakers(1);
+    RawWaker::new(woken, &WAKER)
+}
 
 /// # Safety
 ///
 /// `woken` points to a static flag.
 unsafe fn wake(woken: *const ()) {
     // SAFETY: the caller says so.
+    unsafe { wake_by_ref(woken) };
+    count_down(woken);
+}
+
+/// # Safety
+///
+/// `woken` points to a static flag.
+unsafe fn wake_by_ref(woken: *const ()) {
+    board::assert_not_masked();
+    // SAFETY: the caller says so.
     unsafe { (*woken.cast::<AtomicBool>()).store(true, SeqCst) }
+}
+
+fn count_down(_: *const ()) {
+    count_wakers(u32::MAX);
+}
+
+/// Runs whenever a waker is used: that is for foreign code, which must not run in a critical section.
+fn count_wakers(change: u32) {
+    board::assert_not_masked();
+    // Not in a critical section, if that can be: it is to be seen how long the lock masks interrupts.
+    #[cfg(target_has_atomic = "ptr")]
+    WAKERS.fetch_add(change, SeqCst);
+    #[cfg(not(target_has_atomic = "ptr"))]
+    critical_section::with(|_| WAKERS.store(WAKERS.load(SeqCst).wrapping_add(change), SeqCst));
 }

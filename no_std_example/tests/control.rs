@@ -28,8 +28,8 @@ impl Toy {
         if !self.held.load(SeqCst) {
             return Poll::Ready(());
         }
-        let waker = cx.waker().clone();
-        critical_section::with(|section| self.waker.borrow(section).set(Some(waker)));
+        let waker = Some(cx.waker().clone());
+        drop(critical_section::with(|section| self.waker.borrow(section).replace(waker)));
         if look_again && !self.held.load(SeqCst) {
             return Poll::Ready(());
         }

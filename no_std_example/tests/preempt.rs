@@ -10,7 +10,8 @@ use alloc::boxed::Box;
 use core::array;
 use core::cell::RefCell;
 use core::future::ready;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::SeqCst};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use critical_section::Mutex;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
@@ -18,7 +19,7 @@ use embassy_sync::channel::Channel;
 use embassy_sync::once_lock::OnceLock;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
 use multilock::{Guard, Handle, HandleLock, LockSet, Mode, MultiLock, SetGuard, acquire_all};
-use no_std_example::sweep::{Waiter, sweep, under_fire, wait_for_shot};
+use no_std_example::sweep::{Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers};
 use no_std_example::{board, heap, println, wait};
 
 const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
@@ -37,10 +38,11 @@ impl Locks {
 
     fn assert_unused(&self) {
         for lock in [&self.lock, &self.other] {
-            assert_eq!(lock.locked(), None);
-            assert!(!MODES.iter().any(|&mode| lock.snapshot().is_awaited(mode)));
+            // All of the word: nobody is overtaken, and there are no monitors.
+            assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
         }
-        assert_eq!(self.names.locked(), None);
+        assert_eq!(self.names.snapshot(), MultiLock::new().snapshot());
+        assert_eq!(wakers(), 0, "wakers are left, or were dropped twice");
     }
 }
 
@@ -72,6 +74,7 @@ fn with_new_locks(operation: fn()) {
     CURRENT.store(new, SeqCst);
     operation();
     wait_for_shot();
+    give_back();
     assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst));
     locks().assert_unused();
     CURRENT.store((&raw const LOCKS).cast_mut(), SeqCst);
@@ -91,16 +94,20 @@ enum Hold {
 static HOLD: Mutex<RefCell<Option<Hold>>> = Mutex::new(RefCell::new(None));
 
 fn put_hold(hold: Hold) {
-    critical_section::with(|section| HOLD.borrow_ref_mut(section).replace(hold));
+    critical_section::with(|section| HOLD.replace(section, Some(hold)));
 }
 
 fn release_hold() {
-    match critical_section::with(|section| HOLD.borrow_ref_mut(section).take()) {
-        Some(Hold::Guard(guard)) => drop(guard),
-        Some(Hold::Handle(handle)) => lock().release(handle).unwrap(),
-        Some(Hold::Named(name)) => assert!(locks().names.release(&name).is_some()),
-        Some(Hold::Set(guard)) => drop(guard),
-        None => {}
+    let hold = critical_section::with(|section| HOLD.take(section));
+    hold.into_iter().for_each(release);
+}
+
+fn release(hold: Hold) {
+    match hold {
+        Hold::Guard(guard) => drop(guard),
+        Hold::Handle(handle) => lock().release(handle).unwrap(),
+        Hold::Named(name) => assert!(locks().names.release(&name).is_some()),
+        Hold::Set(guard) => drop(guard),
     }
 }
 
@@ -120,6 +127,40 @@ fn let_go() {
 /// The task of the interrupt waits: who comes in shared mode waits for it, and that for all holds.
 fn is_awaited_by_task() -> bool {
     lock().snapshot().is_awaited(Exclusive) || lock().snapshot().is_upgrading()
+}
+
+/// The mode in which somebody certainly holds the lock: its place in [`MODES`], or else [`NOBODY`]. It is
+/// looked at under fire, so it is not in a critical section.
+struct Inside(AtomicUsize);
+
+const NOBODY: usize = usize::MAX;
+
+/// What the thread holds while it is under fire.
+static THREAD: Inside = Inside(AtomicUsize::new(NOBODY));
+/// What an interrupt has kept.
+static INTERRUPT: Inside = Inside(AtomicUsize::new(NOBODY));
+
+impl Inside {
+    fn set(&self, mode: Option<Mode>) {
+        self.0.store(mode.map_or(NOBODY, |mode| mode as usize), SeqCst);
+    }
+
+    /// Somebody else has got in, and this one is not in its way.
+    fn allows(&self, guard: &Guard<'_>) {
+        let excludes = |inside: &Mode| inside.excludes(guard.mode());
+        assert!(
+            !MODES.get(self.0.load(SeqCst)).is_some_and(excludes),
+            "two who exclude each other are inside"
+        );
+    }
+}
+
+/// The thread holds the lock in `mode` at least, during all of `part`.
+fn holding<R>(mode: Mode, part: impl FnOnce() -> R) -> R {
+    THREAD.set(Some(mode));
+    let result = part();
+    THREAD.set(None);
+    result
 }
 
 /// Whether the interrupt releases the hold.
@@ -148,6 +189,7 @@ const CONTENDED: &[(&str, fn())] = &[
     ("wait exclusive", || wait_behind(Shared, Exclusive)),
     ("first wait", || with_new_locks(|| wait_behind(Exclusive, Exclusive))),
     ("release to one", release_to_one),
+    ("release to one of two", release_to_one_of_two),
     ("release to a crowd", release_to_a_crowd),
     ("cancel a waiter", cancel_a_waiter),
     ("cancel who keeps others out", cancel_who_keeps_others_out),
@@ -159,9 +201,15 @@ const CONTENDED: &[(&str, fn())] = &[
     ("acquire_or", acquire_or),
     ("wait for a mode", wait_for_a_mode),
     ("notify", notify),
+    ("drop a monitor", drop_a_monitor),
+    ("poll with another waker", poll_with_another_waker),
+    ("cancel who waits for a name", cancel_a_name),
+    ("release a name", release_a_name),
     ("notify, first", || with_new_locks(notify)),
     ("release by handle", release_by_handle),
     ("names", names),
+    ("names of a crowd", names_of_a_crowd),
+    ("adopt a handle, first", || with_new_locks(adopt_a_handle)),
     ("wait for a name", wait_for_a_name),
     ("wait for a set", wait_for_a_set),
     ("cancel a set", cancel_a_set),
@@ -171,13 +219,15 @@ const CONTENDED: &[(&str, fn())] = &[
 ];
 
 fn try_acquire(mode: Mode) {
-    under_fire(|| drop(lock().try_acquire(mode)));
+    under_fire(|| drop(lock().try_acquire(mode).inspect(|guard| INTERRUPT.allows(guard))));
 }
 
 fn acquire(mode: Mode) {
     under_fire(|| {
         wait!(waiter = lock().acquire(mode), 0);
-        assert_eq!(waiter.finish().unwrap().mode(), mode);
+        let guard = waiter.finish().unwrap();
+        INTERRUPT.allows(&guard);
+        assert_eq!(guard.mode(), mode);
     });
 }
 
@@ -185,8 +235,9 @@ fn wait_behind(holder: Mode, mode: Mode) {
     hold(holder);
     under_fire(|| {
         wait!(waiter = lock().acquire(mode), 0);
+        assert!(waiter.is_pending() || RELEASES.load(SeqCst));
         let_go();
-        drop(waiter.finish().unwrap());
+        INTERRUPT.allows(&waiter.finish().unwrap());
     });
 }
 
@@ -195,6 +246,16 @@ fn release_to_one() {
     wait!(waiter = lock().acquire(Exclusive), 0);
     under_fire(let_go);
     drop(waiter.finish().unwrap());
+}
+
+/// An interrupt may have called the first meanwhile.
+fn release_to_one_of_two() {
+    hold(Exclusive);
+    wait!(first = lock().acquire(Exclusive), 0);
+    wait!(second = lock().acquire(Exclusive), 1);
+    under_fire(let_go);
+    drop(first.finish().unwrap());
+    drop(second.finish().unwrap());
 }
 
 /// Of more than are woken in one critical section.
@@ -240,10 +301,12 @@ fn cancel_who_was_called() {
 fn upgrade(from: Mode) {
     hold(Shared);
     let mut guard = lock().try_acquire(from).unwrap();
-    let upgraded = under_fire(|| {
-        wait!(upgrade = guard.upgrade(), 0);
-        let_go();
-        upgrade.finish().unwrap().is_ok()
+    let upgraded = holding(from, || {
+        under_fire(|| {
+            wait!(upgrade = guard.upgrade(), 0);
+            let_go();
+            upgrade.finish().unwrap().is_ok()
+        })
     });
     // Another may upgrade, but not before one that is upgradable.
     assert!(upgraded || from == Shared);
@@ -252,9 +315,11 @@ fn upgrade(from: Mode) {
 
 fn try_upgrade() {
     let mut guard = lock().try_acquire(Upgradable).unwrap();
-    under_fire(|| {
-        let upgraded = guard.try_upgrade().is_ok();
-        assert_eq!(guard.mode(), if upgraded { Exclusive } else { Upgradable });
+    holding(Upgradable, || {
+        under_fire(|| {
+            let upgraded = guard.try_upgrade().is_ok();
+            assert_eq!(guard.mode(), if upgraded { Exclusive } else { Upgradable });
+        })
     });
 }
 
@@ -265,7 +330,7 @@ fn cancel_an_upgrade() {
     assert!(upgrade.is_pending());
     wait!(kept_out = lock().acquire(Shared), 1);
     assert!(kept_out.is_pending());
-    under_fire(|| drop(upgrade));
+    holding(Upgradable, || under_fire(|| drop(upgrade)));
     assert_eq!(guard.mode(), Upgradable);
     if is_awaited_by_task() {
         drop(guard);
@@ -282,9 +347,11 @@ fn downgrade() {
     let mut guard = lock().try_acquire(Exclusive).unwrap();
     wait!(shared = lock().acquire(Shared), 0);
     wait!(upgradable = lock().acquire(Upgradable), 1);
-    under_fire(|| {
-        guard.downgrade(Upgradable);
-        guard.downgrade(Shared);
+    holding(Shared, || {
+        under_fire(|| {
+            guard.downgrade(Upgradable);
+            guard.downgrade(Shared);
+        })
     });
     if is_awaited_by_task() {
         drop(guard);
@@ -334,6 +401,44 @@ fn notify() {
     });
 }
 
+fn drop_a_monitor() {
+    hold(Exclusive);
+    let monitor = lock().notify(Exclusive);
+    under_fire(|| drop(monitor));
+    let_go();
+}
+
+fn poll_with_another_waker() {
+    hold(Exclusive);
+    wait!(waiter = lock().acquire(Shared), 0);
+    let waiter = under_fire(|| waiter.poll_as(1));
+    let_go();
+    drop(waiter.finish().unwrap());
+}
+
+fn cancel_a_name() {
+    let names = &locks().names;
+    names.try_acquire(Exclusive, 1).unwrap();
+    put_hold(Hold::Named(1));
+    under_fire(|| {
+        wait!(_waiter = names.acquire(Exclusive, 2), 0);
+    });
+    // It has got it, if the interrupt has released the other.
+    names.release(&2);
+    let_go();
+}
+
+/// Interrupts find the name free if they find the lock free.
+static RELEASES_A_NAME: AtomicBool = AtomicBool::new(false);
+
+fn release_a_name() {
+    let names = &locks().names;
+    names.try_acquire(Exclusive, 1).unwrap();
+    RELEASES_A_NAME.store(true, SeqCst);
+    under_fire(|| names.release(&1));
+    RELEASES_A_NAME.store(false, SeqCst);
+}
+
 fn release_by_handle() {
     let guard = lock().try_acquire(Exclusive).unwrap();
     put_hold(Hold::Handle(guard.into_handle()));
@@ -354,15 +459,34 @@ fn adopt_a_handle() {
 fn names() {
     let names = &locks().names;
     under_fire(|| {
-        for name in [1, 2] {
-            if names.try_acquire(Shared, name).is_ok() {
-                assert!(names.try_acquire(Shared, name).is_err());
-            }
-        }
-        for name in [1, 2] {
-            names.release(&name);
+        let ours = [1, 2, 3].map(|name| {
+            let is_ours = names.try_acquire(Shared, name).is_ok();
+            assert!(!is_ours || names.try_acquire(Shared, name).is_err());
+            (name, is_ours)
+        });
+        let mut holders = names.holders();
+        holders.sort_unstable();
+        assert!(holders.windows(2).all(|two| two[0].0 != two[1].0), "two with one name");
+        for (name, _) in ours.iter().filter(|(_, is_ours)| *is_ours) {
+            assert_eq!(names.release(name), Some(Shared));
         }
     });
+}
+
+/// As many as are compared in one critical section.
+fn names_of_a_crowd() {
+    let names = &locks().names;
+    for name in 10..17 {
+        names.try_acquire(Shared, name).unwrap();
+    }
+    under_fire(|| {
+        assert!(names.try_acquire(Shared, 16).is_err());
+        names.try_acquire(Shared, 17).unwrap();
+        assert_eq!(names.release(&17), Some(Shared));
+    });
+    for name in 10..17 {
+        names.release(&name);
+    }
 }
 
 fn wait_for_a_name() {
@@ -445,16 +569,33 @@ fn notify_of_a_set() {
 const INTERRUPTS: &[(&str, fn())] = &[
     ("try and release", || {
         for mode in MODES {
-            drop(lock().try_acquire(mode));
+            drop(enter(mode));
         }
-        if let Some(guard) = lock().try_acquire(Upgradable) {
+    }),
+    ("all that does not wait", || {
+        let monitor = lock().notify(Exclusive);
+        assert!(!monitor.is_set() || lock().locked().is_none());
+        monitor.clear();
+        if let Some(mut guard) = enter(Exclusive) {
+            guard.downgrade(Upgradable);
+            let shared = guard.share().unwrap();
+            assert!(guard.try_upgrade().is_err());
+            drop(shared);
+            assert!(guard.try_upgrade().is_ok());
+            let guard = lock().adopt(guard.into_handle()).unwrap();
+            assert_eq!(lock().snapshot().mode(), Some(Exclusive));
             lock().release(guard.into_handle()).unwrap();
         }
     }),
     ("try a set and a name", || {
         drop(set().try_acquire(Exclusive));
-        if locks().names.try_acquire(Shared, 2).is_ok() {
-            locks().names.release(&2);
+        let names = &locks().names;
+        if RELEASES_A_NAME.load(SeqCst) && names.locked().is_none() {
+            assert!(names.try_acquire(Shared, 1).is_ok());
+            names.release(&1);
+        }
+        if names.try_acquire(Shared, 2).is_ok() {
+            names.release(&2);
         }
     }),
     ("acquire once and cancel", || {
@@ -464,12 +605,54 @@ const INTERRUPTS: &[(&str, fn())] = &[
         }
     }),
     (RELEASE, release_hold),
+    ("keep shared", || keep(enter(Shared).map(Hold::Guard))),
+    ("keep exclusive", || keep(enter(Exclusive).map(Hold::Guard))),
+    ("keep a handle", || keep(enter(Shared).map(|guard| Hold::Handle(guard.into_handle())))),
+    ("keep the other", || keep(other().try_acquire(Exclusive).map(Hold::Guard))),
+    ("keep a name", || {
+        let name = locks().names.try_acquire(Shared, 3);
+        keep(name.is_ok().then_some(Hold::Named(3)));
+    }),
+    ("keep exclusive, task: exclusive", || {
+        keep(enter(Exclusive).map(Hold::Guard));
+        ask(|| Job::Acquire(Exclusive));
+    }),
+    ("keep exclusive, task: monitor", || {
+        keep(enter(Exclusive).map(Hold::Guard));
+        ask(|| Job::Monitor);
+    }),
     ("task: shared", || ask(|| Job::Acquire(Shared))),
     ("task: exclusive", || ask(|| Job::Acquire(Exclusive))),
     ("task: upgrade", || ask(|| Job::Upgrade)),
     ("task: set", || ask(|| Job::Set)),
     ("task: monitor", || ask(|| Job::Monitor)),
 ];
+
+fn enter(mode: Mode) -> Option<Guard<'static>> {
+    lock().try_acquire(mode).inspect(|guard| THREAD.allows(guard))
+}
+
+/// What an interrupt has acquired and keeps: until a waiter of the thread is stuck, or the turn ends.
+static KEPT: Mutex<RefCell<Option<Hold>>> = Mutex::new(RefCell::new(None));
+
+fn keep(hold: Option<Hold>) {
+    match &hold {
+        Some(Hold::Guard(guard)) if ptr::eq(guard.lock(), lock()) => {
+            INTERRUPT.set(Some(guard.mode()))
+        }
+        _ => {}
+    }
+    critical_section::with(|section| KEPT.replace(section, hold));
+}
+
+fn give_back() -> bool {
+    INTERRUPT.set(None);
+    let hold = critical_section::with(|section| KEPT.take(section));
+    let kept = hold.is_some();
+    hold.into_iter().for_each(release);
+    kept
+}
+
 const RELEASE: &str = "release the hold";
 
 /// What the task on the interrupt executor is to do: it preempts the interrupt that asks for it, or runs
@@ -494,10 +677,11 @@ fn ask(job: fn() -> Job) {
 async fn urgent() {
     loop {
         match JOBS.receive().await {
-            Job::Acquire(mode) => drop(lock().acquire(mode).await),
+            Job::Acquire(mode) => THREAD.allows(&lock().acquire(mode).await),
             Job::Upgrade => {
                 let mut guard = lock().acquire(Upgradable).await;
                 guard.upgrade().await.unwrap();
+                THREAD.allows(&guard);
                 guard.downgrade(Shared);
             }
             Job::Set => drop(set().acquire(Exclusive).await),
@@ -530,6 +714,7 @@ const MASKED_BY_AN_ATOMIC: u32 = if cfg!(target_has_atomic = "ptr") { 0 } else {
 fn main() -> ! {
     board::init();
     board::start_interrupt_executor().spawn(urgent().unwrap());
+    give_back_with(give_back);
     let on_time = sweep(("nothing", || under_fire(nops)), ("nothing", || {}), || {}).late;
     let mut preemptions = 0;
     let operations = UNCONTENDED.iter().map(|operation| (operation, MASKED_BY_AN_ATOMIC));
@@ -539,6 +724,7 @@ fn main() -> ! {
         for &interrupt in INTERRUPTS {
             RELEASES.store(interrupt.0 == RELEASE, SeqCst);
             let swept = sweep(operation, interrupt, || {
+                give_back();
                 assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst), "the task has not gone on");
                 locks().assert_unused();
             });
@@ -552,6 +738,7 @@ fn main() -> ! {
             operation.0
         );
         assert!(late <= may_mask, "more than {may_mask}");
+        assert!(places >= 30, "hardly anything was under fire");
     }
     println!(
         "{}: {preemptions} preemptions, {} runs of the task, {:?}",
