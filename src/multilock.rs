@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
@@ -476,7 +475,7 @@ impl MultiLock {
     ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
         let lock = self.clone();
         Fused::new(async move {
-            mem::forget(lock.acquire(mode).await);
+            core::mem::forget(lock.acquire(mode).await);
             GuardArc::new(lock, mode)
         })
     }
