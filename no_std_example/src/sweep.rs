@@ -235,7 +235,7 @@ unsafe fn wake(woken: *const ()) {
 ///
 /// `woken` points to a static flag.
 unsafe fn wake_by_ref(woken: *const ()) {
-    board::assert_not_masked();
+    assert_unmasked();
     // SAFETY: the caller says so.
     unsafe { (*woken.cast::<AtomicBool>()).store(true, SeqCst) }
 }
@@ -244,9 +244,21 @@ fn count_down(_: *const ()) {
     count_wakers(u32::MAX);
 }
 
-/// Runs whenever a waker is used: that is for foreign code, which must not run in a critical section.
+static UNMASKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on each use of a waker fails that is in a critical section: wakers are foreign code.
+pub fn wakers_run_unmasked() {
+    UNMASKED.store(true, SeqCst);
+}
+
+fn assert_unmasked() {
+    if UNMASKED.load(SeqCst) {
+        board::assert_not_masked();
+    }
+}
+
 fn count_wakers(change: u32) {
-    board::assert_not_masked();
+    assert_unmasked();
     // Not in a critical section, if that can be: it is to be seen how long the lock masks interrupts.
     #[cfg(target_has_atomic = "ptr")]
     WAKERS.fetch_add(change, SeqCst);

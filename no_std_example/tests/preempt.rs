@@ -19,7 +19,9 @@ use embassy_sync::channel::Channel;
 use embassy_sync::once_lock::OnceLock;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
 use multilock::{Guard, Handle, HandleLock, LockSet, Mode, MultiLock, SetGuard, acquire_all};
-use no_std_example::sweep::{Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers};
+use no_std_example::sweep::{
+    Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers, wakers_run_unmasked,
+};
 use no_std_example::{board, heap, println, wait};
 
 const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
@@ -715,6 +717,7 @@ fn main() -> ! {
     board::init();
     board::start_interrupt_executor().spawn(urgent().unwrap());
     give_back_with(give_back);
+    wakers_run_unmasked();
     let on_time = sweep(("nothing", || under_fire(nops)), ("nothing", || {}), || {}).late;
     let mut preemptions = 0;
     let operations = UNCONTENDED.iter().map(|operation| (operation, MASKED_BY_AN_ATOMIC));
