@@ -66,8 +66,7 @@ impl Table {
 
 // ---- What is counted
 
-/// Counts in tasks and interrupts, of which there is one for each counter, or which do not preempt one
-/// another.
+/// Counts in tasks and in interrupts.
 struct Counter(AtomicU32);
 
 impl Counter {

@@ -76,9 +76,7 @@ fn with_new_locks(operation: fn()) {
     CURRENT.store(new, SeqCst);
     operation();
     wait_for_shot();
-    give_back();
-    assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst));
-    locks().assert_unused();
+    end_turn();
     CURRENT.store((&raw const LOCKS).cast_mut(), SeqCst);
     // SAFETY: the operation and the interrupt have released all, and have no reference any more.
     drop(unsafe { Box::from_raw(new) });
@@ -693,12 +691,19 @@ async fn urgent() {
     }
 }
 
+/// Nobody is in anybody's way any more: all is as it was.
+fn end_turn() {
+    give_back();
+    assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst), "the task has not gone on");
+    locks().assert_unused();
+}
+
 fn nops() {
     // SAFETY: they do nothing.
     unsafe { core::arch::asm!(".rept 32", "nop", ".endr") }
 }
 
-/// For how many instructions an operation of the lock may mask interrupts: see "Interrupts" in the
+/// For how many instructions an operation of the lock may mask interrupts: see "In firmware" in the
 /// documentation of the crate. The longest is to wake eight waiters of a crowd.
 const MASKED: u32 = if cfg!(not(target_has_atomic = "ptr")) {
     550
@@ -726,11 +731,7 @@ fn main() -> ! {
         let mut late = 0;
         for &interrupt in INTERRUPTS {
             RELEASES.store(interrupt.0 == RELEASE, SeqCst);
-            let swept = sweep(operation, interrupt, || {
-                give_back();
-                assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst), "the task has not gone on");
-                locks().assert_unused();
-            });
+            let swept = sweep(operation, interrupt, end_turn);
             preemptions += swept.preemptions;
             places = places.max(swept.places);
             // Less by a fraction of an instruction, if few came.
