@@ -80,6 +80,7 @@ impl Bell {
         poll
     }
 
+    // Not in each of its callers: firmware is small.
     #[inline(never)]
     fn put(&self, slot: usize, waker: Option<Waker>) {
         // SAFETY: the caller says that the slot is ours.

@@ -16,12 +16,13 @@
 
 use core::future::poll_fn;
 use core::mem;
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::ptr;
+use core::task::{Context, Poll};
 
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::{Claim, Place, poll_cold, stand_back};
+use crate::raw::{Claim, Place, stand_back};
 use crate::state::Snapshot;
 
 /// Locks that are to be taken as one.
@@ -118,6 +119,13 @@ pub(crate) async fn acquire<W: InOrder>(wanted: W) -> Taken<W> {
         poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
     }
     Taken(wanted)
+}
+
+/// Polls what is seldom needed, out of the way of what is.
+#[cold]
+#[inline(never)]
+fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    future.poll(cx)
 }
 
 async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {

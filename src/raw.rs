@@ -2,8 +2,7 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::Poll;
 
 use crate::mode::Mode;
 use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Sleeper, Wake};
@@ -503,17 +502,10 @@ pub(crate) async fn stand_back() {
     .await;
 }
 
-/// Polls what is seldom needed, out of the way of what is.
-#[cold]
-#[inline(never)]
-pub(crate) fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    future.poll(cx)
-}
-
 #[cfg(all(test, not(loom)))]
 mod tests {
     use core::pin::pin;
-    use core::task::Waker;
+    use core::task::{Context, Waker};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;
