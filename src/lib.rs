@@ -13,7 +13,6 @@ compile_error!(
 );
 
 mod acquire;
-mod bell;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod block;
 mod error;
@@ -22,6 +21,7 @@ mod guard;
 mod handle;
 mod handle_lock;
 mod lazy;
+mod list;
 mod lockable;
 mod many;
 mod mode;

@@ -1,15 +1,13 @@
-//! Who waits: the only file that names `event-listener`. It keeps waiters in the order in which they
-//! came, and calls as many as it is told to; who may enter is not its business.
+//! Who waits, where, and how many. It calls as many as it is told to; who may enter is not its business.
 
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 
-use event_listener::{Event, IntoNotification, Listener, listener};
-
-use crate::bell::{Bell, ROUND, Round};
 use crate::lazy::Lazy;
+use crate::list::{Lists, Node, ROUND, Round};
 use crate::mode::Mode;
 use crate::state::Lane;
 use crate::sync::atomic::AtomicUsize;
@@ -52,7 +50,7 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    const COUNT: usize = 8;
+    pub(crate) const COUNT: usize = 8;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -84,7 +82,7 @@ pub(crate) trait Sleeper: Send + Sync {
 /// The waiters of a lock.
 pub(crate) struct Queue {
     /// For each [`Line`], who listens there, in the order of their coming.
-    events: [Event; Line::COUNT],
+    lists: Lists,
     /// For each [`Lane`], how many waiters there are: counted before they listen, and until after
     /// they have stopped.
     ///
@@ -97,14 +95,11 @@ pub(crate) struct Queue {
 
 impl Queue {
     fn new() -> Box<Self> {
-        let queue = Box::new(Self {
-            events: [(); Line::COUNT].map(|()| Event::new()),
+        Box::new(Self {
+            lists: Lists::new(),
             counts: [0; Lane::COUNT].map(AtomicUsize::new),
             edges: Mode::ALL.map(|_| Edges::new()),
-        });
-        // Nobody is there, but each event makes its list. In the way of `call`, for which there is code.
-        queue.events.iter().for_each(|event| _ = event.notify(0.additional().relaxed()));
-        queue
+        })
     }
 
     /// Counts one more waiter in `lane`.
@@ -128,25 +123,23 @@ impl Queue {
         line: Line,
         sleeper: &'a mut dyn Sleeper,
     ) -> impl Future<Output = ()> + Send + Sync + 'a {
-        listen(&self.events[line as usize], sleeper)
+        listen(&self.lists, line, sleeper)
     }
 
-    /// Calls the first `n` waiters of `line` that were not called before. Says how many were asleep.
+    /// Calls the first `n` waiters of `line`. Says how many there were.
     pub(crate) fn call(&self, line: Line, n: usize, wake: &mut Wake) -> usize {
-        let mut left = n;
         let mut called = 0;
-        let mut round = Round::new();
-        while left > 0 {
-            let now = left.min(ROUND);
-            left -= now;
-            called += round.collect(|| {
-                // `additional`: a waiter that was called earlier, and that nobody polls, does not
-                // count. `relaxed`: whoever is in the list is known by the word, not by a fence.
-                self.events[line as usize].notify(now.additional().relaxed());
-            });
+        loop {
+            let mut round = Round::new();
+            let most = (n - called).min(ROUND);
+            self.lists.call(line, most, &mut round);
+            let len = round.len();
+            called += len;
             round.wakers().for_each(|waker| wake.one(waker));
+            if len < ROUND || called == n {
+                return called;
+            }
         }
-        called
     }
 
     /// How many edges of `mode` have been counted.
@@ -199,11 +192,10 @@ impl Queue {
     }
 }
 
-async fn listen(event: &Event, sleeper: &mut dyn Sleeper) {
-    let bell = Bell::new();
-    listener!(event => listener);
-    let mut seat = Seat { listener: Some(listener), sleeper };
-    poll_fn(|cx| seat.poll(&bell, cx)).await;
+async fn listen(lists: &Lists, line: Line, sleeper: &mut dyn Sleeper) {
+    let node = pin!(Node::new());
+    let mut seat = Seat { lists, line, node: node.as_ref(), listed: false, sleeper };
+    poll_fn(|cx| seat.poll(cx)).await;
 }
 
 /// Who listens to edges, and is counted as such.
@@ -290,31 +282,34 @@ impl fmt::Debug for LazyQueue {
     }
 }
 
-/// A listener in the list. Out of it, nobody is called in its place.
-struct Seat<'a, L: Listener<()>> {
-    listener: Option<L>,
+/// A waiter in a list.
+struct Seat<'a> {
+    lists: &'a Lists,
+    line: Line,
+    node: Pin<&'a Node>,
+    /// It was inserted, and nobody knows that it has been called.
+    listed: bool,
     sleeper: &'a mut dyn Sleeper,
 }
 
-impl<L: Listener<()> + Future<Output = ()> + Unpin> Seat<'_, L> {
-    fn poll(&mut self, bell: &Bell, cx: &Context<'_>) -> Poll<()> {
-        let Some(listener) = &mut self.listener else { return Poll::Ready(()) };
-        match bell.poll(listener, cx) {
-            Poll::Ready(()) => {
-                self.listener = None;
-                self.sleeper.called();
-                Poll::Ready(())
-            }
-            Poll::Pending => self.sleeper.look(),
+impl Seat<'_> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if !self.listed {
+            // SAFETY: it is in no list, and the seat, which goes before it, removes it.
+            unsafe { self.lists.insert(self.line, self.node, cx.waker().clone()) };
+            self.listed = true;
+        } else if self.lists.poll(self.node, cx.waker()).is_ready() {
+            self.listed = false;
+            self.sleeper.called();
+            return Poll::Ready(());
         }
+        self.sleeper.look()
     }
 }
 
-impl<L: Listener<()>> Drop for Seat<'_, L> {
+impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // Not dropped but discarded: a dropped listener passes its call on to the next of its lane,
-        // whether or not that one may enter. Passing on is for `Place` to do.
-        if self.listener.take().is_some_and(Listener::discard) {
+        if self.listed && self.lists.remove(self.line, self.node) {
             self.sleeper.called();
         }
     }
