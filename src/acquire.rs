@@ -1,67 +1,76 @@
 //! An acquisition, as a future. It is written by hand as each call goes through it: what it is in a task
 //! that does not wait is three comparisons around one attempt.
 
+use core::mem;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
 use crate::guard::Guard;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::RawLock;
+use crate::raw::Place;
 
-/// An acquisition of `lock`: at once, if that is possible, and else by the future that `start` makes.
-pub(crate) struct Acquire<'a, S, F> {
+/// An acquisition of `lock`.
+pub(crate) struct Acquire<'a> {
     lock: &'a MultiLock,
     mode: Mode,
-    start: S,
-    progress: Progress<F>,
+    progress: Progress<'a>,
 }
 
-enum Progress<F> {
+enum Progress<'a> {
     New,
-    Waiting(F),
+    /// It lets one poll pass: somebody was overtaken, and goes first if it is polled now.
+    StandsBack,
+    Waits(Place<'a>),
     Done,
 }
 
-impl<'a, S, F> Acquire<'a, S, F>
-where
-    S: Fn(&'a RawLock, Mode) -> F,
-    F: Future<Output = ()>,
-{
+impl<'a> Acquire<'a> {
     #[inline]
-    pub(crate) fn new(lock: &'a MultiLock, mode: Mode, start: S) -> Self {
-        Self { lock, mode, start, progress: Progress::New }
+    pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
+        Self { lock, mode, progress: Progress::New }
     }
 
     /// Waits until the lock is held, for who could not have it at once.
     #[cold]
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the future in it is not moved: it is made, polled and dropped where it is. `Acquire` has
-        // no `Drop`, and is `Unpin` only if the future is.
+        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. `Acquire` has
+        // no `Drop`, and is not `Unpin`, as a place is not.
         let this = unsafe { self.get_unchecked_mut() };
-        if let Progress::New = this.progress {
-            this.progress = Progress::Waiting((this.start)(&this.lock.raw, this.mode));
+        let raw = &this.lock.raw;
+        match this.progress {
+            Progress::New if raw.is_reserved(this.mode) => {
+                this.progress = Progress::StandsBack;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Progress::StandsBack if raw.try_acquire(this.mode) => {
+                this.progress = Progress::Done;
+                return Poll::Ready(());
+            }
+            Progress::New | Progress::StandsBack => {
+                this.progress = Progress::Waits(Place::take(raw, this.mode));
+            }
+            Progress::Waits(_) | Progress::Done => {}
         }
-        let Progress::Waiting(future) = &mut this.progress else {
+        let Progress::Waits(place) = &mut this.progress else {
             panic!("polled after it was ready");
         };
         // SAFETY: as above.
-        let poll = unsafe { Pin::new_unchecked(future) }.poll(cx);
-        if poll.is_ready() {
-            this.progress = Progress::Done;
-        }
-        poll
+        let mut place = unsafe { Pin::new_unchecked(place) };
+        ready!(place.as_mut().poll_enter(cx));
+        // To leave the queue wakes, and wakers may panic: until then the hold is for us to end.
+        let hold = place.give_hold();
+        this.progress = Progress::Done;
+        mem::forget(hold);
+        Poll::Ready(())
     }
 }
 
-impl<'a, S, F> Future for Acquire<'a, S, F>
-where
-    S: Fn(&'a RawLock, Mode) -> F,
-    F: Future<Output = ()>,
-{
+impl<'a> Future for Acquire<'a> {
     type Output = Guard<'a>;
 
     /// # Panics
@@ -69,7 +78,7 @@ where
     /// When the future was ready before.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Guard<'a>> {
-        // SAFETY: as in `wait`; where there is a future, it is not touched here.
+        // SAFETY: as in `wait`; where there is a place, it is not touched here.
         let this = unsafe { self.as_mut().get_unchecked_mut() };
         let (lock, mode) = (this.lock, this.mode);
         if matches!(this.progress, Progress::New) && lock.raw.acquire_at_once(mode) {
@@ -80,11 +89,7 @@ where
     }
 }
 
-impl<'a, S, F> FusedFuture for Acquire<'a, S, F>
-where
-    S: Fn(&'a RawLock, Mode) -> F,
-    F: Future<Output = ()>,
-{
+impl FusedFuture for Acquire<'_> {
     #[inline]
     fn is_terminated(&self) -> bool {
         matches!(self.progress, Progress::Done)

@@ -168,33 +168,34 @@ impl Lists {
         })
     }
 
-    /// Takes `node`, which was inserted into `line`, out of it. Says whether it has been called instead.
-    pub(crate) fn remove(&self, line: Line, node: Pin<&Node>) -> bool {
+    /// Takes `node`, which was inserted into `line`, out of it. Gives its waker, or nothing if it has been
+    /// called instead.
+    pub(crate) fn remove(&self, line: Line, node: Pin<&Node>) -> Option<Waker> {
         if node.was_called() {
-            return true;
+            return None;
         }
-        let waker = self.0.with(|lists| {
+        self.0.with(|lists| {
             // SAFETY: the lists are locked, and a node that was not called is where it was put.
-            (!node.was_called()).then(|| unsafe { lists[line as usize].unlink(&node) })
-        });
-        waker.is_none()
+            if node.was_called() { None } else { unsafe { lists[line as usize].unlink(&node) } }
+        })
     }
 
-    /// Calls up to `n` of those who are in `line`, in the order of their coming. Their wakers go to
-    /// `round`, which has room for them.
-    pub(crate) fn call(&self, line: Line, n: usize, round: &mut Round) {
+    /// Calls up to `N` of those who are in `line`, in the order of their coming. Gives their wakers.
+    pub(crate) fn call<const N: usize>(&self, line: Line) -> Round<N> {
+        let mut round = Round { wakers: [const { None }; N], len: 0 };
         self.0.with(|lists| {
             let list = &mut lists[line as usize];
-            for _ in 0..n {
+            for place in &mut round.wakers {
                 // SAFETY: by L1 the nodes of a list are there.
                 let Some(node) = (unsafe { list.first.as_ref() }) else { break };
                 // SAFETY: the lists are locked, and the node is the first of this one.
-                let waker = unsafe { list.unlink(node) };
-                round.add(waker);
+                *place = unsafe { list.unlink(node) };
+                round.len += 1;
                 // ORDERING: Release, for `was_called`. From here on the node may be gone.
                 node.called.store(true, Release);
             }
         });
+        round
     }
 }
 
@@ -216,37 +217,27 @@ impl Node {
 /// long interrupts are off.
 pub(crate) const ROUND: usize = 8;
 
-/// The wakers of waiters that were called and not yet woken.
-pub(crate) struct Round {
-    wakers: [Option<Waker>; ROUND],
+/// The wakers of waiters that were called together, and have not been woken yet.
+pub(crate) struct Round<const N: usize> {
+    wakers: [Option<Waker>; N],
     len: usize,
 }
 
-impl Round {
-    pub(crate) fn new() -> Self {
-        Self { wakers: [const { None }; ROUND], len: 0 }
-    }
-
-    fn add(&mut self, waker: Option<Waker>) {
-        self.wakers[self.len] = waker;
-        self.len += 1;
-    }
-
+impl<const N: usize> Round<N> {
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// The next one to wake, first called first.
     pub(crate) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
-        let len = core::mem::take(&mut self.len);
-        self.wakers[..len].iter_mut().filter_map(Option::take)
+        self.wakers[..self.len].iter_mut().filter_map(Option::take)
     }
 }
 
 /// A waker that panics keeps nobody of its round from being woken. With `std` its panic is caught before
 /// it comes here.
 #[cfg(not(feature = "std"))]
-impl Drop for Round {
+impl<const N: usize> Drop for Round<N> {
     fn drop(&mut self) {
         self.wakers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
     }

@@ -139,15 +139,17 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     }
     // 2. Wait where the way is barred.
     let mut claims = None;
-    let (place, taken) = 'taken: loop {
+    let mut waiter = pin!(None);
+    let taken = 'taken: loop {
         let (lock, mode) = stop;
-        let mut place = Place::take(&lock.raw, mode);
+        waiter.set(Some(Place::take(&lock.raw, mode)));
+        let mut place = waiter.as_mut().as_pin_mut().expect("it was taken");
         if claims.is_some() {
-            place.set_overtaken();
+            place.as_mut().set_overtaken();
         }
         stop = loop {
             // 3. Called, or by luck: try. Here, too, whoever was overtaken elsewhere goes first.
-            let called = place.turn().await.then_some(lock);
+            let called = poll_fn(|cx| place.as_mut().poll_turn(cx)).await.then_some(lock);
             let admits =
                 if claims.is_none() { Snapshot::admits_newcomer } else { Snapshot::admits };
             let mut turn = take(wanted, admits, called);
@@ -168,16 +170,17 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             }
             match turn {
                 Ok(()) => {
-                    place.set_entered();
-                    break 'taken (place, Taken(wanted));
+                    place.as_mut().set_entered();
+                    break 'taken Taken(wanted);
                 }
-                Err(next) if ptr::eq(next.0, lock) => place.set_overtaken(),
+                Err(next) if ptr::eq(next.0, lock) => place.as_mut().set_overtaken(),
                 Err(next) => break next,
             }
         };
+        waiter.set(None);
     };
     // 5. Going wakes, and wakers may panic: until then the holds end with `taken`.
-    drop(place);
+    waiter.set(None);
     drop(claims);
     mem::forget(taken);
 }

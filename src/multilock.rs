@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
@@ -188,7 +189,7 @@ impl MultiLock {
     /// ```
     #[inline]
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Guard<'_>> + Send + Sync {
-        Acquire::new(self, mode, RawLock::acquire_slow)
+        Acquire::new(self, mode)
     }
 
     /// Acquires the lock, and blocks the thread until it can.
@@ -211,7 +212,7 @@ impl MultiLock {
     #[cold]
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        block_on(self.raw.acquire_slow(mode), deadline).is_some()
+        block_on(self.acquire(mode), deadline).map(mem::forget).is_some()
     }
 
     /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.

@@ -4,10 +4,10 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use crate::lazy::Lazy;
-use crate::list::{Lists, Node, ROUND, Round};
+use crate::list::{Lists, Node, ROUND};
 use crate::mode::Mode;
 use crate::state::Lane;
 use crate::sync::atomic::AtomicUsize;
@@ -69,16 +69,6 @@ impl Line {
     }
 }
 
-/// Who listens. Not a type parameter of [`Queue::listen`]: there is one way to listen, for all.
-pub(crate) trait Sleeper: Send + Sync {
-    /// Runs at every poll, the first time after the listener is in the list. Ready, it ends the wait.
-    fn look(&mut self) -> Poll<()>;
-
-    /// The listener was called, which ends the wait: be it by a poll or by a drop. Nobody is called in its
-    /// place.
-    fn called(&mut self) {}
-}
-
 /// The waiters of a lock.
 pub(crate) struct Queue {
     /// For each [`Line`], who listens there, in the order of their coming.
@@ -117,29 +107,26 @@ impl Queue {
         self.counts[lane as usize].load(Relaxed)
     }
 
-    /// Listens in `line` until it is called, or until `sleeper` sees what it is looking for.
-    pub(crate) fn listen<'a>(
-        &'a self,
-        line: Line,
-        sleeper: &'a mut dyn Sleeper,
-    ) -> impl Future<Output = ()> + Send + Sync + 'a {
-        listen(&self.lists, line, sleeper)
-    }
-
     /// Calls the first `n` waiters of `line`. Says how many there were.
     pub(crate) fn call(&self, line: Line, n: usize, wake: &mut Wake) -> usize {
         let mut called = 0;
-        loop {
-            let mut round = Round::new();
-            let most = (n - called).min(ROUND);
-            self.lists.call(line, most, &mut round);
-            let len = round.len();
-            called += len;
-            round.wakers().for_each(|waker| wake.one(waker));
-            if len < ROUND || called == n {
-                return called;
+        while called < n {
+            let (now, most) = match n - called {
+                ..ROUND => (self.call_round::<1>(line, wake), 1),
+                _ => (self.call_round::<ROUND>(line, wake), ROUND),
+            };
+            called += now;
+            if now < most {
+                break;
             }
         }
+        called
+    }
+
+    fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> usize {
+        let mut round = self.lists.call::<N>(line);
+        round.wakers().for_each(|waker| wake.one(waker));
+        round.len()
     }
 
     /// How many edges of `mode` have been counted.
@@ -182,37 +169,32 @@ impl Queue {
     pub(crate) async fn listen_to_edges(
         &self,
         mode: Mode,
-        look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
+        mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
     ) {
-        let edges = &self.edges[mode as usize];
-        edges.listeners.fetch_add(1, Relaxed);
-        let mut listening = EdgeListener { edges, look };
         // All who listen are called together: who is dropped after its call has nothing to pass on.
-        self.listen(Line::of_monitors(mode), &mut listening).await;
+        let listening = Listening::to(&self.edges[mode as usize]);
+        let mut seat = pin!(Seat::new(self));
+        poll_fn(|cx| match seat.as_mut().poll(Line::of_monitors(mode), cx) {
+            Poll::Pending => look(listening.0.announce()),
+            called => called,
+        })
+        .await;
     }
-}
-
-async fn listen(lists: &Lists, line: Line, sleeper: &mut dyn Sleeper) {
-    let node = pin!(Node::new());
-    let mut seat = Seat { lists, line, node: node.as_ref(), listed: false, sleeper };
-    poll_fn(|cx| seat.poll(cx)).await;
 }
 
 /// Who listens to edges, and is counted as such.
-struct EdgeListener<'a, F> {
-    edges: &'a Edges,
-    look: F,
-}
+struct Listening<'a>(&'a Edges);
 
-impl<F: FnMut(EdgeCount) -> Poll<()> + Send + Sync> Sleeper for EdgeListener<'_, F> {
-    fn look(&mut self) -> Poll<()> {
-        (self.look)(self.edges.announce())
+impl<'a> Listening<'a> {
+    fn to(edges: &'a Edges) -> Self {
+        edges.listeners.fetch_add(1, Relaxed);
+        Self(edges)
     }
 }
 
-impl<F> Drop for EdgeListener<'_, F> {
+impl Drop for Listening<'_> {
     fn drop(&mut self) {
-        self.edges.listeners.fetch_sub(1, Relaxed);
+        self.0.listeners.fetch_sub(1, Relaxed);
     }
 }
 
@@ -282,36 +264,64 @@ impl fmt::Debug for LazyQueue {
     }
 }
 
-/// A waiter in a list.
-struct Seat<'a> {
-    lists: &'a Lists,
+/// A waiter's place in the queue: empty, until the waiter listens.
+pub(crate) struct Seat<'a> {
+    queue: &'a Queue,
+    node: Node,
+    /// Where it listens, or did before.
     line: Line,
-    node: Pin<&'a Node>,
-    /// It was inserted, and nobody knows that it has been called.
+    /// It listens, for all that it knows.
     listed: bool,
-    sleeper: &'a mut dyn Sleeper,
 }
 
-impl Seat<'_> {
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
-        if !self.listed {
-            // SAFETY: it is in no list, and the seat, which goes before it, removes it.
-            unsafe { self.lists.insert(self.line, self.node, cx.waker().clone()) };
-            self.listed = true;
-        } else if self.lists.poll(self.node, cx.waker()).is_ready() {
-            self.listed = false;
-            self.sleeper.called();
-            return Poll::Ready(());
+impl<'a> Seat<'a> {
+    pub(crate) fn new(queue: &'a Queue) -> Self {
+        Self { queue, node: Node::new(), line: Line::Shared, listed: false }
+    }
+
+    pub(crate) fn queue(&self) -> &'a Queue {
+        self.queue
+    }
+
+    /// Says whether it has been called. If not, it listens from now on, in `line` if it did not before,
+    /// and with the waker of `cx`. Called, it does not listen any more.
+    pub(crate) fn poll(self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
+        // SAFETY: the node, which must not be moved, is not.
+        let this = unsafe { self.get_unchecked_mut() };
+        // SAFETY: as the seat is pinned, so is its node.
+        let node = unsafe { Pin::new_unchecked(&this.node) };
+        if this.listed {
+            let called = this.queue.lists.poll(node, cx.waker());
+            this.listed = called.is_pending();
+            return called;
         }
-        self.sleeper.look()
+        let waker = cx.waker().clone();
+        this.line = line;
+        this.listed = true;
+        // SAFETY: the node is in no list: it does not listen. Before it goes, the seat leaves.
+        unsafe { this.queue.lists.insert(line, node, waker) };
+        Poll::Pending
+    }
+
+    /// It listens no more. Says whether it has been called, and did not know it, and gives what it has
+    /// kept of its task: to be dropped when all else is done, as that is foreign code.
+    pub(crate) fn leave(self: Pin<&mut Self>) -> (bool, Option<Waker>) {
+        // SAFETY: the node, which must not be moved, is not.
+        let this = unsafe { self.get_unchecked_mut() };
+        if !core::mem::take(&mut this.listed) {
+            return (false, None);
+        }
+        // SAFETY: as the seat is pinned, so is its node.
+        let node = unsafe { Pin::new_unchecked(&this.node) };
+        let waker = this.queue.lists.remove(this.line, node);
+        (waker.is_none(), waker)
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        if self.listed && self.lists.remove(self.line, self.node) {
-            self.sleeper.called();
-        }
+        // SAFETY: if it listens, it is pinned, and it is not moved any more.
+        unsafe { Pin::new_unchecked(self) }.leave();
     }
 }
 

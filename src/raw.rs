@@ -2,10 +2,11 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::task::Poll;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, ready};
 
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Sleeper, Wake};
+use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Wake};
 use crate::state::{Announced, Change, Lane, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -37,25 +38,6 @@ impl RawLock {
     #[inline]
     pub(crate) fn acquire_at_once(&self, mode: Mode) -> bool {
         self.state.acquire_as_newcomer(mode)
-    }
-
-    /// Waits, and then holds the lock: for who could not acquire it at once.
-    pub(crate) async fn acquire_slow(&self, mode: Mode) {
-        // 1. Whoever was overtaken goes first, if it is polled now.
-        if self.is_reserved(mode) {
-            stand_back().await;
-            if self.try_acquire(mode) {
-                return;
-            }
-        }
-        // 2. Wait.
-        let mut place = Place::take(self, mode);
-        while !place.entered {
-            place.queue.listen(place.line(), &mut place).await;
-            place.answer();
-        }
-        // 3. Leaving wakes, and wakers may panic: until then the hold ends with `place`.
-        place.leave_with_hold();
     }
 
     /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
@@ -127,10 +109,19 @@ impl RawLock {
             Upgrade::Waiting => {}
         }
         let mut upgrading = Upgrading { lock: self, from, done: false };
-        let queue = self.queue.get_or_make();
-        while !upgrading.done {
-            queue.listen(Line::Upgrade, &mut upgrading).await;
-        }
+        let mut seat = pin!(Seat::new(self.queue.get_or_make()));
+        poll_fn(|cx| {
+            loop {
+                let called = seat.as_mut().poll(Line::Upgrade, cx);
+                upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
+                if upgrading.done || called.is_pending() {
+                    return ready_if(upgrading.done);
+                }
+            }
+        })
+        .await;
+        // A waker that is dropped may panic: until then the guard has what it had.
+        drop(seat.leave());
         core::mem::forget(upgrading);
         true
     }
@@ -296,7 +287,7 @@ fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
 }
 
 /// A hold that ends if it is dropped.
-struct Held<'a> {
+pub(crate) struct Held<'a> {
     lock: &'a RawLock,
     mode: Mode,
 }
@@ -310,8 +301,14 @@ impl Drop for Held<'_> {
 /// A waiter for a hold, from its first wait until it has it or is dropped.
 pub(crate) struct Place<'a> {
     lock: &'a RawLock,
-    queue: &'a Queue,
     mode: Mode,
+    now: Standing,
+    seat: Seat<'a>,
+}
+
+/// What has become of a waiter so far.
+#[derive(Default)]
+struct Standing {
     /// It was called, and has not answered.
     called: bool,
     /// It was called once, and found the lock taken.
@@ -325,98 +322,106 @@ impl<'a> Place<'a> {
     pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
         let queue = lock.queue.get_or_make();
         queue.join(Lane::of(mode));
-        Self { lock, queue, mode, called: false, overtaken: false, entered: false, holds: false }
+        Self { lock, mode, now: Standing::default(), seat: Seat::new(queue) }
     }
 
-    /// The wait is over, by a call or by luck: enters if it can.
-    fn answer(&mut self) {
-        if self.entered {
-            // By luck.
-        } else if self.lock.state.acquire_called(self.mode) {
-            self.holds = true;
-            self.set_entered();
-        } else {
-            self.set_overtaken();
+    fn parts(self: Pin<&mut Self>) -> (&mut Standing, Pin<&mut Seat<'a>>) {
+        // SAFETY: the seat, which alone is pinned with the place, is not moved.
+        unsafe {
+            let this = self.get_unchecked_mut();
+            (&mut this.now, Pin::new_unchecked(&mut this.seat))
         }
     }
 
-    /// It goes, and its hold stays, unless a waker panics.
-    fn leave_with_hold(mut self) {
-        let hold = Held { lock: self.lock, mode: self.mode };
-        self.holds = false;
-        drop(self);
-        core::mem::forget(hold);
+    /// Waits until it holds the lock.
+    pub(crate) fn poll_enter(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
+        loop {
+            let called = self.as_mut().listen(cx);
+            let state = &self.lock.state;
+            let entered = match called {
+                Poll::Ready(()) => state.acquire_called(self.mode),
+                Poll::Pending => state.acquire_or_announce(self.mode) == Announced::Acquired,
+            };
+            if entered {
+                self.as_mut().parts().0.holds = true;
+                self.set_entered();
+                return Poll::Ready(());
+            }
+            ready!(called);
+            self.as_mut().set_overtaken();
+        }
     }
 
     /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
     /// [`set_entered`](Self::set_entered), with [`set_overtaken`](Self::set_overtaken), or by going.
     ///
     /// Says whether it was called. If not, it could have entered as anybody can.
-    pub(crate) async fn turn(&mut self) -> bool {
-        self.queue.listen(self.line(), &mut Turn(self)).await;
-        self.called
+    pub(crate) fn poll_turn(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
+        if self.as_mut().listen(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        let lucky = self.lock.state.look_or_announce(self.mode) == Announced::Acquired;
+        ready!(ready_if(lucky));
+        let (now, seat) = self.parts();
+        let (called, _waker) = seat.leave();
+        now.called |= called;
+        Poll::Ready(now.called)
     }
 
-    /// An exclusive waiter that was overtaken keeps its place by going where it is called before the
-    /// others. All shared ones are called together anyway.
-    fn line(&self) -> Line {
-        match self.mode {
-            Mode::Exclusive if self.overtaken => Line::Overtaken,
+    /// Whether it has been called. If not, it listens from now on.
+    fn listen(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
+        let line = match self.mode {
+            // An exclusive waiter that was overtaken keeps its place by going where it is called before
+            // the others. All shared ones are called together anyway.
+            Mode::Exclusive if self.now.overtaken => Line::Overtaken,
             mode => Line::of(mode),
+        };
+        let (now, seat) = self.parts();
+        let called = seat.poll(line, cx);
+        now.called |= called.is_ready();
+        called
+    }
+
+    /// Its hold stays when it goes: from now on that is the caller's.
+    pub(crate) fn give_hold(self: Pin<&mut Self>) -> Held<'a> {
+        let hold = Held { lock: self.lock, mode: self.mode };
+        self.parts().0.holds = false;
+        hold
+    }
+
+    pub(crate) fn set_entered(self: Pin<&mut Self>) {
+        let now = self.parts().0;
+        now.called = false;
+        now.entered = true;
+    }
+
+    pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
+        let lock = self.lock;
+        let (now, seat) = self.parts();
+        now.called = false;
+        if !now.overtaken {
+            now.overtaken = true;
+            lock.enter_lane(seat.queue(), Lane::Overtaken);
         }
-    }
-
-    pub(crate) fn set_entered(&mut self) {
-        self.called = false;
-        self.entered = true;
-    }
-
-    pub(crate) fn set_overtaken(&mut self) {
-        self.called = false;
-        if !self.overtaken {
-            self.overtaken = true;
-            self.lock.enter_lane(self.queue, Lane::Overtaken);
-        }
-    }
-}
-
-impl Sleeper for Place<'_> {
-    fn look(&mut self) -> Poll<()> {
-        self.entered = self.lock.state.acquire_or_announce(self.mode) == Announced::Acquired;
-        self.holds = self.entered;
-        ready_if(self.entered)
-    }
-
-    fn called(&mut self) {
-        self.called = true;
-    }
-}
-
-/// A waiter that looks, and does not enter.
-struct Turn<'p, 'a>(&'p mut Place<'a>);
-
-impl Sleeper for Turn<'_, '_> {
-    fn look(&mut self) -> Poll<()> {
-        ready_if(self.0.lock.state.look_or_announce(self.0.mode) == Announced::Acquired)
-    }
-
-    fn called(&mut self) {
-        self.0.called = true;
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        let _hold = self.holds.then(|| Held { lock: self.lock, mode: self.mode });
-        let gone = self.lock.leave_both(self.queue, self.overtaken, Some(Lane::of(self.mode)));
-        // At the end, as a waker may panic.
-        match gone {
-            Gone::Missed => self.lock.make_good(self.queue),
-            _ if self.entered => {}
+        // SAFETY: it is not moved any more.
+        let (now, seat) = unsafe { Pin::new_unchecked(&mut *self) }.parts();
+        // Wakers may panic, when they are dropped and when they wake: that comes last.
+        let queue = seat.queue();
+        let (called, _waker) = seat.leave();
+        let (called, entered, overtaken) = (now.called || called, now.entered, now.overtaken);
+        let _hold = now.holds.then(|| Held { lock: self.lock, mode: self.mode });
+        match self.lock.leave_both(queue, overtaken, Some(Lane::of(self.mode))) {
+            Gone::Missed => self.lock.make_good(queue),
+            _ if entered => {}
             // The last exclusive one leaves shared ones behind that waited because of it.
             Gone::Last(change) if self.mode != Mode::Upgradable => self.lock.wake(change),
             // All shared waiters are called together: only the last has to pass it on.
-            _ if self.called && self.mode != Mode::Shared => self.lock.wake_others(),
+            _ if called && self.mode != Mode::Shared => self.lock.wake_others(),
             _ => {}
         }
     }
@@ -466,13 +471,6 @@ struct Upgrading<'a> {
     lock: &'a RawLock,
     from: Mode,
     done: bool,
-}
-
-impl Sleeper for Upgrading<'_> {
-    fn look(&mut self) -> Poll<()> {
-        self.done = self.lock.state.finish_upgrade() == Upgrade::Done;
-        ready_if(self.done)
-    }
 }
 
 impl Drop for Upgrading<'_> {
@@ -527,13 +525,13 @@ mod tests {
             let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
             let wakes = Arc::new(Wakes::default());
             let waker = Waker::from(wakes.clone());
-            let mut cx = Context::from_waker(&waker);
-            let mut acquire = pin!(lock.acquire_slow(mode));
+            let cx = Context::from_waker(&waker);
+            let mut place = pin!(Place::take(&lock, mode));
             assert!(!lock.try_acquire(mode));
-            assert!(acquire.as_mut().poll(&mut cx).is_pending());
+            assert!(place.as_mut().poll_enter(&cx).is_pending());
             lock.release(Mode::Shared);
             assert_eq!(wakes.0.load(Relaxed), 1);
-            assert!(acquire.as_mut().poll(&mut cx).is_ready());
+            assert!(place.as_mut().poll_enter(&cx).is_ready());
             assert!(!lock.try_acquire(mode));
         }
     }

@@ -1784,11 +1784,11 @@ fn wakers_that_panic_when_they_are_cloned_harm_only_their_own_poll() {
     assert_idle(&lock);
 }
 
-/// A waker that is dropped as the lock lets go of it, and panics.
-fn panics_in_drop(armed: &Arc<AtomicBool>) -> Waker {
+/// What a waker does that is dropped as the lock lets go of it, and panics.
+fn panics_in_drop(armed: &Arc<AtomicBool>) -> Hooks {
     let armed = armed.clone();
     let on_drop = Box::new(move || assert!(!armed.swap(false, SeqCst), "in drop"));
-    Hooks { on_drop, ..Hooks::default() }.waker()
+    Hooks { on_drop, ..Hooks::default() }
 }
 
 /// The acquisition has entered when its waker goes.
@@ -1799,7 +1799,7 @@ fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
     // Somebody else is called, so that the waker is still there when the task enters by luck.
     let called = Task::queued(lock.acquire(Exclusive));
     let armed = Arc::new(AtomicBool::new(false));
-    let waker = panics_in_drop(&armed);
+    let waker = panics_in_drop(&armed).waker();
     let mut task = Task::new(lock.acquire(Exclusive));
     assert!(task.poll_with(&waker).is_pending());
     drop(guard);
@@ -1814,16 +1814,16 @@ fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
 #[test]
 fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
     for mode in [Shared, Upgradable] {
-        let lock = lock();
-        let other = hold(&lock, Shared);
+        let lock = Arc::new(lock());
+        let other = Mutex::new(lock.try_acquire_arc(Shared));
         let mut guard = hold(&lock, mode);
         let armed = Arc::new(AtomicBool::new(false));
-        let waker = panics_in_drop(&armed);
+        // The other leaves when the upgrade is about to listen: so it is done while it has a waker.
+        let leaves = armed.clone();
+        let on_clone =
+            Box::new(move || leaves.store(other.lock().unwrap().take().is_some(), SeqCst));
+        let waker = Hooks { on_clone, ..panics_in_drop(&armed) }.waker();
         let mut task = Task::new(guard.upgrade());
-        assert!(task.poll_with(&waker).is_pending());
-        drop(other);
-        // It was called, and looks again with a new listener: that one has a waker when it is done.
-        armed.store(true, SeqCst);
         let poll = catch_unwind(AssertUnwindSafe(|| task.poll_with(&waker)));
         drop(task);
         assert!(poll.is_err());
