@@ -1,7 +1,6 @@
 //! An acquisition, as a future. It is written by hand as each call goes through it: what it is in a task
 //! that does not wait is three comparisons around one attempt.
 
-use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -60,12 +59,8 @@ impl<'a> Acquire<'a> {
             panic!("polled after it was ready");
         };
         // SAFETY: as above.
-        let mut place = unsafe { Pin::new_unchecked(place) };
-        ready!(place.as_mut().poll_enter(cx));
-        // To leave the queue wakes, and wakers may panic: until then the hold is for us to end.
-        let hold = place.give_hold();
+        ready!(unsafe { Pin::new_unchecked(place) }.poll_enter(cx));
         this.progress = Progress::Done;
-        mem::forget(hold);
         Poll::Ready(())
     }
 }

@@ -3,16 +3,17 @@
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
+use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
 use crate::lazy::Lazy;
-use crate::list::{Lists, Node, ROUND};
+use crate::list::{List, Node, ROUND};
 use crate::mode::Mode;
-use crate::state::Lane;
+use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use crate::sync::const_fn;
+use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::{Section, const_fn};
 
 /// The queue of a lock, made when somebody waits for the first time.
 pub(crate) struct LazyQueue(Lazy<Queue>);
@@ -50,7 +51,7 @@ pub(crate) enum Line {
 }
 
 impl Line {
-    pub(crate) const COUNT: usize = 8;
+    const COUNT: usize = 8;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -69,64 +70,88 @@ impl Line {
     }
 }
 
-/// The waiters of a lock.
+/// The waiters and the monitors of a lock.
 pub(crate) struct Queue {
-    /// For each [`Line`], who listens there, in the order of their coming.
-    lists: Lists,
-    /// For each [`Lane`], how many waiters there are: counted before they listen, and until after
-    /// they have stopped.
-    ///
-    /// All operations are `Relaxed`: who joins announces itself on the word after it is counted, and
-    /// who reads a count has read the word before (`State::enter_or_announce`).
-    counts: [AtomicUsize; Lane::COUNT],
+    waiters: Section<Waiters>,
     /// For each mode, what monitors look at and listen to.
     edges: [Edges; Mode::ALL.len()],
+}
+
+/// Who waits, and how many: what is touched only with the queue locked.
+pub(crate) struct Waiters {
+    /// For each [`Line`], who listens there, in the order of their coming.
+    lists: [List; Line::COUNT],
+    /// For each [`Lane`], how many waiters there are.
+    counts: [usize; Lane::COUNT],
+}
+
+impl Waiters {
+    /// Counts one waiter more in each of `lanes`.
+    pub(crate) fn count(&mut self, lanes: Lanes) {
+        lanes.each(|lane| self.counts[lane] += 1);
+    }
+
+    /// Counts one waiter less in each of `lanes`.
+    pub(crate) fn uncount(&mut self, lanes: Lanes) {
+        lanes.each(|lane| self.counts[lane] -= 1);
+    }
+
+    /// Those of `lanes` in which there is one waiter.
+    pub(crate) fn last_of(&self, lanes: Lanes) -> Lanes {
+        let mut last = Lanes::NONE;
+        lanes.each(|lane| {
+            if self.counts[lane] == 1 {
+                last = last.and_nth(lane);
+            }
+        });
+        last
+    }
 }
 
 impl Queue {
     fn new() -> Box<Self> {
         Box::new(Self {
-            lists: Lists::new(),
-            counts: [0; Lane::COUNT].map(AtomicUsize::new),
+            waiters: Section::new(Waiters {
+                lists: [const { List::EMPTY }; Line::COUNT],
+                counts: [0; Lane::COUNT],
+            }),
             edges: Mode::ALL.map(|_| Edges::new()),
         })
     }
 
-    /// Counts one more waiter in `lane`.
-    pub(crate) fn join(&self, lane: Lane) {
-        self.counts[lane as usize].fetch_add(1, Relaxed);
+    /// Runs `f` with the queue locked: see [`Section::with`].
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> R {
+        self.waiters.with(f)
     }
 
-    /// Counts one waiter in `lane` less, and says whether it was the last.
-    pub(crate) fn leave(&self, lane: Lane) -> bool {
-        self.counts[lane as usize].fetch_sub(1, Relaxed) == 1
+    /// Calls the first who listens in `line`. Says whether there is one.
+    pub(crate) fn call_first(&self, line: Line, wake: &mut Wake) -> bool {
+        self.call_round::<1>(line, wake).0 > 0
     }
 
-    /// How many waiters are counted in `lane`.
-    pub(crate) fn len(&self, lane: Lane) -> usize {
-        self.counts[lane as usize].load(Relaxed)
-    }
-
-    /// Calls the first `n` waiters of `line`. Says how many there were.
-    pub(crate) fn call(&self, line: Line, n: usize, wake: &mut Wake) -> usize {
-        let mut called = 0;
-        while called < n {
-            let (now, most) = match n - called {
-                ..ROUND => (self.call_round::<1>(line, wake), 1),
-                _ => (self.call_round::<ROUND>(line, wake), ROUND),
+    /// Calls all who listen in `line`, but not those who come meanwhile. Says whether there are any.
+    pub(crate) fn call_all(&self, line: Line, wake: &mut Wake) -> bool {
+        let (mut called, mut left) = self.call_round::<ROUND>(line, wake);
+        let any = called > 0;
+        while called > 0 && left > 0 {
+            called = if left < ROUND {
+                self.call_round::<1>(line, wake).0
+            } else {
+                self.call_round::<ROUND>(line, wake).0
             };
-            called += now;
-            if now < most {
-                break;
-            }
+            left -= called;
         }
-        called
+        any
     }
 
-    fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> usize {
-        let mut round = self.lists.call::<N>(line);
+    /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
+    fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> (usize, usize) {
+        let (mut round, left) = self.with(|waiters| {
+            let list = &mut waiters.lists[line as usize];
+            (list.call::<N>(), list.len())
+        });
         round.wakers().for_each(|waker| wake.one(waker));
-        round.len()
+        (round.len(), left)
     }
 
     /// How many edges of `mode` have been counted.
@@ -134,17 +159,17 @@ impl Queue {
         // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: whoever sees the edge finds
         // the lock as it was then, or later. Weakened, the model
         // `notify_who_sees_the_edge_finds_the_lock` fails.
-        EdgeCount(self.edges[mode as usize].count.load(Acquire) & !LISTENED)
+        EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
     }
 
-    /// Counts the edges that satisfy `is_edge`. Says how many listeners are to be [told](Self::tell) for
-    /// each mode.
-    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> [usize; Mode::ALL.len()] {
-        Mode::ALL.map(|mode| if is_edge(mode) { self.edges[mode as usize].count_one() } else { 0 })
+    /// Counts the edges that satisfy `is_edge`. Says for which modes there are listeners to be
+    /// [told](Self::tell).
+    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> [bool; Mode::ALL.len()] {
+        Mode::ALL.map(|mode| is_edge(mode) && self.edges[mode as usize].count_one())
     }
 
     /// Calls those who listen to edges that were counted.
-    pub(crate) fn tell(&self, listeners: [usize; Mode::ALL.len()], wake: &mut Wake) {
+    pub(crate) fn tell(&self, modes: [bool; Mode::ALL.len()], wake: &mut Wake) {
         /// Until all are called, somebody still listens: also if a waker panics and nobody catches it.
         struct StillListened<'a>(&'a Edges);
         impl Drop for StillListened<'_> {
@@ -152,13 +177,10 @@ impl Queue {
                 self.0.announce();
             }
         }
-        for mode in Mode::ALL {
-            let (edges, listeners) = (&self.edges[mode as usize], listeners[mode as usize]);
-            if listeners > 0 {
-                let still = StillListened(edges);
-                self.call(Line::of_monitors(mode), listeners, wake);
-                core::mem::forget(still);
-            }
+        for mode in Mode::ALL.into_iter().filter(|mode| modes[*mode as usize]) {
+            let still = StillListened(&self.edges[mode as usize]);
+            self.call_all(Line::of_monitors(mode), wake);
+            mem::forget(still);
         }
     }
 
@@ -171,41 +193,20 @@ impl Queue {
         mode: Mode,
         mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
     ) {
-        // All who listen are called together: who is dropped after its call has nothing to pass on.
-        let listening = Listening::to(&self.edges[mode as usize]);
+        let edges = &self.edges[mode as usize];
         let mut seat = pin!(Seat::new(self));
+        // All who listen are called together: who is dropped after its call has nothing to pass on.
         poll_fn(|cx| match seat.as_mut().poll(Line::of_monitors(mode), cx) {
-            Poll::Pending => look(listening.0.announce()),
+            Poll::Pending => look(edges.announce()),
             called => called,
         })
         .await;
     }
 }
 
-/// Who listens to edges, and is counted as such.
-struct Listening<'a>(&'a Edges);
-
-impl<'a> Listening<'a> {
-    fn to(edges: &'a Edges) -> Self {
-        edges.listeners.fetch_add(1, Relaxed);
-        Self(edges)
-    }
-}
-
-impl Drop for Listening<'_> {
-    fn drop(&mut self) {
-        self.0.listeners.fetch_sub(1, Relaxed);
-    }
-}
-
-/// A mode can be acquired that could not before: these are counted, as long as there are monitors.
-struct Edges {
-    /// How many there were, times two, and [`LISTENED`].
-    count: AtomicUsize,
-    /// How many listen: counted before they do, and until after they have stopped. Read and written
-    /// as the counts of the lanes are, `count` being the word.
-    listeners: AtomicUsize,
-}
+/// A mode can be acquired that could not before: these are counted, as long as there are monitors. How
+/// many there were, times two, and [`LISTENED`].
+struct Edges(AtomicUsize);
 
 /// Somebody listens that was not called since.
 const LISTENED: usize = 1;
@@ -231,21 +232,20 @@ impl EdgeCount {
 
 impl Edges {
     fn new() -> Self {
-        Self { count: AtomicUsize::new(0), listeners: AtomicUsize::new(0) }
+        Self(AtomicUsize::new(0))
     }
 
-    /// One more edge. Says how many are to be called for it: all who listen, if there are some that were
-    /// not called for one before.
-    fn count_one(&self) -> usize {
+    /// One more edge. Says whether somebody listens who was not called for one before.
+    fn count_one(&self) -> bool {
         // ORDERING: Release, for `Queue::edges`.
-        if self.count.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
-            return 0;
+        if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
+            return false;
         }
         // ORDERING: Acquire. Pairs with the Release of `announce`: who has announced itself before the
-        // bit is cleared is counted, and in the list, and so it is called. Weakened, the model
+        // bit is cleared is in the list, and so it is called. Weakened, the model
         // `notify_misses_no_edge_from_its_first_moment` fails.
-        self.count.fetch_and(!LISTENED, Acquire);
-        self.listeners.load(Relaxed)
+        self.0.fetch_and(!LISTENED, Acquire);
+        true
     }
 
     /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
@@ -254,7 +254,7 @@ impl Edges {
         // ORDERING: Release, for `count_one`, with the same model. Acquire as in `Queue::edges`: of the
         // members of a set not all are looked at again. Weakened, the model
         // `notify_of_a_free_set_misses_no_edge` fails.
-        EdgeCount(self.count.fetch_or(LISTENED, AcqRel) & !LISTENED)
+        EdgeCount(self.0.fetch_or(LISTENED, AcqRel) & !LISTENED)
     }
 }
 
@@ -264,64 +264,142 @@ impl fmt::Debug for LazyQueue {
     }
 }
 
-/// A waiter's place in the queue: empty, until the waiter listens.
+/// A waiter's place in a queue.
 pub(crate) struct Seat<'a> {
     queue: &'a Queue,
     node: Node,
     /// Where it listens, or did before.
     line: Line,
-    /// It listens, for all that it knows.
-    listed: bool,
+    state: Listens,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listens {
+    No,
+    /// For all that it knows.
+    Yes,
+    /// It has been called, and has not answered.
+    Called,
 }
 
 impl<'a> Seat<'a> {
     pub(crate) fn new(queue: &'a Queue) -> Self {
-        Self { queue, node: Node::new(), line: Line::Shared, listed: false }
+        Self { queue, node: Node::new(), line: Line::Shared, state: Listens::No }
     }
 
     pub(crate) fn queue(&self) -> &'a Queue {
         self.queue
     }
 
-    /// Says whether it has been called. If not, it listens from now on, in `line` if it did not before,
-    /// and with the waker of `cx`. Called, it does not listen any more.
-    pub(crate) fn poll(self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
-        // SAFETY: the node, which must not be moved, is not.
-        let this = unsafe { self.get_unchecked_mut() };
-        // SAFETY: as the seat is pinned, so is its node.
-        let node = unsafe { Pin::new_unchecked(&this.node) };
-        if this.listed {
-            let called = this.queue.lists.poll(node, cx.waker());
-            this.listed = called.is_pending();
-            return called;
-        }
-        let waker = cx.waker().clone();
-        this.line = line;
-        this.listed = true;
-        // SAFETY: the node is in no list: it does not listen. Before it goes, the seat leaves.
-        unsafe { this.queue.lists.insert(line, node, waker) };
-        Poll::Pending
+    /// It listens, or else it was called or never did.
+    pub(crate) fn listens(self: Pin<&mut Self>) -> bool {
+        self.parts().listens()
     }
 
-    /// It listens no more. Says whether it has been called, and did not know it, and gives what it has
-    /// kept of its task: to be dropped when all else is done, as that is foreign code.
-    pub(crate) fn leave(self: Pin<&mut Self>) -> (bool, Option<Waker>) {
-        // SAFETY: the node, which must not be moved, is not.
-        let this = unsafe { self.get_unchecked_mut() };
-        if !core::mem::take(&mut this.listed) {
-            return (false, None);
+    /// It has been called, and has not [answered](Self::answer).
+    pub(crate) fn is_called(self: Pin<&mut Self>) -> bool {
+        let mut parts = self.parts();
+        parts.listens();
+        *parts.state == Listens::Called
+    }
+
+    /// What it was called for is done, or cannot be.
+    pub(crate) fn answer(self: Pin<&mut Self>) {
+        *self.parts().state = Listens::No;
+    }
+
+    /// Says whether it has been called. If not, it listens from now on, in `line` if it did not before,
+    /// and with the waker of `cx`.
+    pub(crate) fn poll(mut self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
+        let mut new = (!self.as_mut().listens()).then(|| cx.waker().clone());
+        while !self.as_mut().is_called() {
+            if self.as_mut().with(|seat| seat.listen(line, cx, &mut new)) {
+                return Poll::Pending;
+            }
+            new = Some(cx.waker().clone());
         }
-        // SAFETY: as the seat is pinned, so is its node.
-        let node = unsafe { Pin::new_unchecked(&this.node) };
-        let waker = this.queue.lists.remove(this.line, node);
-        (waker.is_none(), waker)
+        self.answer();
+        Poll::Ready(())
+    }
+
+    /// Runs `f` with the queue locked: see [`Section::with`].
+    pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Locked<'_>) -> R) -> R {
+        let queue = self.queue;
+        queue.with(|waiters| f(&mut Locked { waiters, seat: self.parts() }))
+    }
+
+    fn parts(self: Pin<&mut Self>) -> Parts<'_> {
+        // SAFETY: the node, which alone is pinned with the seat, is not moved.
+        unsafe {
+            let Self { node, line, state, .. } = self.get_unchecked_mut();
+            Parts { node: Pin::new_unchecked(node), line, state }
+        }
     }
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         // SAFETY: if it listens, it is pinned, and it is not moved any more.
-        unsafe { Pin::new_unchecked(self) }.leave();
+        let mut seat = unsafe { Pin::new_unchecked(self) };
+        if seat.as_mut().listens() {
+            drop(seat.with(|seat| seat.leave()));
+        }
+    }
+}
+
+/// A seat, without its queue.
+struct Parts<'l> {
+    node: Pin<&'l Node>,
+    line: &'l mut Line,
+    state: &'l mut Listens,
+}
+
+impl Parts<'_> {
+    fn listens(&mut self) -> bool {
+        if *self.state == Listens::Yes && self.node.was_called() {
+            *self.state = Listens::Called;
+        }
+        *self.state == Listens::Yes
+    }
+}
+
+/// A queue, locked, and a seat of it.
+pub(crate) struct Locked<'l> {
+    pub(crate) waiters: &'l mut Waiters,
+    seat: Parts<'l>,
+}
+
+impl Locked<'_> {
+    /// It has been called, and has not answered. With the queue locked that does not come to pass any more.
+    pub(crate) fn is_called(&mut self) -> bool {
+        self.seat.listens();
+        *self.seat.state == Listens::Called
+    }
+
+    /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
+    /// `new`, in `line` if it did not listen; what it had before is in `new` then.
+    pub(crate) fn listen(&mut self, line: Line, cx: &Context<'_>, new: &mut Option<Waker>) -> bool {
+        if self.seat.listens() {
+            let list = &self.waiters.lists[*self.seat.line as usize];
+            // SAFETY: the queue is locked, and the node is where it was put: it was not called.
+            return unsafe { list.renew(&self.seat.node, cx.waker(), new) };
+        }
+        let Some(waker) = new.take() else { return false };
+        *self.seat.line = line;
+        *self.seat.state = Listens::Yes;
+        // SAFETY: the node is in no list: it does not listen. Before it goes, it leaves.
+        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker) };
+        true
+    }
+
+    /// It listens no more. Gives the waker that it had, to be dropped with the queue unlocked.
+    pub(crate) fn leave(&mut self) -> Option<Waker> {
+        if !self.seat.listens() {
+            return None;
+        }
+        *self.seat.state = Listens::No;
+        // SAFETY: the node is where it was put: it was not called.
+        unsafe { self.waiters.lists[*self.seat.line as usize].remove(&self.seat.node) }
     }
 }
 

@@ -2,12 +2,13 @@
 
 use core::fmt;
 use core::future::poll_fn;
+use core::mem;
 use core::pin::{Pin, pin};
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Wake};
-use crate::state::{Announced, Change, Lane, Left, Snapshot, State, Upgrade};
+use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Waiters, Wake};
+use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 use crate::sync::const_fn;
@@ -54,25 +55,24 @@ impl RawLock {
     /// there were if `mode` can be acquired now.
     pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
         let queue = self.queue.get_or_make();
-        queue.join(Lane::Monitors);
-        // Counted before the mark. An edge that comes after the mark is counted in any case after it;
-        // one that came before it may be seen once too often.
-        let seen = queue.edges(mode);
-        let acquirable = self.state.mark(Lane::Monitors).admits(mode);
-        if acquirable { seen.previous() } else { seen }
+        queue.with(|waiters| {
+            // Counted before the mark. An edge that comes after the mark is counted in any case after it;
+            // one that came before it may be seen once too often.
+            let seen = queue.edges(mode);
+            let acquirable = self.enter_lanes(waiters, Lanes::of(Lane::Monitors)).admits(mode);
+            if acquirable { seen.previous() } else { seen }
+        })
     }
 
-    /// The queue, for who is counted in it already.
+    /// The queue, for who waits.
     pub(crate) fn queue(&self) -> &Queue {
         self.queue.get_or_make()
     }
 
     /// A monitor goes.
     pub(crate) fn unmonitor(&self) {
-        let queue = self.queue.get_or_make();
-        if self.leave(queue, Lane::Monitors) == Gone::Missed {
-            self.make_good(queue);
-        }
+        let lanes = Lanes::of(Lane::Monitors);
+        self.queue.get_or_make().with(|waiters| _ = self.leave_lanes(waiters, lanes));
     }
 
     /// Ends a hold in `mode`. The caller has one, and gives it up.
@@ -121,8 +121,8 @@ impl RawLock {
         })
         .await;
         // A waker that is dropped may panic: until then the guard has what it had.
-        drop(seat.leave());
-        core::mem::forget(upgrading);
+        drop(seat.with(|seat| seat.leave()));
+        mem::forget(upgrading);
         true
     }
 
@@ -157,12 +157,12 @@ impl RawLock {
         let edges = if word.has(Lane::Monitors) {
             queue.count_edges(|mode| change.is_edge(mode))
         } else {
-            [0; 3]
+            [false; Mode::ALL.len()]
         };
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.call(Line::Upgrade, 1, &mut wake);
+                queue.call_first(Line::Upgrade, &mut wake);
             }
             return;
         }
@@ -176,14 +176,14 @@ impl RawLock {
         }
 
         let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
-        let mut called = 0;
+        let mut called = false;
         if turn_of_shared {
             called = call_shared(queue, word, &mut wake);
         }
-        if called == 0 && word.is_free() && word.has(Lane::Exclusive) {
+        if !called && word.is_free() && word.has(Lane::Exclusive) {
             called = call_exclusive(queue, word, &mut wake);
         }
-        if called == 0 && word.is_free() && !turn_of_shared {
+        if !called && word.is_free() && !turn_of_shared {
             call_shared(queue, word, &mut wake);
         }
         // Last: no waiter depends on a monitor.
@@ -196,64 +196,18 @@ impl RawLock {
         self.wake(Change { before: word, after: word });
     }
 
-    /// Somebody is in `lane` who does not announce itself.
-    fn enter_lane(&self, queue: &Queue, lane: Lane) {
-        queue.join(lane);
-        self.state.mark(lane);
+    /// Somebody more is in `lanes`. Says what the word was.
+    fn enter_lanes(&self, waiters: &mut Waiters, lanes: Lanes) -> Snapshot {
+        waiters.count(lanes);
+        self.state.mark(lanes)
     }
 
-    /// A waiter of `lane` goes, in whatever way. The last one clears the bit of the lane.
-    fn leave(&self, queue: &Queue, lane: Lane) -> Gone {
-        if !queue.leave(lane) {
-            return Gone::Others;
-        }
-        let change = self.state.unmark(lane);
-        if queue.len(lane) == 0 {
-            return Gone::Last(change);
-        }
-        loop {
-            // Somebody has joined meanwhile, and may have announced itself before our clearing.
-            self.state.mark(lane);
-            if queue.len(lane) != 0 {
-                return Gone::Missed;
-            }
-            self.state.unmark(lane);
-            if queue.len(lane) == 0 {
-                return Gone::Missed;
-            }
-        }
+    /// Somebody in `lanes` goes. Says which of them are empty now, and what that makes of the word.
+    fn leave_lanes(&self, waiters: &mut Waiters, lanes: Lanes) -> (Lanes, Change) {
+        let emptied = waiters.last_of(lanes);
+        waiters.uncount(lanes);
+        (emptied, self.state.unmark(emptied))
     }
-
-    /// Leaves the overtaken, if it is one of them, and then the lane where it waits. Nobody waits
-    /// because of an overtaken one: what it leaves behind there is not worth a word.
-    fn leave_both(&self, queue: &Queue, overtaken: bool, lane: Option<Lane>) -> Gone {
-        let missed = overtaken && self.leave(queue, Lane::Overtaken) == Gone::Missed;
-        match lane.map_or(Gone::Others, |lane| self.leave(queue, lane)) {
-            _ if missed => Gone::Missed,
-            gone => gone,
-        }
-    }
-
-    /// Calls whoever may enter, and tells all monitors: a bit was missing for a while that a release
-    /// in between should have seen.
-    fn make_good(&self, queue: &Queue) {
-        let edges = queue.count_edges(|_| true);
-        let mut wake = Wake::default();
-        queue.tell(edges, &mut wake);
-        self.wake_others();
-    }
-}
-
-/// What a waiter that goes leaves in its lane.
-#[must_use]
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gone {
-    /// Others.
-    Others,
-    /// Nobody, and a clear bit.
-    Last(Change),
-    /// A bit that is right again, but was not for a while: see [`make_good`](RawLock::make_good).
-    Missed,
 }
 
 impl fmt::Debug for RawLock {
@@ -262,32 +216,26 @@ impl fmt::Debug for RawLock {
     }
 }
 
-/// Calls all shared waiters, and the first upgradable one.
-fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
-    let mut called = 0;
+/// Calls all shared waiters, and the first upgradable one. Says whether there is one.
+fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+    let mut called = false;
     if word.has(Lane::Shared) && word.fits(Mode::Shared) {
-        called += queue.call(Line::Shared, queue.len(Lane::Shared), wake);
+        called |= queue.call_all(Line::Shared, wake);
     }
     if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
-        called += queue.call(Line::Upgradable, 1, wake);
+        called |= queue.call_first(Line::Upgradable, wake);
     }
     called
 }
 
-/// Calls the first exclusive waiter, one that was overtaken before all others.
-fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> usize {
-    let mut called = 0;
-    if word.has(Lane::Overtaken) {
-        called = queue.call(Line::Overtaken, 1, wake);
-    }
-    if called == 0 {
-        called = queue.call(Line::Exclusive, 1, wake);
-    }
-    called
+/// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
+fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+    word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, wake)
+        || queue.call_first(Line::Exclusive, wake)
 }
 
 /// A hold that ends if it is dropped.
-pub(crate) struct Held<'a> {
+struct Held<'a> {
     lock: &'a RawLock,
     mode: Mode,
 }
@@ -301,55 +249,29 @@ impl Drop for Held<'_> {
 /// A waiter for a hold, from its first wait until it has it or is dropped.
 pub(crate) struct Place<'a> {
     lock: &'a RawLock,
-    mode: Mode,
-    now: Standing,
     seat: Seat<'a>,
-}
-
-/// What has become of a waiter so far.
-#[derive(Default)]
-struct Standing {
-    /// It was called, and has not answered.
-    called: bool,
-    /// It was called once, and found the lock taken.
-    overtaken: bool,
+    /// Where it is counted.
+    lanes: Lanes,
+    mode: Mode,
+    /// It has what it waits for, by a way of its own.
     entered: bool,
-    /// It has a hold, which ends with it.
-    holds: bool,
 }
 
 impl<'a> Place<'a> {
     pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
-        let queue = lock.queue.get_or_make();
-        queue.join(Lane::of(mode));
-        Self { lock, mode, now: Standing::default(), seat: Seat::new(queue) }
+        let seat = Seat::new(lock.queue.get_or_make());
+        Self { lock, seat, lanes: Lanes::NONE, mode, entered: false }
     }
 
-    fn parts(self: Pin<&mut Self>) -> (&mut Standing, Pin<&mut Seat<'a>>) {
-        // SAFETY: the seat, which alone is pinned with the place, is not moved.
-        unsafe {
-            let this = self.get_unchecked_mut();
-            (&mut this.now, Pin::new_unchecked(&mut this.seat))
-        }
-    }
-
-    /// Waits until it holds the lock.
-    pub(crate) fn poll_enter(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
-        loop {
-            let called = self.as_mut().listen(cx);
-            let state = &self.lock.state;
-            let entered = match called {
-                Poll::Ready(()) => state.acquire_called(self.mode),
-                Poll::Pending => state.acquire_or_announce(self.mode) == Announced::Acquired,
-            };
-            if entered {
-                self.as_mut().parts().0.holds = true;
-                self.set_entered();
-                return Poll::Ready(());
-            }
-            ready!(called);
-            self.as_mut().set_overtaken();
-        }
+    /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
+    pub(crate) fn poll_enter(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
+        let (lock, mode) = (self.lock, self.mode);
+        let (there, wakers) = self.wait(cx, true);
+        // A waker that is dropped may panic: until that is over the hold ends with us.
+        let hold = there.is_ready().then(|| Held { lock, mode });
+        drop(wakers);
+        mem::forget(hold);
+        there
     }
 
     /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
@@ -357,72 +279,116 @@ impl<'a> Place<'a> {
     ///
     /// Says whether it was called. If not, it could have entered as anybody can.
     pub(crate) fn poll_turn(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
-        if self.as_mut().listen(cx).is_ready() {
-            return Poll::Ready(true);
+        let (there, _wakers) = self.as_mut().wait(cx, false);
+        there.map(|()| self.parts().1.is_called())
+    }
+
+    /// Waits until it has entered, or until it could, if it is not to `enter`. Gives wakers that are left
+    /// over: foreign code, to be dropped when all is done.
+    fn wait(
+        mut self: Pin<&mut Self>,
+        cx: &Context<'_>,
+        enter: bool,
+    ) -> (Poll<()>, [Option<Waker>; 2]) {
+        let (lock, mode) = (self.lock, self.mode);
+        let (lanes, mut seat) = self.as_mut().parts();
+        // It has to listen, most likely: who comes new has found the lock taken.
+        let will_listen = !seat.as_mut().listens() && !seat.as_mut().is_called();
+        let mut new = will_listen.then(|| cx.waker().clone());
+        let mut old = None;
+        loop {
+            let there = seat.as_mut().with(|seat| {
+                let called = seat.is_called();
+                let mut next = lanes.and(Lane::of(mode));
+                if called && enter {
+                    next = next.and(Lane::Overtaken);
+                }
+                let announced = if new.is_some() { next } else { Lanes::NONE };
+                let found = if enter {
+                    let emptied = seat.waiters.last_of(*lanes);
+                    lock.state.enter_or_announce(mode, called, emptied, announced)
+                } else if called {
+                    Announced::Acquired
+                } else {
+                    lock.state.look_or_announce(mode, announced)
+                };
+                match found {
+                    Announced::Acquired => {
+                        if enter {
+                            seat.waiters.uncount(*lanes);
+                            *lanes = Lanes::NONE;
+                        }
+                        old = seat.leave();
+                        Some(Poll::Ready(()))
+                    }
+                    Announced::Waiting => {
+                        let line = match mode {
+                            // An exclusive waiter that was overtaken keeps its place by going where it is
+                            // called before the others. All shared ones are called together anyway.
+                            Mode::Exclusive if next.has(Lane::Overtaken) => Line::Overtaken,
+                            mode => Line::of(mode),
+                        };
+                        seat.listen(line, cx, &mut new).then(|| {
+                            seat.waiters.count(next.without(*lanes));
+                            *lanes = next;
+                            Poll::Pending
+                        })
+                    }
+                }
+            });
+            match there {
+                Some(there) => return (there, [old, new]),
+                None => new = Some(cx.waker().clone()),
+            }
         }
-        let lucky = self.lock.state.look_or_announce(self.mode) == Announced::Acquired;
-        ready!(ready_if(lucky));
-        let (now, seat) = self.parts();
-        let (called, _waker) = seat.leave();
-        now.called |= called;
-        Poll::Ready(now.called)
     }
 
-    /// Whether it has been called. If not, it listens from now on.
-    fn listen(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
-        let line = match self.mode {
-            // An exclusive waiter that was overtaken keeps its place by going where it is called before
-            // the others. All shared ones are called together anyway.
-            Mode::Exclusive if self.now.overtaken => Line::Overtaken,
-            mode => Line::of(mode),
-        };
-        let (now, seat) = self.parts();
-        let called = seat.poll(line, cx);
-        now.called |= called.is_ready();
-        called
+    fn parts(self: Pin<&mut Self>) -> (&mut Lanes, Pin<&mut Seat<'a>>) {
+        // SAFETY: the seat, which alone is pinned with the place, is not moved.
+        unsafe {
+            let Self { lanes, seat, .. } = self.get_unchecked_mut();
+            (lanes, Pin::new_unchecked(seat))
+        }
     }
 
-    /// Its hold stays when it goes: from now on that is the caller's.
-    pub(crate) fn give_hold(self: Pin<&mut Self>) -> Held<'a> {
-        let hold = Held { lock: self.lock, mode: self.mode };
-        self.parts().0.holds = false;
-        hold
-    }
-
-    pub(crate) fn set_entered(self: Pin<&mut Self>) {
-        let now = self.parts().0;
-        now.called = false;
-        now.entered = true;
+    pub(crate) fn set_entered(mut self: Pin<&mut Self>) {
+        self.as_mut().parts().1.answer();
+        // SAFETY: nothing is moved.
+        unsafe { self.get_unchecked_mut() }.entered = true;
     }
 
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let lock = self.lock;
-        let (now, seat) = self.parts();
-        now.called = false;
-        if !now.overtaken {
-            now.overtaken = true;
-            lock.enter_lane(seat.queue(), Lane::Overtaken);
+        let (lanes, mut seat) = self.parts();
+        seat.as_mut().answer();
+        if !lanes.has(Lane::Overtaken) {
+            let queue = seat.queue();
+            queue.with(|waiters| _ = lock.enter_lanes(waiters, Lanes::of(Lane::Overtaken)));
+            *lanes = lanes.and(Lane::Overtaken);
         }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
+        let (lock, mode, entered) = (self.lock, self.mode, self.entered);
         // SAFETY: it is not moved any more.
-        let (now, seat) = unsafe { Pin::new_unchecked(&mut *self) }.parts();
-        // Wakers may panic, when they are dropped and when they wake: that comes last.
-        let queue = seat.queue();
-        let (called, _waker) = seat.leave();
-        let (called, entered, overtaken) = (now.called || called, now.entered, now.overtaken);
-        let _hold = now.holds.then(|| Held { lock: self.lock, mode: self.mode });
-        match self.lock.leave_both(queue, overtaken, Some(Lane::of(self.mode))) {
-            Gone::Missed => self.lock.make_good(queue),
-            _ if entered => {}
+        let (lanes, seat) = unsafe { Pin::new_unchecked(self) }.parts();
+        if *lanes == Lanes::NONE {
+            return;
+        }
+        let (called, _waker, (emptied, change)) = seat.with(|seat| {
+            let called = seat.is_called();
+            (called, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
+        });
+        // Wakers may panic, when they wake and when they are dropped: that comes last.
+        if entered {
+        } else if emptied.has(Lane::of(mode)) && mode != Mode::Upgradable {
             // The last exclusive one leaves shared ones behind that waited because of it.
-            Gone::Last(change) if self.mode != Mode::Upgradable => self.lock.wake(change),
+            lock.wake(change);
+        } else if called && mode != Mode::Shared {
             // All shared waiters are called together: only the last has to pass it on.
-            _ if called && self.mode != Mode::Shared => self.lock.wake_others(),
-            _ => {}
+            lock.wake_others();
         }
     }
 }
@@ -435,33 +401,31 @@ impl Drop for Place<'_> {
 /// was called with them.
 pub(crate) struct Claim<'a> {
     lock: &'a RawLock,
-    queue: &'a Queue,
-    exclusive: bool,
+    lanes: Lanes,
 }
 
 impl<'a> Claim<'a> {
     pub(crate) fn lay(lock: &'a RawLock, mode: Mode) -> Self {
         let claim = Self::laid(lock, mode);
-        if claim.exclusive {
-            lock.enter_lane(claim.queue, Lane::Exclusive);
-        }
-        lock.enter_lane(claim.queue, Lane::Overtaken);
+        lock.queue().with(|waiters| _ = lock.enter_lanes(waiters, claim.lanes));
         claim
     }
 
     /// A claim that was laid in `mode`, and forgotten.
     pub(crate) fn laid(lock: &'a RawLock, mode: Mode) -> Self {
-        Self { lock, queue: lock.queue.get_or_make(), exclusive: mode == Mode::Exclusive }
+        let overtaken = Lanes::of(Lane::Overtaken);
+        let lanes =
+            if mode == Mode::Exclusive { overtaken.and(Lane::Exclusive) } else { overtaken };
+        Self { lock, lanes }
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let lane = self.exclusive.then_some(Lane::Exclusive);
-        match self.lock.leave_both(self.queue, true, lane) {
-            Gone::Others => {}
-            Gone::Last(change) => self.lock.wake(change),
-            Gone::Missed => self.lock.make_good(self.queue),
+        let lock = self.lock;
+        let (emptied, change) = lock.queue().with(|waiters| lock.leave_lanes(waiters, self.lanes));
+        if emptied.has(Lane::Exclusive) {
+            lock.wake(change);
         }
     }
 }
@@ -495,7 +459,7 @@ pub(crate) async fn stand_back() {
         if !stood {
             cx.waker().wake_by_ref();
         }
-        ready_if(core::mem::replace(&mut stood, true))
+        ready_if(mem::replace(&mut stood, true))
     })
     .await;
 }

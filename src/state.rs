@@ -84,6 +84,45 @@ impl Lane {
     }
 }
 
+/// Some lanes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lanes(usize);
+
+impl Lanes {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn of(lane: Lane) -> Self {
+        Self(lane.bit())
+    }
+
+    pub(crate) const fn and(self, lane: Lane) -> Self {
+        Self(self.0 | lane.bit())
+    }
+
+    /// And the lane of that number.
+    pub(crate) const fn and_nth(self, lane: usize) -> Self {
+        Self(self.0 | 1 << (FIRST_LANE + lane as u32))
+    }
+
+    pub(crate) const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    pub(crate) const fn has(self, lane: Lane) -> bool {
+        self.0 & lane.bit() != 0
+    }
+
+    /// Runs `f` with the number of each.
+    #[inline]
+    pub(crate) fn each(self, mut f: impl FnMut(usize)) {
+        let mut left = self.0 >> FIRST_LANE;
+        while left != 0 {
+            f(left.trailing_zeros() as usize);
+            left &= left - 1;
+        }
+    }
+}
+
 /// What the word says of a holder in `mode`.
 #[inline]
 const fn unit(mode: Mode) -> usize {
@@ -204,9 +243,9 @@ impl fmt::Debug for Snapshot {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Announced {
-    /// The lock was there to be had: the caller holds it now. Its lane is as it was.
+    /// The lock was there to be had.
     Acquired,
-    /// The lane's bit is set: whoever makes room from now on will see it.
+    /// The bits of the lanes are set: whoever makes room from now on will see them.
     Waiting,
 }
 
@@ -335,60 +374,61 @@ impl State {
         self.enter(mode, Snapshot::admits_newcomer)
     }
 
-    /// For a waiter that was called.
-    #[cold]
-    #[inline(never)]
+    /// For a waiter that was called, and is still counted.
     pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::fits)
     }
 
-    /// Enters in `mode` if that is possible, else says that `mode` is waited for.
+    /// Enters in `mode`, which empties the lanes `emptied`, or else says that somebody is in `lanes`.
     ///
-    /// The caller's listener is in the list already.
-    pub(crate) fn acquire_or_announce(&self, mode: Mode) -> Announced {
-        self.enter_or_announce(mode, unit(mode))
-    }
-
-    /// As [`acquire_or_announce`](Self::acquire_or_announce), for who does not enter, but only wants
-    /// to know that it could: its way in leads over other locks, too.
-    pub(crate) fn look_or_announce(&self, mode: Mode) -> Announced {
-        self.enter_or_announce(mode, 0)
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn enter_or_announce(&self, mode: Mode, hold: usize) -> Announced {
-        // ORDERING: Acquire as in `enter`. Release: pairs with the Acquire of `unmark` and of
-        // `RawLock::wake`, after which the caller is found counted. Weakened, the model
-        // `c4_the_last_to_leave_does_not_erase_who_joins` fails.
+    /// The queue is locked.
+    pub(crate) fn enter_or_announce(
+        &self,
+        mode: Mode,
+        called: bool,
+        emptied: Lanes,
+        lanes: Lanes,
+    ) -> Announced {
+        let may = |now: Snapshot| if called { now.fits(mode) } else { now.admits(mode) };
+        // ORDERING: Acquire as in `enter`. Release as in `mark`.
         //
-        // It writes also where the bit is set already: only with a place in the order of the word
-        // is it certain that the next release, or the last to leave the lane, comes after us.
-        let before = self.update(AcqRel, |now| {
-            Some(if now.admits(mode) { now.0 + hold } else { now.0 | Lane::of(mode).bit() })
+        // Where nothing changes, nothing is written: a release that has seen the bit before looks for us
+        // in the queue, with the queue locked: before us, and then we see it here, or after us.
+        let update = self.update(AcqRel, |now| {
+            let next = if may(now) { (now.0 & !emptied.0) + unit(mode) } else { now.0 | lanes.0 };
+            (next != now.0).then_some(next)
         });
-        match before {
-            Ok(before) if before.admits(mode) => Announced::Acquired,
+        if update.is_ok_and(may) { Announced::Acquired } else { Announced::Waiting }
+    }
+
+    /// As [`enter_or_announce`](Self::enter_or_announce), for who does not enter, but only wants to know
+    /// that it could: its way in leads over other locks, too.
+    pub(crate) fn look_or_announce(&self, mode: Mode, lanes: Lanes) -> Announced {
+        // ORDERING: Release, as in `mark`. Nothing is acquired: who is told that it could enter does so, if it
+        // does, by another step.
+        let update = self.update(Release, |now| {
+            let next = if now.admits(mode) { now.0 } else { now.0 | lanes.0 };
+            (next != now.0).then_some(next)
+        });
+        match update {
+            Err(now) if now.admits(mode) => Announced::Acquired,
             _ => Announced::Waiting,
         }
     }
 
-    /// Sets the bit of a lane. Says what the word was.
-    pub(crate) fn mark(&self, lane: Lane) -> Snapshot {
-        // ORDERING: Acquire: who has cleared the bit before us is no longer counted, in the count
-        // that is read next. Weakened, the model `c4_no_bit_stays_behind` fails. Release: for
-        // `unmark`, which then finds us counted. Weakened, the model
-        // `c4_the_last_overtaken_to_leave_does_not_erase_the_next` fails.
-        Snapshot(self.0.fetch_or(lane.bit(), AcqRel))
+    /// Says that somebody is in `lanes`. The queue is locked.
+    pub(crate) fn mark(&self, lanes: Lanes) -> Snapshot {
+        // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: who sees the bit finds the queue.
+        // Weakened, the model `p2_the_next_waiter_is_woken` fails.
+        Snapshot(self.0.fetch_or(lanes.0, Release))
     }
 
-    /// Clears the bit of a lane.
-    pub(crate) fn unmark(&self, lane: Lane) -> Change {
-        // ORDERING: Acquire: who has announced itself before us is found in the count that is read
-        // next. Release: for `mark`. Weakened, the models
-        // `c4_the_last_to_leave_does_not_erase_who_joins` and `c4_no_bit_stays_behind` fail.
-        let before = self.0.fetch_and(!lane.bit(), AcqRel);
-        Change { before: Snapshot(before), after: Snapshot(before & !lane.bit()) }
+    /// Says that nobody is in `lanes`. The queue is locked.
+    pub(crate) fn unmark(&self, lanes: Lanes) -> Change {
+        // ORDERING: Relaxed. Bits are read by those who go on to lock the queue, and set by those who
+        // have locked it.
+        let before = self.0.fetch_and(!lanes.0, Relaxed);
+        Change { before: Snapshot(before), after: Snapshot(before & !lanes.0) }
     }
 
     /// The hold of one holder in `mode` ends.
@@ -593,12 +633,16 @@ mod tests {
         if left == Left::Alone { Done } else { Calls }
     }
 
+    fn announce(state: &State, mode: Mode) -> Announced {
+        state.enter_or_announce(mode, false, Lanes::NONE, Lanes::of(Lane::of(mode)))
+    }
+
     fn run(state: &State, step: Step) -> Then {
         match step {
             Acquire(mode) => holds_if(state.try_acquire(mode)),
             AcquireNew(mode) => holds_if(state.acquire_as_newcomer(mode)),
             AcquireCalled(mode) => holds_if(state.acquire_called(mode)),
-            Announce(mode) => holds_if(state.acquire_or_announce(mode) == Announced::Acquired),
+            Announce(mode) => holds_if(announce(state, mode) == Announced::Acquired),
             Release(mode) => calls_if(state.release(mode)),
             Downgrade(from, to) => calls_if(state.downgrade(from, to)),
             Share => holds_if(state.share()),
@@ -693,7 +737,7 @@ mod tests {
             for mode in Mode::ALL {
                 let state = state(FULL);
                 assert!(!state.try_acquire(mode) && !state.acquire_called(mode) && !state.share());
-                assert_eq!(state.acquire_or_announce(mode), Announced::Waiting);
+                assert_eq!(announce(&state, mode), Announced::Waiting);
                 assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
                 assert!(state.load().is_awaited(mode));
             }
