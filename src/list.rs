@@ -60,6 +60,7 @@ impl Node {
     }
 
     /// Whether it has been called since it was inserted.
+    #[inline]
     pub(crate) fn was_called(&self) -> bool {
         // ORDERING: Acquire. Pairs with the Release in `List::call`: who has called it is done with it.
         // Weakened, the model `p2_the_next_waiter_is_woken` fails.
@@ -77,6 +78,7 @@ impl Node {
     ///
     /// The caller has locked the lists, or is the owner of a node that is in none. `f` does not come back
     /// to this node.
+    #[inline]
     unsafe fn with<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
         // SAFETY: nobody else touches the links, by L2 and L3.
         self.links.with_mut(|links| f(unsafe { &mut *links }))
@@ -95,6 +97,7 @@ impl List {
     /// # Safety
     ///
     /// The node is in no list. Before it goes, it is called, or removed from this one.
+    #[inline]
     pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker) {
         let node = node.get_ref();
         // ORDERING: Relaxed. It is still the caller's alone.
@@ -116,6 +119,7 @@ impl List {
     /// # Safety
     ///
     /// The node is in this list.
+    #[inline]
     pub(crate) unsafe fn remove(&mut self, node: &Node) -> Option<Waker> {
         // SAFETY: the lists are locked.
         let (previous, next, waker) =
@@ -154,6 +158,7 @@ impl List {
     }
 
     /// Calls the first `N`, or as many as there are. Gives their wakers.
+    #[inline]
     pub(crate) fn call<const N: usize>(&mut self) -> Round<N> {
         let mut round = Round { wakers: [const { None }; N], len: 0 };
         for place in &mut round.wakers {

@@ -87,16 +87,19 @@ pub(crate) struct Waiters {
 
 impl Waiters {
     /// Counts one waiter more in each of `lanes`.
+    #[inline]
     pub(crate) fn count(&mut self, lanes: Lanes) {
         lanes.each(|lane| self.counts[lane] += 1);
     }
 
     /// Counts one waiter less in each of `lanes`.
+    #[inline]
     pub(crate) fn uncount(&mut self, lanes: Lanes) {
         lanes.each(|lane| self.counts[lane] -= 1);
     }
 
     /// Those of `lanes` in which there is one waiter.
+    #[inline]
     pub(crate) fn last_of(&self, lanes: Lanes) -> Lanes {
         let mut last = Lanes::NONE;
         lanes.each(|lane| {
@@ -120,6 +123,7 @@ impl Queue {
     }
 
     /// Runs `f` with the queue locked: see [`Section::with`].
+    #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> R {
         self.waiters.with(f)
     }
@@ -145,6 +149,7 @@ impl Queue {
     }
 
     /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
+    #[inline]
     fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> (usize, usize) {
         let (mut round, left) = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
@@ -323,11 +328,13 @@ impl<'a> Seat<'a> {
     }
 
     /// Runs `f` with the queue locked: see [`Section::with`].
+    #[inline]
     pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Locked<'_>) -> R) -> R {
         let queue = self.queue;
         queue.with(|waiters| f(&mut Locked { waiters, seat: self.parts() }))
     }
 
+    #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_> {
         // SAFETY: the node, which alone is pinned with the seat, is not moved.
         unsafe {
@@ -355,6 +362,7 @@ struct Parts<'l> {
 }
 
 impl Parts<'_> {
+    #[inline]
     fn listens(&mut self) -> bool {
         if *self.state == Listens::Yes && self.node.was_called() {
             *self.state = Listens::Called;
@@ -371,6 +379,7 @@ pub(crate) struct Locked<'l> {
 
 impl Locked<'_> {
     /// It has been called, and has not answered. With the queue locked that does not come to pass any more.
+    #[inline]
     pub(crate) fn is_called(&mut self) -> bool {
         self.seat.listens();
         *self.seat.state == Listens::Called
@@ -378,6 +387,7 @@ impl Locked<'_> {
 
     /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
     /// `new`, in `line` if it did not listen; what it had before is in `new` then.
+    #[inline]
     pub(crate) fn listen(&mut self, line: Line, cx: &Context<'_>, new: &mut Option<Waker>) -> bool {
         if self.seat.listens() {
             let list = &self.waiters.lists[*self.seat.line as usize];
@@ -393,6 +403,7 @@ impl Locked<'_> {
     }
 
     /// It listens no more. Gives the waker that it had, to be dropped with the queue unlocked.
+    #[inline]
     pub(crate) fn leave(&mut self) -> Option<Waker> {
         if !self.seat.listens() {
             return None;

@@ -266,7 +266,7 @@ impl<'a> Place<'a> {
     /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
     pub(crate) fn poll_enter(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
         let (lock, mode) = (self.lock, self.mode);
-        let (there, wakers) = self.wait(cx, true);
+        let (there, wakers) = self.wait::<true>(cx);
         // A waker that is dropped may panic: until that is over the hold ends with us.
         let hold = there.is_ready().then(|| Held { lock, mode });
         drop(wakers);
@@ -279,16 +279,16 @@ impl<'a> Place<'a> {
     ///
     /// Says whether it was called. If not, it could have entered as anybody can.
     pub(crate) fn poll_turn(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
-        let (there, _wakers) = self.as_mut().wait(cx, false);
+        let (there, _wakers) = self.as_mut().wait::<false>(cx);
         there.map(|()| self.parts().1.is_called())
     }
 
-    /// Waits until it has entered, or until it could, if it is not to `enter`. Gives wakers that are left
+    /// Waits until it has entered, or until it could, if it is not to `ENTER`. Gives wakers that are left
     /// over: foreign code, to be dropped when all is done.
-    fn wait(
+    #[inline]
+    fn wait<const ENTER: bool>(
         mut self: Pin<&mut Self>,
         cx: &Context<'_>,
-        enter: bool,
     ) -> (Poll<()>, [Option<Waker>; 2]) {
         let (lock, mode) = (self.lock, self.mode);
         let (lanes, mut seat) = self.as_mut().parts();
@@ -300,11 +300,11 @@ impl<'a> Place<'a> {
             let there = seat.as_mut().with(|seat| {
                 let called = seat.is_called();
                 let mut next = lanes.and(Lane::of(mode));
-                if called && enter {
+                if called && ENTER {
                     next = next.and(Lane::Overtaken);
                 }
                 let announced = if new.is_some() { next } else { Lanes::NONE };
-                let found = if enter {
+                let found = if ENTER {
                     let emptied = seat.waiters.last_of(*lanes);
                     lock.state.enter_or_announce(mode, called, emptied, announced)
                 } else if called {
@@ -314,7 +314,7 @@ impl<'a> Place<'a> {
                 };
                 match found {
                     Announced::Acquired => {
-                        if enter {
+                        if ENTER {
                             seat.waiters.uncount(*lanes);
                             *lanes = Lanes::NONE;
                         }

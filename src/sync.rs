@@ -78,6 +78,7 @@ mod section {
         }
     }
 
+    #[inline]
     pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut cell.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -94,6 +95,7 @@ mod section {
         Cell::new(RefCell::new(value))
     }
 
+    #[inline]
     pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
         critical_section::with(|section| f(&mut cell.borrow_ref_mut(section)))
     }
@@ -108,6 +110,7 @@ mod section {
         Cell::new(value)
     }
 
+    #[inline]
     pub(super) fn with<T, R>(cell: &Cell<T>, f: impl FnOnce(&mut T) -> R) -> R {
         f(&mut cell.lock())
     }
