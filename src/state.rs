@@ -193,7 +193,8 @@ impl Snapshot {
     /// Somebody may have to be woken when a holder leaves.
     #[inline]
     const fn has_waiters(self) -> bool {
-        self.0 & LANES_MASK != 0 || self.is_upgrading()
+        // The lanes are next to the owner, and of the owners none is greater.
+        self.0 & (LANES_MASK | OWNER_MASK) >= UPGRADING
     }
 
     /// The holders leave room for one in `mode`: what a waiter needs that has been called.
