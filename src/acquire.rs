@@ -1,6 +1,7 @@
 //! An acquisition, as a future. It is written by hand as each call goes through it: what it is in a task
 //! that does not wait is three comparisons around one attempt.
 
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -22,7 +23,8 @@ enum Progress<'a> {
     New,
     /// It lets one poll pass: somebody was overtaken, and goes first if it is polled now.
     StandsBack,
-    Waits(Place<'a>),
+    /// Dropped by [`Acquire::drop`], as long as it waits. Else it has nothing to do when it goes.
+    Waits(ManuallyDrop<Place<'a>>),
     Done,
 }
 
@@ -36,8 +38,8 @@ impl<'a> Acquire<'a> {
     #[cold]
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. `Acquire` has
-        // no `Drop`, and is not `Unpin`, as a place is not.
+        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. `Acquire` is not
+        // `Unpin`, as a place is not.
         let this = unsafe { self.get_unchecked_mut() };
         let raw = &this.lock.raw;
         match this.progress {
@@ -51,7 +53,8 @@ impl<'a> Acquire<'a> {
                 return Poll::Ready(());
             }
             Progress::New | Progress::StandsBack => {
-                this.progress = Progress::Waits(Place::take(raw, this.mode));
+                let place = Place::take(raw, this.mode);
+                this.progress = Progress::Waits(ManuallyDrop::new(place));
             }
             Progress::Waits(_) | Progress::Done => {}
         }
@@ -59,9 +62,25 @@ impl<'a> Acquire<'a> {
             panic!("polled after it was ready");
         };
         // SAFETY: as above.
-        ready!(unsafe { Pin::new_unchecked(place) }.poll_enter(cx));
+        ready!(unsafe { Pin::new_unchecked(&mut **place) }.poll_enter(cx));
         this.progress = Progress::Done;
         Poll::Ready(())
+    }
+}
+
+impl Drop for Acquire<'_> {
+    // Not the glue that the compiler makes, which would be called by all who never wait.
+    #[inline]
+    fn drop(&mut self) {
+        #[cold]
+        #[inline(never)]
+        fn cancel(place: &mut ManuallyDrop<Place<'_>>) {
+            // SAFETY: the future is dropped, and with it the place, which nobody touches any more.
+            unsafe { ManuallyDrop::drop(place) };
+        }
+        if let Progress::Waits(place) = &mut self.progress {
+            cancel(place);
+        }
     }
 }
 

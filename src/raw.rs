@@ -154,11 +154,8 @@ impl RawLock {
         let word = change.after;
         let mut wake = Wake::default();
         // Before anybody is woken, who might look.
-        let edges = if word.has(Lane::Monitors) {
-            queue.count_edges(|mode| change.is_edge(mode))
-        } else {
-            [false; Mode::ALL.len()]
-        };
+        let edges =
+            word.has(Lane::Monitors).then(|| queue.count_edges(|mode| change.is_edge(mode)));
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
@@ -187,7 +184,9 @@ impl RawLock {
             call_shared(queue, word, &mut wake);
         }
         // Last: no waiter depends on a monitor.
-        queue.tell(edges, &mut wake);
+        if let Some(edges) = edges {
+            queue.tell(edges, &mut wake);
+        }
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -292,8 +291,9 @@ impl<'a> Place<'a> {
     ) -> (Poll<()>, [Option<Waker>; 2]) {
         let (lock, mode) = (self.lock, self.mode);
         let (lanes, mut seat) = self.as_mut().parts();
-        // It has to listen, most likely: who comes new has found the lock taken.
-        let will_listen = !seat.as_mut().listens() && !seat.as_mut().is_called();
+        // Unless it was called, and can enter, it has to listen: who comes new has found the lock taken.
+        let will_listen = !seat.as_mut().listens()
+            && !(seat.as_mut().is_called() && lock.state.load().fits(mode));
         let mut new = will_listen.then(|| cx.waker().clone());
         let mut old = None;
         loop {

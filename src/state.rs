@@ -383,6 +383,7 @@ impl State {
     /// Enters in `mode`, which empties the lanes `emptied`, or else says that somebody is in `lanes`.
     ///
     /// The queue is locked.
+    #[inline]
     pub(crate) fn enter_or_announce(
         &self,
         mode: Mode,
