@@ -418,11 +418,19 @@ struct Select<'a, L> {
 impl<'a, L: Lockable> Select<'a, L> {
     /// The lock whose address gives the smallest `key`, and the strongest mode that is wanted of it.
     fn first_by<K: Ord>(&self, key: impl Fn(usize) -> K) -> Option<(&'a MultiLock, Mode)> {
-        let locks =
-            |(lock, mode): &'a (L, Mode)| (0..lock.count()).map(move |n| (lock.nth(n), *mode));
-        let is_left = |lock| (self.above + 1..self.below).contains(&address(lock));
-        let left = self.pairs.iter().flat_map(locks).filter(|&(lock, _)| is_left(lock));
-        left.min_by_key(|&(lock, mode)| (key(address(lock)), Reverse(mode)))
+        let mut first: Option<((K, Reverse<Mode>), &'a MultiLock)> = None;
+        for (locks, mode) in self.pairs {
+            for lock in (0..locks.count()).map(|n| locks.nth(n)) {
+                let address = address(lock);
+                if self.above < address && address < self.below {
+                    let key = (key(address), Reverse(*mode));
+                    if first.as_ref().is_none_or(|first| key < first.0) {
+                        first = Some((key, lock));
+                    }
+                }
+            }
+        }
+        first.map(|((_, Reverse(mode)), lock)| (lock, mode))
     }
 }
 

@@ -429,7 +429,10 @@ impl State {
     pub(crate) fn unmark(&self, lanes: Lanes) -> Change {
         // ORDERING: Relaxed. Bits are read by those who go on to lock the queue, and set by those who
         // have locked it.
-        let before = self.0.fetch_and(!lanes.0, Relaxed);
+        let before = match lanes {
+            Lanes::NONE => self.0.load(Relaxed),
+            lanes => self.0.fetch_and(!lanes.0, Relaxed),
+        };
         Change { before: Snapshot(before), after: Snapshot(before & !lanes.0) }
     }
 
