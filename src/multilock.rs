@@ -5,14 +5,17 @@ use core::future::poll_fn;
 use core::mem;
 use core::pin::pin;
 use core::task::Poll;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use std::thread;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::Duration;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
 use std::time::Instant;
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use futures_core::FusedFuture;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use spin::relax::{RelaxStrategy, Spin};
 
 use crate::acquire::Acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -117,6 +120,11 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
+/// How often a thread looks at a lock that is held before it goes to sleep, each time after twice as long.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+const PAUSES: u32 = 4;
+const SPINS: u32 = if cfg!(loom) { 0 } else { 10 };
+
 const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(loom));
 
 impl MultiLock {
@@ -212,7 +220,20 @@ impl MultiLock {
     #[cold]
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        block_on(self.acquire(mode), deadline).map(mem::forget).is_some()
+        self.spin(mode) || block_on(self.acquire(mode), deadline).map(mem::forget).is_some()
+    }
+
+    /// Acquires the lock if that is possible within a microsecond or so: sooner than a thread is put to sleep.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    fn spin(&self, mode: Mode) -> bool {
+        (1..=SPINS).any(|round| {
+            if round <= PAUSES {
+                (0..1 << round).for_each(|_| Spin::relax());
+            } else {
+                thread::yield_now();
+            }
+            !self.raw.is_barred(mode) && self.raw.acquire_at_once(mode)
+        })
     }
 
     /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.

@@ -46,6 +46,11 @@ impl RawLock {
         self.state.load().is_reserved(mode)
     }
 
+    /// Whether a newcomer to `mode` has to wait.
+    pub(crate) fn is_barred(&self, mode: Mode) -> bool {
+        !self.state.load().admits_newcomer(mode)
+    }
+
     /// Acquires in `mode` if a waiter that was called may.
     pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
         self.state.acquire_called(mode)
