@@ -1,0 +1,276 @@
+//! What drives futures: by hand, by blocking, and on the two runtimes.
+
+use std::collections::VecDeque;
+use std::future::{pending, poll_fn};
+use std::mem;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+#[inline]
+pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// What `future` gives at its first poll.
+#[inline]
+pub(crate) fn now<F: Future>(future: Pin<&mut F>) -> F::Output {
+    match poll(future) {
+        Poll::Ready(output) => output,
+        Poll::Pending => panic!("nobody else has the lock"),
+    }
+}
+
+/// Lets the other tasks be polled.
+pub(crate) async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// What a blocked thread waits with if its lock has nothing for that.
+#[inline]
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    thread_local! {
+        static WAKER: Waker = Arc::new(Unpark(thread::current())).into();
+    }
+    WAKER.with(|waker| {
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(waker)) {
+                Poll::Ready(output) => return output,
+                Poll::Pending => thread::park(),
+            }
+        }
+    })
+}
+
+/// Tasks of one thread, which are polled in the order in which they are woken.
+pub(crate) struct Tasks<F> {
+    tasks: Vec<Task<F>>,
+    woken: Arc<Woken>,
+    /// How many have not come to their end.
+    pub(crate) left: usize,
+    pub(crate) polls: u64,
+}
+
+struct Task<F> {
+    future: Pin<Box<Option<F>>>,
+    ring: Arc<Ring>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct Woken {
+    queue: Mutex<VecDeque<usize>>,
+    wakes: AtomicU64,
+}
+
+/// Wakes the task of that number.
+struct Ring {
+    id: usize,
+    is_queued: AtomicBool,
+    woken: Arc<Woken>,
+}
+
+impl Wake for Ring {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        // There is one thread: no read-modify-write, which would be most of what an executor takes.
+        self.woken.wakes.store(self.woken.wakes.load(Relaxed) + 1, Relaxed);
+        if !self.is_queued.load(Relaxed) {
+            self.is_queued.store(true, Relaxed);
+            self.woken.queue.lock().unwrap_or_else(PoisonError::into_inner).push_back(self.id);
+        }
+    }
+}
+
+impl<F: Future<Output = ()>> Tasks<F> {
+    /// Room for so many tasks.
+    pub(crate) fn new(count: usize) -> Self {
+        let woken = Arc::new(Woken::default());
+        woken.queue.lock().unwrap_or_else(PoisonError::into_inner).reserve(count);
+        let task = |id| {
+            let ring = Ring { id, is_queued: AtomicBool::new(false), woken: woken.clone() };
+            let ring = Arc::new(ring);
+            Task { future: Box::pin(None), waker: ring.clone().into(), ring }
+        };
+        Self { tasks: (0..count).map(task).collect(), woken, left: 0, polls: 0 }
+    }
+
+    /// Gives each task its future.
+    pub(crate) fn start(&mut self, future: impl Fn(usize) -> F) {
+        self.left = self.tasks.len();
+        for (id, task) in self.tasks.iter_mut().enumerate() {
+            task.future.set(Some(future(id)));
+            task.ring.wake_by_ref();
+        }
+    }
+
+    /// Polls who is woken, until nobody is.
+    pub(crate) fn run(&mut self) {
+        while let Some(id) = self.next() {
+            let task = &mut self.tasks[id];
+            task.ring.is_queued.store(false, Relaxed);
+            if let Some(future) = task.future.as_mut().as_pin_mut() {
+                self.polls += 1;
+                if future.poll(&mut Context::from_waker(&task.waker)).is_ready() {
+                    task.future.set(None);
+                    self.left -= 1;
+                }
+            }
+        }
+    }
+
+    fn next(&self) -> Option<usize> {
+        self.woken.queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    pub(crate) fn wakes(&self) -> u64 {
+        self.woken.wakes.load(Relaxed)
+    }
+}
+
+/// The threads of each runtime.
+pub(crate) const WORKERS: usize = 2;
+
+/// A runtime of several threads. Each is made once, for all contestants.
+#[derive(Clone, Copy)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
+}
+
+static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(WORKERS).build().expect("there are threads")
+});
+
+static SMOL: LazyLock<smol::Executor> = LazyLock::new(|| {
+    for _ in 0..WORKERS {
+        // They wait for tasks until the process ends.
+        thread::spawn(|| smol::future::block_on(SMOL.run(pending::<()>())));
+    }
+    smol::Executor::new()
+});
+
+impl Runtime {
+    pub(crate) const ALL: [Self; 2] = [Self::Tokio, Self::Smol];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+        }
+    }
+
+    /// Runs tasks that begin together. How long it takes until the last one ends.
+    pub(crate) fn run<F>(self, count: u64, task: impl Fn(u64) -> F) -> Duration
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let gate = &Arc::new(Gate::new(count));
+        let tasks = (0..count).map(|id| {
+            let (gate, task) = (gate.clone(), task(id));
+            async move {
+                let _leave = Leave(&gate);
+                gate.pass().await;
+                task.await;
+            }
+        });
+        match self {
+            Self::Tokio => {
+                let tasks: Vec<_> = tasks.map(|task| TOKIO.spawn(task)).collect();
+                gate.wait();
+                tasks.into_iter().for_each(|task| block_on(task).expect("it does not panic"));
+            }
+            Self::Smol => {
+                let tasks: Vec<_> = tasks.map(|task| SMOL.spawn(task)).collect();
+                gate.wait();
+                tasks.into_iter().for_each(block_on);
+            }
+        }
+        gate.time()
+    }
+}
+
+/// Lets tasks begin together, and tells when the last has ended.
+struct Gate {
+    count: u64,
+    arrived: Mutex<Vec<Waker>>,
+    first: OnceLock<Instant>,
+    left: AtomicUsize,
+    last: OnceLock<Instant>,
+    main: Thread,
+}
+
+impl Gate {
+    fn new(count: u64) -> Self {
+        Self {
+            count,
+            arrived: Mutex::new(Vec::with_capacity(count as usize)),
+            first: OnceLock::new(),
+            left: AtomicUsize::new(count as usize),
+            last: OnceLock::new(),
+            main: thread::current(),
+        }
+    }
+
+    /// Waits until all are there. The last to come wakes the others. Nobody polls it without reason.
+    async fn pass(&self) {
+        poll_fn(|cx| {
+            if self.first.get().is_some() {
+                return Poll::Ready(());
+            }
+            let mut arrived = self.arrived.lock().expect("nobody panics");
+            if arrived.len() as u64 + 1 < self.count {
+                arrived.push(cx.waker().clone());
+                return Poll::Pending;
+            }
+            self.first.get_or_init(Instant::now);
+            arrived.drain(..).for_each(Waker::wake);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    fn wait(&self) {
+        while self.last.get().is_none() {
+            thread::park();
+        }
+    }
+
+    fn time(&self) -> Duration {
+        *self.last.get().expect("it is over") - *self.first.get().expect("it has begun")
+    }
+}
+
+/// Leaves when it is dropped, also by a panic.
+struct Leave<'a>(&'a Gate);
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        if self.0.left.fetch_sub(1, AcqRel) == 1 {
+            self.0.last.get_or_init(Instant::now);
+            self.0.main.unpark();
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! How it is measured: contestants in turns, in short rounds.
+
+use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fs, process, thread};
+
+use crate::contestants::{CONTESTANTS, Lock};
+use crate::report::Row;
+
+/// Does its operations so many times, and says how long that took.
+pub(crate) type Body = Box<dyn Fn(u64) -> Duration>;
+/// Waits so often, and says how long each time. `None` if it starves.
+pub(crate) type Waits = Box<dyn Fn(usize) -> Option<Vec<Duration>>>;
+/// Counts something.
+pub(crate) type Count = Box<dyn Fn() -> f64>;
+
+type Columns<T> = Vec<(&'static str, T)>;
+
+/// A line of the table, or three: what each contestant does there.
+pub(crate) struct Case {
+    workload: &'static str,
+    pub(crate) name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    /// How many operations a body does each time, and how long a round of it is.
+    Times {
+        operations: u64,
+        round: Duration,
+        bodies: Columns<Body>,
+    },
+    Waits(Columns<Waits>),
+    Counts {
+        unit: &'static str,
+        counts: Columns<Count>,
+    },
+}
+
+/// Most rounds are over before the scheduler has other ideas.
+const SHORT: Duration = Duration::from_millis(1);
+/// Rounds of several threads, which take a while to begin together, and do not always meet.
+const LONG: Duration = Duration::from_millis(10);
+/// Who takes longer than this for one round is left out.
+const TOO_LONG: Duration = Duration::from_secs(2);
+/// Who takes longer than this hangs.
+const HANGS: Duration = Duration::from_secs(60);
+/// The most operations of a round of several threads for a rival whose waits spin: as it happens, one
+/// round of it takes a thousand times as long as another.
+const SPINNING: u64 = 2000;
+/// The acquisitions of a round in which each wait is measured.
+const WAITS: usize = 500;
+
+/// Bodies that do so many operations each time.
+pub(crate) fn times(
+    workload: &'static str,
+    name: impl Into<String>,
+    operations: u64,
+    bodies: Columns<Body>,
+) -> Case {
+    Case { workload, name: name.into(), kind: Kind::Times { operations, round: SHORT, bodies } }
+}
+
+/// The same for bodies of several threads.
+pub(crate) fn times_of_several(
+    workload: &'static str,
+    name: impl Into<String>,
+    operations: u64,
+    bodies: Columns<Body>,
+) -> Case {
+    Case { workload, name: name.into(), kind: Kind::Times { operations, round: LONG, bodies } }
+}
+
+pub(crate) fn waits(
+    workload: &'static str,
+    name: impl Into<String>,
+    waits: Columns<Waits>,
+) -> Case {
+    Case { workload, name: name.into(), kind: Kind::Waits(waits) }
+}
+
+pub(crate) fn counts(
+    workload: &'static str,
+    name: impl Into<String>,
+    unit: &'static str,
+    counts: Columns<Count>,
+) -> Case {
+    Case { workload, name: name.into(), kind: Kind::Counts { unit, counts } }
+}
+
+static TINY: AtomicBool = AtomicBool::new(false);
+
+/// So many, or a few where nothing is measured.
+pub(crate) fn many(count: usize) -> usize {
+    if TINY.load(Relaxed) { count.min(16) } else { count }
+}
+
+pub(crate) struct Harness {
+    /// How long all rounds of a case take.
+    pub(crate) case: Duration,
+}
+
+impl Harness {
+    /// How it measures.
+    pub(crate) fn about(&self) -> String {
+        let Self { case } = self;
+        format!(
+            "{case:?} for each line, in rounds of {SHORT:?}, of several threads {LONG:?}: medians"
+        )
+    }
+
+    /// Runs all, prints each line when it is there, and returns them.
+    pub(crate) fn measure(&self, cases: Vec<Case>) -> Vec<Row> {
+        print_head();
+        let (count, start) = (cases.len(), Instant::now());
+        let mut rows = Vec::new();
+        for (n, case) in cases.into_iter().enumerate() {
+            eprintln!("[{}/{count}, {:.0?}] {} ...", n + 1, start.elapsed(), case.name);
+            for row in self.rows(case) {
+                print(&row);
+                rows.push(row);
+            }
+        }
+        rows
+    }
+
+    fn rows(&self, case: Case) -> Vec<Row> {
+        let Case { workload, name, kind } = case;
+        match kind {
+            Kind::Times { operations, round, bodies } => {
+                let cells = self.times(&name, operations, round, &bodies);
+                vec![row(workload, name, "ns", cells)]
+            }
+            Kind::Waits(bodies) => {
+                let mut samples = self.samples(&name, &bodies);
+                samples.iter_mut().for_each(|(_, waits)| waits.sort_by(f64::total_cmp));
+                let parts = [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)];
+                let rows = parts.into_iter().map(|(part, at)| {
+                    let cell = |(who, waits): &(_, Vec<f64>)| {
+                        let last = waits.len().saturating_sub(1);
+                        // Who starves waits for ever.
+                        let wait = waits.get((last as f64 * at).round() as usize).copied();
+                        (*who, wait.unwrap_or(f64::INFINITY))
+                    };
+                    row(
+                        workload,
+                        format!("{name}/{part}"),
+                        "us",
+                        samples.iter().map(cell).collect(),
+                    )
+                });
+                rows.collect()
+            }
+            Kind::Counts { unit, counts } => {
+                let count = |(who, count): (_, Count)| (who, watched(&name, who, count));
+                let cells = counts.into_iter().map(count).collect();
+                vec![row(workload, name, unit, cells)]
+            }
+        }
+    }
+
+    /// The median time of each, in nanoseconds per operation.
+    fn times(
+        &self,
+        name: &str,
+        operations: u64,
+        round: Duration,
+        bodies: &Columns<Body>,
+    ) -> Columns<f64> {
+        // Who is slow has one round, or a few, and leaves the time to the others.
+        let share = 2 * self.case / bodies.len() as u32;
+        let nanoseconds =
+            |time: Duration, times| time.as_secs_f64() * 1e9 / (times * operations) as f64;
+        let mut taking_part = Vec::new();
+        for (who, body) in bodies {
+            let spins = *who == saa::Lock::NAME && round == LONG;
+            let most = if spins { (SPINNING / operations).max(1) } else { u64::MAX };
+            match times_in_a_round(name, who, body, round, most) {
+                (_, time) if time > TOO_LONG => {
+                    eprintln!("{name}: {who} takes {time:.1?}, and is left out");
+                }
+                (times, time) if time > share => {
+                    taking_part.push((*who, body, times, time, vec![nanoseconds(time, times)]));
+                }
+                (times, _) => taking_part.push((*who, body, times, Duration::ZERO, vec![])),
+            }
+        }
+        let (start, ran) = (Instant::now(), processor_time());
+        while start.elapsed() < self.case {
+            for (who, body, times, used, rounds) in &mut taking_part {
+                if *used < share {
+                    let time = watched(name, who, || body(*times));
+                    *used += time;
+                    rounds.push(nanoseconds(time, *times));
+                }
+            }
+        }
+        if let Some((before, after)) = ran.zip(processor_time()).filter(|_| round == LONG) {
+            // Far below two, the computer was busy, and there was less contention than it seems.
+            let cores = (after - before) / start.elapsed().as_secs_f64();
+            eprintln!("{name}: ran on {cores:.1} cores");
+        }
+        taking_part.into_iter().map(|(who, .., rounds)| (who, median(rounds))).collect()
+    }
+
+    /// All waits of each, in microseconds. None of those who starve.
+    fn samples(&self, name: &str, bodies: &Columns<Waits>) -> Columns<Vec<f64>> {
+        let mut samples: Columns<_> = bodies.iter().map(|(who, _)| (*who, Some(vec![]))).collect();
+        let start = Instant::now();
+        let mut rounds = 0;
+        while start.elapsed() < self.case || rounds < 2 {
+            rounds += 1;
+            for ((who, body), (_, samples)) in bodies.iter().zip(&mut samples) {
+                let Some(all) = samples else { continue };
+                match watched(name, who, || body(WAITS)) {
+                    Some(waits) => all.extend(waits.iter().map(|wait| wait.as_secs_f64() * 1e6)),
+                    None => {
+                        eprintln!("{name}: with {who} it starves, after {} waits", all.len());
+                        *samples = None;
+                    }
+                }
+            }
+        }
+        samples.into_iter().map(|(who, samples)| (who, samples.unwrap_or_default())).collect()
+    }
+}
+
+/// Runs each body once, and measures nothing.
+pub(crate) fn try_out(cases: Vec<Case>) {
+    TINY.store(true, Relaxed);
+    for Case { name, kind, .. } in cases {
+        match kind {
+            Kind::Times { bodies, .. } => bodies.iter().for_each(|(who, body)| {
+                watched(&name, who, || body(8));
+            }),
+            Kind::Waits(bodies) => bodies.iter().for_each(|(who, body)| {
+                watched(&name, who, || body(8));
+            }),
+            Kind::Counts { counts, .. } => counts.iter().for_each(|(who, count)| {
+                watched(&name, who, count);
+            }),
+        }
+    }
+}
+
+/// How often a body does its operations in a round, and how long that takes.
+fn times_in_a_round(
+    name: &str,
+    who: &str,
+    body: &Body,
+    round: Duration,
+    most: u64,
+) -> (u64, Duration) {
+    let mut times = 1;
+    loop {
+        let run = || watched(name, who, || body(times));
+        let mut time = run();
+        if time > 4 * round {
+            return (times, time);
+        }
+        // The best of a few: one that was interrupted says nothing.
+        time = time.min([(); 4].map(|()| run()).into_iter().min().expect("there are some"));
+        if time > round / 4 {
+            let fitting = times as f64 * round.as_secs_f64() / time.as_secs_f64();
+            return ((fitting as u64).clamp(1, most), round);
+        }
+        if times >= most {
+            return (most, time);
+        }
+        times = most.min(times * if time > round / 64 { 2 } else { 8 });
+    }
+}
+
+/// The seconds that all threads of the process ran, where the system says so.
+fn processor_time() -> Option<f64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // After the name of the process, which may have anything in it: of the user, of the system.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+    let mut ticks = || fields.next()?.parse::<f64>().ok();
+    Some((ticks()? + ticks()?) / 100.0)
+}
+
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
+}
+
+/// Who runs what, and since when.
+static RUNNING: Mutex<Option<(String, Instant)>> = Mutex::new(None);
+
+fn running() -> MutexGuard<'static, Option<(String, Instant)>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends the process if what it runs does not come to an end.
+fn watched<T>(name: &str, who: &str, run: impl FnOnce() -> T) -> T {
+    *running() = Some((format!("{name}: {who}"), Instant::now()));
+    let output = run();
+    *running() = None;
+    output
+}
+
+/// Looks now and then whether what is watched hangs.
+pub(crate) fn watch() {
+    thread::spawn(|| {
+        loop {
+            thread::sleep(Duration::from_secs(1));
+            if let Some((what, since)) = &*running() {
+                if since.elapsed() > HANGS {
+                    eprintln!("{what} hangs");
+                    process::exit(3);
+                }
+            }
+        }
+    });
+}
+
+fn row(workload: &'static str, name: String, unit: &'static str, cells: Columns<f64>) -> Row {
+    let value = |who| cells.iter().find(|cell| cell.0 == who).map(|cell| cell.1);
+    Row { workload, name, unit, cells: CONTESTANTS.map(|who| (who, value(who))).to_vec() }
+}
+
+fn print_head() {
+    print!("{:<42}", "ratio to ours, and ns/op or the unit");
+    CONTESTANTS.iter().for_each(|name| print!("{name:>17}"));
+    println!();
+}
+
+fn print(row: &Row) {
+    let unit = if row.unit == "ns" { String::new() } else { format!(" ({})", row.unit) };
+    print!("{:<42}", row.name.clone() + &unit);
+    let ours = row.cells.first().and_then(|cell| cell.1);
+    for (n, (_, value)) in row.cells.iter().enumerate() {
+        let ratio = ours.zip(*value).map(|(ours, value)| value / ours);
+        let cell = match (value, ratio) {
+            (None, _) => "-".to_owned(),
+            (Some(value), _) if value.is_infinite() => "starves".to_owned(),
+            (Some(value), Some(ratio)) if n > 0 && ratio.is_finite() => {
+                let digits = if ratio < 0.1 { 3 } else { 2 - 2 * usize::from(ratio > 100.0) };
+                format!("x{ratio:.digits$} {:>8}", brief(*value))
+            }
+            (Some(value), _) => brief(*value),
+        };
+        print!("{cell:>17}");
+    }
+    println!();
+    io::stdout().flush().expect("there is an output");
+}
+
+fn brief(value: f64) -> String {
+    let digits = match value {
+        _ if value.fract() == 0.0 => 0,
+        ..10.0 => 2,
+        ..1000.0 => 1,
+        _ => 0,
+    };
+    format!("{value:.digits$}")
+}

@@ -1,0 +1,79 @@
+//! Monitors of a lock, which only ours has.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use multilock::{Mode, MultiLock, Notify};
+
+use crate::contestants::{AsyncLock, Guarded, Lock, Word};
+use crate::executor::{Tasks, now};
+use crate::harness::{Body, Case, many, times};
+
+const WORKLOAD: &str = "monitors";
+/// The monitors that are all awaited.
+const AWAITED: usize = 100;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |name, bodies| times(WORKLOAD, name, 1, bodies);
+    let mut cases = vec![];
+    for monitors in [0, 1, 100, 10_000] {
+        let ours: Body = Box::new(move |times| monitored(monitors, times));
+        let floor: Body = Box::new(|times| hold_often(&Word::default(), times));
+        let columns = vec![(MultiLock::NAME, ours), (Word::NAME, floor)];
+        cases.push(case(format!("monitors/{monitors} that nobody awaits"), columns));
+    }
+    let ours: Body = Box::new(woken);
+    cases.push(case(format!("monitors/{AWAITED} that are woken"), vec![(MultiLock::NAME, ours)]));
+    cases
+}
+
+/// Monitors hear of all that comes and goes, and nobody awaits them.
+fn monitored(monitors: usize, times: u64) -> Duration {
+    let lock = MultiLock::new();
+    let monitors: Vec<_> = (0..many(monitors)).map(|_| lock.notify(Mode::Shared)).collect();
+    monitors.iter().for_each(Notify::clear);
+    let time = hold_often(&lock, times);
+    assert!(monitors.iter().all(Notify::is_set), "all have heard of it");
+    time
+}
+
+/// An exclusive holder comes and goes.
+fn hold_often<L: AsyncLock>(lock: &L, times: u64) -> Duration {
+    let guarded = Guarded::default();
+    let start = Instant::now();
+    for _ in 0..times {
+        let _guard = now(pin!(black_box(lock).exclusive()));
+        guarded.change::<L>();
+    }
+    let time = start.elapsed();
+    assert_eq!(guarded.changes(), times);
+    time
+}
+
+/// An exclusive holder leaves, and all monitors are awaited. One operation is how they come to wait, and
+/// how each is told.
+fn woken(times: u64) -> Duration {
+    let lock = &MultiLock::new();
+    let monitors: &Vec<_> = &(0..AWAITED).map(|_| lock.notify(Mode::Shared)).collect();
+    let told = &Cell::new(0);
+    let mut tasks = Tasks::new(AWAITED);
+    let start = Instant::now();
+    for _ in 0..times {
+        let holder = now(pin!(lock.exclusive()));
+        tasks.start(|id| async move {
+            monitors[id].clear();
+            monitors[id].wait().await;
+            told.set(told.get() + 1);
+        });
+        tasks.run();
+        assert_eq!(tasks.left, AWAITED, "everybody waits");
+        drop(holder);
+        tasks.run();
+        assert_eq!(tasks.left, 0, "everybody was told");
+    }
+    let time = start.elapsed();
+    assert_eq!(told.get(), times * AWAITED as u64);
+    time
+}

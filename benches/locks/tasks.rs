@@ -1,0 +1,90 @@
+//! Tasks of runtimes with several threads.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::contestants::{AsyncLock, Guarded, NoLock, awaits, exclusive_turns, hold, is_exclusive};
+use crate::executor::{Runtime, yield_now};
+use crate::harness::{Case, many, times_of_several};
+
+/// So many turns of each task at once: less would measure how the tasks begin.
+const TURNS: u64 = 8;
+/// So many turns without a pause, where the lock is not held across one.
+const HOG: u64 = 32;
+/// How many of a hundred turns are exclusive.
+const MIXES: [u64; 5] = [0, 1, 10, 50, 100];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for runtime in Runtime::ALL {
+        for percent in MIXES {
+            let name = format!("short/{}/16 tasks/{percent} % exclusive", runtime.name());
+            cases.push(times_of_several(
+                "short sections",
+                name,
+                16 * TURNS,
+                awaits!(NoLock, |L| move |times| short::<L>(runtime, percent, times)),
+            ));
+        }
+    }
+    for runtime in Runtime::ALL {
+        for tasks in [50, 1000] {
+            for percent in MIXES {
+                let name = format!("held/{}/{tasks} tasks/{percent} % exclusive", runtime.name());
+                cases.push(times_of_several(
+                    "held across an await",
+                    name,
+                    tasks as u64 * TURNS,
+                    awaits!(NoLock, |L| move |times| held::<L>(runtime, tasks, percent, times)),
+                ));
+            }
+        }
+    }
+    cases
+}
+
+/// Tasks acquire and release, each time with a little to do inside and outside.
+fn short<L: AsyncLock>(runtime: Runtime, percent: u64, times: u64) -> Duration {
+    let (tasks, turns) = (16, times * TURNS);
+    let shared = Arc::new((L::default(), Guarded::default()));
+    let time = runtime.run(tasks, |id| {
+        let shared = shared.clone();
+        async move {
+            let (lock, guarded) = &*shared;
+            for turn in 0..turns {
+                if is_exclusive(id, turn, percent) {
+                    let _guard = lock.exclusive().await;
+                    guarded.change::<L>();
+                } else {
+                    let _guard = lock.shared().await;
+                    guarded.look::<L>();
+                }
+                (0..16).for_each(|step| _ = black_box(step));
+                if (turn + 1) % HOG == 0 {
+                    yield_now().await;
+                }
+            }
+        }
+    });
+    assert_eq!(shared.1.changes(), exclusive_turns(tasks, turns, percent));
+    time
+}
+
+/// Tasks hold the lock while others are polled.
+fn held<L: AsyncLock>(runtime: Runtime, tasks: usize, percent: u64, times: u64) -> Duration {
+    let (tasks, turns) = (many(tasks) as u64, times * TURNS);
+    let shared = Arc::new((L::default(), Guarded::default()));
+    let time = runtime.run(tasks, |id| {
+        let shared = shared.clone();
+        async move {
+            let (lock, guarded) = &*shared;
+            for turn in 0..turns {
+                let is_exclusive = is_exclusive(id, turn, percent);
+                hold(lock, guarded, is_exclusive, || ()).await;
+            }
+        }
+    });
+    assert_eq!(shared.1.changes(), exclusive_turns(tasks, turns, percent));
+    time
+}

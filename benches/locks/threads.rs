@@ -1,0 +1,65 @@
+//! Threads that block.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::contestants::{Guarded, Lock, NoLock, blocks};
+use crate::harness::{Case, times_of_several};
+
+const WORKLOAD: &str = "threads that block";
+/// Turns are shared, but for one in so many.
+const NEVER: u64 = u64::MAX;
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |name, operations, bodies| times_of_several(WORKLOAD, name, operations, bodies);
+    vec![
+        case("threads/2/shared", 2, blocks!(NoLock, |L| threads::<L, 2, NEVER>)),
+        case("threads/2/exclusive", 2, blocks!(NoLock, |L| threads::<L, 2, 1>)),
+        case("threads/2/one in 8 exclusive", 2, blocks!(NoLock, |L| threads::<L, 2, 8>)),
+        case("threads/4/one in 8 exclusive", 4, blocks!(NoLock, |L| threads::<L, 4, 8>)),
+    ]
+}
+
+/// `N` threads acquire and release, each time with a little to do inside and outside.
+///
+/// Now and then a holder lets other threads run, so that they meet also where cores are scarce.
+fn threads<L: Lock, const N: usize, const ONE_IN: u64>(times: u64) -> Duration {
+    let (lock, guarded, ready) = (L::default(), Guarded::default(), AtomicUsize::new(0));
+    let thread = || {
+        // Awake, so that they begin together.
+        ready.fetch_add(1, Relaxed);
+        while ready.load(Relaxed) < N {
+            thread::yield_now();
+        }
+        let start = Instant::now();
+        for turn in 1..=times {
+            if turn % ONE_IN == 0 {
+                let _guard = lock.exclusive_blocking();
+                guarded.change::<L>();
+                interrupt(turn);
+            } else {
+                let _guard = lock.shared_blocking();
+                guarded.look::<L>();
+                interrupt(turn);
+            }
+            (0..16).for_each(|step| _ = black_box(step));
+        }
+        (start, Instant::now())
+    };
+    let spans = thread::scope(|scope| {
+        let threads = [(); N].map(|()| scope.spawn(thread));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(guarded.changes(), times / ONE_IN * N as u64);
+    let first = spans.iter().map(|span| span.0).min();
+    let last = spans.iter().map(|span| span.1).max();
+    last.zip(first).map(|(last, first)| last - first).expect("there are threads")
+}
+
+fn interrupt(turn: u64) {
+    if turn % 64 == 0 {
+        thread::yield_now();
+    }
+}

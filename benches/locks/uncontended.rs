@@ -1,0 +1,70 @@
+//! A lock that nobody else has.
+
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use multilock::MultiLock;
+
+use crate::contestants::{
+    AsyncLock, AsyncUpgradable, Lock, Upgradable, Word, awaits, blocks, each,
+};
+use crate::executor::now;
+use crate::harness::{Case, times};
+
+const WORKLOAD: &str = "uncontended";
+
+pub(crate) fn cases() -> Vec<Case> {
+    type AsyncRwLock = async_lock::RwLock<()>;
+    type Parking = parking_lot::RwLock<()>;
+    let case = |name, bodies| times(WORKLOAD, format!("uncontended/{name}"), 1, bodies);
+    vec![
+        case("shared/await", awaits!(Word, |L| await_shared::<L>)),
+        case("shared/try", blocks!(Word, |L| try_shared::<L>)),
+        case("shared/block", blocks!(Word, |L| block_shared::<L>)),
+        case("exclusive/await", awaits!(Word, |L| await_exclusive::<L>)),
+        case("exclusive/try", blocks!(Word, |L| try_exclusive::<L>)),
+        case("exclusive/block", blocks!(Word, |L| block_exclusive::<L>)),
+        case("upgradable/await", each!(|L| await_upgradable::<L>, MultiLock, AsyncRwLock, Word)),
+        case(
+            "upgradable/try",
+            each!(|L| try_upgradable::<L>, MultiLock, AsyncRwLock, Parking, Word),
+        ),
+        case(
+            "upgradable/block",
+            each!(|L| block_upgradable::<L>, MultiLock, AsyncRwLock, Parking, Word),
+        ),
+    ]
+}
+
+/// A body that does `$op` again and again.
+macro_rules! uncontended {
+    ($($name:ident: $Lock:ident, |$lock:ident| $op:expr;)*) => {$(
+        fn $name<L: $Lock>(times: u64) -> Duration {
+            let (mut lock, count) = (L::default(), AtomicU64::new(0));
+            let start = Instant::now();
+            for _ in 0..times {
+                let $lock = black_box(&mut lock);
+                let _guard = $op;
+                count.store(count.load(Relaxed) + 1, Relaxed);
+            }
+            let time = start.elapsed();
+            assert_eq!(count.into_inner(), times);
+            assert!(lock.try_exclusive().is_some(), "all have left");
+            time
+        }
+    )*};
+}
+
+uncontended! {
+    try_shared: Lock, |lock| lock.try_shared().expect("nobody is exclusive");
+    try_exclusive: Lock, |lock| lock.try_exclusive().expect("nobody holds it");
+    try_upgradable: Upgradable, |lock| lock.try_upgradable().expect("nobody holds it");
+    await_shared: AsyncLock, |lock| now(pin!(lock.shared()));
+    await_exclusive: AsyncLock, |lock| now(pin!(lock.exclusive()));
+    await_upgradable: AsyncUpgradable, |lock| now(pin!(lock.upgradable()));
+    block_shared: Lock, |lock| lock.shared_blocking();
+    block_exclusive: Lock, |lock| lock.exclusive_blocking();
+    block_upgradable: Upgradable, |lock| lock.upgradable_blocking();
+}
