@@ -1,14 +1,75 @@
-//! What is written down of a run.
+//! What was measured as data for other programs, as a table, and as a picture.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::Path;
+use std::{fs, iter};
+
+/// Whom the others are compared with.
+const OURS: &str = "multilock";
+
+/// Who is shown but is no peer, and why not.
+const BOUNDS: [(&str, &str); 2] =
+    [("parking_lot", "blocks the thread"), ("floor", "is the same work without a lock")];
+
+/// The panels of the picture in their order: a title, a second line, and the beginnings of the names
+/// of the rows it is made of. They end with a whole part of a name: `held/50` is that of
+/// `held/50/mixed` and of `held/50 tasks`, but not of `held/500`. A panel without rows is left out.
+const PANELS: [(&str, &str, &[&str]); 8] = [
+    (
+        "Nobody else",
+        "acquire and release",
+        &["uncontended/shared/await", "uncontended/exclusive/await"],
+    ),
+    ("Short holds", "tasks on tokio", &["short/tokio"]),
+    ("Held across an await", "50 tasks on tokio", &["held/tokio/50"]),
+    ("Held across an await", "1000 tasks on tokio", &["held/tokio/1000"]),
+    ("10 000 in the queue", "exclusive, one by one", &["drain/10000 exclusive"]),
+    ("10 000 in the queue", "shared, all at once", &["drain/10000 shared"]),
+    ("Cancelled waits", "dropped in the queue", &["cancel"]),
+    ("A lone reader's wait", "among writers, worst 1 %", &["lone/reader among 16 writers/p99"]),
+];
 
 /// One line of the table.
 pub(crate) struct Row {
+    /// Which table: "held across an await".
     pub(crate) workload: &'static str,
+    /// "held/tokio/50 tasks/10 % exclusive".
     pub(crate) name: String,
+    /// "ns", "us", "bytes", "allocations" or "polls". Less is better.
     pub(crate) unit: &'static str,
+    /// The contestants, ours first, in the same order in all rows. `None`: it does not have it.
     pub(crate) cells: Vec<(&'static str, Option<f64>)>,
+}
+
+impl Row {
+    fn value(&self, contestant: &str) -> Option<f64> {
+        let (_, value) = self.cells.iter().find(|(name, _)| *name == contestant)?;
+        value.filter(|value| value.is_finite())
+    }
+
+    /// How many times ours it is.
+    fn ratio(&self, contestant: &str) -> Option<f64> {
+        match (self.value(contestant)?, self.value(OURS)?) {
+            (0.0, 0.0) => Some(1.0),
+            (_, 0.0) => None,
+            (value, ours) => Some(value / ours),
+        }
+    }
+
+    /// The peer with the least value.
+    fn best(&self) -> Option<&'static str> {
+        let peers = self.cells.iter().map(|(name, _)| *name).filter(|name| class(name) == "peer");
+        let values = peers.filter_map(|name| Some((name, self.value(name)?)));
+        values.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(name, _)| name)
+    }
+
+    /// Whether it is a time, and its name begins so.
+    fn is_in(&self, prefixes: &[&str]) -> bool {
+        let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+        matches!(self.unit, "ns" | "us" | "ms" | "s")
+            && self.value(OURS).is_some_and(|ours| ours > 0.0)
+            && prefixes.iter().any(|prefix| self.name.strip_prefix(prefix).is_some_and(ends))
+    }
 }
 
 /// What was measured, on what.
@@ -19,19 +80,279 @@ pub(crate) struct About {
     pub(crate) system: String,
     pub(crate) rustc: String,
     pub(crate) versions: Vec<(&'static str, String)>,
+    /// The rounds are too few to rely on the numbers.
     pub(crate) quick: bool,
     pub(crate) rounds: String,
 }
 
+impl About {
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![
+            ("date", self.date.clone()),
+            ("machine", self.machine()),
+            ("system", self.system.clone()),
+            ("rustc", self.rustc.clone()),
+            ("versions", self.versions()),
+            ("rounds", self.rounds.clone()),
+        ];
+        if self.quick {
+            lines.push(("quick", "rough numbers".into()));
+        }
+        lines.into_iter().map(|(name, text)| (name, text.replace('\n', " "))).collect()
+    }
+
+    fn machine(&self) -> String {
+        format!("{}, {} core{}", self.machine, self.cores, if self.cores == 1 { "" } else { "s" })
+    }
+
+    fn versions(&self) -> String {
+        let versions = self.versions.iter().map(|(name, version)| format!("{name} {version}"));
+        versions.collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Writes `data.csv`, `table.md` and `chart.svg`.
 pub(crate) fn write(dir: &Path, about: &About, rows: &[Row]) -> io::Result<()> {
-    let About { date, machine, cores, system, rustc, versions, quick, rounds } = about;
-    eprintln!("{date}, {machine}, {cores} cores, {system}, {rustc}, quick: {quick}, {rounds}");
-    eprintln!("{versions:?}");
-    eprintln!(
-        "{} rows of {:?} would be in {}",
-        rows.len(),
-        rows.first().map(|row| row.workload),
-        dir.display()
-    );
+    let (mut data, mut table, mut chart) = (Vec::new(), Vec::new(), Vec::new());
+    write_data(&mut data, about, rows)?;
+    write_table(&mut table, about, rows)?;
+    write_chart(&mut chart, about, rows)?;
+    fs::create_dir_all(dir)?;
+    fs::write(dir.join("data.csv"), data)?;
+    fs::write(dir.join("table.md"), table)?;
+    fs::write(dir.join("chart.svg"), chart)
+}
+
+fn write_data(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
+    for (name, text) in about.lines() {
+        writeln!(out, "# {name}: {text}")?;
+    }
+    writeln!(out, "workload,name,unit,contestant,value")?;
+    let field = |text: &str| match text.contains([',', '"', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text.to_string(),
+    };
+    for row in rows {
+        let (workload, name, unit) = (field(row.workload), field(&row.name), row.unit);
+        for (contestant, _) in &row.cells {
+            let value = row.value(contestant).map_or(String::new(), |value| value.to_string());
+            writeln!(out, "{workload},{name},{unit},{contestant},{value}")?;
+        }
+    }
     Ok(())
+}
+
+fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
+    writeln!(out, "# The lock beside its peers\n")?;
+    for (name, text) in about.lines() {
+        writeln!(out, "* {name}: {}", escaped(&text))?;
+    }
+    let bounds = BOUNDS.map(|(name, why)| format!("`{name}` {why}")).join(", ");
+    writeln!(out, "\nA cell is the value in relation to ours, and the value. Less is better.")?;
+    writeln!(out, "The best peer is **bold**. Bounds, not peers: {bounds}.")?;
+    writeln!(out, "A dash is what a lock does not have.")?;
+    let mut workloads = Vec::new();
+    for row in rows {
+        if !workloads.contains(&row.workload) {
+            workloads.push(row.workload);
+        }
+    }
+    for workload in workloads {
+        let rows: Vec<_> = rows.iter().filter(|row| row.workload == workload).collect();
+        let columns = contestants(&rows);
+        writeln!(out, "\n## {workload}\n\n| | {} | best peer / ours |", columns.join(" | "))?;
+        writeln!(out, "|---|{}---:|", "---:|".repeat(columns.len()))?;
+        for row in rows {
+            let cells: Vec<_> = columns.iter().map(|column| cell(row, column)).collect();
+            let best = row.best().and_then(|best| row.ratio(best));
+            let best = best.map_or("–".into(), |best| format!("x{best:.2}"));
+            writeln!(out, "| {} | {} | {best} |", escaped(&row.name), cells.join(" | "))?;
+        }
+    }
+    Ok(())
+}
+
+fn cell(row: &Row, contestant: &str) -> String {
+    let Some(value) = row.value(contestant) else { return "–".into() };
+    if value.is_infinite() {
+        return "starves".into();
+    }
+    let mut text = quantity(value, row.unit);
+    if let Some(ratio) = row.ratio(contestant).filter(|_| contestant != OURS) {
+        text = format!("x{ratio:.2} ({text})");
+    }
+    if class(contestant) == "peer" && row.best().and_then(|best| row.value(best)) == Some(value) {
+        text = format!("**{text}**");
+    }
+    text
+}
+
+/// Three digits, and times in the unit that suits them.
+fn quantity(mut value: f64, mut unit: &str) -> String {
+    for (small, large) in [("ns", "us"), ("us", "ms"), ("ms", "s")] {
+        if unit == small && value >= 999.5 {
+            (value, unit) = (value / 1000.0, large);
+        }
+    }
+    let digits = match value {
+        _ if value.fract() == 0.0 || value >= 99.95 => 0,
+        _ if value >= 9.995 => 1,
+        _ => 2,
+    };
+    format!("{value:.digits$} {unit}")
+}
+
+fn class(contestant: &str) -> &'static str {
+    match contestant {
+        OURS => "ours",
+        _ if BOUNDS.iter().any(|(name, _)| *name == contestant) => "bound",
+        _ => "peer",
+    }
+}
+
+/// Those that have a value in one of the rows.
+fn contestants(rows: &[&Row]) -> Vec<&'static str> {
+    let mut names = Vec::new();
+    for (name, _) in rows.iter().flat_map(|row| &row.cells) {
+        if !names.contains(name) && rows.iter().any(|row| row.value(name).is_some()) {
+            names.push(*name);
+        }
+    }
+    names
+}
+
+/// The geometric mean of what it takes in relation to ours, if it has all of the rows.
+fn mean(rows: &[&Row], contestant: &str) -> Option<f64> {
+    let ratios = rows.iter().map(|row| row.ratio(contestant).map(f64::ln));
+    Some((ratios.sum::<Option<f64>>()? / rows.len() as f64).exp())
+}
+
+/// What the picture says above all.
+const TITLE: &str = "Time per operation, relative to multilock: shorter is faster";
+
+/// Where its parts are, in pixels.
+const WIDTH: usize = 840;
+const MARGIN: usize = 20;
+const TOP: usize = 52;
+const NAMES: usize = 92;
+const HEADING: usize = 42;
+const STEP: usize = 18;
+const BAR: usize = 12;
+/// What the number at the end of a bar takes.
+const NUMBER: usize = 48;
+/// Longer bars are cut.
+const LONGEST: f64 = 4.0;
+
+/// With a page of its own: a site may be dark where the system is light.
+const STYLE: &str = "
+text { font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328 }
+.page { fill: #ffffff; stroke: #d1d9e0 }
+.title { font-size: 17px; font-weight: 600 }
+.panel { font-size: 13px; font-weight: 600 }
+.note { font-size: 11px }
+.name { text-anchor: end }
+.note, text.bound { fill: #59636e }
+.ours { font-weight: 700; fill: #0969da }
+rect.peer { fill: #afb8c1 }
+rect.bound { fill: none; stroke: #afb8c1 }
+.cut { fill: none; stroke: #ffffff; stroke-width: 2.5px }
+.one { stroke: #0969da }
+@media (prefers-color-scheme: dark) {
+text { fill: #f0f6fc }
+.page { fill: #0d1117; stroke: #3d444d }
+.note, text.bound { fill: #9198a1 }
+.ours { fill: #4493f8 }
+rect.peer { fill: #656c76 }
+rect.bound { stroke: #656c76 }
+.cut { stroke: #0d1117 }
+.one { stroke: #4493f8 }
+}
+";
+
+fn write_chart(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
+    let panels = PANELS.iter().map(|(title, detail, prefixes)| {
+        (title, detail, rows.iter().filter(|row| row.is_in(prefixes)).collect::<Vec<_>>())
+    });
+    let panels: Vec<_> = panels.filter(|(_, _, rows)| !rows.is_empty()).collect();
+    let rows: Vec<_> = panels.iter().flat_map(|(_, _, rows)| rows).copied().collect();
+    let names = contestants(&rows);
+    let notes = notes(about, &names);
+
+    let columns = panels.len().div_ceil(2).clamp(2, 4);
+    let width = (WIDTH - 2 * MARGIN - NAMES) / columns;
+    let unit = (width - NUMBER) as f64 / LONGEST;
+    let height = HEADING + names.len() * STEP + 14;
+    let below = TOP + panels.len().div_ceil(columns) * height;
+    let end = below + notes.len() * 16 + 6;
+    let (w, h) = (WIDTH - 1, end - 1);
+    writeln!(out, r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{end}""#)?;
+    writeln!(out, r#"viewBox="0 0 {WIDTH} {end}" role="img"><title>{TITLE}</title>"#)?;
+    writeln!(out, "<style>{STYLE}</style>")?;
+    writeln!(out, r#"<rect class="page" x="0.5" y="0.5" width="{w}" height="{h}" rx="6"/>"#)?;
+    write_text(out, "title", (MARGIN, 33), TITLE)?;
+    for (place, (title, detail, rows)) in panels.iter().enumerate() {
+        let x = MARGIN + NAMES + place % columns * width;
+        let y = TOP + place / columns * height;
+        write_text(out, "panel", (x, y + 16), title)?;
+        write_text(out, "note", (x, y + 31), detail)?;
+        let y = y + HEADING;
+        for (name, y) in iter::zip(&names, (y..).step_by(STEP)) {
+            if place % columns == 0 {
+                write_text(out, &format!("name {}", class(name)), (x - 8, y + 10), name)?;
+            }
+            match mean(rows, name) {
+                Some(ratio) => write_bar(out, class(name), (x, y), unit, ratio)?,
+                None => write_text(out, "note", (x + 4, y + 10), "–")?,
+            }
+        }
+        let (x, end) = (x as f64 + unit, y + names.len() * STEP - (STEP - BAR) + 3);
+        writeln!(out, r#"<path class="one" d="M{x:.1} {}V{end}"/>"#, y - 3)?;
+    }
+    for (note, y) in iter::zip(&notes, (below + 8..).step_by(16)) {
+        write_text(out, "note", (MARGIN, y), note)?;
+    }
+    writeln!(out, "</svg>")
+}
+
+type At = (usize, usize);
+
+/// A bar and its number, which is to the right of the line at 1. A bar that is cut has a gap.
+fn write_bar(out: &mut impl Write, class: &str, at: At, unit: f64, ratio: f64) -> io::Result<()> {
+    let (x, y) = at;
+    let length = (ratio.min(LONGEST) * unit).max(1.0);
+    write!(out, r#"<rect class="{class}" x="{x}" y="{y}" "#)?;
+    writeln!(out, r#"width="{length:.1}" height="{BAR}"/>"#)?;
+    if ratio > LONGEST {
+        let (x, y) = (x as f64 + length - 16.0, y + BAR + 2);
+        writeln!(out, r#"<path class="cut" d="M{x:.1} {y}l5 -16m5 0l-5 16"/>"#)?;
+    }
+    let digits = match ratio {
+        _ if ratio >= 9.95 => 0,
+        _ if ratio >= 0.095 => 1,
+        _ => 2,
+    };
+    let end = x + length.max(unit) as usize + 6;
+    write_text(out, class, (end, y + 10), &format!("{ratio:.digits$}x"))
+}
+
+fn write_text(out: &mut impl Write, class: &str, (x, y): At, text: &str) -> io::Result<()> {
+    writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{}</text>"#, escaped(text))
+}
+
+/// What neither XML nor a table of Markdown takes for its own.
+fn escaped(text: &str) -> String {
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "&#124;");
+    text.replace(char::is_control, " ")
+}
+
+/// What stands below the panels.
+fn notes(about: &About, names: &[&str]) -> Vec<String> {
+    let quick = if about.quick { ", a quick run: rough numbers" } else { "" };
+    let mut notes = vec![format!("{}, {}{quick}", about.date, about.machine()), about.versions()];
+    let shown = BOUNDS.iter().filter(|(name, _)| names.contains(name));
+    let bounds: Vec<_> = shown.map(|(name, why)| format!("{name} {why}")).collect();
+    if !bounds.is_empty() {
+        notes.insert(0, format!("Outlined are bounds, not peers: {}.", bounds.join(", ")));
+    }
+    notes
 }
