@@ -105,10 +105,10 @@ impl List {
         let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
         // SAFETY: nobody else knows the node. In no list it has no waker, so none is dropped here.
         unsafe { node.with(|links| *links = new) };
-        // SAFETY: by L1 the last is there. The lists are locked.
-        match unsafe { self.last.as_ref() } {
-            Some(last) => unsafe { last.with(|links| links.next = node) },
-            None => self.first = node,
+        // SAFETY: by L1 the last is there, and the lists are locked.
+        let linked = unsafe { set(self.last, |last| last.next = node) };
+        if !linked {
+            self.first = node;
         }
         self.last = node;
         self.len += 1;
@@ -124,15 +124,15 @@ impl List {
         // SAFETY: the lists are locked.
         let (previous, next, waker) =
             unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
-        // SAFETY: by L1 its neighbours are there. The lists are locked.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => unsafe { previous.with(|links| links.next = next) },
-            None => self.first = next,
+        // SAFETY: by L1 its neighbours are there, and the lists are locked.
+        let linked = unsafe {
+            (set(previous, |links| links.next = next), set(next, |links| links.previous = previous))
+        };
+        if !linked.0 {
+            self.first = next;
         }
-        // SAFETY: as above.
-        match unsafe { next.as_ref() } {
-            Some(next) => unsafe { next.with(|links| links.previous = previous) },
-            None => self.last = previous,
+        if !linked.1 {
+            self.last = previous;
         }
         self.len -= 1;
         waker
@@ -172,6 +172,17 @@ impl List {
         }
         round
     }
+}
+
+/// Runs `f` on the links of `node`, unless it is null. Says whether it has.
+///
+/// # Safety
+///
+/// The node is null or in a list, and the lists are locked.
+#[inline]
+unsafe fn set(node: *const Node, f: impl FnOnce(&mut Links)) -> bool {
+    // SAFETY: by L1 it is there, and the lists are locked.
+    unsafe { node.as_ref().map(|node| node.with(f)).is_some() }
 }
 
 /// How many waiters are called while the queue is locked, once. On a chip without `std` this bounds how

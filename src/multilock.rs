@@ -2,13 +2,13 @@
 
 use core::fmt;
 use core::future::poll_fn;
-use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use std::thread;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::Duration;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 use std::time::Instant;
 
 #[cfg(target_has_atomic = "ptr")]
@@ -120,10 +120,12 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// How often a thread looks at a lock that is held before it goes to sleep, each time after twice as long.
+/// How often a thread looks at a lock that is held before it goes to sleep: first after 2, 4, 8 and 16
+/// pauses, and then when it has let other threads run. Under loom, whose threads run when it says so, never.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-const PAUSES: u32 = 4;
-const SPINS: u32 = if cfg!(loom) { 0 } else { 10 };
+const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+const LOOKS_AFTER_PAUSES: u32 = 4;
 
 const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(loom));
 
@@ -220,19 +222,20 @@ impl MultiLock {
     #[cold]
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        self.spin(mode) || block_on(self.acquire(mode), deadline).map(mem::forget).is_some()
+        self.spin(mode) || block_on(self.acquire(mode), deadline).map(core::mem::forget).is_some()
     }
 
-    /// Acquires the lock if that is possible within a microsecond or so: sooner than a thread is put to sleep.
+    /// Acquires the lock if that is possible soon: sooner than a thread is put to sleep and woken. It is no
+    /// waiter meanwhile.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     fn spin(&self, mode: Mode) -> bool {
-        (1..=SPINS).any(|round| {
-            if round <= PAUSES {
+        (1..=LOOKS).any(|round| {
+            if round <= LOOKS_AFTER_PAUSES {
                 (0..1 << round).for_each(|_| Spin::relax());
             } else {
                 thread::yield_now();
             }
-            !self.raw.is_barred(mode) && self.raw.acquire_at_once(mode)
+            self.snapshot().admits_newcomer(mode) && self.raw.acquire_at_once(mode)
         })
     }
 

@@ -46,11 +46,6 @@ impl RawLock {
         self.state.load().is_reserved(mode)
     }
 
-    /// Whether a newcomer to `mode` has to wait.
-    pub(crate) fn is_barred(&self, mode: Mode) -> bool {
-        !self.state.load().admits_newcomer(mode)
-    }
-
     /// Acquires in `mode` if a waiter that was called may.
     pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
         self.state.acquire_called(mode)
@@ -297,9 +292,9 @@ impl<'a> Place<'a> {
         let (lock, mode) = (self.lock, self.mode);
         let (lanes, mut seat) = self.as_mut().parts();
         // Unless it was called, and can enter, it has to listen: who comes new has found the lock taken.
-        let will_listen = !seat.as_mut().listens()
-            && !(seat.as_mut().is_called() && lock.state.load().fits(mode));
-        let mut new = will_listen.then(|| cx.waker().clone());
+        let listens = seat.as_mut().listens();
+        let can_enter = seat.as_mut().is_called() && lock.state.load().fits(mode);
+        let mut new = (!listens && !can_enter).then(|| cx.waker().clone());
         let mut old = None;
         loop {
             let there = seat.as_mut().with(|seat| {
