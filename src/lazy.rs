@@ -26,7 +26,7 @@ impl<T> Lazy<T> {
 
     pub(crate) fn get(&self) -> Option<&T> {
         // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is finished.
-        // Weakened, the model `p2_the_next_waiter_is_woken` fails.
+        // Weakened, the model `p2_what_is_made_when_it_is_needed_is_finished` fails.
         //
         // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`, and the value
         // stays until `self` is borrowed mutably.

@@ -63,7 +63,7 @@ impl Node {
     #[inline]
     pub(crate) fn was_called(&self) -> bool {
         // ORDERING: Acquire. Pairs with the Release in `List::call`: who has called it is done with it.
-        // Weakened, the model `p2_the_next_waiter_is_woken` fails.
+        // Weakened, the model `p1_a_waiter_may_be_polled_while_it_is_called` fails.
         let called = self.called.load(Acquire);
         if called && cfg!(any(loom, debug_assertions)) {
             // SAFETY: by L3 all of it is the owner's. Under loom this is where that is checked.

@@ -12,10 +12,11 @@ mod names;
 mod sets;
 
 use core::pin::{Pin, pin};
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
 
 use crate::block::block_on;
+use crate::lazy::Lazy;
 use crate::sync::UnsafeCell;
 use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
@@ -239,7 +240,7 @@ fn pass_on(dropped: Mode, waiting: Mode) {
     });
 }
 
-/// Fails if `Seat::drop` does not record a call, and if `Place::drop` passes nothing on.
+/// Fails if `Place::drop` passes nothing on.
 #[test]
 fn c2_a_dropped_shared_waiter_passes_its_call_on() {
     pass_on(Shared, Exclusive);
@@ -263,7 +264,7 @@ fn c3_a_waiter_may_be_dropped_while_it_is_called() {
             spawn(move || {
                 let mut acquire = pin!(data.lock.acquire(Exclusive));
                 let mut cx = Context::from_waker(Waker::noop());
-                if let core::task::Poll::Ready(guard) = acquire.as_mut().poll(&mut cx) {
+                if let Poll::Ready(guard) = acquire.as_mut().poll(&mut cx) {
                     drop(guard);
                 }
             })
@@ -275,10 +276,69 @@ fn c3_a_waiter_may_be_dropped_while_it_is_called() {
     });
 }
 
+/// Two come upon a value that is not there yet.
+///
+/// Fails if it is published by less than a Release, or found by less than an Acquire.
+#[test]
+fn p2_what_is_made_when_it_is_needed_is_finished() {
+    struct Value(UnsafeCell<u32>);
+    // SAFETY: it is written before it is shared.
+    unsafe impl Send for Value {}
+    // SAFETY: as for `Send`.
+    unsafe impl Sync for Value {}
+
+    model(|| {
+        let lazy = Arc::new(Lazy::new());
+        let make = || {
+            let value = Box::new(Value(UnsafeCell::new(0)));
+            // SAFETY: nobody else has it yet.
+            value.0.with_mut(|value| unsafe { *value = 1 });
+            value
+        };
+        // SAFETY: it is not written any more.
+        let read = |value: &Value| value.0.with(|value| unsafe { *value });
+        let thread = {
+            let lazy = lazy.clone();
+            spawn(move || assert_eq!(read(lazy.get_or_make(make)), 1))
+        };
+        assert!(lazy.get().is_none_or(|value| read(value) == 1));
+        assert_eq!(read(lazy.get_or_make(make)), 1);
+        join([thread]);
+    });
+}
+
+/// A waiter that is polled for no reason, while it is called.
+///
+/// Fails if `Node::was_called` does not acquire, if `List::call` does not release, and if it says so before it
+/// is done with the node.
+#[test]
+fn p1_a_waiter_may_be_polled_while_it_is_called() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let thread = {
+            let data = data.clone();
+            spawn(move || {
+                let mut acquire = pin!(data.lock.acquire(Exclusive));
+                let mut cx = Context::from_waker(Waker::noop());
+                for _ in 0..3 {
+                    if let Poll::Ready(guard) = acquire.as_mut().poll(&mut cx) {
+                        data.add_one(&guard);
+                        return 1;
+                    }
+                }
+                0
+            })
+        };
+        drop(guard);
+        let entered = thread.join().unwrap();
+        data.check(entered);
+    });
+}
+
 /// One waiter leaves a lane while another joins it.
 ///
-/// Fails if `RawLock::leave` does not look at the count after it has cleared the bit, or not again
-/// after it has set it, and if the announcement or `State::unmark` is `Relaxed`.
+/// Fails if the bit of a lane is cleared while somebody is counted in it.
 #[test]
 fn c4_the_last_to_leave_does_not_erase_who_joins() {
     model(|| {
@@ -295,7 +355,7 @@ fn c4_the_last_to_leave_does_not_erase_who_joins() {
 
 /// One leaves the overtaken while another is overtaken.
 ///
-/// Fails if `State::mark` is not a `Release`.
+/// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
 #[test]
 fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
     model_with(3, || {
@@ -318,11 +378,11 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
     });
 }
 
-/// A release comes when a lane has been left, and who has joined it is not marked yet.
+/// A release comes while one waiter leaves a lane, and another joins it.
 ///
-/// Fails if `RawLock::leave` does not call those whom that release has not seen.
+/// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
 #[test]
-fn c4_a_release_while_a_lane_is_left_is_made_good() {
+fn c4_a_release_while_a_lane_is_left_sees_who_joins() {
     model_with(3, || {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
@@ -339,7 +399,7 @@ fn c4_a_release_while_a_lane_is_left_is_made_good() {
 
 /// One leaves a lane while another joins it and leaves it, too.
 ///
-/// Fails if `RawLock::leave` does not look at the count again after it has set the bit.
+/// Fails if the last to leave does not clear the bit.
 #[test]
 fn c4_no_bit_stays_behind() {
     model(|| {

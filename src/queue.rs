@@ -12,7 +12,7 @@ use crate::list::{List, Node, ROUND};
 use crate::mode::Mode;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Section, const_fn};
 
 /// The queue of a lock, made when somebody waits for the first time.
@@ -246,20 +246,18 @@ impl Edges {
         if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
             return false;
         }
-        // ORDERING: Acquire. Pairs with the Release of `announce`: who has announced itself before the
-        // bit is cleared is in the list, and so it is called. Weakened, the model
-        // `notify_misses_no_edge_from_its_first_moment` fails.
-        self.0.fetch_and(!LISTENED, Acquire);
+        // ORDERING: Relaxed. Whose announcement is cleared here has come to the list before, with the queue
+        // locked, and the caller locks it next.
+        self.0.fetch_and(!LISTENED, Relaxed);
         true
     }
 
     /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
     /// whoever counts the next one will see it.
     fn announce(&self) -> EdgeCount {
-        // ORDERING: Release, for `count_one`, with the same model. Acquire as in `Queue::edges`: of the
-        // members of a set not all are looked at again. Weakened, the model
-        // `notify_of_a_free_set_misses_no_edge` fails.
-        EdgeCount(self.0.fetch_or(LISTENED, AcqRel) & !LISTENED)
+        // ORDERING: Acquire, as in `Queue::edges`: of the members of a set not all are looked at again.
+        // Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
+        EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
     }
 }
 

@@ -405,7 +405,8 @@ impl State {
         lanes: Lanes,
     ) -> Announced {
         let may = |now: Snapshot| if called { now.fits(mode) } else { now.admits(mode) };
-        // ORDERING: Acquire as in `enter`. Release as in `mark`.
+        // ORDERING: Acquire as in `enter`, and Release as in `mark`. Weakened, the models
+        // `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken` fail.
         //
         // Where nothing changes, nothing is written: a release that has seen the bit before looks for us
         // in the queue, with the queue locked: before us, and then we see it here, or after us.
@@ -419,8 +420,8 @@ impl State {
     /// As [`enter_or_announce`](Self::enter_or_announce), for who does not enter, but only wants to know
     /// that it could: its way in leads over other locks, too.
     pub(crate) fn look_or_announce(&self, mode: Mode, lanes: Lanes) -> Announced {
-        // ORDERING: Release, as in `mark`. Nothing is acquired: who is told that it could enter does so, if it
-        // does, by another step.
+        // ORDERING: Release, as in `mark`. Weakened, the model `sets_get_in_between_single_acquisitions`
+        // fails. Nothing is acquired: who is told that it could enter does so, if it does, by another step.
         let update = self.update(Release, |now| {
             let next = if now.admits(mode) { now.0 } else { now.0 | lanes.0 };
             (next != now.0).then_some(next)
@@ -434,7 +435,7 @@ impl State {
     /// Says that somebody is in `lanes`. The queue is locked.
     pub(crate) fn mark(&self, lanes: Lanes) -> Snapshot {
         // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: who sees the bit finds the queue.
-        // Weakened, the model `p2_the_next_waiter_is_woken` fails.
+        // Weakened, the model `notify_is_set_by_an_edge_while_it_is_made` fails.
         Snapshot(self.0.fetch_or(lanes.0, Release))
     }
 
