@@ -19,6 +19,9 @@ pub(crate) struct Acquire<'a> {
     progress: Progress<'a>,
 }
 
+// It is part of each task that waits: 96 bytes where pointers have 64 bits.
+const _: () = assert!(size_of::<Acquire<'_>>() <= 12 * size_of::<usize>() || cfg!(loom));
+
 enum Progress<'a> {
     New,
     /// It lets one poll pass: somebody was overtaken, and goes first if it is polled now.

@@ -40,8 +40,8 @@ use crate::sync::const_fn;
 /// It has no data: it guards whatever you say it guards. An acquisition is a [`Guard`], which
 /// releases it when dropped, or a [`Handle`], which can be released from anywhere.
 ///
-/// The lock needs no runtime. It allocates when somebody waits for the first time: a queue for the life
-/// of the lock, in a few small pieces. No later wait allocates.
+/// The lock needs no runtime. It allocates when somebody waits for the first time: a queue, for the life
+/// of the lock, in one piece. No later wait allocates.
 ///
 /// # Fairness
 ///

@@ -381,9 +381,11 @@ impl Drop for Place<'_> {
             let called = seat.is_called();
             (called, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
         });
+        if entered || !change.has_waiters() {
+            return;
+        }
         // Wakers may panic, when they wake and when they are dropped: that comes last.
-        if entered {
-        } else if emptied.has(Lane::of(mode)) && mode != Mode::Upgradable {
+        if emptied.has(Lane::of(mode)) && mode != Mode::Upgradable {
             // The last exclusive one leaves shared ones behind that waited because of it.
             lock.wake(change);
         } else if called && mode != Mode::Shared {

@@ -275,6 +275,11 @@ impl Change {
         Self { before: Snapshot(before), after }
     }
 
+    /// Somebody may have to be woken.
+    pub(crate) const fn has_waiters(self) -> bool {
+        self.after.has_waiters()
+    }
+
     /// An exclusive hold has ended, or has become a weaker one.
     pub(crate) const fn ends_exclusive(self) -> bool {
         self.before.0 & OWNER_MASK == EXCLUSIVE
