@@ -222,18 +222,22 @@ impl MultiLock {
     #[cold]
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        self.spin(mode) || block_on(self.acquire(mode), deadline).map(core::mem::forget).is_some()
+        self.spin(mode, deadline.is_none())
+            || block_on(self.acquire(mode), deadline).map(core::mem::forget).is_some()
     }
 
     /// Acquires the lock if that is possible soon: sooner than a thread is put to sleep and woken. It is no
-    /// waiter meanwhile.
+    /// waiter meanwhile. If it `yields`, other threads may run for a while, so not if there is a deadline; nor where
+    /// the lock is free, and only one poll is let pass.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    fn spin(&self, mode: Mode) -> bool {
-        (1..=LOOKS).any(|round| {
-            if round <= LOOKS_AFTER_PAUSES {
-                (0..1 << round).for_each(|_| Spin::relax());
-            } else {
+    fn spin(&self, mode: Mode, yields: bool) -> bool {
+        (1..=LOOKS).any(|look| {
+            if look <= LOOKS_AFTER_PAUSES {
+                (0..1 << look).for_each(|_| Spin::relax());
+            } else if yields && !self.raw.is_reserved(mode) {
                 thread::yield_now();
+            } else {
+                return false;
             }
             self.snapshot().admits_newcomer(mode) && self.raw.acquire_at_once(mode)
         })
