@@ -3,7 +3,6 @@
 use alloc::boxed::Box;
 use core::fmt;
 use core::future::poll_fn;
-use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
@@ -167,26 +166,10 @@ impl Queue {
         EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
     }
 
-    /// Counts the edges that satisfy `is_edge`. Says for which modes there are listeners to be
-    /// [told](Self::tell).
-    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> [bool; Mode::ALL.len()] {
-        Mode::ALL.map(|mode| is_edge(mode) && self.edges[mode as usize].count_one())
-    }
-
-    /// Calls those who listen to edges that were counted.
-    pub(crate) fn tell(&self, modes: [bool; Mode::ALL.len()], wake: &mut Wake) {
-        /// Until all are called, somebody still listens: also if a waker panics and nobody catches it.
-        struct StillListened<'a>(&'a Edges);
-        impl Drop for StillListened<'_> {
-            fn drop(&mut self) {
-                self.0.announce();
-            }
-        }
-        for mode in Mode::ALL.into_iter().filter(|mode| modes[*mode as usize]) {
-            let still = StillListened(&self.edges[mode as usize]);
-            self.call_all(Line::of_monitors(mode), wake);
-            mem::forget(still);
-        }
+    /// Counts the edges that satisfy `is_edge`.
+    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Counted<'_> {
+        let count = |mode| is_edge(mode) && self.edges[mode as usize].count_one();
+        Counted { queue: self, listened: Mode::ALL.map(count) }
     }
 
     /// Listens to the edges of `mode` until `look` sees enough of them.
@@ -206,6 +189,34 @@ impl Queue {
             called => called,
         })
         .await;
+    }
+}
+
+/// Edges that were counted, until all who listened to them are called.
+pub(crate) struct Counted<'a> {
+    queue: &'a Queue,
+    /// For each mode, whether somebody listens who was not called for it.
+    listened: [bool; Mode::ALL.len()],
+}
+
+impl Counted<'_> {
+    /// Calls them.
+    pub(crate) fn tell(mut self, wake: &mut Wake) {
+        for mode in Mode::ALL {
+            if self.listened[mode as usize] {
+                self.queue.call_all(Line::of_monitors(mode), wake);
+                self.listened[mode as usize] = false;
+            }
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    /// If a waker has panicked, and nobody has caught it, they still listen.
+    fn drop(&mut self) {
+        for mode in Mode::ALL.into_iter().filter(|mode| self.listened[*mode as usize]) {
+            self.queue.edges[mode as usize].announce();
+        }
     }
 }
 
@@ -398,6 +409,13 @@ impl Locked<'_> {
         // SAFETY: the node is in no list: it does not listen. Before it goes, it leaves.
         unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker) };
         true
+    }
+
+    /// What it was called for is done.
+    #[inline]
+    pub(crate) fn answer(&mut self) {
+        debug_assert!(*self.seat.state != Listens::Yes, "it is in a list");
+        *self.seat.state = Listens::No;
     }
 
     /// It listens no more. Gives the waker that it had, to be dropped with the queue unlocked.

@@ -185,7 +185,7 @@ impl RawLock {
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
-            queue.tell(edges, &mut wake);
+            edges.tell(&mut wake);
         }
     }
 
@@ -314,11 +314,12 @@ impl<'a> Place<'a> {
                 };
                 match found {
                     Announced::Acquired => {
+                        old = seat.leave();
                         if ENTER {
+                            seat.answer();
                             seat.waiters.uncount(*lanes);
                             *lanes = Lanes::NONE;
                         }
-                        old = seat.leave();
                         Some(Poll::Ready(()))
                     }
                     Announced::Waiting => {

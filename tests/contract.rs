@@ -1833,6 +1833,31 @@ fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
     }
 }
 
+/// It was called and entered, and the waker that it did not need panicked: the hold is gone, and with it the
+/// call. From then on it waits as anybody does.
+#[test]
+fn q1_a_call_is_used_up_even_if_a_waker_panics() {
+    let lock = Arc::new(lock());
+    let guard = hold(&lock, Exclusive);
+    let mut task = Task::queued(lock.acquire(Shared));
+    drop(guard);
+    assert!(task.woken());
+    // Somebody is there when it is polled, and leaves while it clones its waker.
+    let other = Mutex::new(lock.try_acquire_arc(Exclusive));
+    let armed = Arc::new(AtomicBool::new(false));
+    let leaves = armed.clone();
+    let on_clone = Box::new(move || leaves.store(other.lock().unwrap().take().is_some(), SeqCst));
+    let waker = Hooks { on_clone, ..panics_in_drop(&armed) }.waker();
+    let poll = catch_unwind(AssertUnwindSafe(|| drop(task.poll_with(&waker))));
+    assert_eq!(message(poll.unwrap_err()), "in drop");
+    assert_eq!(lock.locked(), None);
+    let shared = hold(&lock, Shared);
+    let exclusive = Task::queued(lock.acquire(Exclusive));
+    assert!(task.poll().is_pending(), "it joins shared holders past an exclusive waiter");
+    drop((exclusive, shared, task));
+    assert_idle(&lock);
+}
+
 /// A waker that lives where the one of another task has lived before is another's all the same.
 #[test]
 fn wakers_are_not_known_by_where_they_are_borrowed_from() {

@@ -518,6 +518,25 @@ fn notify_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
     assert_eq!(lock.locked(), None);
 }
 
+/// Monitors are called after the waiters.
+#[test]
+fn notify_is_told_though_the_waker_of_a_waiter_has_panicked() {
+    let lock = MultiLock::new();
+    let guard = hold(&lock, Exclusive);
+    let panics = Hooks { on_wake: Box::new(|| panic!("wake")), ..Hooks::default() }.waker();
+    let mut waiter = Task::new(lock.acquire(Shared));
+    assert!(waiter.poll_with(&panics).is_pending());
+    let mut wait = Task::queued(lock.wait(Exclusive));
+    let release = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(guard)));
+    assert!(release.is_err());
+    drop(waiter);
+    if cfg!(not(feature = "std")) {
+        // The panic has come between: the next edge makes it good.
+        drop(hold(&lock, Exclusive));
+    }
+    wait.run().unwrap();
+}
+
 /// The poll of a ready future is the last one.
 #[test]
 fn notify_wait_is_fused() {
