@@ -77,7 +77,7 @@ fn notify_misses_no_edge_from_its_first_moment() {
 
 /// One monitor goes, another comes, and meanwhile there is an edge.
 ///
-/// Fails if `RawLock::unmonitor` tells nobody of edges that came while the bit was missing.
+/// Fails if the bit of monitors is cleared while one is counted.
 #[test]
 fn notify_that_goes_hides_no_edge_from_another() {
     model_with(3, || {
@@ -98,7 +98,7 @@ fn notify_that_goes_hides_no_edge_from_another() {
 /// The last exclusive waiter goes, another comes and goes, and the shared holder leaves: at the end the
 /// lock is free, and whoever monitors it has been told.
 ///
-/// Fails if `RawLock::make_good` tells nobody, and if a waiter that is the last to go tells nobody.
+/// Fails if a waiter that is the last to go tells nobody.
 #[test]
 fn notify_is_told_when_exclusive_waiters_go() {
     model_with(3, || {
