@@ -347,24 +347,14 @@ impl State {
         ordering: Ordering,
         step: impl Fn(Snapshot) -> Option<usize>,
     ) -> Result<Snapshot, Snapshot> {
-        self.update_from(self.load(), ordering, step)
-    }
-
-    /// As [`update`](Self::update), if `now` is all that is known of the word.
-    #[inline]
-    fn update_from(
-        &self,
-        mut now: Snapshot,
-        ordering: Ordering,
-        step: impl Fn(Snapshot) -> Option<usize>,
-    ) -> Result<Snapshot, Snapshot> {
+        let mut now = self.0.load(Relaxed);
         loop {
-            let Some(next) = step(now) else {
-                return Err(now);
+            let Some(next) = step(Snapshot(now)) else {
+                return Err(Snapshot(now));
             };
-            match self.0.compare_exchange_weak(now.0, next, ordering, Relaxed) {
-                Ok(_) => return Ok(now),
-                Err(seen) => now = Snapshot(seen),
+            match self.0.compare_exchange_weak(now, next, ordering, Relaxed) {
+                Ok(_) => return Ok(Snapshot(now)),
+                Err(seen) => now = seen,
             }
             Spin::relax();
         }
@@ -372,13 +362,13 @@ impl State {
 
     #[inline]
     fn enter(&self, mode: Mode, may: impl Fn(Snapshot, Mode) -> bool) -> bool {
-        // Exclusive is to be had of a free lock only. If it is not free, the compare-and-swap says so, and else
-        // it was not needed to look.
-        let guess = if mode == Mode::Exclusive { Snapshot(0) } else { self.load() };
-        // ORDERING: Acquire. Pairs with the Release of `release` and `downgrade`: what the holders
+        // ORDERING: Acquire, both. Pairs with the Release of `release` and `downgrade`: what the holders
         // did who had to leave before us is finished. Weakened, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
-        self.update_from(guess, Acquire, |now| may(now, mode).then(|| now.0 + unit(mode))).is_ok()
+        //
+        // Exclusive is to be had of a free lock only: there is no need to look whether it is.
+        mode == Mode::Exclusive && self.0.compare_exchange(0, EXCLUSIVE, Acquire, Relaxed).is_ok()
+            || self.update(Acquire, |now| may(now, mode).then(|| now.0 + unit(mode))).is_ok()
     }
 
     /// For a caller that does not wait, or has stood back already.
