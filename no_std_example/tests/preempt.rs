@@ -10,6 +10,7 @@ use alloc::boxed::Box;
 use core::array;
 use core::cell::RefCell;
 use core::future::ready;
+use core::pin::pin;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
@@ -124,6 +125,21 @@ fn let_go() {
     release_hold();
 }
 
+/// A future of the thread that waits for the lock, and that an interrupt may drop.
+type Going = Waiter<Box<dyn Future<Output = Guard<'static>> + Send>>;
+
+static GOING: Mutex<RefCell<Option<Going>>> = Mutex::new(RefCell::new(None));
+
+fn put_going(mode: Mode) {
+    let going: Going = Waiter::new(12, Box::pin(lock().acquire(mode)));
+    assert!(going.is_pending());
+    critical_section::with(|section| GOING.replace(section, Some(going)));
+}
+
+fn drop_going() {
+    drop(critical_section::with(|section| GOING.take(section)));
+}
+
 /// The task of the interrupt waits: who comes in shared mode waits for it, and that for all holds.
 fn is_awaited_by_task() -> bool {
     lock().snapshot().is_awaited(Exclusive) || lock().snapshot().is_upgrading()
@@ -191,7 +207,11 @@ const CONTENDED: &[(&str, fn())] = &[
     ("release to one", release_to_one),
     ("release to one of two", release_to_one_of_two),
     ("release to a crowd", release_to_a_crowd),
+    ("release to one who goes", release_to_one_who_goes),
+    ("wait beside one who goes", wait_beside_one_who_goes),
+    ("wait because of one who goes", wait_because_of_one_who_goes),
     ("cancel a waiter", cancel_a_waiter),
+    ("cancel one of two", cancel_one_of_two),
     ("cancel who keeps others out", cancel_who_keeps_others_out),
     ("cancel who was called", cancel_who_was_called),
     ("upgrade", || upgrade(Upgradable)),
@@ -203,6 +223,7 @@ const CONTENDED: &[(&str, fn())] = &[
     ("notify", notify),
     ("drop a monitor", drop_a_monitor),
     ("poll with another waker", poll_with_another_waker),
+    ("poll a monitor with another", poll_a_monitor_with_another_waker),
     ("cancel who waits for a name", cancel_a_name),
     ("release a name", release_a_name),
     ("notify, first", || with_new_locks(notify)),
@@ -258,14 +279,52 @@ fn release_to_one_of_two() {
     drop(second.finish().unwrap());
 }
 
-/// Of more than are woken in one critical section.
+/// Of more than are woken in one critical section. The first may go meanwhile.
 fn release_to_a_crowd() {
     hold(Exclusive);
+    put_going(Shared);
     let crowd: [_; 9] = array::from_fn(|task| Waiter::new(task, Box::pin(lock().acquire(Shared))));
     under_fire(let_go);
     for guard in crowd.map(|waiter| waiter.finish().unwrap()) {
         assert_eq!(guard.mode(), Shared);
     }
+    drop_going();
+}
+
+fn release_to_one_who_goes() {
+    hold(Exclusive);
+    put_going(Exclusive);
+    wait!(second = lock().acquire(Exclusive), 0);
+    under_fire(let_go);
+    drop_going();
+    drop(second.finish().unwrap());
+}
+
+fn wait_beside_one_who_goes() {
+    hold(Exclusive);
+    put_going(Exclusive);
+    under_fire(|| {
+        wait!(waiter = lock().acquire(Exclusive), 0);
+        drop_going();
+        let_go();
+        INTERRUPT.allows(&waiter.finish().unwrap());
+    });
+}
+
+fn wait_because_of_one_who_goes() {
+    hold(Shared);
+    put_going(Exclusive);
+    let future = pin!(lock().acquire(Shared));
+    let waiter = under_fire(|| {
+        let waiter = Waiter::new(0, future);
+        drop_going();
+        waiter
+    });
+    if is_awaited_by_task() {
+        let_go();
+    }
+    drop(waiter.finish().unwrap());
+    let_go();
 }
 
 fn cancel_a_waiter() {
@@ -275,6 +334,16 @@ fn cancel_a_waiter() {
         drop(waiter);
     });
     let_go();
+}
+
+/// An interrupt may call the one who goes.
+fn cancel_one_of_two() {
+    hold(Exclusive);
+    let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
+    wait!(second = lock().acquire(Exclusive), 1);
+    under_fire(|| drop(first));
+    let_go();
+    drop(second.finish().unwrap());
 }
 
 fn cancel_who_keeps_others_out() {
@@ -414,6 +483,15 @@ fn poll_with_another_waker() {
     let waiter = under_fire(|| waiter.poll_as(1));
     let_go();
     drop(waiter.finish().unwrap());
+}
+
+fn poll_a_monitor_with_another_waker() {
+    hold(Exclusive);
+    let monitor = lock().notify(Exclusive);
+    wait!(waiter = monitor.wait(), 0);
+    let waiter = under_fire(|| waiter.poll_as(1));
+    let_go();
+    waiter.finish().unwrap();
 }
 
 fn cancel_a_name() {
@@ -605,6 +683,7 @@ const INTERRUPTS: &[(&str, fn())] = &[
         }
     }),
     (RELEASE, release_hold),
+    ("drop a future", drop_going),
     ("keep shared", || keep(enter(Shared).map(Hold::Guard))),
     ("keep exclusive", || keep(enter(Exclusive).map(Hold::Guard))),
     ("keep a handle", || keep(enter(Shared).map(|guard| Hold::Handle(guard.into_handle())))),
