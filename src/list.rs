@@ -157,10 +157,9 @@ impl List {
         unsafe { node.with(renew) }
     }
 
-    /// Calls the first `N`, or as many as there are. Gives their wakers.
+    /// Calls the first `N`, or as many as there are. Their wakers are in `round`, which was empty, then.
     #[inline]
-    pub(crate) fn call<const N: usize>(&mut self) -> Round<N> {
-        let mut round = Round { wakers: [const { None }; N], len: 0 };
+    pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>) {
         for place in &mut round.wakers {
             // SAFETY: by L1 the nodes of a list are there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
@@ -170,7 +169,6 @@ impl List {
             // ORDERING: Release, for `was_called`. From here on the node may be gone.
             node.called.store(true, Release);
         }
-        round
     }
 }
 
@@ -196,6 +194,8 @@ pub(crate) struct Round<const N: usize> {
 }
 
 impl<const N: usize> Round<N> {
+    pub(crate) const EMPTY: Self = Self { wakers: [const { None }; N], len: 0 };
+
     pub(crate) fn len(&self) -> usize {
         self.len
     }

@@ -7,7 +7,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
 use crate::lazy::Lazy;
-use crate::list::{List, Node, ROUND};
+use crate::list::{List, Node, ROUND, Round};
 use crate::mode::Mode;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
@@ -148,11 +148,13 @@ impl Queue {
     }
 
     /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
-    #[inline]
     fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> (usize, usize) {
-        let (mut round, left) = self.with(|waiters| {
+        // Made here, and not moved: while the queue is locked no more is done than must be.
+        let mut round = Round::<N>::EMPTY;
+        let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
-            (list.call::<N>(), list.len())
+            list.call(&mut round);
+            list.len()
         });
         round.wakers().for_each(|waker| wake.one(waker));
         (round.len(), left)
