@@ -51,6 +51,11 @@ impl<'a> Acquire<'a> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
+            #[cfg(feature = "std")]
+            Progress::New if raw.acquire_soon(this.mode) => {
+                this.progress = Progress::Done;
+                return Poll::Ready(());
+            }
             Progress::StandsBack if raw.try_acquire(this.mode) => {
                 this.progress = Progress::Done;
                 return Poll::Ready(());

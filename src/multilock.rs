@@ -14,8 +14,6 @@ use std::time::Instant;
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
 use futures_core::FusedFuture;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use spin::relax::{RelaxStrategy, Spin};
 
 use crate::acquire::Acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -120,12 +118,9 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// How often a thread looks at a lock that is held before it goes to sleep: first after 2, 4, 8 and 16
-/// pauses, and then when it has let other threads run. Under loom, whose threads run when it says so, never.
+/// How often a thread lets others run before it goes to sleep, having looked [`LOOKS`] times.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-const LOOKS: u32 = if cfg!(loom) { 0 } else { 10 };
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-const LOOKS_AFTER_PAUSES: u32 = 4;
+const YIELDS: u32 = if cfg!(loom) { 0 } else { 6 };
 
 const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(loom));
 
@@ -231,16 +226,12 @@ impl MultiLock {
     /// the lock is free, and only one poll is let pass.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     fn spin(&self, mode: Mode, yields: bool) -> bool {
-        (1..=LOOKS).any(|look| {
-            if look <= LOOKS_AFTER_PAUSES {
-                (0..1 << look).for_each(|_| Spin::relax());
-            } else if yields && !self.raw.is_reserved(mode) {
-                thread::yield_now();
-            } else {
-                return false;
-            }
-            self.snapshot().admits_newcomer(mode) && self.raw.acquire_at_once(mode)
-        })
+        self.raw.look(mode)
+            || yields
+                && (0..YIELDS).take_while(|_| !self.raw.is_reserved(mode)).any(|_| {
+                    thread::yield_now();
+                    self.raw.acquire_if_admitted(mode)
+                })
     }
 
     /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.

@@ -12,6 +12,8 @@ use crate::mode::Mode;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+#[cfg(feature = "std")]
+use crate::sync::unmodelled;
 use crate::sync::{Section, const_fn};
 
 /// The queue of a lock, made when somebody waits for the first time.
@@ -74,6 +76,9 @@ pub(crate) struct Queue {
     waiters: Section<Waiters>,
     /// For each mode, what monitors look at and listen to.
     edges: [Edges; Mode::ALL.len()],
+    /// Whether to look at the lock for a moment before waiting.
+    #[cfg(feature = "std")]
+    pub(crate) patience: Patience,
 }
 
 /// Who waits, and how many: what is touched only with the queue locked.
@@ -118,6 +123,8 @@ impl Queue {
                 counts: [0; Lane::COUNT],
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
+            #[cfg(feature = "std")]
+            patience: Patience::default(),
         })
     }
 
@@ -191,6 +198,42 @@ impl Queue {
             called => called,
         })
         .await;
+    }
+}
+
+/// How often it is worth while to look at the lock for a moment before waiting: where holders run on other
+/// cores and are soon done, mostly; where they sleep with their hold, or wait for this core, never. It is found
+/// out by trying, less and less often as it fails.
+///
+/// A guess and no more: what threads write over each other is lost.
+#[cfg(feature = "std")]
+#[derive(Default)]
+pub(crate) struct Patience {
+    /// So many do not try.
+    left: unmodelled::AtomicUsize,
+    /// So many did not, the last time.
+    pause: unmodelled::AtomicUsize,
+}
+
+#[cfg(feature = "std")]
+impl Patience {
+    /// The most that do not try between two that do.
+    const LONGEST: usize = 1023;
+
+    /// Runs `look`, if it is worth while, and says whether it saw what it was looking for.
+    pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
+        use unmodelled::Ordering::Relaxed;
+
+        let left = self.left.load(Relaxed);
+        if left > 0 {
+            self.left.store(left - 1, Relaxed);
+            return false;
+        }
+        let seen = look();
+        let pause = if seen { 0 } else { (self.pause.load(Relaxed) * 2 + 1).min(Self::LONGEST) };
+        self.pause.store(pause, Relaxed);
+        self.left.store(pause, Relaxed);
+        seen
     }
 }
 

@@ -6,12 +6,20 @@ use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
+#[cfg(feature = "std")]
+use spin::relax::{RelaxStrategy, Spin};
+
 use crate::mode::Mode;
 use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Waiters, Wake};
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 use crate::sync::const_fn;
+
+/// How often one looks at a lock that may soon be free: after 2, 4, 8 and 16 pauses, half a microsecond in all.
+/// Under loom, whose threads run when it says so, never.
+#[cfg(feature = "std")]
+const LOOKS: u32 = if cfg!(loom) { 0 } else { 4 };
 
 /// The lock without guards: whoever acquires must release.
 pub(crate) struct RawLock {
@@ -39,6 +47,27 @@ impl RawLock {
     #[inline]
     pub(crate) fn acquire_at_once(&self, mode: Mode) -> bool {
         self.state.acquire_as_newcomer(mode)
+    }
+
+    /// Looks at the lock for a moment, if that has been worth while before, and acquires it if it comes free.
+    #[cfg(feature = "std")]
+    pub(crate) fn acquire_soon(&self, mode: Mode) -> bool {
+        self.queue.get().is_some_and(|queue| queue.patience.try_out(|| self.look(mode)))
+    }
+
+    /// Looks at the lock for a moment, and acquires it if it comes free.
+    #[cfg(feature = "std")]
+    pub(crate) fn look(&self, mode: Mode) -> bool {
+        (1..=LOOKS).any(|look| {
+            (0..1 << look).for_each(|_| Spin::relax());
+            self.acquire_if_admitted(mode)
+        })
+    }
+
+    /// As [`acquire_at_once`](Self::acquire_at_once), but a look that fails writes nothing.
+    #[cfg(feature = "std")]
+    pub(crate) fn acquire_if_admitted(&self, mode: Mode) -> bool {
+        self.state.load().admits_newcomer(mode) && self.acquire_at_once(mode)
     }
 
     /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
