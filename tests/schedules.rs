@@ -10,7 +10,6 @@
 mod random;
 
 use std::cell::Cell;
-use std::env;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::{Pin, pin};
@@ -22,16 +21,11 @@ use std::thread;
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
-use random::Random;
+use random::{Random, for_seeds};
 
 #[test]
 fn every_step_of_random_schedules_is_as_promised() {
-    let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
-    if let Some(seed) = number("MULTILOCK_SEED") {
-        return Schedule::new(seed).run();
-    }
-    let cases = number("MULTILOCK_CASES").unwrap_or(if cfg!(miri) { 40 } else { 50_000 });
-    (0..cases).for_each(|seed| Schedule::new(seed).run());
+    for_seeds(if cfg!(miri) { 40 } else { 50_000 }, |seed| Schedule::new(seed).run());
 }
 
 /// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
@@ -228,7 +222,6 @@ impl Word {
 }
 
 struct Schedule {
-    seed: u64,
     random: Random,
     weights: [usize; WEIGHTS.len()],
     most_tasks: usize,
@@ -250,7 +243,6 @@ impl Schedule {
         // Rare things happen when others do not, so each schedule goes without some of them.
         let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
         Self {
-            seed,
             // A crowd is more than one round of wake-ups.
             most_tasks: if random.one_in(20) { 24 } else { 2 + random.below(5) },
             random,
@@ -633,7 +625,7 @@ impl Schedule {
 impl Drop for Schedule {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("MULTILOCK_SEED={}: {:?}; {:?}", self.seed, self.steps, self.lock);
+            eprintln!("{:?}; {:?}", self.steps, self.lock);
         }
     }
 }

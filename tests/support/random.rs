@@ -2,7 +2,32 @@
 
 #![allow(dead_code, reason = "each suite uses a part")]
 
+use std::env;
+use std::thread;
+
 use multilock::Mode;
+
+/// Runs `run` with as many seeds as usual, or as `MULTILOCK_CASES` says, or with the one that is
+/// `MULTILOCK_SEED`. A failure prints its seed.
+pub(crate) fn for_seeds(usual: u64, run: impl Fn(u64)) {
+    struct Seed(u64);
+    impl Drop for Seed {
+        fn drop(&mut self) {
+            if thread::panicking() {
+                eprintln!("MULTILOCK_SEED={}", self.0);
+            }
+        }
+    }
+    let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
+    let seeds = match number("MULTILOCK_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("MULTILOCK_CASES").unwrap_or(usual),
+    };
+    for seed in seeds {
+        let seed = Seed(seed);
+        run(seed.0);
+    }
+}
 
 /// `splitmix64`.
 pub(crate) struct Random(pub(crate) u64);
