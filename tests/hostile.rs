@@ -1,0 +1,372 @@
+//! Random schedules with wakers that panic, and that use the locks, where they are cloned, woken and
+//! dropped. In the end all behave, and then nobody may be left asleep, and nothing left behind.
+//!
+//! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
+//! `MULTILOCK_CASES=<number>` that many instead of the usual number.
+
+#![cfg(all(feature = "std", not(loom)))]
+
+#[path = "support/random.rs"]
+mod random;
+mod support;
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use multilock::{AllGuard, Guard, Mode, MultiLock, acquire_all};
+use random::{Random, for_seeds};
+use support::{Alarm, Hooks, assert_idle};
+
+#[test]
+fn wakers_that_misbehave_leave_nobody_asleep_and_nothing_behind() {
+    for_seeds(if cfg!(miri) { 4 } else { 4_000 }, run);
+}
+
+/// After each schedule they are as they were before. Where they are does not change: the order in which a
+/// set takes them depends on it.
+static LOCKS: [MultiLock; 2] = [const { MultiLock::new() }; 2];
+
+const MOST_TASKS: usize = 40;
+
+/// How deep wakers use the locks that wake others that use the locks.
+const DEPTH: usize = 3;
+
+enum Hold {
+    One(usize, Guard<'static>),
+    Both(AllGuard<[(&'static MultiLock, Mode); 2]>),
+}
+
+impl Hold {
+    fn mode_at(&self, at: usize) -> Option<Mode> {
+        match self {
+            Self::One(place, guard) => (*place == at).then(|| guard.mode()),
+            Self::Both(guard) => guard.mode_of(&LOCKS[at]),
+        }
+    }
+}
+
+/// The index of a task, from its beginning.
+type Id = usize;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    /// It may be polled again after a panic.
+    Acquire,
+    /// It has a hold of that lock while it waits.
+    Upgrade(usize),
+    Other,
+}
+
+struct Task {
+    kind: Kind,
+    future: Pin<Box<dyn Future<Output = Option<Hold>>>>,
+    alarm: Arc<Alarm>,
+    waker: Waker,
+    wakes_answered: usize,
+}
+
+impl Task {
+    fn is_woken(&self) -> bool {
+        self.alarm.wakes() > self.wakes_answered
+    }
+}
+
+struct World {
+    random: Random,
+    /// `None` if it has ended, or is being polled.
+    tasks: Vec<Option<Task>>,
+    holds: Vec<Hold>,
+    /// Of all wakers there were.
+    alarms: Vec<Arc<Alarm>>,
+    misbehaves: bool,
+    depth: usize,
+    /// What failed where it could not be said.
+    failure: Option<Box<dyn Any + Send>>,
+    steps: Vec<String>,
+}
+
+thread_local! {
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+/// Runs `f`, which uses no lock.
+#[track_caller]
+fn world<R>(f: impl FnOnce(&mut World) -> R) -> R {
+    WORLD.with_borrow_mut(|world| f(world.as_mut().unwrap()))
+}
+
+fn log(step: String) {
+    world(|w| w.steps.push(step));
+}
+
+/// The panic of a waker.
+struct Planned;
+
+/// What a waker does: nothing, or a panic, or a step of the schedule.
+fn misbehave(hook: &str, id: Id) {
+    let way = world(|w| if w.misbehaves { w.random.below(10) } else { usize::MAX });
+    match way {
+        0 | 1 if !thread::panicking() => {
+            log(format!("panic in {hook} of {id}"));
+            resume_unwind(Box::new(Planned));
+        }
+        2..=4 if world(|w| w.depth < DEPTH) => {
+            log(format!("in {hook} of {id} ("));
+            world(|w| w.depth += 1);
+            let result = catch_unwind(step);
+            world(|w| w.depth -= 1);
+            log(")".into());
+            match result {
+                Ok(()) => {}
+                // A second panic would end the process.
+                Err(panic) if thread::panicking() => world(|w| w.failure = Some(panic)),
+                Err(panic) => resume_unwind(panic),
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Runs `f`, and stops the panic of a waker.
+fn calmly(f: impl FnOnce()) {
+    match catch_unwind(AssertUnwindSafe(f)) {
+        Err(panic) if !panic.is::<Planned>() => resume_unwind(panic),
+        _ => {}
+    }
+}
+
+fn new_waker(id: Id) -> (Arc<Alarm>, Waker) {
+    let alarm = Arc::<Alarm>::default();
+    world(|w| w.alarms.push(alarm.clone()));
+    let woken = alarm.clone();
+    let hooks = Hooks {
+        on_clone: Box::new(move || misbehave("clone", id)),
+        on_wake: Box::new(move || {
+            woken.wake_by_ref();
+            misbehave("wake", id);
+        }),
+        on_drop: Box::new(move || misbehave("drop", id)),
+    };
+    (alarm, hooks.waker())
+}
+
+/// A task, polled once.
+fn spawn(what: &str, kind: Kind, future: impl Future<Output = Option<Hold>> + 'static) {
+    let id = world(|w| w.tasks.len());
+    if id == MOST_TASKS {
+        return;
+    }
+    log(format!("{id}: {what}"));
+    let (alarm, waker) = new_waker(id);
+    let task = Task { kind, future: Box::pin(future), alarm, waker, wakes_answered: 0 };
+    world(|w| w.tasks.push(Some(task)));
+    poll(id);
+}
+
+fn poll(id: Id) {
+    let Some(mut task) = world(|w| w.tasks.get_mut(id)?.take()) else { return };
+    log(format!("poll {id}"));
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        if world(|w| w.random.one_in(2)) {
+            // From here on nobody looks whether the old one is woken.
+            let (alarm, waker) = new_waker(id);
+            (task.alarm, task.wakes_answered) = (alarm, 0);
+            drop(mem::replace(&mut task.waker, waker));
+        }
+        task.wakes_answered = task.alarm.wakes();
+        task.future.as_mut().poll(&mut Context::from_waker(&task.waker))
+    }));
+    match result {
+        Ok(Poll::Pending) => world(|w| w.tasks[id] = Some(task)),
+        Ok(Poll::Ready(hold)) => {
+            log(format!("{id} is ready"));
+            hold.into_iter().for_each(enter);
+        }
+        Err(panic) if panic.is::<Planned>() => {
+            if task.kind == Kind::Acquire && world(|w| w.random.one_in(2)) {
+                task.alarm.wake_by_ref();
+                world(|w| w.tasks[id] = Some(task));
+            } else {
+                calmly(|| drop(task));
+            }
+            if world(|w| w.random.one_in(2)) {
+                resume_unwind(panic);
+            }
+        }
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// One more hold, which must exclude none that are there.
+fn enter(hold: Hold) {
+    for at in 0..LOCKS.len() {
+        let Some(mode) = hold.mode_at(at) else { continue };
+        let held = |w: &mut World| w.holds.iter().filter_map(|hold| hold.mode_at(at)).collect();
+        let others: Vec<Mode> = world(held);
+        let fits = !others.iter().any(|other| mode.excludes(*other));
+        assert!(fits, "{mode:?} beside {others:?} of lock {at}");
+    }
+    world(|w| w.holds.push(hold));
+}
+
+fn take_guard() -> Option<(usize, Guard<'static>)> {
+    world(|w| {
+        let index = w.holds.iter().position(|hold| matches!(hold, Hold::One(..)))?;
+        match w.holds.swap_remove(index) {
+            Hold::One(at, guard) => Some((at, guard)),
+            Hold::Both(_) => unreachable!(),
+        }
+    })
+}
+
+fn step() {
+    let (kind, n, at, modes) = world(|w| {
+        let random = &mut w.random;
+        let at = usize::from(random.one_in(3));
+        (random.below(16), random.below(MOST_TASKS), at, [random.mode(), random.mode()])
+    });
+    let (lock, mode) = (&LOCKS[at], modes[0]);
+    match kind {
+        0..=2 => {
+            let mut acquire = Box::pin(lock.acquire(mode));
+            let hold = poll_fn(move |cx| {
+                acquire.as_mut().poll(cx).map(|guard| Some(Hold::One(at, guard)))
+            });
+            spawn(&format!("acquire {at} {mode:?}"), Kind::Acquire, hold);
+        }
+        3 => {
+            let wanted = [(&LOCKS[0], modes[0]), (&LOCKS[1], modes[1])];
+            let hold = async move { Some(Hold::Both(acquire_all(wanted).await)) };
+            spawn(&format!("acquire all {modes:?}"), Kind::Other, hold);
+        }
+        4 => {
+            let wait = async move {
+                lock.wait(mode).await;
+                None
+            };
+            spawn(&format!("wait {at} {mode:?}"), Kind::Other, wait);
+        }
+        5 => {
+            if let Some((at, mut guard)) = take_guard() {
+                let upgrade = async move {
+                    let _ = guard.upgrade().await;
+                    Some(Hold::One(at, guard))
+                };
+                spawn(&format!("upgrade {at}"), Kind::Upgrade(at), upgrade);
+            }
+        }
+        6..=8 => poll(world(|w| n % w.tasks.len().max(1))),
+        9 => {
+            let is_woken = |task: &Option<Task>| task.as_ref().is_some_and(Task::is_woken);
+            world(|w| w.tasks.iter().position(is_woken)).into_iter().for_each(poll);
+        }
+        10 => {
+            let id = world(|w| n % w.tasks.len().max(1));
+            log(format!("drop {id}"));
+            drop(world(|w| w.tasks.get_mut(id)?.take()));
+        }
+        11 => {
+            if let Some(guard) = lock.try_acquire(mode) {
+                log(format!("try {at} {mode:?}"));
+                enter(Hold::One(at, guard));
+            }
+        }
+        12 => {
+            if let Some((at, mut guard)) = take_guard() {
+                let to = mode.min(guard.mode());
+                log(format!("downgrade {at} from {:?} to {to:?}", guard.mode()));
+                let result = catch_unwind(AssertUnwindSafe(|| guard.downgrade(to)));
+                world(|w| w.holds.push(Hold::One(at, guard)));
+                result.unwrap_or_else(|panic| resume_unwind(panic));
+            }
+        }
+        _ => release(world(|w| n % w.holds.len().max(1))),
+    }
+}
+
+fn release(index: usize) {
+    log(format!("release {index}"));
+    drop(world(|w| (index < w.holds.len()).then(|| w.holds.swap_remove(index))));
+}
+
+/// Runs `f` where no waker runs, and checks what must be true then.
+fn outermost(f: impl FnOnce()) {
+    calmly(f);
+    world(|w| {
+        if let Some(panic) = w.failure.take() {
+            resume_unwind(panic);
+        }
+        for (at, lock) in LOCKS.iter().enumerate() {
+            let upgrades = |task: &&Task| task.kind == Kind::Upgrade(at);
+            let upgrading = w.tasks.iter().flatten().filter(upgrades).count();
+            let held: Vec<_> = w.holds.iter().filter_map(|hold| hold.mode_at(at)).collect();
+            let shared = held.iter().filter(|mode| **mode == Mode::Shared).count();
+            assert_eq!(lock.locked().is_some(), upgrading > 0 || !held.is_empty(), "lock {at}");
+            let found = lock.snapshot().shared_holders();
+            assert!((shared..=shared + upgrading).contains(&found), "lock {at}: {held:?}");
+        }
+    });
+}
+
+/// From here on wakers do what they should, tasks run when they are woken and not else, and holds end.
+fn run_all() {
+    log("all behave".into());
+    world(|w| w.misbehaves = false);
+    let next = |w: &mut World| {
+        let World { random, tasks, holds, .. } = w;
+        let is_woken = |id: &Id| tasks[*id].as_ref().is_some_and(Task::is_woken);
+        let woken = (0..tasks.len()).filter(is_woken).map(Ok);
+        random.pick(woken.chain((0..holds.len()).map(Err)))
+    };
+    while let Some(next) = world(next) {
+        outermost(|| next.map_or_else(release, poll));
+        assert!(world(|w| w.steps.len()) < 5_000, "it does not come to an end");
+    }
+    world(|w| assert!(w.tasks.iter().flatten().next().is_none(), "somebody is left asleep"));
+}
+
+fn run(seed: u64) {
+    let mut random = Random(seed);
+    let steps = 5 + random.below(90);
+    WORLD.set(Some(World {
+        random,
+        tasks: Vec::new(),
+        holds: Vec::new(),
+        alarms: Vec::new(),
+        misbehaves: true,
+        depth: 0,
+        failure: None,
+        steps: Vec::new(),
+    }));
+    let report = Report;
+    for _ in 0..steps {
+        outermost(step);
+    }
+    run_all();
+    LOCKS.iter().for_each(assert_idle);
+    for alarm in world(|w| mem::take(&mut w.alarms)) {
+        assert_eq!(Arc::strong_count(&alarm), 1, "a waker was kept");
+    }
+    drop(report);
+}
+
+/// Ends the world, and says what was in it if that was a failure.
+struct Report;
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let world = WORLD.take().unwrap();
+        if thread::panicking() {
+            eprintln!("{}; {LOCKS:?}", world.steps.join(", "));
+            // What is left of it would misbehave.
+            mem::forget(world);
+        }
+    }
+}
