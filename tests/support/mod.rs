@@ -68,6 +68,13 @@ impl<F: Future> Task<F> {
         self.future.as_mut().poll(&mut Context::from_waker(waker))
     }
 
+    /// From here on only a new waker wakes it, of which the future learns by its next poll.
+    pub(crate) fn renew_waker(&mut self) {
+        self.alarm = Arc::default();
+        self.waker = Waker::from(self.alarm.clone());
+        self.wakes_answered = 0;
+    }
+
     /// One poll, which is in vain.
     #[track_caller]
     pub(crate) fn waits(&mut self) {
