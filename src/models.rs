@@ -9,6 +9,7 @@
 
 mod monitors;
 mod names;
+mod queue;
 mod sets;
 
 use core::pin::{Pin, pin};
