@@ -500,9 +500,13 @@ pub(crate) async fn stand_back() {
 mod tests {
     use core::pin::pin;
     use core::task::{Context, Waker};
+    use std::boxed::Box;
+    use std::eprintln;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Wake;
+    use std::vec::Vec;
 
     use super::*;
 
@@ -529,6 +533,105 @@ mod tests {
             assert_eq!(wakes.0.load(Relaxed), 1);
             assert!(place.as_mut().poll_enter(&cx).is_ready());
             assert!(!lock.try_acquire(mode));
+        }
+    }
+
+    /// Random schedules in which shared holders come and go where there is room for a few more, or for none.
+    ///
+    /// Whoever could enter is awake, or somebody is who fits. Fails if a shared holder that leaves at the
+    /// maximum calls nobody, if `call_shared` calls one waiter only, and if a waiter that is dropped does not
+    /// pass its call on.
+    #[test]
+    fn e3_near_the_maximum_nobody_sleeps_who_could_enter() {
+        for seed in 0..if cfg!(miri) { 5 } else { 20_000 } {
+            let mut steps = Vec::new();
+            let result = catch_unwind(AssertUnwindSafe(|| near_the_maximum(seed, &mut steps)));
+            result.unwrap_or_else(|panic| {
+                eprintln!("seed {seed}: {steps:?}");
+                resume_unwind(panic)
+            });
+        }
+    }
+
+    struct Waiter<'a> {
+        mode: Mode,
+        place: Pin<Box<Place<'a>>>,
+        wakes: Arc<Wakes>,
+    }
+
+    impl Waiter<'_> {
+        fn is_awake(&self) -> bool {
+            self.wakes.0.load(Relaxed) > 0
+        }
+    }
+
+    fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
+        let mut state = seed;
+        // What `splitmix64` makes of it.
+        let mut below = |limit: usize| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) % limit as u64) as usize
+        };
+        let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+        let full = lock.snapshot().shared_holders();
+        let (mut shared, mut upgradable) = (full, 0);
+        let mut waiters: Vec<Waiter<'_>> = Vec::new();
+        for _ in 0..60 {
+            let (step, n) = (below(9), below(waiters.len().max(4)));
+            steps.push((step, n));
+            let mut entered = None;
+            match step {
+                0 | 1 if waiters.len() < 6 => {
+                    let modes = [Mode::Shared, Mode::Shared, Mode::Upgradable, Mode::Exclusive];
+                    let mode = modes[n % 4];
+                    if lock.acquire_at_once(mode) {
+                        entered = Some(mode);
+                    } else {
+                        // Not polled yet.
+                        let (place, wakes) = (Box::pin(Place::take(&lock, mode)), Wakes(1.into()));
+                        waiters.push(Waiter { mode, place, wakes: Arc::new(wakes) });
+                    }
+                }
+                2..=4 if n < waiters.len() => {
+                    let waiter = &mut waiters[n];
+                    waiter.wakes.0.store(0, Relaxed);
+                    let waker = Waker::from(waiter.wakes.clone());
+                    let poll = waiter.place.as_mut().poll_enter(&Context::from_waker(&waker));
+                    entered = poll.is_ready().then(|| waiters.swap_remove(n).mode);
+                }
+                5 if n < waiters.len() => drop(waiters.swap_remove(n)),
+                6 if shared > full - 6 => {
+                    lock.release(Mode::Shared);
+                    shared -= 1;
+                }
+                7 if upgradable > 0 => {
+                    if n % 2 == 0 {
+                        lock.release(Mode::Upgradable);
+                    } else {
+                        lock.downgrade(Mode::Upgradable, Mode::Shared);
+                        shared += 1;
+                    }
+                    upgradable -= 1;
+                }
+                8 if lock.share() => shared += 1,
+                _ => {}
+            }
+            match entered {
+                Some(Mode::Shared) => shared += 1,
+                Some(Mode::Upgradable) => upgradable += 1,
+                Some(Mode::Exclusive) => panic!("exclusive beside shared holders"),
+                None => {}
+            }
+            let word = lock.snapshot();
+            assert_eq!(word.shared_holders(), shared);
+            let awake = |waiter: &Waiter<'_>| waiter.is_awake() && word.fits(waiter.mode);
+            for waiter in waiters.iter().filter(|waiter| word.admits(waiter.mode)) {
+                assert!(waiters.iter().any(awake), "nobody is awake who fits; {word:?}");
+                // All shared waiters are called together.
+                assert!(waiter.mode != Mode::Shared || waiter.is_awake(), "{word:?}");
+            }
         }
     }
 }
