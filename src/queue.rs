@@ -175,10 +175,11 @@ impl Queue {
         EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
     }
 
-    /// Counts the edges that satisfy `is_edge`.
-    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Counted<'_> {
+    /// Counts the edges that satisfy `is_edge`. Says whether somebody is to be told.
+    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Option<Counted<'_>> {
         let count = |mode| is_edge(mode) && self.edges[mode as usize].count_one();
-        Counted { queue: self, listened: Mode::ALL.map(count) }
+        let listened = Mode::ALL.map(count);
+        listened.contains(&true).then(|| Counted { queue: self, listened })
     }
 
     /// Listens to the edges of `mode` until `look` sees enough of them.

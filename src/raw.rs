@@ -183,8 +183,11 @@ impl RawLock {
         let word = change.after;
         let mut wake = Wake::default();
         // Before anybody is woken, who might look.
-        let edges =
-            word.has(Lane::Monitors).then(|| queue.count_edges(|mode| change.is_edge(mode)));
+        let edges = if word.has(Lane::Monitors) {
+            queue.count_edges(|mode| change.is_edge(mode))
+        } else {
+            None
+        };
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
