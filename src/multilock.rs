@@ -173,6 +173,9 @@ impl MultiLock {
     ///
     /// Who waits for whom is said at [`MultiLock`](Self#fairness).
     ///
+    /// With `std`, a poll that cannot enter looks at the lock for half a microsecond or so before it waits, if
+    /// that has been worth while at this lock: where tasks of several threads hold it for a moment.
+    ///
     /// # Cancel safety
     ///
     /// The future may be dropped at any point. It then has no hold, and its place is lost. A wake-up
@@ -197,7 +200,8 @@ impl MultiLock {
         Acquire::new(self, mode)
     }
 
-    /// Acquires the lock, and blocks the thread until it can.
+    /// Acquires the lock, and blocks the thread until it can: it looks for a moment, lets other threads run a
+    /// few times, and then waits as a task would.
     ///
     /// # Deadlocks
     ///
