@@ -118,7 +118,7 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// How often a thread lets others run before it goes to sleep, having looked [`LOOKS`] times.
+/// How often a thread lets others run before it goes to sleep, having looked a few times.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 const YIELDS: u32 = if cfg!(loom) { 0 } else { 6 };
 
