@@ -173,7 +173,7 @@ impl MultiLock {
     ///
     /// Who waits for whom is said at [`MultiLock`](Self#fairness).
     ///
-    /// With `std`, a poll that cannot enter looks at the lock for half a microsecond or so before it waits, if
+    /// With `std`, a poll that cannot enter looks at the lock for less than a microsecond before it waits, if
     /// that has been worth while at this lock: where tasks of several threads hold it for a moment.
     ///
     /// # Cancel safety
