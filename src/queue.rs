@@ -358,9 +358,7 @@ impl<'a> Seat<'a> {
 
     /// It has been called, and has not [answered](Self::answer).
     pub(crate) fn is_called(self: Pin<&mut Self>) -> bool {
-        let mut parts = self.parts();
-        parts.listens();
-        *parts.state == Listens::Called
+        self.parts().is_called()
     }
 
     /// What it was called for is done, or cannot be.
@@ -424,6 +422,12 @@ impl Parts<'_> {
         }
         *self.state == Listens::Yes
     }
+
+    #[inline]
+    fn is_called(&mut self) -> bool {
+        self.listens();
+        *self.state == Listens::Called
+    }
 }
 
 /// A queue, locked, and a seat of it.
@@ -436,8 +440,7 @@ impl Locked<'_> {
     /// It has been called, and has not answered. With the queue locked that does not come to pass any more.
     #[inline]
     pub(crate) fn is_called(&mut self) -> bool {
-        self.seat.listens();
-        *self.seat.state == Listens::Called
+        self.seat.is_called()
     }
 
     /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in

@@ -17,8 +17,7 @@ use crate::sync::atomic::fence;
 use crate::sync::const_fn;
 
 /// How often one looks at a lock that may soon be free: after 2, 4, 8 and 16 pauses, which take less than a
-/// microsecond.
-/// Under loom, whose threads run when it says so, never.
+/// microsecond. Under loom, whose threads run when it says so, never.
 #[cfg(feature = "std")]
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 4 };
 
