@@ -387,10 +387,7 @@ fn c4_a_release_while_a_lane_is_left_sees_who_joins() {
     model_with(3, || {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
-        let passer_by = {
-            let data = data.clone();
-            spawn(move || drop(queued_or_not(data.lock.acquire(Exclusive))))
-        };
+        let passer_by = passer_by(&data, Exclusive);
         let thread = user(&data, Exclusive);
         drop(guard);
         join([passer_by, thread]);
@@ -407,10 +404,7 @@ fn c4_no_bit_stays_behind() {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
         let first = queued(data.lock.acquire(Exclusive));
-        let thread = {
-            let data = data.clone();
-            spawn(move || drop(queued_or_not(data.lock.acquire(Exclusive))))
-        };
+        let thread = passer_by(&data, Exclusive);
         drop(first);
         join([thread]);
         drop(guard);
@@ -423,6 +417,12 @@ fn queued_or_not<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
     let mut future = Box::pin(future);
     let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     future
+}
+
+/// A thread that queues up, unless it acquires at once, and goes.
+fn passer_by(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
+    let data = data.clone();
+    spawn(move || drop(queued_or_not(data.lock.acquire(mode))))
 }
 
 /// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not call the upgrade, and if the

@@ -86,10 +86,7 @@ fn c2_shared_waiters_that_were_called_together_may_all_go_at_once() {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
         let first = queued(data.lock.acquire(Shared));
-        let second = {
-            let data = data.clone();
-            spawn(move || drop(queued_or_not(data.lock.acquire(Shared))))
-        };
+        let second = passer_by(&data, Shared);
         let thread = user(&data, Exclusive);
         drop(guard);
         drop(first);
@@ -109,10 +106,7 @@ fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
         let first = queued(data.lock.acquire(Exclusive));
         let dormant = queued(data.lock.acquire(Shared));
         let thread = user(&data, Shared);
-        let second = {
-            let data = data.clone();
-            spawn(move || drop(queued_or_not(data.lock.acquire(Exclusive))))
-        };
+        let second = passer_by(&data, Exclusive);
         drop(first);
         // The shared holder and the dormant waiter stay: the thread must get in beside them.
         join([second, thread]);
