@@ -244,9 +244,9 @@ macro_rules! each {
     };
 }
 
-/// For those that await, and a floor.
-macro_rules! awaits {
-    ($Floor:ty, |$L:ident| $body:expr) => {
+/// For those that await, and more.
+macro_rules! each_async {
+    (|$L:ident| $body:expr, $($More:ty),*) => {
         $crate::contestants::each!(
             |$L| $body,
             multilock::MultiLock,
@@ -255,29 +255,26 @@ macro_rules! awaits {
             maitake_sync::RwLock<()>,
             mea::rwlock::RwLock<()>,
             saa::Lock,
-            $Floor
+            $($More),*
         )
+    };
+}
+
+/// For those that await, and a floor.
+macro_rules! awaits {
+    ($Floor:ty, |$L:ident| $body:expr) => {
+        $crate::contestants::each_async!(|$L| $body, $Floor)
     };
 }
 
 /// For those that block, and a floor.
 macro_rules! blocks {
     ($Floor:ty, |$L:ident| $body:expr) => {
-        $crate::contestants::each!(
-            |$L| $body,
-            multilock::MultiLock,
-            async_lock::RwLock<()>,
-            tokio::sync::RwLock<()>,
-            maitake_sync::RwLock<()>,
-            mea::rwlock::RwLock<()>,
-            saa::Lock,
-            parking_lot::RwLock<()>,
-            $Floor
-        )
+        $crate::contestants::each_async!(|$L| $body, parking_lot::RwLock<()>, $Floor)
     };
 }
 
-pub(crate) use {awaits, blocks, each};
+pub(crate) use {awaits, blocks, each, each_async};
 
 /// What the lock guards. It loses counts if an exclusive holder is not alone.
 #[derive(Default)]
