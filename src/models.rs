@@ -2,8 +2,9 @@
 //! itself as a deadlock, a missing ordering as a race on the cell that the lock guards.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most
-//! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches. Without loom they
-//! run on plain threads, a few times each.
+//! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches, for at most
+//! `LOOM_MAX_DURATION` seconds each (here without a limit). With `-- --nocapture` each says how many schedules it
+//! has run, and whether those were all. Without loom they run on plain threads, a few times each.
 //!
 //! Each names the changes to the code that it has been seen to fail with.
 
@@ -23,7 +24,11 @@ use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
 
 #[cfg(loom)]
+use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
+#[cfg(loom)]
 use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
+#[cfg(loom)]
+use std::time::Instant;
 #[cfg(not(loom))]
 use std::{sync::Arc, thread::JoinHandle, thread::spawn};
 
@@ -37,7 +42,20 @@ fn model_with(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 20_000;
-    builder.check(run);
+    let (limit, switches) = (builder.max_duration, builder.preemption_bound.unwrap_or_default());
+    let (start, schedules) = (Instant::now(), std::sync::Arc::new(AtomicUsize::new(0)));
+    let count = schedules.clone();
+    builder.check(move || {
+        count.fetch_add(1, Relaxed);
+        run();
+    });
+    let all = if limit.is_some_and(|limit| start.elapsed() >= limit) { "not all" } else { "all" };
+    std::eprintln!(
+        "{}: {} schedules, {all} with {switches} switches, {:.1?}",
+        std::thread::current().name().unwrap_or_default(),
+        schedules.load(Relaxed),
+        start.elapsed()
+    );
 }
 
 #[cfg(not(loom))]
