@@ -490,9 +490,11 @@ pub(crate) struct Wake {
 impl Wake {
     fn one(&mut self, waker: core::task::Waker) {
         #[cfg(feature = "std")]
-        if let Err(panic) = std::panic::catch_unwind(core::panic::AssertUnwindSafe(|| waker.wake()))
-        {
-            self.panic.get_or_insert(panic);
+        if let Err(panic) = caught(|| waker.wake()) {
+            match &self.panic {
+                None => self.panic = Some(panic),
+                Some(_) => discard(panic),
+            }
         }
         #[cfg(not(feature = "std"))]
         waker.wake();
@@ -502,10 +504,24 @@ impl Wake {
 #[cfg(feature = "std")]
 impl Drop for Wake {
     fn drop(&mut self) {
-        if let Some(panic) = self.panic.take() {
-            if !std::thread::panicking() {
-                std::panic::resume_unwind(panic);
-            }
+        match self.panic.take() {
+            Some(panic) if std::thread::panicking() => discard(panic),
+            Some(panic) => std::panic::resume_unwind(panic),
+            None => {}
         }
+    }
+}
+
+#[cfg(feature = "std")]
+fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
+    std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
+}
+
+/// Drops what a waker has panicked with. It is foreign code, too: what it panics with in turn is forgotten.
+#[cfg(feature = "std")]
+#[cold]
+fn discard(panic: Box<dyn core::any::Any + Send>) {
+    if let Err(panic) = caught(|| drop(panic)) {
+        core::mem::forget(panic);
     }
 }

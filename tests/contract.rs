@@ -12,7 +12,7 @@ use std::cell::UnsafeCell;
 use std::collections::HashSet;
 use std::future::{Ready, pending, ready};
 use std::mem::{self, size_of};
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
@@ -1711,6 +1711,36 @@ fn wakers_that_panic_keep_nobody_asleep() {
         let mut task = Task::queued(lock.acquire(Exclusive));
         drop(guard);
         drop(task.run().expect("woken"));
+    }
+}
+
+/// What they panic with is foreign code, too: only the first is heard, and the others are dropped.
+#[test]
+fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    for panicking in [false, true] {
+        let lock = lock();
+        let mut tasks: Vec<_> = (0..20).map(|_| Task::new(lock.acquire(Shared))).collect();
+        let panic = catch_unwind(AssertUnwindSafe(|| {
+            let _guard = hold(&lock, Exclusive);
+            for (i, task) in tasks.iter_mut().enumerate() {
+                let on_wake = Box::new(|| panic_any(Bomb));
+                let hooked = Hooks { on_wake, ..Hooks::default() }.waker();
+                assert!(if i < 2 { task.poll_with(&hooked) } else { task.poll() }.is_pending());
+            }
+            assert!(!panicking, "inside");
+        }));
+        let panic = panic.unwrap_err();
+        assert_eq!(panic.is::<Bomb>(), !panicking);
+        std::mem::forget(panic);
+        assert!(tasks.iter().skip(2).all(Task::woken), "{panicking}");
+        drop(tasks);
+        assert_idle(&lock);
     }
 }
 
