@@ -123,6 +123,8 @@ fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
     poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx))
 }
 
+/// Who may be woken late has a thread of its own: loom would wake this one out of `join`.
+///
 /// Fails if a stream does not look again after it listens.
 #[test]
 fn notify_streams_hear_each_edge_that_they_wait_for() {
@@ -130,13 +132,10 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
         let lock = std::sync::Arc::new(MultiLock::new());
         let mut monitor = lock.notify_arc(Exclusive);
         monitor.clear();
-        let thread = {
-            let lock = lock.clone();
-            spawn(move || {
-                drop(lock.try_acquire(Exclusive).unwrap());
-            })
-        };
-        block_on(next(&mut monitor), None).unwrap();
+        let thread = spawn(move || {
+            block_on(next(&mut monitor), None).unwrap();
+        });
+        drop(lock.try_acquire(Exclusive).unwrap());
         join([thread]);
     });
 }
