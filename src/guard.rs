@@ -267,3 +267,62 @@ guard! {
     /// [`Guard`].
     GuardArc, GuardArc, Arc<MultiLock>
 }
+
+/// Whatever acquires a lock, holds or watches it goes before the lock does.
+///
+/// ```compile_fail,E0597
+/// use multilock::{Mode, MultiLock};
+///
+/// let guard = {
+///     let lock = MultiLock::new();
+///     lock.try_acquire(Mode::Shared)
+/// };
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock};
+///
+/// let lock = MultiLock::new();
+/// let acquire = lock.acquire(Mode::Shared);
+/// drop(lock);
+/// drop(acquire);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock};
+///
+/// let lock = MultiLock::new();
+/// let monitor = lock.notify(Mode::Shared);
+/// drop(lock);
+/// drop(monitor);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{HandleLock, Mode};
+///
+/// let lock: HandleLock<u32> = HandleLock::new();
+/// let guard = lock.try_context(Mode::Shared, 1);
+/// drop(lock);
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{LockSet, Mode, MultiLock};
+///
+/// let set: LockSet<MultiLock> = [MultiLock::new()].into_iter().collect();
+/// let guard = set.try_acquire(Mode::Shared);
+/// drop(set);
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock, try_acquire_all};
+///
+/// let lock = MultiLock::new();
+/// let guard = try_acquire_all([(&lock, Mode::Shared)]);
+/// drop(lock);
+/// drop(guard);
+/// ```
+#[cfg(doctest)]
+struct GoesBeforeTheLock;

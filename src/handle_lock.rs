@@ -626,32 +626,24 @@ impl<H> fmt::Debug for HandleGuard<'_, H> {
     }
 }
 
-/// Names go from thread to thread with the lock.
+/// A name stays as long as the lock does, so the lock is not to be had for names that live shorter than those
+/// that it was made for.
 ///
-/// ```compile_fail,E0277
-/// fn send<T: Send>() {}
-/// send::<multilock::HandleLock<std::rc::Rc<u32>>>();
+/// ```compile_fail,E0597
+/// use multilock::{HandleLock, Mode};
+///
+/// let lock: HandleLock<&'static str> = HandleLock::new();
+/// let name = String::from("short");
+/// let _ = lock.try_acquire(Mode::Shared, &name);
 /// ```
 ///
-/// ```compile_fail,E0277
-/// fn sync<T: Sync>() {}
-/// sync::<multilock::HandleLock<std::rc::Rc<u32>>>();
-/// ```
+/// ```compile_fail,E0597
+/// use multilock::{HandleLock, Mode};
 ///
-/// ```compile_fail,E0277
-/// fn send<T: Send>() {}
-/// send::<multilock::HandleGuard<'_, std::rc::Rc<u32>>>();
-/// ```
-///
-/// ```compile_fail,E0277
-/// fn sync<T: Sync>() {}
-/// sync::<multilock::HandleGuard<'_, std::rc::Rc<u32>>>();
-/// ```
-///
-/// ```compile_fail,E0277
-/// fn send<T: Send>(_: T) {}
-/// let lock = multilock::HandleLock::new();
-/// send(lock.acquire(multilock::Mode::Shared, std::rc::Rc::new(1)));
+/// let lock: HandleLock<&'static str> = HandleLock::new();
+/// let guard = lock.try_context(Mode::Shared, "long").unwrap();
+/// let name = String::from("short");
+/// let _ = guard.lock().try_acquire(Mode::Shared, &name);
 /// ```
 #[cfg(doctest)]
-struct NeedsNamesThatAreSend;
+struct NamesStayAsTheyAre;

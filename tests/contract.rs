@@ -10,9 +10,9 @@ mod support;
 
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
-use std::future::{Ready, pending, ready};
+use std::future::{pending, ready};
 use std::mem::{self, size_of};
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
@@ -23,9 +23,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
-use multilock::{
-    Guard, GuardArc, Handle, HandleId, MultiLock, ReleaseError, Snapshot, UpgradeError,
-};
+use multilock::{Guard, GuardArc, Handle, HandleId, MultiLock, ReleaseError, UpgradeError};
 
 use support::{
     Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, message, now, poll_once,
@@ -2258,7 +2256,7 @@ fn acquire_or_wakes_the_next_if_it_is_cancelled_after_its_wake_up() {
     drop(second.run().expect("woken"));
 }
 
-// ------------------------------------------------------------------- Arc, statics, marker traits
+// ----------------------------------------------------------------------------- Arc and statics
 
 #[test]
 fn arc_forms_acquire_and_keep_the_lock_alive() {
@@ -2351,27 +2349,4 @@ fn debug_shows_the_word_and_blocks_nobody() {
     for part in ["Some(Exclusive)", "shared_wait: true", "exclusive_wait: false", "Guard"] {
         assert!(shown.contains(part), "{shown}");
     }
-}
-
-#[test]
-fn marker_traits() {
-    fn sent<T: Send + Sync + UnwindSafe + RefUnwindSafe + Unpin>() {}
-    fn future<F: Future + Send>(_: F) {}
-    fn fused<F: FusedFuture + Send + Sync>(_: F) {}
-    sent::<MultiLock>();
-    sent::<Guard<'_>>();
-    sent::<GuardArc>();
-    sent::<Handle>();
-    sent::<HandleId>();
-    sent::<Snapshot>();
-    sent::<UpgradeError>();
-    sent::<ReleaseError>();
-    let lock = Arc::new(lock());
-    fused(lock.acquire(Shared));
-    fused(lock.acquire_arc(Shared));
-    fused(lock.wait(Shared));
-    future(lock.acquire_or::<Ready<()>>(Shared, ready(())));
-    future(lock.acquire_or_arc::<Ready<()>>(Shared, ready(())));
-    future(hold(&lock, Shared).upgrade());
-    future(lock.try_acquire_arc(Shared).unwrap().upgrade());
 }

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::error::Error;
 use std::mem;
-use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::thread;
@@ -814,45 +814,4 @@ fn a_future_that_is_done_says_so() {
     check(lock.context(Shared, 2));
     let lock: HandleLock<HandleId> = HandleLock::new();
     check(lock.acquire_new(Shared));
-}
-
-#[test]
-fn marker_traits() {
-    fn sent<T: Send + Sync>() {}
-    fn unwound<T: UnwindSafe + RefUnwindSafe + Unpin>() {}
-    fn send<T: Send>(_: T) {}
-    fn both<T: Send + Sync>(_: T) {}
-    // A name has to be `Send`, and no more.
-    sent::<HandleLock<Cell<u32>>>();
-    sent::<HandleGuard<'_, Cell<u32>>>();
-    unwound::<HandleLock<Cell<u32>>>();
-    unwound::<HandleGuard<'_, Cell<u32>>>();
-    unwound::<HandleLock<std::rc::Rc<u32>>>();
-    let lock: HandleLock<Cell<u32>> = HandleLock::new();
-    send(lock.acquire(Shared, Cell::new(1)));
-    send(lock.context(Shared, Cell::new(1)));
-    send(lock.try_context(Shared, Cell::new(1)).unwrap().upgrade());
-    let lock: HandleLock<HandleId> = HandleLock::new();
-    both(lock.acquire_new(Shared));
-    both(lock.wait(Shared));
-    let lock = Lock::new();
-    both(lock.acquire(Shared, 1));
-    both(lock.context(Shared, 1));
-}
-
-#[test]
-fn futures_may_be_sent_whatever_the_type_of_the_name() {
-    fn send<T: Send>(_: T) {}
-    fn check<H: Eq + Send + Clone + From<HandleId>>(lock: &HandleLock<H>, name: fn() -> H) {
-        send(lock.acquire(Shared, name()));
-        send(lock.context(Shared, name()));
-        send(lock.acquire_new(Shared));
-        send(async move {
-            let mut guard = lock.context(Shared, name()).await.ok();
-            if let Some(guard) = &mut guard {
-                guard.upgrade().await.unwrap();
-            }
-        });
-    }
-    check(&HandleLock::new(), || Few(1));
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::{FusedStream, Stream};
-use multilock::{Guard, Mode, MultiLock, Notify, NotifyArc};
+use multilock::{Guard, Mode, MultiLock, Notify};
 use support::{
     Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once,
     without_allocation,
@@ -426,12 +426,10 @@ fn x2_a_monitor_allocates_for_its_stream_and_for_nothing_else() {
 // ------------------------------------------------------------------------------------------ Others
 
 #[test]
-fn notify_arc_is_static_and_keeps_the_lock() {
-    fn is_static<T: Send + Sync + Unpin + 'static>(_: &T) {}
+fn notify_arc_keeps_the_lock() {
     let lock = Arc::new(MultiLock::new());
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
     let mut monitor = lock.notify_arc(Shared);
-    is_static(&monitor);
     drop(lock);
     let mut item = Task::queued(next(&mut monitor));
     drop(guard);
@@ -440,17 +438,6 @@ fn notify_arc_is_static_and_keeps_the_lock() {
     monitor.clear();
     assert!(!monitor.is_set());
     assert_eq!(format!("{monitor:?}"), "NotifyArc { mode: Shared, is_set: false }");
-}
-
-#[test]
-fn notify_marker_traits() {
-    fn sent<T: Send + Sync + Unpin + FusedStream>() {}
-    sent::<Notify<'_>>();
-    sent::<NotifyArc>();
-    fn shorter<'a>(monitor: Notify<'static>) -> Notify<'a> {
-        monitor
-    }
-    let _ = shorter;
 }
 
 #[test]

@@ -1255,16 +1255,3 @@ fn lockable_is_what_locks_sets_and_pointers_to_them_share() {
     use_all([set(&locks), set(&locks[..1])].into_iter().collect::<LockSet<_>>());
     assert_all_idle(&locks);
 }
-
-#[test]
-fn sets_marker_traits() {
-    fn sent<T: Send + Sync + Unpin>() {}
-    sent::<LockSet<MultiLock>>();
-    sent::<LockSet<Arc<LockSet<&MultiLock>>>>();
-    sent::<SetGuard<'_, Arc<MultiLock>>>();
-    sent::<AllGuard<[(&MultiLock, Mode); 2]>>();
-    fn shorter<'a>(set: LockSet<&'static MultiLock>) -> LockSet<&'a MultiLock> {
-        set
-    }
-    let _ = shorter;
-}

@@ -1,0 +1,346 @@
+//! The types that callers meet: which traits each of them has, and which not, and which of its lifetimes may
+//! be shortened. Most of it is decided when it is compiled.
+//!
+//! Of each type in the tables all of [`TRAITS`] are asked: one that comes or goes is a failure. A public type,
+//! or a function whose result is a type without a name, that is in no table is a failure, too.
+
+#![cfg(not(loom))]
+
+use std::cell::Cell;
+use std::error::Error;
+use std::fmt::{Debug, Display};
+use std::future::ready;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::rc::Rc;
+use std::slice;
+use std::sync::{Arc, MutexGuard};
+
+use Mode::Shared;
+use futures_core::{FusedFuture, FusedStream};
+use multilock::{
+    AllGuard, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleInUse, HandleLock, LockGuard,
+    LockSet, Lockable, Mode, MultiLock, Notify, NotifyArc, ReleaseError, SetGuard, Snapshot,
+    TryAcquireError, UpgradeError, Wanted, acquire_all, try_acquire_all,
+};
+
+/// A question: has `T` the trait of that number? Its own `has` goes before that of [`Otherwise`], but is there
+/// only if `T` has the trait.
+struct Probe<T, const TRAIT: usize>(PhantomData<T>);
+
+trait Otherwise {
+    fn has(&self) -> bool {
+        false
+    }
+}
+
+impl<T, const TRAIT: usize> Otherwise for Probe<T, TRAIT> {}
+
+fn probe<T, const TRAIT: usize>(_: &[T]) -> Probe<T, TRAIT> {
+    Probe(PhantomData)
+}
+
+macro_rules! probes {
+    ($($number:literal $Trait:ident)+) => {
+        const TRAITS: &[&str] = &[$(stringify!($Trait)),+];
+
+        $(
+            impl<T: $Trait> Probe<T, $number> {
+                fn has(&self) -> bool {
+                    true
+                }
+            }
+        )+
+    };
+}
+probes! {
+    0 Send 1 Sync 2 Unpin 3 UnwindSafe 4 RefUnwindSafe 5 Copy 6 Clone 7 Default 8 Debug 9 Display 10 Error 11 Eq
+    12 Ord 13 Hash 14 FusedFuture 15 FusedStream
+}
+
+/// The names of those of [`TRAITS`] that a type has, or the type of a value, which is given in a slice.
+macro_rules! traits {
+    ($Type:ty) => {
+        traits!(in &([] as [$Type; 0]))
+    };
+    (of $value:expr) => {
+        traits!(in slice::from_ref(&$value))
+    };
+    (in $values:expr) => {
+        traits!($values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+    };
+    // Not a `let`, after which what is made for the value would be gone.
+    ($values:expr, $($number:literal)+) => {
+        match $values {
+            values => names([$(probe::<_, $number>(values).has()),+]),
+        }
+    };
+}
+
+/// How many of [`TRAITS`] the compiler implements by itself. All of them together are called `auto`.
+const AUTO: usize = 5;
+
+fn names<const COUNT: usize>(has: [bool; COUNT]) -> String {
+    assert_eq!(COUNT, TRAITS.len());
+    let all = has[..AUTO].iter().all(|has| *has);
+    let names = TRAITS.iter().zip(has).skip(if all { AUTO } else { 0 }).filter(|has| has.1);
+    let auto = all.then_some("auto");
+    auto.into_iter().chain(names.map(|has| *has.0)).collect::<Vec<_>>().join(" ")
+}
+
+/// What there is, what it has, and what it should have.
+type Row = (&'static str, String, &'static str);
+
+macro_rules! types {
+    ($($Type:ty: $($Trait:ident)*;)+) => {
+        vec![$((stringify!($Type), traits!($Type), concat!($(stringify!($Trait), " "),*))),+]
+    };
+}
+
+macro_rules! values {
+    ($($name:literal $value:expr => $($Trait:ident)*;)+) => {
+        vec![$(($name, traits!(of $value), concat!($(stringify!($Trait), " "),*))),+]
+    };
+}
+
+#[track_caller]
+fn check(rows: &[Row]) {
+    let wrong = rows.iter().filter(|(_, has, should)| has != should.trim_end());
+    let wrong: Vec<_> =
+        wrong.map(|(name, has, should)| format!("{name}: has {has}, not {should}")).collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+type Pairs<'a> = [(&'a MultiLock, Mode); 2];
+
+/// Sent, but not shared.
+type Sent = Cell<u32>;
+/// Shared, but not sent.
+type Seen = MutexGuard<'static, u32>;
+/// Neither.
+type Kept = Rc<u32>;
+
+fn types() -> Vec<Row> {
+    types! {
+        MultiLock: auto Default Debug;
+        Guard<'static>: auto Debug;
+        GuardArc: auto Debug;
+        Handle: auto Debug Eq Ord Hash;
+        HandleId: auto Copy Clone Debug Display Eq Ord Hash;
+        Mode: auto Copy Clone Debug Eq Ord Hash;
+        Snapshot: auto Copy Clone Debug Eq Hash;
+        Notify<'static>: Send Sync Unpin Debug FusedStream;
+        NotifyArc: Send Sync Unpin Debug FusedStream;
+        UpgradeError: auto Copy Clone Debug Display Error Eq Hash;
+        ReleaseError: auto Debug Display Error Eq;
+
+        HandleLock<u32>: auto Default Debug;
+        HandleLock<Sent>: auto Default Debug;
+        HandleLock<Seen>: Unpin UnwindSafe RefUnwindSafe Default Debug;
+        HandleLock<Kept>: Unpin UnwindSafe RefUnwindSafe Default Debug;
+        HandleGuard<'static, u32>: auto Debug;
+        HandleGuard<'static, Sent>: auto Debug;
+        HandleGuard<'static, Seen>: Unpin UnwindSafe RefUnwindSafe Debug;
+        HandleGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug;
+        HandleInUse<u32>: auto Copy Clone Debug Display Error Eq Hash;
+        HandleInUse<Sent>: Send Unpin UnwindSafe Clone Debug Display Error Eq;
+        HandleInUse<Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display Error;
+        HandleInUse<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug Display Error Eq Hash;
+        TryAcquireError<u32>: auto Copy Clone Debug Display Error Eq Hash;
+        TryAcquireError<Sent>: Send Unpin UnwindSafe Clone Debug Display Error Eq;
+        TryAcquireError<Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display Error;
+        TryAcquireError<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug Display Error Eq Hash;
+
+        LockSet<MultiLock>: auto Default Debug;
+        LockSet<&'static MultiLock>: auto Clone Default Debug;
+        LockSet<Arc<LockSet<Arc<MultiLock>>>>: auto Clone Default Debug;
+        LockSet<Rc<MultiLock>>: Unpin UnwindSafe RefUnwindSafe;
+        LockSet<Sent>: Send Unpin UnwindSafe;
+        LockSet<Seen>: Sync Unpin UnwindSafe RefUnwindSafe;
+        SetGuard<'static, MultiLock>: auto Debug;
+        SetGuard<'static, Arc<LockSet<&'static MultiLock>>>: auto Debug;
+        AllGuard<Pairs<'static>>: auto Debug;
+        AllGuard<Vec<(Arc<MultiLock>, Mode)>>: auto Debug;
+    }
+}
+
+/// By the file that it is in, and the name of the function.
+fn values() -> Vec<Row> {
+    let arc = Arc::new(MultiLock::new());
+    let lock: &MultiLock = &arc;
+    let hold = || lock.try_acquire(Shared).unwrap();
+    let set: LockSet<&MultiLock> = [lock].into_iter().collect();
+    let pairs = [(lock, Shared)];
+    let names: HandleLock<u32> = HandleLock::new();
+    let ids: HandleLock<HandleId> = HandleLock::new();
+    let sent: HandleLock<Sent> = HandleLock::new();
+    let kept: HandleLock<Kept> = HandleLock::new();
+    values! {
+        "multilock::acquire" lock.acquire(Shared) => Send Sync FusedFuture;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => ;
+        "multilock::wait" lock.wait(Shared) => Send Sync FusedFuture;
+        "multilock::acquire_arc" arc.acquire_arc(Shared) => Send Sync FusedFuture;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => ;
+        "guard::upgrade" hold().upgrade() => Send Sync;
+        "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync;
+        "notify::wait" lock.notify(Shared).wait() => Send Sync FusedFuture;
+        "notify::wait" arc.notify_arc(Shared).wait() => Send Sync FusedFuture;
+        "handle_lock::acquire" names.acquire(Shared, 1) => Send Sync FusedFuture;
+        "handle_lock::acquire" sent.acquire(Shared, Cell::new(1)) => Send FusedFuture;
+        "handle_lock::acquire" kept.acquire(Shared, Rc::new(1)) => FusedFuture;
+        "handle_lock::acquire_new" ids.acquire_new(Shared) => Send Sync FusedFuture;
+        "handle_lock::context" names.context(Shared, 1) => Send Sync FusedFuture;
+        "handle_lock::context" sent.context(Shared, Cell::new(1)) => Send FusedFuture;
+        "handle_lock::context" kept.context(Shared, Rc::new(1)) => FusedFuture;
+        "handle_lock::wait" kept.wait(Shared) => Send Sync FusedFuture;
+        "handle_lock::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync;
+        "handle_lock::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync;
+        "handle_lock::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => ;
+        "set::acquire" set.acquire(Shared) => Send Sync FusedFuture;
+        "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync;
+        "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => ;
+        "set::wait" set.wait(Shared) => Send Sync FusedFuture;
+        "set::locks" set.locks() => auto;
+        "set::acquire_all" acquire_all(pairs) => Send Sync FusedFuture;
+        "set::holds" try_acquire_all(pairs).unwrap().holds() => auto;
+        "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync FusedFuture;
+        "lockable::wait" Lockable::wait(&set, Shared) => Send Sync FusedFuture;
+    }
+}
+
+#[test]
+fn types_have_these_traits_and_no_others() {
+    check(&types());
+}
+
+#[test]
+fn results_without_a_name_have_these_traits_and_no_others() {
+    check(&values());
+}
+
+/// Also where the type of the lock is not known, nor that of a name.
+#[test]
+fn what_is_generic_may_be_sent() {
+    fn all<T: Send + Sync>(_: T) {}
+    fn sent<T: Send>(_: T) {}
+    fn lockable<L: Lockable>(lock: &L) {
+        all((lock, lock.acquire(Shared), lock.wait(Shared), lock.notify(Shared)));
+        all(lock.try_acquire(Shared).map(|guard| LockGuard::mode(&guard)));
+    }
+    fn wanted<W: Wanted + Copy>(wanted: W) {
+        all((acquire_all(wanted), try_acquire_all(wanted)));
+    }
+    fn names<H: Eq + Send + Clone + From<HandleId>>(lock: &HandleLock<H>, name: H) {
+        sent((
+            lock,
+            lock.acquire(Shared, name.clone()),
+            lock.context(Shared, name.clone()),
+            lock.acquire_new(Shared),
+        ));
+        sent(async move {
+            let mut guard = lock.context(Shared, name.clone()).await.ok();
+            if let Some(guard) = &mut guard {
+                guard.upgrade().await.unwrap();
+            }
+        });
+    }
+    let lock = MultiLock::new();
+    lockable(&lock);
+    wanted([(&lock, Shared)]);
+    names(&HandleLock::new(), lock.try_acquire(Shared).unwrap().into_handle().id());
+}
+
+#[test]
+fn what_keeps_its_lock_is_static() {
+    fn all<T: 'static>(_: T) {}
+    let lock = Arc::new(MultiLock::new());
+    all((lock.try_acquire_arc(Shared), lock.notify_arc(Shared), lock.acquire_arc(Shared)));
+    all(lock.acquire_or_arc(Shared, ready(())));
+    all(lock.try_acquire_arc(Shared).unwrap().into_handle());
+    let set: LockSet<_> = [lock.clone()].into_iter().collect();
+    all((set, try_acquire_all([(lock, Shared)])));
+}
+
+macro_rules! shortens {
+    ($a:lifetime: $($Long:ty => $Short:ty;)+) => {
+        $(const _: () = {
+            #[allow(dead_code, reason = "that it compiles is enough")]
+            fn shorten<$a>(long: $Long) -> $Short {
+                long
+            }
+        };)+
+    };
+}
+// A longer lifetime does where a shorter one is wanted. Not so in the names of a `HandleLock`: see
+// `NamesStayAsTheyAre` beside it. Nor in a future, whose type has no name; but what is borrowed for it may be
+// borrowed for less.
+shortens! { 'a:
+    Guard<'static> => Guard<'a>;
+    Notify<'static> => Notify<'a>;
+    HandleGuard<'static, u32> => HandleGuard<'a, u32>;
+    HandleInUse<&'static str> => HandleInUse<&'a str>;
+    TryAcquireError<&'static str> => TryAcquireError<&'a str>;
+    LockSet<&'static MultiLock> => LockSet<&'a MultiLock>;
+    SetGuard<'static, &'static MultiLock> => SetGuard<'a, &'a MultiLock>;
+    AllGuard<Pairs<'static>> => AllGuard<Pairs<'a>>;
+}
+
+/// By `lib.rs`, and by all that is public in its modules.
+#[cfg(not(miri))]
+#[test]
+fn whatever_is_public_is_in_a_table() {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::path::Path;
+
+    /// Asked in `what_is_generic_may_be_sent`.
+    const GENERIC: [&str; 3] = ["LockGuard", "Lockable", "Wanted"];
+
+    let identifier = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let read = |path: &Path| fs::read_to_string(path).unwrap();
+
+    let lib = read(&src.join("lib.rs"));
+    let names: BTreeSet<_> = lib
+        .split(';')
+        .filter_map(|item| item.split_once("pub use "))
+        .flat_map(|(_, path)| path.split_once("::").expect("a module").1.split([',', '{', '}']))
+        .map(identifier)
+        .filter(|name| name.starts_with(char::is_uppercase))
+        .collect();
+    let rows = types().into_iter().map(|row| identifier(row.0));
+    let known: BTreeSet<_> = rows.chain(GENERIC.map(String::from)).collect();
+    assert_eq!(names, known);
+
+    let mut functions = BTreeSet::new();
+    for entry in fs::read_dir(src).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
+        let module = path.file_stem().unwrap().to_str().unwrap();
+        let text = read(&path);
+        let mut rest = &*text;
+        while let Some((line, after)) = rest.split_once('\n') {
+            // The methods of a public trait are public, too.
+            let public = if module == "lockable" { "" } else { "pub " };
+            let item = line.trim_start().strip_prefix(public).unwrap_or("//");
+            if let Some(name) = item.strip_prefix("fn ").or(item.strip_prefix("async fn ")) {
+                let signature = rest.split(['{', ';']).next().unwrap_or_default();
+                if item.starts_with("async ") || signature.contains("-> impl ") {
+                    functions.insert(format!("{module}::{}", identifier(name)));
+                }
+            }
+            rest = after;
+        }
+    }
+    let known: BTreeSet<_> = values().into_iter().map(|row| row.0.to_string()).collect();
+    assert_eq!(functions, known);
+}
