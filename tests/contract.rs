@@ -974,6 +974,65 @@ fn c4_monitors_and_those_who_stand_back_leave_nothing_behind() {
     assert_idle(&lock);
 }
 
+/// Whoever gives up takes its own wait out of the word, and not that of another.
+#[test]
+fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
+    for mode in Mode::ALL {
+        let lock = lock();
+        let mut guard = hold(&lock, Exclusive);
+        let waiter = Task::queued(lock.acquire(mode));
+        assert!(lock.acquire_timeout(mode, Duration::from_millis(1)).is_none());
+        assert!(lock.snapshot().is_awaited(mode));
+        guard.downgrade(Shared);
+        assert_eq!(lock.try_acquire(Shared).is_some(), mode != Exclusive);
+        drop(guard);
+        assert_eq!(waiter.wakes(), 1, "{mode:?}");
+    }
+}
+
+/// Whatever waits, and however that ends: no waker stays with the lock, and (says Miri) nothing that is gone
+/// stays in a list.
+#[test]
+fn c4_whoever_goes_leaves_no_waker_behind() {
+    type Wait<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
+    type Kind = for<'a> fn(&'a MultiLock, Option<&'a mut Guard<'_>>) -> Wait<'a>;
+    let kinds: [Kind; 4] = [
+        |lock, _| Box::pin(async { drop(lock.acquire(Exclusive).await) }),
+        |lock, _| Box::pin(async { drop(lock.acquire_or(Exclusive, pending::<()>()).await) }),
+        |lock, _| Box::pin(lock.wait(Exclusive)),
+        |_, upgradable| Box::pin(async { upgradable.unwrap().upgrade().await.unwrap() }),
+    ];
+    for (number, wait) in kinds.into_iter().enumerate() {
+        // Who comes next would come upon what stays in a list.
+        let lock = lock();
+        // How often it is polled, each time with another waker, whether it is called, and whether it then
+        // comes.
+        for (polls, is_called, comes) in [
+            (1, false, false),
+            (2, false, false),
+            (1, true, false),
+            (1, true, true),
+            (2, true, true),
+        ] {
+            let mut upgradable = (number == 3).then(|| hold(&lock, Upgradable));
+            let shared = hold(&lock, Shared);
+            let alarms = [(); 2].map(|()| Arc::new(Alarm::default()));
+            let mut task = Task::new(wait(&lock, upgradable.as_mut()));
+            for alarm in &alarms[..polls] {
+                assert!(task.poll_with(&Waker::from(alarm.clone())).is_pending());
+            }
+            if is_called {
+                drop(shared);
+            }
+            if comes {
+                task.finish();
+            }
+            drop(task);
+            assert_eq!(alarms.each_ref().map(Arc::strong_count), [1; 2], "{number}, {polls}");
+        }
+    }
+}
+
 #[test]
 fn c5_nothing_happens_before_the_first_poll() {
     let lock = Arc::new(lock());
@@ -990,6 +1049,23 @@ fn c5_nothing_happens_before_the_first_poll() {
     assert_eq!(lock.snapshot(), before);
     drop(shared);
     assert_idle(&lock);
+    assert_eq!(Arc::strong_count(&lock), 1);
+}
+
+/// Nor is a free lock taken for a future that is never polled.
+#[test]
+fn c5_a_free_lock_stays_free_until_the_first_poll() {
+    let lock = Arc::new(lock());
+    for mode in Mode::ALL {
+        let acquire = lock.acquire(mode);
+        let acquire_arc = lock.acquire_arc(mode);
+        let acquire_or = lock.acquire_or(mode, ready(()));
+        let acquire_or_arc = lock.acquire_or_arc(mode, ready(()));
+        assert_idle(&lock);
+        drop(hold(&lock, Exclusive));
+        drop((acquire, acquire_arc, acquire_or, acquire_or_arc));
+        assert_idle(&lock);
+    }
     assert_eq!(Arc::strong_count(&lock), 1);
 }
 
