@@ -1411,6 +1411,51 @@ fn x2_a_cancelled_wait_allocates_nothing_after_the_first_wait() {
     drop(guard);
 }
 
+/// Nobody is looked for among those who wait: not who is called next, nor who goes. A look at all of them would
+/// take each of ten thousand a hundred times as long as each of a hundred.
+#[test]
+#[cfg(not(miri))]
+fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
+    /// What becomes of them, when the exclusive holder they wait for is gone or before.
+    type Ends = for<'a> fn(Vec<Task<Acquires<'a>>>, Guard<'a>);
+    type Acquires<'a> = Pin<Box<dyn Future<Output = Guard<'a>> + 'a>>;
+    let ends: [(Mode, Ends); 4] = [
+        // One after the other.
+        (Exclusive, |tasks, guard| {
+            drop(guard);
+            tasks.into_iter().for_each(|mut task| drop(task.run().expect("woken")));
+        }),
+        // All at once.
+        (Shared, |mut tasks, guard| {
+            drop(guard);
+            let guards: Vec<_> = tasks.iter_mut().map(|task| task.run().expect("woken")).collect();
+            drop(guards);
+        }),
+        // None: they go, from the first to the last, and from the last to the first.
+        (Exclusive, |tasks, _guard| tasks.into_iter().for_each(drop)),
+        (Shared, |tasks, _guard| tasks.into_iter().rev().for_each(drop)),
+    ];
+    for (number, (mode, end)) in ends.into_iter().enumerate() {
+        let each = |count: u32| {
+            let lock = lock();
+            let guard = hold(&lock, Exclusive);
+            let start = Instant::now();
+            let acquire = |_| Task::queued(Box::pin(lock.acquire(mode)) as Acquires<'_>);
+            end((0..count).map(acquire).collect(), guard);
+            let each = start.elapsed() / count;
+            assert_idle(&lock);
+            each
+        };
+        // Something else may come in between, but not each time.
+        let quickest = |count| (0..5).map(|_| each(count)).min().unwrap();
+        let (few, many) = (quickest(100), quickest(10_000));
+        assert!(
+            many < 20 * few,
+            "case {number}: {few:?} each of a hundred, {many:?} of ten thousand"
+        );
+    }
+}
+
 #[test]
 fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
     const WAITS: usize = 3;
