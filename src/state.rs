@@ -643,8 +643,15 @@ mod tests {
         if done { Holds } else { Waits }
     }
 
-    fn calls_if(left: Left) -> Then {
-        if left == Left::Alone { Done } else { Calls }
+    /// Whoever calls knows the word as it has left it.
+    fn calls_if(state: &State, left: Left) -> Then {
+        match left {
+            Left::Alone => Done,
+            Left::Waiters(word) => {
+                assert_eq!(word, state.load());
+                Calls
+            }
+        }
     }
 
     fn announce(state: &State, mode: Mode) -> Announced {
@@ -657,8 +664,8 @@ mod tests {
             AcquireNew(mode) => holds_if(state.acquire_as_newcomer(mode)),
             AcquireCalled(mode) => holds_if(state.acquire_called(mode)),
             Announce(mode) => holds_if(announce(state, mode) == Announced::Acquired),
-            Release(mode) => calls_if(state.release(mode)),
-            Downgrade(from, to) => calls_if(state.downgrade(from, to)),
+            Release(mode) => calls_if(state, state.release(mode)),
+            Downgrade(from, to) => calls_if(state, state.downgrade(from, to)),
             Share => holds_if(state.share()),
             StartUpgrade(from) => match state.start_upgrade(from) {
                 Upgrade::Done => Holds,
@@ -666,7 +673,7 @@ mod tests {
                 Upgrade::Refused => Told,
             },
             FinishUpgrade => holds_if(state.finish_upgrade() == Upgrade::Done),
-            CancelUpgrade(from) => calls_if(state.cancel_upgrade(from)),
+            CancelUpgrade(from) => calls_if(state, state.cancel_upgrade(from)),
         }
     }
 
