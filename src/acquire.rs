@@ -41,8 +41,9 @@ impl<'a> Acquire<'a> {
     #[cold]
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. `Acquire` is not
-        // `Unpin`, as a place is not.
+        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. Only when it has entered
+        // is it overwritten without a drop: its node is in no list then. `Acquire` is not `Unpin`, as a place is
+        // not.
         let this = unsafe { self.get_unchecked_mut() };
         let raw = &this.lock.raw;
         match this.progress {
@@ -69,7 +70,7 @@ impl<'a> Acquire<'a> {
         let Progress::Waits(place) = &mut this.progress else {
             panic!("polled after it was ready");
         };
-        // SAFETY: as above.
+        // SAFETY: as above: from here on it is pinned.
         ready!(unsafe { Pin::new_unchecked(&mut **place) }.poll_enter(cx));
         this.progress = Progress::Done;
         Poll::Ready(())
@@ -83,7 +84,7 @@ impl Drop for Acquire<'_> {
         #[cold]
         #[inline(never)]
         fn cancel(place: &mut ManuallyDrop<Place<'_>>) {
-            // SAFETY: the future is dropped, and with it the place, which nobody touches any more.
+            // SAFETY: the future is dropped, and with it the place, where it is. Nobody touches it any more.
             unsafe { ManuallyDrop::drop(place) };
         }
         if let Progress::Waits(place) = &mut self.progress {

@@ -62,7 +62,8 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
     fn into_handle(self) -> Handle {
         let handle = Handle::new(self.lock.id.get(), self.mode);
         let this = ManuallyDrop::new(self);
-        // SAFETY: `this` is neither used nor dropped after.
+        // SAFETY: it comes from a reference, and `this` is neither used nor dropped after: what is read is the only
+        // one.
         drop(unsafe { ptr::read(&this.lock) });
         handle
     }

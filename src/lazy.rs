@@ -29,7 +29,7 @@ impl<T> Lazy<T> {
         // Weakened, the model `p2_what_is_made_when_it_is_needed_is_finished` fails.
         //
         // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`, and the value
-        // stays until `self` is borrowed mutably.
+        // stays, and is borrowed by nobody mutably, until `self` is.
         unsafe { self.0.load(Acquire).as_ref() }
     }
 
@@ -57,7 +57,8 @@ impl<T> Lazy<T> {
         // ORDERING: Relaxed, both. Nobody else has it now.
         let value = self.0.load(Relaxed);
         self.0.store(ptr::null_mut(), Relaxed);
-        // SAFETY: it comes from `Box::into_raw` in `get_or_make`, and nothing points to it any more.
+        // SAFETY: it comes from `Box::into_raw` in `get_or_make`. Nothing points to it any more: `self` does not, and
+        // whoever has borrowed the value has borrowed `self`.
         (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
     }
 }

@@ -6,9 +6,11 @@
 //! * **L1** A node is in one list from `insert` until it is called or removed, and until then it neither
 //!   moves nor goes away.
 //! * **L2** All lists of a queue have one lock. The links of a node that is in one of them are touched only by
-//!   who has locked it.
+//!   who has locked it; and so is a list. Whoever has a reference to a list has locked it.
 //! * **L3** Who calls a node has taken it out of its list, and says so last: from then on all of it belongs
 //!   to its owner.
+//! * **L4** A node in a list is never behind a `&mut` that its owner may take for the only way to it: it is not
+//!   `Unpin`, nor is whatever it is in.
 //!
 //! Wakers are foreign code: they are cloned, woken and dropped with the queue unlocked. So they come in here
 //! by value, and leave by value.
@@ -29,7 +31,8 @@ pub(crate) struct List {
     len: usize,
 }
 
-// SAFETY: what it leads to are nodes, which may be reached from any thread.
+// SAFETY: what one thread has inserted another may call or remove: nodes may be reached from any thread, and by
+// L1 they are there.
 unsafe impl Send for List {}
 
 /// A waiter's place in a list.
@@ -37,6 +40,7 @@ pub(crate) struct Node {
     links: UnsafeCell<Links>,
     /// It was called, and is in no list any more.
     called: AtomicBool,
+    /// For L1, and for L4.
     _pin: PhantomPinned,
 }
 
@@ -47,10 +51,11 @@ struct Links {
     waker: Option<Waker>,
 }
 
-// SAFETY: by L2 and L3 the lock of the lists guards the links, or else the owner has them alone. The wakers
-// in them may be sent and shared, and the pointers are followed only with the lists locked.
+// SAFETY: its owner may be polled and dropped in another thread than before: what is in it are wakers, which
+// may be sent, and pointers, which are followed only with the lists locked.
 unsafe impl Send for Node {}
-// SAFETY: as for `Send`.
+// SAFETY: while one thread owns it, another comes upon it in a list. By L2 and L3 the links are touched by one
+// at a time: by who has locked the lists, or else by the owner. All else in it is atomic.
 unsafe impl Sync for Node {}
 
 impl Node {
@@ -59,14 +64,14 @@ impl Node {
         Self { links: UnsafeCell::new(links), called: AtomicBool::new(false), _pin: PhantomPinned }
     }
 
-    /// Whether it has been called since it was inserted.
+    /// Whether it has been called since it was inserted. Nobody asks but its owner.
     #[inline]
     pub(crate) fn was_called(&self) -> bool {
         // ORDERING: Acquire. Pairs with the Release in `List::call`: who has called it is done with it.
         // Weakened, the model `p1_a_waiter_may_be_polled_while_it_is_called` fails.
         let called = self.called.load(Acquire);
         if called && cfg!(any(loom, debug_assertions)) {
-            // SAFETY: by L3 all of it is the owner's. Under loom this is where that is checked.
+            // SAFETY: we are the owner, and by L3 all of it is ours. Under loom this is where that is checked.
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
         called
@@ -80,7 +85,8 @@ impl Node {
     /// to this node.
     #[inline]
     unsafe fn with<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
-        // SAFETY: nobody else touches the links, by L2 and L3.
+        // SAFETY: the pointer is that of the cell. Nobody else touches the links, by L2 and L3, and `f` does not
+        // make another reference to them.
         self.links.with_mut(|links| f(unsafe { &mut *links }))
     }
 }
@@ -96,16 +102,17 @@ impl List {
     ///
     /// # Safety
     ///
-    /// The node is in no list. Before it goes, it is called, or removed from this one.
+    /// * The node is the caller's, and in no list.
+    /// * Before it goes, it is called, or removed from this list.
     #[inline]
     pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker) {
         let node = node.get_ref();
         // ORDERING: Relaxed. It is still the caller's alone.
         node.called.store(false, Relaxed);
         let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
-        // SAFETY: nobody else knows the node. In no list it has no waker, so none is dropped here.
+        // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
         unsafe { node.with(|links| *links = new) };
-        // SAFETY: by L1 the last is there, and the lists are locked.
+        // SAFETY: the last is null, or in this list; by L2 the lists are locked.
         let linked = unsafe { set(self.last, |last| last.next = node) };
         if !linked {
             self.first = node;
@@ -121,10 +128,10 @@ impl List {
     /// The node is in this list.
     #[inline]
     pub(crate) unsafe fn remove(&mut self, node: &Node) -> Option<Waker> {
-        // SAFETY: the lists are locked.
+        // SAFETY: by L2 the lists are locked.
         let (previous, next, waker) =
             unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
-        // SAFETY: by L1 its neighbours are there, and the lists are locked.
+        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
         let linked = unsafe {
             (set(previous, |links| links.next = next), set(next, |links| links.previous = previous))
         };
@@ -153,7 +160,7 @@ impl List {
             }
             known
         };
-        // SAFETY: the lists are locked.
+        // SAFETY: by L2 the lists are locked. Whether two wakers are of one task is no foreign code's business.
         unsafe { node.with(renew) }
     }
 
@@ -161,7 +168,7 @@ impl List {
     #[inline]
     pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>) {
         for place in &mut round.wakers {
-            // SAFETY: by L1 the nodes of a list are there.
+            // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
             // SAFETY: it is in this list.
             *place = unsafe { self.remove(node) };
@@ -179,7 +186,7 @@ impl List {
 /// The node is null or in a list, and the lists are locked.
 #[inline]
 unsafe fn set(node: *const Node, f: impl FnOnce(&mut Links)) -> bool {
-    // SAFETY: by L1 it is there, and the lists are locked.
+    // SAFETY: if it is not null, it is in a list, and by L1 it is there; and the lists are locked.
     unsafe { node.as_ref().map(|node| node.with(f)).is_some() }
 }
 

@@ -389,7 +389,8 @@ impl<'a> Seat<'a> {
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> Parts<'_> {
-        // SAFETY: the node, which alone is pinned with the seat, is not moved.
+        // SAFETY: the node, which alone is pinned with the seat, is not moved: it is given out pinned, here and
+        // nowhere else.
         unsafe {
             let Self { node, line, state, .. } = self.get_unchecked_mut();
             Parts { node: Pin::new_unchecked(node), line, state }
@@ -399,7 +400,8 @@ impl<'a> Seat<'a> {
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        // SAFETY: if it listens, it is pinned, and it is not moved any more.
+        // SAFETY: if it listens, it was pinned when it began to, and it is not moved any more. If not, the node is
+        // in no list, and may as well have been moved.
         let mut seat = unsafe { Pin::new_unchecked(self) };
         if seat.as_mut().listens() {
             drop(seat.with(|seat| seat.leave()));
@@ -449,13 +451,17 @@ impl Locked<'_> {
     pub(crate) fn listen(&mut self, line: Line, cx: &Context<'_>, new: &mut Option<Waker>) -> bool {
         if self.seat.listens() {
             let list = &self.waiters.lists[*self.seat.line as usize];
-            // SAFETY: the queue is locked, and the node is where it was put: it was not called.
+            // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it
+            // is not.
             return unsafe { list.renew(&self.seat.node, cx.waker(), new) };
         }
         let Some(waker) = new.take() else { return false };
         *self.seat.line = line;
         *self.seat.state = Listens::Yes;
-        // SAFETY: the node is in no list: it does not listen. Before it goes, it leaves.
+        // SAFETY:
+        // * the node is ours, and in no list: it does not listen;
+        // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
+        //   then.
         unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker) };
         true
     }
@@ -474,7 +480,8 @@ impl Locked<'_> {
             return None;
         }
         *self.seat.state = Listens::No;
-        // SAFETY: the node is where it was put: it was not called.
+        // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it is
+        // not.
         unsafe { self.waiters.lists[*self.seat.line as usize].remove(&self.seat.node) }
     }
 }

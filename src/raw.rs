@@ -405,7 +405,7 @@ impl<'a> Place<'a> {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         let (lock, mode, entered) = (self.lock, self.mode, self.entered);
-        // SAFETY: it is not moved any more.
+        // SAFETY: if it was pinned, it is not moved any more. If not, nobody has listened in its seat.
         let (lanes, seat) = unsafe { Pin::new_unchecked(self) }.parts();
         if *lanes == Lanes::NONE {
             return;
