@@ -1,0 +1,53 @@
+//! `REGRESSIONS.md` names what there is: all its rows are there, and the tests in them.
+
+#![cfg(not(any(loom, miri)))]
+
+use std::fs;
+use std::path::Path;
+
+const PAGE: &str = include_str!("REGRESSIONS.md");
+
+/// What is between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+/// Where the tests of `path` are: `suite::name`, `module::name` or `models::module::name`.
+fn source(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = format!("{}.rs", path.replace("::", "/"));
+    let suite = root.join("tests").join(&file);
+    let module = fs::read_to_string(root.join("src").join(&file)).unwrap_or_default();
+    // `handle_lock` is a suite and a module, of examples alone.
+    fs::read_to_string(suite).unwrap_or_default() + &module
+}
+
+#[test]
+fn whatever_is_named_is_there() {
+    let names = quoted(PAGE).filter(|quote| quote.contains("::"));
+    for quote in names {
+        let (path, name) = quote.rsplit_once("::").unwrap();
+        let item = if name.starts_with(char::is_uppercase) {
+            format!("#[cfg(doctest)]\nstruct {name};")
+        } else {
+            format!("fn {name}() {{")
+        };
+        assert!(source(path).contains(&item), "there is no {quote}");
+    }
+    // A test without its suite would not have been looked for.
+    for quote in quoted(PAGE).filter(|quote| !quote.contains("::")) {
+        assert!(
+            quote.matches('_').count() < 3 || quote.contains('/'),
+            "in which suite is {quote}?"
+        );
+    }
+}
+
+#[test]
+fn each_row_is_there_once() {
+    let rows: Vec<_> = PAGE.lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    let ids = rows.iter().map(|row| row.split(" | ").next().unwrap()).filter(|id| *id != "row");
+    let all = (1..=18).map(|n| format!("R{n}")).chain((1..=34).map(|n| format!("L{n}")));
+    assert!(ids.eq(all));
+    assert!(rows.iter().all(|row| row.split(" | ").count() == 3), "three columns");
+}
