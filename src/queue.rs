@@ -336,7 +336,7 @@ pub(crate) struct Seat<'a> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Listens {
     No,
-    /// For all that it knows.
+    /// For all that it knows. Nothing but a call, or leaving, ends that: the node may be in a list.
     Yes,
     /// It has been called, and has not answered.
     Called,
@@ -363,7 +363,7 @@ impl<'a> Seat<'a> {
 
     /// What it was called for is done, or cannot be.
     pub(crate) fn answer(self: Pin<&mut Self>) {
-        *self.parts().state = Listens::No;
+        self.parts().answer();
     }
 
     /// Says whether it has been called. If not, it listens from now on, in `line` if it did not before,
@@ -430,6 +430,15 @@ impl Parts<'_> {
         self.listens();
         *self.state == Listens::Called
     }
+
+    #[inline]
+    fn answer(&mut self) {
+        debug_assert!(*self.state != Listens::Yes, "it is in a list");
+        // Who listens goes on: else it would be gone some day, and still in the list.
+        if *self.state == Listens::Called {
+            *self.state = Listens::No;
+        }
+    }
 }
 
 /// A queue, locked, and a seat of it.
@@ -469,8 +478,7 @@ impl Locked<'_> {
     /// What it was called for is done.
     #[inline]
     pub(crate) fn answer(&mut self) {
-        debug_assert!(*self.seat.state != Listens::Yes, "it is in a list");
-        *self.seat.state = Listens::No;
+        self.seat.answer();
     }
 
     /// It listens no more. Gives the waker that it had, to be dropped with the queue unlocked.
