@@ -1509,6 +1509,17 @@ fn x3_size() {
 // -------------------------------------------------------------------------------------- Bad use
 
 #[test]
+fn bad_use_errors_say_who_is_in_the_way() {
+    let lock = lock();
+    let (mut first, mut second) = (hold(&lock, Shared), hold(&lock, Shared));
+    let refused = first.try_upgrade().unwrap_err();
+    assert_eq!(refused.to_string(), "the lock has other shared holders");
+    let _upgrade = Task::queued(first.upgrade());
+    let refused = now(second.upgrade()).unwrap_err();
+    assert_eq!(refused.to_string(), "another holder of the lock may upgrade first");
+}
+
+#[test]
 fn bad_use_a_handle_of_another_lock_comes_back() {
     for mode in Mode::ALL {
         // Two fresh locks, and two that have names already.
@@ -2466,8 +2477,10 @@ fn debug_shows_the_word_and_blocks_nobody() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let _waiter = Task::queued(lock.acquire(Shared));
+    let word = "mode: Some(Exclusive), shared_holders: 0, upgrading: false, shared_wait: true, \
+                upgradable_wait: false, exclusive_wait: false, overtaken: false, monitored: false";
     let shown = format!("{lock:?} {guard:?}");
-    for part in ["Some(Exclusive)", "shared_wait: true", "exclusive_wait: false", "Guard"] {
+    for part in [word, "Guard { mode: Exclusive"] {
         assert!(shown.contains(part), "{shown}");
     }
 }
