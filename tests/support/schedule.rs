@@ -1,0 +1,618 @@
+//! What happens to one lock in one thread, step by step, beside a model that says what must come of it.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+
+use Mode::{Exclusive, Shared, Upgradable};
+use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
+
+use crate::random::Random;
+
+/// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
+type Id = usize;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Acquire(Id, Mode),
+    Wait(Id, Mode),
+    /// The task of an upgrade has the guard, and gives it back.
+    Upgrade(Id),
+    Poll(Id),
+    PollWithNewWaker(Id),
+    /// Drops a future, and the guard with it if it is an upgrade.
+    Drop(Id),
+    /// Drops the future of an upgrade, and keeps the guard.
+    Stop(Id),
+    TryAcquire(Id, Mode),
+    Release(Id),
+    Downgrade(Id, Mode),
+    TryUpgrade(Id),
+    Share(Id, Id),
+    Detach(Id),
+    Adopt(Id),
+}
+
+/// How often a kind of step is tried, if the schedule has it at all.
+const WEIGHTS: [usize; 13] = [5, 2, 2, 5, 4, 1, 2, 1, 4, 1, 1, 1, 1];
+
+/// Counts the wake-ups of one waker.
+struct Flag(AtomicUsize);
+
+impl Flag {
+    fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(0)))
+    }
+
+    fn count(&self) -> usize {
+        self.0.load(Relaxed)
+    }
+
+    fn take(&self) -> usize {
+        self.0.swap(0, Relaxed)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+enum Done {
+    Entered(GuardArc),
+    Upgraded(GuardArc, Result<(), UpgradeError>),
+    Stopped(GuardArc),
+    Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Job {
+    Acquire,
+    Upgrade,
+    Wait,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    New,
+    /// It could have entered, but lets those go first who were overtaken.
+    StoodBack,
+    Waiting,
+}
+
+struct Task {
+    id: Id,
+    job: Job,
+    /// What it waits for, or, of an upgrade, what it comes from.
+    mode: Mode,
+    future: Pin<Box<dyn Future<Output = Done>>>,
+    stop: Rc<Cell<bool>>,
+    flag: Arc<Flag>,
+    phase: Phase,
+    /// Smaller is earlier.
+    place: usize,
+    /// It was woken, and found the lock taken.
+    overtaken: bool,
+    /// It had been woken before this step.
+    was_woken: bool,
+    /// A monitor could have acquired the lock, when it was woken, and at any time.
+    let_in: bool,
+    could: bool,
+}
+
+impl Task {
+    fn new(id: Id, job: Job, mode: Mode, future: impl Future<Output = Done> + 'static) -> Self {
+        Self {
+            id,
+            job,
+            mode,
+            future: Box::pin(future),
+            stop: Rc::default(),
+            flag: Flag::new(),
+            phase: Phase::New,
+            place: 0,
+            overtaken: false,
+            was_woken: false,
+            let_in: false,
+            could: false,
+        }
+    }
+
+    fn upgrade(id: Id, mut guard: GuardArc) -> Self {
+        let stop = Rc::new(Cell::new(false));
+        let stopped = stop.clone();
+        let mode = guard.mode();
+        let future = async move {
+            let result = {
+                let mut upgrade = pin!(guard.upgrade());
+                poll_fn(|cx| match stopped.get() {
+                    true => Poll::Ready(None),
+                    false => upgrade.as_mut().poll(cx).map(Some),
+                })
+                .await
+            };
+            match result {
+                Some(result) => Done::Upgraded(guard, result),
+                None => Done::Stopped(guard),
+            }
+        };
+        Self { stop, ..Self::new(id, Job::Upgrade, mode, future) }
+    }
+
+    fn waits(&self, job: Job) -> bool {
+        self.job == job && self.phase == Phase::Waiting
+    }
+
+    fn is_woken(&self) -> bool {
+        self.flag.count() > 0
+    }
+
+    /// This step has woken it.
+    fn is_called(&self) -> bool {
+        self.phase == Phase::Waiting && self.is_woken() && !self.was_woken
+    }
+}
+
+enum Holder {
+    Guard(GuardArc),
+    Handle(Handle),
+}
+
+struct Hold {
+    id: Id,
+    mode: Mode,
+    holder: Holder,
+}
+
+impl Hold {
+    fn guard(&mut self) -> &mut GuardArc {
+        match &mut self.holder {
+            Holder::Guard(guard) => guard,
+            Holder::Handle(_) => panic!("{} is detached", self.id),
+        }
+    }
+}
+
+/// The model: all that decides who may enter.
+#[derive(Debug, Default)]
+struct Word {
+    held: [usize; 3],
+    upgrading: bool,
+    awaited: [bool; 3],
+    overtaken: bool,
+}
+
+impl Word {
+    fn holders(&self) -> usize {
+        self.held.iter().sum()
+    }
+
+    fn held(&self, mode: Mode) -> usize {
+        self.held[mode as usize]
+    }
+
+    fn fits(&self, mode: Mode) -> bool {
+        let excluded = |held| mode.excludes(held) && self.held(held) > 0;
+        !self.upgrading && !Mode::ALL.into_iter().any(excluded)
+    }
+
+    fn admits(&self, mode: Mode) -> bool {
+        self.fits(mode) && (self.holders() == 0 || !self.awaited[Exclusive as usize])
+    }
+}
+
+pub(crate) struct Schedule {
+    random: Random,
+    weights: [usize; WEIGHTS.len()],
+    most_tasks: usize,
+    lock: Arc<MultiLock>,
+    tasks: Vec<Task>,
+    holds: Vec<Hold>,
+    steps: Vec<Step>,
+    last_id: Id,
+    last_place: usize,
+    /// The waiter that this step has dropped: its mode, and whether it had been woken.
+    dropped: Option<(Mode, bool)>,
+    /// Those that nobody must wake or keep any more.
+    old_flags: Vec<Arc<Flag>>,
+}
+
+impl Schedule {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random(seed);
+        // Rare things happen when others do not, so each schedule goes without some of them.
+        let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
+        Self {
+            // A crowd is more than one round of wake-ups.
+            most_tasks: if random.one_in(20) { 24 } else { 2 + random.below(5) },
+            random,
+            weights,
+            lock: Arc::default(),
+            tasks: Vec::new(),
+            holds: Vec::new(),
+            steps: Vec::new(),
+            last_id: 0,
+            last_place: 0,
+            dropped: None,
+            old_flags: Vec::new(),
+        }
+    }
+
+    pub(crate) fn run(mut self) {
+        for _ in 0..self.random.below(80) {
+            if let Some(step) = self.choose() {
+                self.step(step);
+            }
+        }
+        if self.random.one_in(2) {
+            self.drop_all()
+        } else {
+            self.run_all()
+        }
+        assert_eq!(self.lock.snapshot(), MultiLock::new().snapshot());
+        for flag in &self.old_flags {
+            assert_eq!(flag.count(), 0, "a waker was woken that was out of use");
+            assert_eq!(Arc::strong_count(flag), 1, "a waker was kept");
+        }
+    }
+
+    fn drop_all(&mut self) {
+        let ends = |schedule: &mut Self| {
+            let tasks = schedule.tasks.iter().map(|task| Step::Drop(task.id));
+            let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
+            schedule.random.pick(tasks.chain(holds))
+        };
+        while let Some(step) = ends(self) {
+            self.step(step);
+        }
+    }
+
+    /// From here on tasks run when they are woken and not else, and holds end.
+    fn run_all(&mut self) {
+        let goes_on = |schedule: &mut Self| {
+            let runs = |task: &&Task| task.phase == Phase::New || task.is_woken();
+            let tasks = schedule.tasks.iter().filter(runs).map(|task| Step::Poll(task.id));
+            let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
+            schedule.random.pick(tasks.chain(holds))
+        };
+        while let Some(step) = goes_on(self) {
+            self.step(step);
+            assert!(self.steps.len() < 500, "it does not come to an end");
+        }
+        assert!(self.tasks.is_empty(), "somebody is left asleep");
+    }
+
+    fn choose(&mut self) -> Option<Step> {
+        let (id, random) = (self.last_id + 1, &mut self.random);
+        let mode = random.mode();
+        let is_guard = |hold: &&Hold| matches!(hold.holder, Holder::Guard(_));
+        let guards = self.holds.iter().filter(is_guard);
+        let has_room = self.tasks.len() < self.most_tasks;
+        let mut ball = random.below(self.weights.iter().sum::<usize>().max(1));
+        let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
+            None => true,
+            Some(left) => {
+                ball = left;
+                false
+            }
+        })?;
+        Some(match kind {
+            0 => has_room.then_some(Step::Acquire(id, mode))?,
+            1 => has_room.then_some(Step::Wait(id, mode))?,
+            2 => Step::Upgrade(has_room.then(|| random.pick(guards))??.id),
+            3 => Step::Poll(random.pick(self.tasks.iter())?.id),
+            4 => Step::Poll(random.pick(self.tasks.iter().filter(|task| task.is_woken()))?.id),
+            5 => Step::PollWithNewWaker(random.pick(self.tasks.iter())?.id),
+            6 => Step::Drop(random.pick(self.tasks.iter())?.id),
+            7 => Step::Stop(random.pick(self.tasks.iter().filter(|t| t.job == Job::Upgrade))?.id),
+            8 if random.one_in(2) => Step::TryAcquire(id, mode),
+            8 => Step::Release(random.pick(self.holds.iter())?.id),
+            9 => {
+                let hold = random.pick(guards)?;
+                Step::Downgrade(hold.id, mode.min(hold.mode))
+            }
+            10 => Step::TryUpgrade(random.pick(guards)?.id),
+            11 => Step::Share(random.pick(guards)?.id, id),
+            _ => match random.pick(self.holds.iter())? {
+                Hold { id, holder: Holder::Guard(_), .. } => Step::Detach(*id),
+                Hold { id, holder: Holder::Handle(_), .. } => Step::Adopt(*id),
+            },
+        })
+    }
+
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+        let ended = self.make(step);
+        self.check(step, ended);
+    }
+
+    /// Makes a step, and checks what it gives. Says which hold, if any, has ended or become weaker.
+    fn make(&mut self, step: Step) -> Option<Mode> {
+        let word = self.word();
+        let lock = self.lock.clone();
+        match step {
+            Step::Acquire(id, mode) => {
+                let acquire = lock.acquire_arc(mode);
+                let future = async { Done::Entered(acquire.await) };
+                self.spawn(Task::new(id, Job::Acquire, mode, future));
+            }
+            Step::Wait(id, mode) => {
+                let future = async move {
+                    lock.wait(mode).await;
+                    Done::Told
+                };
+                self.spawn(Task::new(id, Job::Wait, mode, future));
+            }
+            Step::Upgrade(id) => match self.take_hold(id).holder {
+                Holder::Guard(guard) => self.spawn(Task::upgrade(id, guard)),
+                Holder::Handle(_) => unreachable!(),
+            },
+            Step::Poll(id) => self.poll(id, false),
+            Step::PollWithNewWaker(id) => self.poll(id, true),
+            Step::Drop(id) => {
+                let task = self.take_task(id);
+                let woken = task.flag.take() > 0;
+                self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
+                return (task.job == Job::Upgrade).then_some(task.mode);
+            }
+            Step::Stop(id) => {
+                self.task(id).stop.set(true);
+                self.poll(id, false);
+            }
+            Step::TryAcquire(id, mode) => {
+                let guard = lock.try_acquire_arc(mode);
+                assert_eq!(guard.is_some(), word.admits(mode), "try_acquire");
+                guard.into_iter().for_each(|guard| self.hold(id, mode, guard));
+            }
+            Step::Release(id) => {
+                let hold = self.take_hold(id);
+                match hold.holder {
+                    Holder::Guard(guard) => drop(guard),
+                    Holder::Handle(handle) => lock.release(handle).unwrap(),
+                }
+                return Some(hold.mode);
+            }
+            Step::Downgrade(id, to) => {
+                let hold = self.holds.iter_mut().find(|hold| hold.id == id).unwrap();
+                hold.guard().downgrade(to);
+                return Some(mem::replace(&mut hold.mode, to)).filter(|from| *from != to);
+            }
+            Step::TryUpgrade(id) => {
+                let hold = self.holds.iter_mut().find(|hold| hold.id == id).unwrap();
+                let result = hold.guard().try_upgrade();
+                let expected = match hold.mode {
+                    _ if word.holders() == 1 => Ok(()),
+                    Shared if word.held(Upgradable) > 0 => Err(UpgradeError::Conflict),
+                    _ => Err(UpgradeError::SharedHolders),
+                };
+                assert_eq!(result, expected, "try_upgrade");
+                hold.mode = if result.is_ok() { Exclusive } else { hold.mode };
+            }
+            Step::Share(id, new) => {
+                let hold = self.holds.iter_mut().find(|hold| hold.id == id).unwrap();
+                let shared = hold.guard().share();
+                assert_eq!(shared.is_some(), word.fits(Shared), "share");
+                shared.into_iter().for_each(|guard| self.hold(new, Shared, guard));
+            }
+            Step::Detach(id) => {
+                let mut hold = self.take_hold(id);
+                if let Holder::Guard(guard) = hold.holder {
+                    hold.holder = Holder::Handle(guard.into_handle());
+                }
+                self.holds.push(hold);
+            }
+            Step::Adopt(id) => {
+                let hold = self.take_hold(id);
+                if let Holder::Handle(handle) = hold.holder {
+                    let handle = MultiLock::new().release(handle).unwrap_err().into_handle();
+                    self.hold(id, hold.mode, lock.adopt_arc(handle).unwrap());
+                }
+            }
+        }
+        None
+    }
+
+    fn poll(&mut self, id: Id, new_waker: bool) {
+        let word = self.word();
+        let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
+        let (mode, is_new) = (task.mode, task.phase == Phase::New);
+        let woken = task.flag.take() > 0;
+        task.was_woken = false;
+        if new_waker {
+            self.old_flags.push(mem::replace(&mut task.flag, Flag::new()));
+        }
+        let stands_back = is_new && word.overtaken && word.admits(mode);
+        let conflict = is_new && mode == Shared && word.held(Upgradable) > 0;
+        let is_expected = match (task.job, task.phase) {
+            (Job::Acquire, Phase::New) => word.admits(mode) && !stands_back,
+            (Job::Acquire, Phase::Waiting) if woken => word.fits(mode),
+            (Job::Acquire, _) => word.admits(mode),
+            (Job::Upgrade, _) if task.stop.get() => true,
+            (Job::Upgrade, Phase::New) => word.holders() == 1 || conflict,
+            (Job::Upgrade, _) => word.held(Shared) == 0,
+            (Job::Wait, _) => word.admits(mode) || woken && task.let_in,
+        };
+        let may_be_stale = task.job == Job::Wait && woken && task.could;
+
+        let waker = Waker::from(task.flag.clone());
+        let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
+
+        let as_expected = poll.is_ready() == is_expected || poll.is_ready() && may_be_stale;
+        assert!(as_expected, "{:?} is ready: {}; {word:?}", task.job, poll.is_ready());
+        let Poll::Ready(done) = poll else {
+            if task.phase != Phase::Waiting {
+                task.place = self.last_place;
+                self.last_place += 1;
+            }
+            task.overtaken |= woken && task.phase == Phase::Waiting;
+            let back = task.job == Job::Acquire && stands_back;
+            task.phase = if back { Phase::StoodBack } else { Phase::Waiting };
+            (task.let_in, task.could) = (false, false);
+            return;
+        };
+        let stopped = task.stop.get();
+        drop(self.take_task(id));
+        match done {
+            Done::Entered(guard) => self.hold(id, mode, guard),
+            Done::Told => {}
+            Done::Stopped(guard) => self.hold(id, mode, guard),
+            Done::Upgraded(guard, result) => {
+                let refused = conflict && !stopped;
+                assert_eq!(result, if refused { Err(UpgradeError::Conflict) } else { Ok(()) });
+                self.hold(id, if refused { mode } else { Exclusive }, guard);
+            }
+        }
+    }
+
+    /// What must be true after every step. `ended` is the mode of a hold that has ended or become
+    /// weaker.
+    fn check(&mut self, step: Step, ended: Option<Mode>) {
+        let (word, snapshot, tasks) = (self.word(), self.lock.snapshot(), &mut self.tasks);
+
+        // Who is there excludes nobody else who is there, and the lock knows who is there.
+        let owners = word.held(Upgradable) + word.held(Exclusive);
+        assert!(owners <= 1 && (word.held(Exclusive) == 0 || word.holders() == 1), "{word:?}");
+        let strongest = Mode::ALL.into_iter().rfind(|mode| word.held(*mode) > 0);
+        assert_eq!(snapshot.mode(), strongest, "{word:?}");
+        assert_eq!(snapshot.shared_holders(), word.held(Shared), "{word:?}");
+        assert_eq!(snapshot.is_upgrading(), word.upgrading, "{word:?}");
+        assert_eq!(Mode::ALL.map(|mode| snapshot.is_awaited(mode)), word.awaited, "{word:?}");
+
+        // Nobody is left asleep who could go on.
+        let waiters = || tasks.iter().filter(|task| task.waits(Job::Acquire));
+        let runs = |task: &Task| task.is_woken() && word.fits(task.mode);
+        if waiters().any(|task| word.admits(task.mode)) {
+            assert!(waiters().any(runs), "nobody is awake who fits; {word:?}");
+        }
+        for task in tasks.iter() {
+            let goes_on = match task.job {
+                Job::Acquire => task.phase == Phase::StoodBack,
+                Job::Upgrade => task.phase == Phase::Waiting && word.held(Shared) == 0,
+                Job::Wait => task.phase == Phase::Waiting && word.admits(task.mode),
+            };
+            assert!(task.is_woken() || !goes_on, "{} sleeps; {word:?}", task.id);
+        }
+        // A hold that ends wakes somebody, whoever was woken before and does not run.
+        let could = |task: &Task| word.admits(task.mode) && !task.is_woken();
+        if ended.is_some() && waiters().any(could) {
+            assert!(waiters().any(Task::is_called), "all sleepers sleep on; {word:?}");
+        }
+
+        // Nobody is woken for nothing, or out of turn.
+        let called = |mode| waiters().filter(move |task| task.mode == mode && task.is_called());
+        for task in tasks.iter() {
+            assert!(task.flag.count() <= 1, "{} was woken twice", task.id);
+        }
+        for task in tasks.iter().filter(|task| task.is_called()) {
+            let is_of_use = match task.job {
+                Job::Acquire => word.fits(task.mode),
+                Job::Upgrade => word.held(Shared) == 0,
+                Job::Wait => Mode::ALL.into_iter().any(|mode| word.fits(mode)),
+            };
+            assert!(is_of_use, "{} was woken for nothing; {word:?}", task.id);
+        }
+        // The drop of an upgrade is two steps: it is cancelled, and then the hold ends.
+        let at_once = !matches!(step, Step::Drop(_)) || ended.is_none();
+        let nobody = || !waiters().any(Task::is_called);
+        if ended == Some(Shared) && at_once && word.holders() > 0 {
+            // Room there was before, and only an upgradable waiter can have left it.
+            assert_eq!(called(Shared).count() + called(Exclusive).count(), 0, "nothing is new");
+        }
+        if let Some((mode, woken)) = self.dropped.take() {
+            let others = waiters().any(|task| task.mode == mode);
+            let is_of_use = match mode {
+                // The others were woken together with it.
+                Shared => !others,
+                Upgradable => woken,
+                Exclusive => woken || !others,
+            };
+            assert!(is_of_use || nobody(), "nobody has waited because of it");
+        }
+        let together = called(Shared).count() + called(Upgradable).count();
+        let alone = called(Exclusive).count();
+        assert!(alone <= 1, "there is room for one only");
+        assert!(together == 0 || alone == 0, "shared and exclusive waiters take turns");
+        let room = if at_once { 1 } else { 2 };
+        assert!(called(Upgradable).count() <= room, "there is room for one only");
+        if ended == Some(Exclusive) || called(Shared).count() > 0 {
+            let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
+            assert!(!waiters().any(sleeps), "shared waiters are woken together");
+        }
+        if let Some(first) = called(Exclusive).find(|task| !task.overtaken) {
+            let earlier = |task: &Task| task.overtaken || task.place < first.place;
+            let sleeps = |task: &Task| task.mode == Exclusive && !task.is_woken();
+            assert!(!waiters().any(|task| sleeps(task) && earlier(task)), "first come");
+        }
+
+        for task in tasks {
+            task.could |= word.admits(task.mode);
+            // In two steps, the first may have called a monitor that only the second lets in.
+            task.let_in |= task.is_called() && word.admits(task.mode) && at_once;
+            task.was_woken = task.is_woken();
+        }
+    }
+
+    fn word(&self) -> Word {
+        let mut word = Word::default();
+        for hold in &self.holds {
+            word.held[hold.mode as usize] += 1;
+        }
+        for task in &self.tasks {
+            match task.job {
+                Job::Upgrade if task.phase == Phase::Waiting => {
+                    word.held[Upgradable as usize] += 1;
+                    word.upgrading = true;
+                }
+                Job::Upgrade => word.held[task.mode as usize] += 1,
+                Job::Acquire if task.phase == Phase::Waiting => {
+                    word.awaited[task.mode as usize] = true;
+                    word.overtaken |= task.overtaken;
+                }
+                Job::Acquire | Job::Wait => {}
+            }
+        }
+        word
+    }
+
+    fn spawn(&mut self, task: Task) {
+        self.last_id = self.last_id.max(task.id);
+        self.tasks.push(task);
+    }
+
+    fn task(&self, id: Id) -> &Task {
+        self.tasks.iter().find(|task| task.id == id).unwrap()
+    }
+
+    fn take_task(&mut self, id: Id) -> Task {
+        let index = self.tasks.iter().position(|task| task.id == id).unwrap();
+        let task = self.tasks.swap_remove(index);
+        self.old_flags.push(task.flag.clone());
+        task
+    }
+
+    fn hold(&mut self, id: Id, mode: Mode, guard: GuardArc) {
+        assert_eq!(guard.mode(), mode);
+        self.last_id = self.last_id.max(id);
+        self.holds.push(Hold { id, mode, holder: Holder::Guard(guard) });
+    }
+
+    fn take_hold(&mut self, id: Id) -> Hold {
+        let index = self.holds.iter().position(|hold| hold.id == id).unwrap();
+        self.holds.swap_remove(index)
+    }
+}
+
+impl Drop for Schedule {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{:?}; {:?}", self.steps, self.lock);
+        }
+    }
+}
