@@ -17,7 +17,7 @@ use std::task::Poll;
 use std::thread;
 
 use multilock::{AllGuard, Guard, Mode, MultiLock, acquire_all};
-use random::{Random, for_seeds};
+use random::{Choices, Random, for_seeds};
 use support::{Task, assert_idle};
 
 const THREADS: u64 = 3;

@@ -21,7 +21,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use multilock::{AllGuard, Guard, Mode, MultiLock, acquire_all};
-use random::{Random, for_seeds};
+use random::{Choices, Random, for_seeds};
 use support::{Alarm, Hooks, assert_idle};
 
 #[test]

@@ -11,12 +11,20 @@ mod random;
 #[path = "support/schedule.rs"]
 mod schedule;
 
-use random::for_seeds;
+use random::{Random, bytes, for_seeds};
 use schedule::Schedule;
 
 #[test]
 fn every_step_of_random_schedules_is_as_promised() {
-    for_seeds(if cfg!(miri) { 40 } else { 50_000 }, |seed| Schedule::new(seed).run());
+    for_seeds(if cfg!(miri) { 40 } else { 50_000 }, |seed| Schedule::of_seed(seed).run());
+}
+
+/// As a fuzzer has them.
+#[test]
+fn every_step_of_schedules_made_of_bytes_is_as_promised() {
+    for_seeds(if cfg!(miri) { 40 } else { 20_000 }, |seed| {
+        Schedule::of_bytes(&bytes(&mut Random(seed), 200)).run();
+    });
 }
 
 /// Threads. A shared holder finds both numbers equal, and an exclusive one makes them so.
@@ -33,7 +41,7 @@ mod stress {
     use Mode::{Exclusive, Shared};
     use multilock::{Guard, Mode, MultiLock};
 
-    use crate::random::Random;
+    use crate::random::{Choices, Random};
 
     const THREADS: u64 = if cfg!(miri) { 3 } else { 4 };
     const TIME: Duration = Duration::from_secs(2);

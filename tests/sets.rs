@@ -21,7 +21,7 @@ use multilock::{
     AllGuard, Guard, LockGuard, LockSet, Lockable, Mode, MultiLock, SetGuard, acquire_all,
     try_acquire_all,
 };
-use random::Random;
+use random::{Choices, Random};
 #[cfg(feature = "std")]
 use support::Hooks;
 use support::{

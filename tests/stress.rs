@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 use Mode::Exclusive;
 use multilock::{LockGuard, LockSet, Lockable, Mode, MultiLock};
 use multilock::{acquire_all, try_acquire_all};
-use random::Random;
+use random::{Choices, Random};
 
 const LOCKS: usize = 6;
 

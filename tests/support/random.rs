@@ -29,6 +29,28 @@ pub(crate) fn for_seeds(usual: u64, run: impl Fn(u64)) {
     }
 }
 
+/// Where choices come from.
+pub(crate) trait Choices {
+    /// A number below `limit`.
+    fn below(&mut self, limit: usize) -> usize;
+
+    /// Whether all have been made.
+    fn are_over(&self) -> bool;
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn mode(&mut self) -> Mode {
+        Mode::ALL[self.below(3)]
+    }
+
+    fn pick<T>(&mut self, from: impl Iterator<Item = T> + Clone) -> Option<T> {
+        let len = from.clone().count();
+        if len == 0 { None } else { from.clone().nth(self.below(len)) }
+    }
+}
+
 /// `splitmix64`.
 pub(crate) struct Random(pub(crate) u64);
 
@@ -39,21 +61,35 @@ impl Random {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
 
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
+impl Choices for Random {
+    fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
 
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
+    fn are_over(&self) -> bool {
+        false
+    }
+}
+
+/// One byte for each choice, so that a fuzzer that changes a byte changes a choice. When they are used up,
+/// all choices are the first.
+pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
+
+impl Choices for Bytes<'_> {
+    fn below(&mut self, limit: usize) -> usize {
+        let Some((first, rest)) = self.0.split_first() else { return 0 };
+        self.0 = rest;
+        usize::from(*first) % limit
     }
 
-    pub(crate) fn mode(&mut self) -> Mode {
-        Mode::ALL[self.below(3)]
+    fn are_over(&self) -> bool {
+        self.0.is_empty()
     }
+}
 
-    pub(crate) fn pick<T>(&mut self, from: impl Iterator<Item = T> + Clone) -> Option<T> {
-        let len = from.clone().count();
-        if len == 0 { None } else { from.clone().nth(self.below(len)) }
-    }
+/// As many bytes as `random` says, but not more than `most`.
+pub(crate) fn bytes(random: &mut Random, most: usize) -> Vec<u8> {
+    (0..random.below(most)).map(|_| random.next() as u8).collect()
 }

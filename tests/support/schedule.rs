@@ -13,7 +13,7 @@ use std::thread;
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
 
-use crate::random::Random;
+use crate::random::{Bytes, Choices, Random};
 
 /// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
 type Id = usize;
@@ -208,8 +208,12 @@ impl Word {
     }
 }
 
-pub(crate) struct Schedule {
-    random: Random,
+pub(crate) struct Schedule<C: Choices> {
+    choices: C,
+    /// What is left of the steps before the end.
+    left: usize,
+    /// In the end all is dropped. Else the tasks run.
+    drops: bool,
     weights: [usize; WEIGHTS.len()],
     most_tasks: usize,
     lock: Arc<MultiLock>,
@@ -224,15 +228,34 @@ pub(crate) struct Schedule {
     old_flags: Vec<Arc<Flag>>,
 }
 
-impl Schedule {
-    pub(crate) fn new(seed: u64) -> Self {
+/// How many steps are made before the end.
+const MOST_STEPS: usize = 80;
+
+impl Schedule<Random> {
+    pub(crate) fn of_seed(seed: u64) -> Self {
         let mut random = Random(seed);
         // Rare things happen when others do not, so each schedule goes without some of them.
         let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
+        let left = random.below(MOST_STEPS);
+        Self::new(random, weights, left)
+    }
+}
+
+impl<'a> Schedule<Bytes<'a>> {
+    /// The steps end where the bytes do.
+    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
+        Self::new(Bytes(bytes), WEIGHTS, MOST_STEPS)
+    }
+}
+
+impl<C: Choices> Schedule<C> {
+    fn new(mut choices: C, weights: [usize; WEIGHTS.len()], left: usize) -> Self {
         Self {
+            drops: choices.one_in(2),
             // A crowd is more than one round of wake-ups.
-            most_tasks: if random.one_in(20) { 24 } else { 2 + random.below(5) },
-            random,
+            most_tasks: if choices.one_in(20) { 24 } else { 2 + choices.below(5) },
+            choices,
+            left,
             weights,
             lock: Arc::default(),
             tasks: Vec::new(),
@@ -246,12 +269,13 @@ impl Schedule {
     }
 
     pub(crate) fn run(mut self) {
-        for _ in 0..self.random.below(80) {
+        while self.left > 0 && !self.choices.are_over() {
+            self.left -= 1;
             if let Some(step) = self.choose() {
                 self.step(step);
             }
         }
-        if self.random.one_in(2) {
+        if self.drops {
             self.drop_all()
         } else {
             self.run_all()
@@ -267,7 +291,7 @@ impl Schedule {
         let ends = |schedule: &mut Self| {
             let tasks = schedule.tasks.iter().map(|task| Step::Drop(task.id));
             let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
-            schedule.random.pick(tasks.chain(holds))
+            schedule.choices.pick(tasks.chain(holds))
         };
         while let Some(step) = ends(self) {
             self.step(step);
@@ -280,7 +304,7 @@ impl Schedule {
             let runs = |task: &&Task| task.phase == Phase::New || task.is_woken();
             let tasks = schedule.tasks.iter().filter(runs).map(|task| Step::Poll(task.id));
             let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
-            schedule.random.pick(tasks.chain(holds))
+            schedule.choices.pick(tasks.chain(holds))
         };
         while let Some(step) = goes_on(self) {
             self.step(step);
@@ -290,12 +314,11 @@ impl Schedule {
     }
 
     fn choose(&mut self) -> Option<Step> {
-        let (id, random) = (self.last_id + 1, &mut self.random);
-        let mode = random.mode();
+        let (id, choices) = (self.last_id + 1, &mut self.choices);
         let is_guard = |hold: &&Hold| matches!(hold.holder, Holder::Guard(_));
         let guards = self.holds.iter().filter(is_guard);
         let has_room = self.tasks.len() < self.most_tasks;
-        let mut ball = random.below(self.weights.iter().sum::<usize>().max(1));
+        let mut ball = choices.below(self.weights.iter().sum::<usize>().max(1));
         let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
             None => true,
             Some(left) => {
@@ -304,23 +327,23 @@ impl Schedule {
             }
         })?;
         Some(match kind {
-            0 => has_room.then_some(Step::Acquire(id, mode))?,
-            1 => has_room.then_some(Step::Wait(id, mode))?,
-            2 => Step::Upgrade(has_room.then(|| random.pick(guards))??.id),
-            3 => Step::Poll(random.pick(self.tasks.iter())?.id),
-            4 => Step::Poll(random.pick(self.tasks.iter().filter(|task| task.is_woken()))?.id),
-            5 => Step::PollWithNewWaker(random.pick(self.tasks.iter())?.id),
-            6 => Step::Drop(random.pick(self.tasks.iter())?.id),
-            7 => Step::Stop(random.pick(self.tasks.iter().filter(|t| t.job == Job::Upgrade))?.id),
-            8 if random.one_in(2) => Step::TryAcquire(id, mode),
-            8 => Step::Release(random.pick(self.holds.iter())?.id),
+            0 => has_room.then(|| Step::Acquire(id, choices.mode()))?,
+            1 => has_room.then(|| Step::Wait(id, choices.mode()))?,
+            2 => Step::Upgrade(has_room.then(|| choices.pick(guards))??.id),
+            3 => Step::Poll(choices.pick(self.tasks.iter())?.id),
+            4 => Step::Poll(choices.pick(self.tasks.iter().filter(|task| task.is_woken()))?.id),
+            5 => Step::PollWithNewWaker(choices.pick(self.tasks.iter())?.id),
+            6 => Step::Drop(choices.pick(self.tasks.iter())?.id),
+            7 => Step::Stop(choices.pick(self.tasks.iter().filter(|t| t.job == Job::Upgrade))?.id),
+            8 if choices.one_in(2) => Step::TryAcquire(id, choices.mode()),
+            8 => Step::Release(choices.pick(self.holds.iter())?.id),
             9 => {
-                let hold = random.pick(guards)?;
-                Step::Downgrade(hold.id, mode.min(hold.mode))
+                let hold = choices.pick(guards)?;
+                Step::Downgrade(hold.id, choices.mode().min(hold.mode))
             }
-            10 => Step::TryUpgrade(random.pick(guards)?.id),
-            11 => Step::Share(random.pick(guards)?.id, id),
-            _ => match random.pick(self.holds.iter())? {
+            10 => Step::TryUpgrade(choices.pick(guards)?.id),
+            11 => Step::Share(choices.pick(guards)?.id, id),
+            _ => match choices.pick(self.holds.iter())? {
                 Hold { id, holder: Holder::Guard(_), .. } => Step::Detach(*id),
                 Hold { id, holder: Holder::Handle(_), .. } => Step::Adopt(*id),
             },
@@ -609,7 +632,7 @@ impl Schedule {
     }
 }
 
-impl Drop for Schedule {
+impl<C: Choices> Drop for Schedule<C> {
     fn drop(&mut self) {
         if thread::panicking() {
             eprintln!("{:?}; {:?}", self.steps, self.lock);
