@@ -6,10 +6,14 @@
 
 #![cfg(not(loom))]
 
+#[path = "support/flag.rs"]
+mod flag;
 #[path = "support/random.rs"]
 mod random;
 #[path = "support/schedule.rs"]
 mod schedule;
+#[path = "support/set_schedule.rs"]
+mod set_schedule;
 
 use random::{Random, bytes, for_seeds};
 use schedule::Schedule;
@@ -24,6 +28,18 @@ fn every_step_of_random_schedules_is_as_promised() {
 fn every_step_of_schedules_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 40 } else { 20_000 }, |seed| {
         Schedule::of_bytes(&bytes(&mut Random(seed), 200)).run();
+    });
+}
+
+#[test]
+fn every_step_of_random_schedules_of_sets_is_as_promised() {
+    for_seeds(if cfg!(miri) { 20 } else { 2_000 }, set_schedule::run_seed);
+}
+
+#[test]
+fn every_step_of_schedules_of_sets_made_of_bytes_is_as_promised() {
+    for_seeds(if cfg!(miri) { 20 } else { 1_000 }, |seed| {
+        set_schedule::run_bytes(&bytes(&mut Random(seed), 300));
     });
 }
 

@@ -1,18 +1,20 @@
 //! What happens to one lock in one thread, step by step, beside a model that says what must come of it.
 
+#![allow(dead_code, reason = "each driver uses a part")]
+
 use std::cell::Cell;
 use std::future::poll_fn;
 use std::mem;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
 
+use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
 
 /// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
@@ -41,29 +43,6 @@ enum Step {
 
 /// How often a kind of step is tried, if the schedule has it at all.
 const WEIGHTS: [usize; 13] = [5, 2, 2, 5, 4, 1, 2, 1, 4, 1, 1, 1, 1];
-
-/// Counts the wake-ups of one waker.
-struct Flag(AtomicUsize);
-
-impl Flag {
-    fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicUsize::new(0)))
-    }
-
-    fn count(&self) -> usize {
-        self.0.load(Relaxed)
-    }
-
-    fn take(&self) -> usize {
-        self.0.swap(0, Relaxed)
-    }
-}
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Relaxed);
-    }
-}
 
 enum Done {
     Entered(GuardArc),

@@ -1,0 +1,824 @@
+//! What happens in one thread to three locks that are acquired one by one, in sets, and in different modes,
+//! step by step, beside a model of who holds what.
+//!
+//! Who waits for a set is not where the model could tell: that is left to chance. So the model asks the
+//! words who waits, and says what must come of it.
+
+#![allow(dead_code, reason = "each driver uses a part")]
+
+use std::fmt::Debug;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::thread;
+
+use Mode::{Exclusive, Shared, Upgradable};
+use futures_core::stream::Stream;
+use multilock::{
+    AllGuard, Guard, Handle, LockSet, Mode, MultiLock, Notify, SetGuard, UpgradeError, acquire_all,
+    try_acquire_all,
+};
+
+use crate::flag::Flag;
+use crate::random::{Bytes, Choices, Random};
+
+const LOCKS: usize = 3;
+/// The members of each set.
+const SETS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[1, 2], &[2, 0]];
+
+/// How many steps are made before the end.
+const MOST_STEPS: usize = 80;
+
+const MOST_MONITORS: usize = 6;
+
+type Locks = [MultiLock; LOCKS];
+type Set<'a> = LockSet<&'a MultiLock>;
+
+/// The name of a task, of the hold that comes of it, of the upgrade that is made of that, or of a monitor.
+type Id = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Place {
+    Lock(usize),
+    Set(usize),
+}
+
+impl Place {
+    fn members(&self) -> &[usize] {
+        match self {
+            Self::Lock(n) => std::slice::from_ref(n),
+            Self::Set(n) => SETS[*n],
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    At(Place, Mode),
+    Both([(usize, Mode); 2]),
+}
+
+impl Wanted {
+    fn is_one(&self) -> bool {
+        matches!(self, Self::At(Place::Lock(_), _))
+    }
+
+    /// For each lock, what is wanted of it.
+    fn modes(&self) -> [Option<Mode>; LOCKS] {
+        let mut modes = [None; LOCKS];
+        match self {
+            Self::At(place, mode) => place.members().iter().for_each(|n| modes[*n] = Some(*mode)),
+            // A lock that is named twice is acquired once, in the stronger mode.
+            Self::Both(both) => {
+                both.iter().for_each(|(n, mode)| modes[*n] = modes[*n].max(Some(*mode)))
+            }
+        }
+        modes
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Acquire(Id, Wanted),
+    TryAcquire(Id, Wanted),
+    Wait(Id, Place, Mode),
+    /// The task of an upgrade has the guard, and drops it if it is dropped.
+    Upgrade(Id),
+    Poll(Id),
+    PollWithNewWaker(Id),
+    Drop(Id),
+    Release(Id),
+    Downgrade(Id, Mode),
+    Share(Id, Id),
+    Detach(Id),
+    Adopt(Id),
+    Monitor(Id, Place, Mode),
+    Clear(Id),
+    Look(Id),
+    Unmonitor(Id),
+    WaitForMonitor(Id, Id),
+    /// A task has the monitor, and waits for an item of it.
+    Next(Id, Id),
+}
+
+/// How often a kind of step is tried, if the schedule has it at all.
+const WEIGHTS: [usize; 16] = [6, 4, 5, 2, 2, 1, 2, 4, 2, 1, 1, 1, 1, 1, 1, 1];
+
+enum Holder<'a> {
+    One(Guard<'a>),
+    Set(SetGuard<'a, &'a MultiLock>),
+    All(AllGuard<Vec<(&'a MultiLock, Mode)>>),
+    Handle(Place, Handle),
+}
+
+struct Hold<'a> {
+    id: Id,
+    modes: [Option<Mode>; LOCKS],
+    holder: Holder<'a>,
+}
+
+enum Done<'a> {
+    Entered(Holder<'a>),
+    Upgraded(Guard<'a>, Result<(), UpgradeError>),
+    Told,
+    Item(Notify<'a>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Job {
+    Acquire(Wanted),
+    Upgrade(usize, Mode),
+    Wait(Place, Mode),
+    Monitor(Id),
+    Next(Id),
+}
+
+type Run<'a> = Pin<Box<dyn Future<Output = Done<'a>> + 'a>>;
+
+struct Task<'a> {
+    id: Id,
+    job: Job,
+    future: Run<'a>,
+    flag: Arc<Flag>,
+    polled: bool,
+    /// It was polled in vain where all could be acquired.
+    in_vain: bool,
+}
+
+impl Task<'_> {
+    fn is_woken(&self) -> bool {
+        self.flag.count() > 0
+    }
+
+    fn sleeps(&self) -> bool {
+        self.polled && !self.is_woken()
+    }
+
+    fn wanted(&self) -> Option<Wanted> {
+        match self.job {
+            Job::Acquire(wanted) => Some(wanted),
+            _ => None,
+        }
+    }
+}
+
+/// Whether something has happened. What sets do within a step is not seen.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Happened {
+    No,
+    Perhaps,
+    Yes,
+}
+
+impl From<bool> for Happened {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Yes } else { Self::No }
+    }
+}
+
+struct Monitor<'a> {
+    id: Id,
+    place: Place,
+    mode: Mode,
+    /// It has none while a task has it.
+    notify: Option<Rc<Notify<'a>>>,
+    /// For each lock, if it is a member, whether there was an edge since the monitor was cleared.
+    edges: [Happened; LOCKS],
+    /// It was found set.
+    set: Happened,
+    /// It is looked at after each step. Else it does not see what is over when it is looked at.
+    is_watched: bool,
+}
+
+impl Monitor<'_> {
+    /// No task waits for it.
+    fn is_unused(&self) -> bool {
+        self.notify.as_ref().is_some_and(|notify| Rc::strong_count(notify) == 1)
+    }
+
+    /// Whether it is set, if the locks are as `admits` says.
+    fn is_set(&self, admits: &Admits) -> Happened {
+        let all = self.place.members().iter().all(|n| admits[*n][self.mode as usize]);
+        let edge = self.edges.into_iter().fold(Happened::No, |a, b| if a < b { b } else { a });
+        match self.place {
+            Place::Lock(_) => edge,
+            Place::Set(_) if all && edge > self.set => edge,
+            Place::Set(_) => self.set,
+        }
+    }
+
+    fn cleared(&mut self) {
+        (self.edges, self.set) = ([Happened::No; LOCKS], Happened::No);
+    }
+
+    /// It was looked at, and found set or not.
+    fn found(&mut self, set: bool) {
+        self.set = set.into();
+        if let Place::Lock(n) = self.place {
+            self.edges[n] = set.into();
+        }
+    }
+}
+
+/// For each lock and mode, whether a try would succeed.
+type Admits = [[bool; 3]; LOCKS];
+
+/// The model of a lock.
+#[derive(Debug, Default)]
+struct Word {
+    held: [usize; 3],
+    upgrading: bool,
+    exclusive_waits: bool,
+}
+
+impl Word {
+    fn held(&self, mode: Mode) -> usize {
+        self.held[mode as usize]
+    }
+
+    fn holders(&self) -> usize {
+        self.held.iter().sum()
+    }
+
+    fn fits(&self, mode: Mode) -> bool {
+        let excluded = |held| mode.excludes(held) && self.held(held) > 0;
+        !self.upgrading && !Mode::ALL.into_iter().any(excluded)
+    }
+
+    fn admits(&self, mode: Mode) -> bool {
+        self.fits(mode) && (self.holders() == 0 || !self.exclusive_waits)
+    }
+}
+
+/// Runs a schedule whose choices come from `seed`.
+pub(crate) fn run_seed(seed: u64) {
+    let mut random = Random(seed);
+    // Rare things happen when others do not, so each schedule goes without some of them.
+    let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
+    let left = random.below(MOST_STEPS);
+    run(random, weights, left);
+}
+
+/// Runs a schedule whose choices are `bytes`, and which ends where they do.
+pub(crate) fn run_bytes(bytes: &[u8]) {
+    run(Bytes(bytes), WEIGHTS, MOST_STEPS);
+}
+
+fn run(mut choices: impl Choices, weights: [usize; WEIGHTS.len()], left: usize) {
+    let locks = Locks::default();
+    let sets = SETS.map(|members| members.iter().map(|n| &locks[*n]).collect());
+    let drops = choices.one_in(2);
+    let most_tasks = if choices.one_in(20) { 16 } else { 2 + choices.below(5) };
+    Schedule {
+        locks: &locks,
+        sets: &sets,
+        choices,
+        weights,
+        most_tasks,
+        left,
+        tasks: Vec::new(),
+        holds: Vec::new(),
+        monitors: Vec::new(),
+        steps: Vec::new(),
+        last_id: 0,
+        old_flags: Vec::new(),
+    }
+    .run(drops);
+    for lock in &locks {
+        assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+    }
+}
+
+struct Schedule<'a, C: Choices> {
+    locks: &'a Locks,
+    sets: &'a [Set<'a>; SETS.len()],
+    choices: C,
+    weights: [usize; WEIGHTS.len()],
+    most_tasks: usize,
+    /// What is left of the steps before the end.
+    left: usize,
+    tasks: Vec<Task<'a>>,
+    holds: Vec<Hold<'a>>,
+    monitors: Vec<Monitor<'a>>,
+    steps: Vec<Step>,
+    last_id: Id,
+    /// Those that nobody must wake or keep any more, and what they were for.
+    old_flags: Vec<(Arc<Flag>, Job)>,
+}
+
+impl<'a, C: Choices> Schedule<'a, C> {
+    fn run(mut self, drops: bool) {
+        while self.left > 0 && !self.choices.are_over() {
+            self.left -= 1;
+            if let Some(step) = self.choose() {
+                self.step(step);
+            }
+        }
+        if drops {
+            self.until_the_end(|task| Some(Step::Drop(task.id)));
+        } else {
+            // From here on tasks run when they are woken and not else, and holds end.
+            self.until_the_end(|task| (!task.sleeps()).then_some(Step::Poll(task.id)));
+        }
+        let waits_for_an_edge =
+            |task: &Task<'_>| matches!(task.job, Job::Monitor(_) | Job::Next(_));
+        assert!(self.tasks.iter().all(waits_for_an_edge), "somebody is left asleep");
+        while let Some(id) = self.tasks.first().map(|task| task.id) {
+            self.step(Step::Drop(id));
+        }
+        while let Some(id) = self.monitors.first().map(|monitor| monitor.id) {
+            self.step(Step::Unmonitor(id));
+        }
+        for (flag, job) in &self.old_flags {
+            // Who waits for a monitor of a set may have left a waker at another member before.
+            let is_out_of_use = !matches!(job, Job::Monitor(_) | Job::Next(_));
+            assert!(!is_out_of_use || flag.count() == 0, "a waker was woken that was out of use");
+            assert_eq!(Arc::strong_count(flag), 1, "a waker was kept");
+        }
+    }
+
+    /// Ends holds, and makes the steps that `next` has for tasks, until there is none left.
+    fn until_the_end(&mut self, next: impl Fn(&Task<'_>) -> Option<Step>) {
+        let last = self.steps.len() + 1_000;
+        loop {
+            let tasks = self.tasks.iter().filter_map(&next);
+            let holds = self.holds.iter().map(|hold| Step::Release(hold.id));
+            let Some(step) = self.choices.pick(tasks.chain(holds)) else { break };
+            self.step(step);
+            assert!(self.steps.len() < last, "it does not come to an end");
+        }
+    }
+
+    fn choose(&mut self) -> Option<Step> {
+        let (id, choices) = (self.last_id + 1, &mut self.choices);
+        let has_room = self.tasks.len() < self.most_tasks;
+        let mut ball = choices.below(self.weights.iter().sum::<usize>().max(1));
+        let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
+            None => true,
+            Some(left) => {
+                ball = left;
+                false
+            }
+        })?;
+        let one = |hold: &&Hold<'_>| matches!(hold.holder, Holder::One(_));
+        let ones = self.holds.iter().filter(one);
+        let monitors = self.monitors.iter().filter(|monitor| monitor.notify.is_some());
+        let unused = monitors.clone().filter(|monitor| monitor.is_unused());
+        Some(match kind {
+            0 => Step::Acquire(id, has_room.then(|| wanted(choices))?),
+            1 => Step::Poll(choices.pick(self.tasks.iter())?.id),
+            2 => Step::Poll(choices.pick(self.tasks.iter().filter(|task| task.is_woken()))?.id),
+            3 => Step::TryAcquire(id, wanted(choices)),
+            4 => Step::Drop(choices.pick(self.tasks.iter())?.id),
+            5 => Step::PollWithNewWaker(choices.pick(self.tasks.iter())?.id),
+            6 => Step::Upgrade(has_room.then(|| choices.pick(ones))??.id),
+            7 => Step::Release(choices.pick(self.holds.iter())?.id),
+            8 => {
+                let is_uniform = |hold: &&Hold<'_>| hold.can_downgrade();
+                let hold = choices.pick(self.holds.iter().filter(is_uniform))?;
+                Step::Downgrade(hold.id, choices.mode().min(hold.mode()))
+            }
+            9 => Step::Share(choices.pick(ones)?.id, id),
+            10 => match choices.pick(self.holds.iter())? {
+                Hold { holder: Holder::All(_), .. } => return None,
+                Hold { id, holder: Holder::Handle(..), .. } => Step::Adopt(*id),
+                Hold { id, .. } => Step::Detach(*id),
+            },
+            11 => {
+                let place = place(choices);
+                has_room.then(|| Step::Wait(id, place, choices.mode()))?
+            }
+            12 if self.monitors.len() == MOST_MONITORS => return None,
+            12 => {
+                let place = place(choices);
+                Step::Monitor(id, place, choices.mode())
+            }
+            13 => match choices.below(3) {
+                0 => Step::Look(choices.pick(monitors)?.id),
+                _ => Step::Clear(choices.pick(monitors)?.id),
+            },
+            14 => Step::WaitForMonitor(id, has_room.then(|| choices.pick(monitors))??.id),
+            _ if choices.one_in(2) => Step::Unmonitor(choices.pick(unused)?.id),
+            _ => Step::Next(id, has_room.then(|| choices.pick(unused))??.id),
+        })
+    }
+
+    fn step(&mut self, step: Step) {
+        self.steps.push(step);
+        let before = self.admits();
+        let is_seen = self.make(step);
+        self.check(&before, is_seen);
+    }
+
+    /// Makes a step, and checks what it gives. Says whether no lock has changed more than once.
+    fn make(&mut self, step: Step) -> bool {
+        let (locks, sets) = (self.locks, self.sets);
+        match step {
+            Step::Acquire(id, wanted) => {
+                let acquire: Run<'a> =
+                    match wanted {
+                        Wanted::At(Place::Lock(n), mode) => Box::pin(async move {
+                            Done::Entered(Holder::One(locks[n].acquire(mode).await))
+                        }),
+                        Wanted::At(Place::Set(n), mode) => Box::pin(async move {
+                            Done::Entered(Holder::Set(sets[n].acquire(mode).await))
+                        }),
+                        Wanted::Both(both) => {
+                            let both = both.map(|(n, mode)| (&locks[n], mode)).to_vec();
+                            Box::pin(
+                                async move { Done::Entered(Holder::All(acquire_all(both).await)) },
+                            )
+                        }
+                    };
+                self.spawn(id, Job::Acquire(wanted), acquire);
+            }
+            Step::TryAcquire(id, wanted) => {
+                let expected = self.can(wanted, Word::admits);
+                let holder = match wanted {
+                    Wanted::At(Place::Lock(n), mode) => locks[n].try_acquire(mode).map(Holder::One),
+                    Wanted::At(Place::Set(n), mode) => sets[n].try_acquire(mode).map(Holder::Set),
+                    Wanted::Both(both) => {
+                        try_acquire_all(both.map(|(n, mode)| (&locks[n], mode)).to_vec())
+                            .map(Holder::All)
+                    }
+                };
+                assert_eq!(holder.is_some(), expected, "try_acquire");
+                holder.into_iter().for_each(|holder| self.hold(id, wanted.modes(), holder));
+            }
+            Step::Wait(id, place, mode) => {
+                let wait: Run<'a> = match place {
+                    Place::Lock(n) => Box::pin(locks[n].wait(mode).told()),
+                    Place::Set(n) => Box::pin(sets[n].wait(mode).told()),
+                };
+                self.spawn(id, Job::Wait(place, mode), wait);
+            }
+            Step::Upgrade(id) => {
+                let hold = self.take_hold(id);
+                let job =
+                    Job::Upgrade(hold.modes.iter().position(Option::is_some).unwrap(), hold.mode());
+                let Holder::One(mut guard) = hold.holder else { unreachable!() };
+                let upgrade = async move {
+                    let result = guard.upgrade().await;
+                    Done::Upgraded(guard, result)
+                };
+                self.spawn(id, job, Box::pin(upgrade));
+            }
+            Step::Poll(id) => return self.poll(id, false),
+            Step::PollWithNewWaker(id) => return self.poll(id, true),
+            Step::Drop(id) => {
+                let task = self.take_task(id);
+                task.flag.take();
+                if let Job::Next(monitor) = task.job {
+                    self.monitors.retain(|other| other.id != monitor);
+                }
+                return task.wanted().is_some_and(|wanted| wanted.is_one());
+            }
+            Step::Release(id) => match self.take_hold(id).holder {
+                Holder::Handle(Place::Lock(n), handle) => locks[n].release(handle).unwrap(),
+                Holder::Handle(Place::Set(n), handle) => sets[n].release(handle).unwrap(),
+                holder => drop(holder),
+            },
+            Step::Downgrade(id, to) => {
+                let hold = self.holds.iter_mut().find(|hold| hold.id == id).unwrap();
+                match &mut hold.holder {
+                    Holder::One(guard) => guard.downgrade(to),
+                    Holder::Set(guard) => guard.downgrade(to),
+                    Holder::All(_) | Holder::Handle(..) => unreachable!(),
+                }
+                hold.modes.iter_mut().flatten().for_each(|mode| *mode = to);
+            }
+            Step::Share(id, new) => {
+                let hold = self.holds.iter().find(|hold| hold.id == id).unwrap();
+                let n = hold.modes.iter().position(Option::is_some).unwrap();
+                let Holder::One(guard) = &hold.holder else { unreachable!() };
+                // What it is shared from stays in this thread, so it may be dropped first.
+                let shared =
+                    guard.share().map(|shared| locks[n].adopt(shared.into_handle()).unwrap());
+                assert_eq!(shared.is_some(), self.words()[n].fits(Shared), "share");
+                let mut modes = [None; LOCKS];
+                modes[n] = Some(Shared);
+                shared.into_iter().for_each(|guard| self.hold(new, modes, Holder::One(guard)));
+            }
+            Step::Detach(id) => {
+                let mut hold = self.take_hold(id);
+                hold.holder = match hold.holder {
+                    Holder::One(guard) => {
+                        let n = hold.modes.iter().position(Option::is_some).unwrap();
+                        Holder::Handle(Place::Lock(n), guard.into_handle())
+                    }
+                    Holder::Set(guard) => {
+                        let n = sets.iter().position(|set| std::ptr::eq(set, guard.set())).unwrap();
+                        Holder::Handle(Place::Set(n), guard.into_handle())
+                    }
+                    holder => holder,
+                };
+                self.holds.push(hold);
+            }
+            Step::Adopt(id) => {
+                let mut hold = self.take_hold(id);
+                let Holder::Handle(place, handle) = hold.holder else { unreachable!() };
+                hold.holder = match place {
+                    Place::Lock(n) => {
+                        let handle =
+                            locks[(n + 1) % LOCKS].release(handle).unwrap_err().into_handle();
+                        Holder::One(locks[n].adopt(handle).unwrap())
+                    }
+                    Place::Set(n) => {
+                        let other = &sets[(n + 1) % SETS.len()];
+                        let handle = other.adopt(handle).unwrap_err().into_handle();
+                        Holder::Set(sets[n].adopt(handle).unwrap())
+                    }
+                };
+                self.holds.push(hold);
+            }
+            Step::Monitor(id, place, mode) => {
+                let notify = match place {
+                    Place::Lock(n) => locks[n].notify(mode),
+                    Place::Set(n) => sets[n].notify(mode),
+                };
+                let admits = self.admits();
+                let mut edges = [Happened::No; LOCKS];
+                place.members().iter().for_each(|n| edges[*n] = admits[*n][mode as usize].into());
+                let set = place.members().iter().all(|n| edges[*n] == Happened::Yes).into();
+                let (notify, is_watched) = (Some(Rc::new(notify)), self.choices.one_in(2));
+                self.last_id = self.last_id.max(id);
+                self.monitors.push(Monitor { id, place, mode, notify, edges, set, is_watched });
+            }
+            Step::Clear(id) => {
+                let monitor = self.monitor(id);
+                monitor.notify.as_ref().unwrap().clear();
+                monitor.cleared();
+            }
+            Step::Look(id) => self.look(|monitor| monitor.id == id),
+            Step::Unmonitor(id) => self.monitors.retain(|monitor| monitor.id != id),
+            Step::WaitForMonitor(id, monitor) => {
+                let notify = self.monitor(monitor).notify.clone().unwrap();
+                let wait = async move {
+                    notify.wait().await;
+                    Done::Told
+                };
+                self.spawn(id, Job::Monitor(monitor), Box::pin(wait));
+            }
+            Step::Next(id, monitor) => {
+                let notify = self.monitor(monitor).notify.take().unwrap();
+                let Ok(mut notify) = Rc::try_unwrap(notify) else { unreachable!() };
+                let next = async move {
+                    let item = poll_fn(|cx| Pin::new(&mut notify).poll_next(cx)).await;
+                    assert_eq!(item, Some(()), "the stream has no end");
+                    Done::Item(notify)
+                };
+                self.spawn(id, Job::Next(monitor), Box::pin(next));
+            }
+        }
+        true
+    }
+
+    fn poll(&mut self, id: Id, new_waker: bool) -> bool {
+        let (words, admits) = (self.words(), self.admits());
+        let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
+        let (job, is_new) = (task.job, !task.polled);
+        let woken = task.flag.take() > 0;
+        if new_waker {
+            self.old_flags.push((mem::replace(&mut task.flag, Flag::new()), job));
+        }
+        let all =
+            |place: Place, mode: Mode| place.members().iter().all(|n| admits[*n][mode as usize]);
+        let find = |id| self.monitors.iter().find(|monitor| monitor.id == id).unwrap();
+        let mut conflict = false;
+        let expected = match job {
+            Job::Acquire(wanted) if !can(&words, wanted, Word::fits) => Happened::No,
+            // At this poll or the next.
+            Job::Acquire(wanted) if can(&words, wanted, Word::admits) && task.in_vain => {
+                Happened::Yes
+            }
+            Job::Acquire(_) => Happened::Perhaps,
+            Job::Upgrade(n, from) if is_new => {
+                conflict = from == Shared && words[n].held(Upgradable) > 0;
+                (words[n].holders() == 1 || conflict).into()
+            }
+            Job::Upgrade(n, _) => (words[n].held(Shared) == 0).into(),
+            Job::Wait(place @ Place::Lock(_), mode) => (all(place, mode) || woken).into(),
+            Job::Wait(place, mode) => all(place, mode).into(),
+            Job::Monitor(monitor) | Job::Next(monitor) => find(monitor).is_set(&admits),
+        };
+
+        let waker = Waker::from(task.flag.clone());
+        let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
+        drop(waker);
+
+        let as_expected =
+            expected == Happened::Perhaps || Happened::from(poll.is_ready()) == expected;
+        assert!(as_expected, "{job:?} is ready: {}; {words:?}", poll.is_ready());
+        task.polled = true;
+        task.in_vain = matches!(job, Job::Acquire(wanted) if can(&words, wanted, Word::admits));
+        if let Job::Monitor(monitor) | Job::Next(monitor) = job {
+            self.monitor(monitor).found(poll.is_ready());
+        }
+        let is_seen = !matches!(job, Job::Acquire(wanted) if !wanted.is_one());
+        let Poll::Ready(done) = poll else { return is_seen };
+        drop(self.take_task(id));
+        match (done, job) {
+            (Done::Entered(holder), Job::Acquire(wanted)) => self.hold(id, wanted.modes(), holder),
+            (Done::Upgraded(guard, result), Job::Upgrade(n, from)) => {
+                assert_eq!(result, if conflict { Err(UpgradeError::Conflict) } else { Ok(()) });
+                let mut modes = [None; LOCKS];
+                modes[n] = Some(if conflict { from } else { Exclusive });
+                self.hold(id, modes, Holder::One(guard));
+            }
+            (Done::Item(notify), Job::Next(monitor)) => {
+                let monitor = self.monitor(monitor);
+                monitor.notify = Some(Rc::new(notify));
+                monitor.cleared();
+            }
+            (Done::Told, _) => {}
+            _ => unreachable!(),
+        }
+        is_seen
+    }
+
+    /// Looks at monitors, and checks what they say.
+    fn look(&mut self, at: impl Fn(&Monitor<'_>) -> bool) {
+        let admits = self.admits();
+        for monitor in self.monitors.iter_mut().filter(|monitor| at(monitor)) {
+            let Some(notify) = &monitor.notify else { continue };
+            let (expected, set) = (monitor.is_set(&admits), notify.is_set());
+            let as_expected = expected == Happened::Perhaps || expected == set.into();
+            assert!(as_expected, "monitor {} is set: {set}; {admits:?}", monitor.id);
+            monitor.found(set);
+        }
+    }
+
+    /// What must be true after every step. `before` it, the locks admitted that.
+    fn check(&mut self, before: &Admits, is_seen: bool) {
+        let (words, admits) = (self.words(), self.admits());
+
+        // Who is there excludes nobody else who is there, and the locks know who is there.
+        for (n, word) in words.iter().enumerate() {
+            let snapshot = self.locks[n].snapshot();
+            let owners = word.held(Upgradable) + word.held(Exclusive);
+            assert!(owners <= 1 && (word.held(Exclusive) == 0 || word.holders() == 1), "{words:?}");
+            let strongest = Mode::ALL.into_iter().rfind(|mode| word.held(*mode) > 0);
+            assert_eq!(snapshot.mode(), strongest, "{n}: {words:?}");
+            assert_eq!(snapshot.shared_holders(), word.held(Shared), "{n}: {words:?}");
+            assert_eq!(snapshot.is_upgrading(), word.upgrading, "{n}: {words:?}");
+            // Sets wait at one of their members, and may lay claims to others.
+            for mode in Mode::ALL {
+                let wants = |task: &Task<'_>| {
+                    task.polled
+                        && task.wanted().is_some_and(|wanted| wanted.modes()[n] == Some(mode))
+                };
+                let is_awaited = snapshot.is_awaited(mode);
+                assert!(
+                    !is_awaited || self.tasks.iter().any(wants),
+                    "{n}: nobody waits: {snapshot:?}"
+                );
+            }
+        }
+
+        // The edges that can be seen.
+        for monitor in &mut self.monitors {
+            for n in monitor.place.members() {
+                let [before, after] =
+                    [before, &admits].map(|admits| admits[*n][monitor.mode as usize]);
+                if after && !before {
+                    monitor.edges[*n] = Happened::Yes;
+                } else if !is_seen && monitor.edges[*n] == Happened::No {
+                    monitor.edges[*n] = Happened::Perhaps;
+                }
+            }
+        }
+        self.look(|monitor| monitor.is_watched);
+
+        // Nobody is left asleep who could go on.
+        for task in self.tasks.iter().filter(|task| task.sleeps()) {
+            let goes_on = match task.job {
+                Job::Acquire(wanted) => {
+                    can(&words, wanted, Word::admits) && !self.is_awake_beside(wanted)
+                }
+                Job::Upgrade(n, _) => words[n].held(Shared) == 0,
+                Job::Wait(place, mode) => place.members().iter().all(|n| admits[*n][mode as usize]),
+                Job::Monitor(monitor) | Job::Next(monitor) => {
+                    let monitor = self.monitors.iter().find(|other| other.id == monitor).unwrap();
+                    monitor.is_set(&admits) == Happened::Yes
+                }
+            };
+            assert!(!goes_on, "{} sleeps; {words:?}", task.id);
+        }
+    }
+
+    /// Somebody is awake who waits for one of the locks: it enters, or passes its call on.
+    fn is_awake_beside(&self, wanted: Wanted) -> bool {
+        let mine = wanted.modes();
+        let is_beside =
+            |other: Wanted| mine.iter().zip(other.modes()).any(|(a, b)| a.is_some() && b.is_some());
+        self.tasks.iter().any(|task| task.is_woken() && task.wanted().is_some_and(is_beside))
+    }
+
+    fn words(&self) -> [Word; LOCKS] {
+        let mut words = <[Word; LOCKS]>::default();
+        for (n, word) in words.iter_mut().enumerate() {
+            word.exclusive_waits = self.locks[n].snapshot().is_awaited(Exclusive);
+            self.holds
+                .iter()
+                .filter_map(|hold| hold.modes[n])
+                .for_each(|mode| word.held[mode as usize] += 1);
+        }
+        for task in &self.tasks {
+            match task.job {
+                Job::Upgrade(n, _) if task.polled => {
+                    words[n].held[Upgradable as usize] += 1;
+                    words[n].upgrading = true;
+                }
+                Job::Upgrade(n, from) => words[n].held[from as usize] += 1,
+                _ => {}
+            }
+        }
+        words
+    }
+
+    fn admits(&self) -> Admits {
+        self.words().map(|word| Mode::ALL.map(|mode| word.admits(mode)))
+    }
+
+    fn can(&self, wanted: Wanted, may: impl Fn(&Word, Mode) -> bool) -> bool {
+        can(&self.words(), wanted, may)
+    }
+
+    fn spawn(&mut self, id: Id, job: Job, future: Run<'a>) {
+        self.last_id = self.last_id.max(id);
+        self.tasks.push(Task { id, job, future, flag: Flag::new(), polled: false, in_vain: false });
+    }
+
+    fn take_task(&mut self, id: Id) -> Task<'a> {
+        let index = self.tasks.iter().position(|task| task.id == id).unwrap();
+        let task = self.tasks.swap_remove(index);
+        self.old_flags.push((task.flag.clone(), task.job));
+        task
+    }
+
+    fn hold(&mut self, id: Id, modes: [Option<Mode>; LOCKS], holder: Holder<'a>) {
+        self.last_id = self.last_id.max(id);
+        self.holds.push(Hold { id, modes, holder });
+    }
+
+    fn take_hold(&mut self, id: Id) -> Hold<'a> {
+        let index = self.holds.iter().position(|hold| hold.id == id).unwrap();
+        self.holds.swap_remove(index)
+    }
+
+    fn monitor(&mut self, id: Id) -> &mut Monitor<'a> {
+        self.monitors.iter_mut().find(|monitor| monitor.id == id).unwrap()
+    }
+}
+
+impl<C: Choices> Drop for Schedule<'_, C> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("{:?}; {:?}", self.steps, self.locks);
+        }
+    }
+}
+
+impl Hold<'_> {
+    /// The strongest mode of it.
+    fn mode(&self) -> Mode {
+        self.modes.into_iter().flatten().max().unwrap()
+    }
+
+    fn can_downgrade(&self) -> bool {
+        matches!(self.holder, Holder::One(_) | Holder::Set(_))
+    }
+}
+
+/// Whether a model says of all locks that they `may` be acquired.
+fn can(words: &[Word; LOCKS], wanted: Wanted, may: impl Fn(&Word, Mode) -> bool) -> bool {
+    words.iter().zip(wanted.modes()).all(|(word, mode)| mode.is_none_or(|mode| may(word, mode)))
+}
+
+fn place(choices: &mut impl Choices) -> Place {
+    match choices.below(LOCKS + SETS.len()) {
+        n if n < LOCKS => Place::Lock(n),
+        n => Place::Set(n - LOCKS),
+    }
+}
+
+fn wanted(choices: &mut impl Choices) -> Wanted {
+    if choices.one_in(4) {
+        Wanted::Both([(); 2].map(|()| (choices.below(LOCKS), choices.mode())))
+    } else {
+        let place = place(choices);
+        Wanted::At(place, choices.mode())
+    }
+}
+
+trait Told: Future<Output = ()> + Sized {
+    async fn told<'a>(self) -> Done<'a> {
+        self.await;
+        Done::Told
+    }
+}
+
+impl<F: Future<Output = ()>> Told for F {}
