@@ -25,7 +25,7 @@ mod list;
 mod lockable;
 mod many;
 mod mode;
-#[cfg(all(test, feature = "std"))]
+#[cfg(all(test, feature = "std", not(target_family = "wasm")))]
 mod models;
 mod multilock;
 mod notify;

@@ -29,7 +29,7 @@ impl<T> UnsafeCell<T> {
         Self(core::cell::UnsafeCell::new(value))
     }
 
-    #[cfg(all(test, feature = "std"))]
+    #[cfg(all(test, feature = "std", not(target_family = "wasm")))]
     pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         f(self.0.get())
     }

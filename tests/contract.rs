@@ -5,6 +5,10 @@
 //! fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
 
 #![cfg(all(feature = "std", not(loom)))]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(unused_imports, dead_code, reason = "no threads, no unwinding")
+)]
 
 mod support;
 
@@ -123,6 +127,7 @@ impl Data {
 
 /// Without E2, Miri sees a data race; without E1, the counts are wrong everywhere.
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn e1_e2_threads_see_what_exclusive_holders_wrote() {
     const ROUNDS: u64 = if cfg!(miri) { 8 } else { 2000 };
     let data = Data::default();
@@ -347,6 +352,7 @@ fn p2_the_last_of_many_holders_wakes_whoever_is_left() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn p2_a_blocked_thread_is_woken() {
     for mode in Mode::ALL {
         let lock = lock();
@@ -684,6 +690,7 @@ fn q3_who_only_tries_does_not_stand_back() {
     drop(guard);
     for mode in Mode::ALL {
         drop(hold(&lock, mode));
+        #[cfg(not(target_family = "wasm"))]
         drop(lock.acquire_timeout(mode, Duration::ZERO).expect("it is one try"));
     }
 }
@@ -739,6 +746,7 @@ fn c1_holds_for_an_acquisition_that_was_cancelled() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn c1_holds_for_a_timeout() {
     let lock = lock();
     let holder = hold(&lock, Shared);
@@ -1299,7 +1307,9 @@ fn x1_uncontended_allocates_nothing() {
             drop(now(lock.acquire(mode)));
             drop(now(lock.acquire_arc(mode)));
             drop(now(lock.acquire_or(mode, pending::<()>())).unwrap());
+            #[cfg(not(target_family = "wasm"))]
             drop(lock.acquire_blocking(mode));
+            #[cfg(not(target_family = "wasm"))]
             drop(lock.acquire_timeout(mode, LONG).unwrap());
             now(lock.wait(mode));
             let handle = hold(&lock, mode).into_handle();
@@ -1319,6 +1329,7 @@ fn x1_a_failed_try_allocates_nothing() {
     let mut shared = [hold(&lock, Shared), hold(&lock, Shared)];
     without_allocation("tries", || {
         assert!(lock.try_acquire(Exclusive).is_none());
+        #[cfg(not(target_family = "wasm"))]
         assert!(lock.acquire_timeout(Exclusive, Duration::ZERO).is_none());
         assert!(shared[0].try_upgrade().is_err());
     });
@@ -1457,6 +1468,7 @@ fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
     const WAITS: usize = 3;
     let lock = lock();
@@ -1492,6 +1504,7 @@ fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn x2_a_timeout_allocates_nothing_after_the_first_of_its_thread() {
     let lock = lock();
     let _guard = hold(&lock, Exclusive);
@@ -1583,6 +1596,7 @@ fn bad_use_a_forgotten_guard_leaves_the_lock_held_and_nothing_else() {
     mem::forget(hold(&lock, Shared));
     drop(hold(&lock, Shared));
     assert!(lock.try_acquire(Exclusive).is_none());
+    #[cfg(not(target_family = "wasm"))]
     assert!(lock.acquire_timeout(Exclusive, Duration::from_millis(1)).is_none());
     drop(Task::queued(lock.acquire(Exclusive)));
     assert_eq!((lock.locked(), lock.snapshot().shared_holders()), (Some(Shared), 1));
@@ -1615,6 +1629,7 @@ fn bad_use_a_forgotten_future_is_a_dormant_waiter() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn bad_use_a_zero_timeout_is_one_try() {
     let lock = lock();
     for mode in Mode::ALL {
@@ -1628,6 +1643,7 @@ fn bad_use_a_zero_timeout_is_one_try() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn bad_use_a_deadline_in_the_past_is_one_try() {
     let lock = lock();
     let past = Instant::now();
@@ -1644,6 +1660,7 @@ fn bad_use_a_deadline_in_the_past_is_one_try() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn bad_use_the_longest_timeout_is_no_limit() {
     let lock = lock();
     drop(lock.acquire_timeout(Exclusive, Duration::MAX).unwrap());
@@ -1657,6 +1674,7 @@ fn bad_use_the_longest_timeout_is_no_limit() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn bad_use_a_panic_inside_the_critical_section_releases() {
     let lock = lock();
     let mut waiter = None;
@@ -1671,6 +1689,7 @@ fn bad_use_a_panic_inside_the_critical_section_releases() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn bad_use_downgrading_to_a_stronger_mode_panics_and_keeps_the_hold() {
     for (held, to) in [(Shared, Upgradable), (Shared, Exclusive), (Upgradable, Exclusive)] {
         let lock = lock();
@@ -1685,6 +1704,7 @@ fn bad_use_downgrading_to_a_stronger_mode_panics_and_keeps_the_hold() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn bad_use_a_future_that_is_done_says_so_and_panics_when_it_is_polled() {
     fn check<F: FusedFuture>(future: F) {
         let mut task = Task::new(future);
@@ -1822,6 +1842,7 @@ fn panics_in_wake() -> Waker {
 
 /// The others are woken, and whoever has released hears of it.
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_keep_nobody_asleep() {
     for place in [0, 5, 19] {
         let lock = lock();
@@ -1876,6 +1897,7 @@ fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
 
 /// Its panic comes out of whatever call has woken it.
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_are_heard_by_a_downgrade_and_by_a_handles_release() {
     type Cause = fn(&MultiLock, Guard<'_>);
     let causes: [Cause; 2] = [
@@ -1897,6 +1919,7 @@ fn wakers_that_panic_are_heard_by_a_downgrade_and_by_a_handles_release() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_are_heard_by_a_cancellation() {
     let lock = lock();
     let guard = hold(&lock, Shared);
@@ -1913,6 +1936,7 @@ fn wakers_that_panic_are_heard_by_a_cancellation() {
 
 /// A second panic while one is under way would end the process.
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_during_a_panic_do_not_abort() {
     let lock = lock();
     let mut shared = Task::new(lock.acquire(Shared));
@@ -1930,6 +1954,7 @@ fn wakers_that_panic_during_a_panic_do_not_abort() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_when_they_are_cloned_harm_only_their_own_poll() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
@@ -1953,6 +1978,7 @@ fn panics_in_drop(armed: &Arc<AtomicBool>) -> Hooks {
 
 /// The acquisition has entered when its waker goes.
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
@@ -1972,6 +1998,7 @@ fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
     for mode in [Shared, Upgradable] {
         let lock = Arc::new(lock());
@@ -1996,6 +2023,7 @@ fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
 /// It was called and entered, and the waker that it did not need panicked: the hold is gone, and with it the
 /// call. From then on it waits as anybody does.
 #[test]
+#[cfg(panic = "unwind")]
 fn q1_a_call_is_used_up_even_if_a_waker_panics() {
     let lock = Arc::new(lock());
     let guard = hold(&lock, Exclusive);
@@ -2278,6 +2306,7 @@ fn handles_become_guards_again() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn handles_may_be_released_from_another_thread() {
     for mode in Mode::ALL {
         let lock = lock();
@@ -2373,6 +2402,7 @@ fn acquire_or_acquires_a_free_lock_if_there_is_no_more_time() {
     drop(overtaker);
     drop(now(lock.acquire_or(Exclusive, ready(()))).expect("the lock is free"));
     drop(now(lock.acquire_or_arc(Exclusive, ready(()))).expect("the lock is free"));
+    #[cfg(not(target_family = "wasm"))]
     drop(lock.acquire_deadline(Exclusive, Instant::now()).expect("the lock is free"));
 }
 
@@ -2396,11 +2426,14 @@ fn arc_forms_acquire_and_keep_the_lock_alive() {
         let lock = Arc::new(lock());
         let deadline = Instant::now() + LONG;
         type Form = fn(&Arc<MultiLock>, Mode, Instant) -> GuardArc;
-        let forms: [Form; 6] = [
+        let forms: &[Form] = &[
             |lock, mode, _| lock.try_acquire_arc(mode).unwrap(),
             |lock, mode, _| now(lock.acquire_arc(mode)),
+            #[cfg(not(target_family = "wasm"))]
             |lock, mode, _| lock.acquire_blocking_arc(mode),
+            #[cfg(not(target_family = "wasm"))]
             |lock, mode, _| lock.acquire_timeout_arc(mode, LONG).unwrap(),
+            #[cfg(not(target_family = "wasm"))]
             |lock, mode, deadline| lock.acquire_deadline_arc(mode, deadline).unwrap(),
             |lock, mode, _| now(lock.acquire_or_arc(mode, pending::<()>())).unwrap(),
         ];
@@ -2423,7 +2456,9 @@ fn arc_forms_fail_and_wait_as_the_others_do() {
     let lock = Arc::new(lock());
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
     assert!(lock.try_acquire_arc(Shared).is_none());
+    #[cfg(not(target_family = "wasm"))]
     assert!(lock.acquire_timeout_arc(Shared, Duration::from_millis(1)).is_none());
+    #[cfg(not(target_family = "wasm"))]
     assert!(lock.acquire_deadline_arc(Shared, Instant::now()).is_none());
     let mut task = Task::queued(lock.acquire_arc(Shared));
     let dropped = Task::queued(lock.acquire_arc(Exclusive));
@@ -2445,6 +2480,7 @@ fn arc_forms_fail_and_wait_as_the_others_do() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn arc_guards_and_futures_are_static_and_may_be_sent() {
     fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
         thread::spawn(|| now(future)).join().unwrap()
@@ -2467,7 +2503,12 @@ fn a_static_lock_needs_no_initialization() {
     static LOCK: MultiLock = MultiLock::new();
     static GUARD: Mutex<Option<Guard<'static>>> = Mutex::new(None);
     *GUARD.lock().unwrap() = Some(hold(&LOCK, Exclusive));
-    thread::spawn(|| drop(GUARD.lock().unwrap().take())).join().unwrap();
+    let release = || drop(GUARD.lock().unwrap().take());
+    if cfg!(target_family = "wasm") {
+        release();
+    } else {
+        thread::spawn(release).join().unwrap();
+    }
     assert_idle(&LOCK);
     assert_idle(&MultiLock::default());
 }

@@ -2,6 +2,10 @@
 //! the lock itself promises is in `contract.rs`.
 
 #![cfg(not(loom))]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(unused_imports, dead_code, reason = "no threads, no unwinding")
+)]
 
 mod support;
 
@@ -78,7 +82,7 @@ fn a_name_in_use_comes_back_and_nothing_changes() {
 }
 
 #[test]
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn a_name_in_use_comes_back_from_blocking_acquisitions() {
     let lock = HandleLock::new();
     lock.try_acquire(Exclusive, Name(7)).unwrap();
@@ -168,6 +172,7 @@ fn release_takes_a_borrowed_form_of_the_name() {
 }
 
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn release_wakes_who_waits_and_may_come_from_another_thread() {
     let lock = Lock::new();
     lock.try_acquire(Exclusive, 1).unwrap();
@@ -353,6 +358,7 @@ fn a_guard_that_is_forgotten_keeps_lock_and_name() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn a_guard_that_is_dropped_by_a_panic_releases() {
     let lock = Lock::new();
     let panic = catch_unwind(|| {
@@ -428,6 +434,7 @@ fn u4_a_guard_that_downgrades_lets_others_in() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn bad_use_downgrading_to_a_stronger_mode_panics_and_keeps_the_hold() {
     let lock = Lock::new();
     let mut guard = lock.try_context(Shared, 1).unwrap();
@@ -519,6 +526,7 @@ impl Borrow<u32> for Touchy {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn a_panic_of_a_name_leaves_the_lock_as_it_was() {
     let lock: HandleLock<Touchy> = HandleLock::new();
     // So many that the last one is in the second chunk.
@@ -629,7 +637,7 @@ fn x1_acquisitions_allocate_nothing_once_there_is_room() {
 // ------------------------------------------------------------------------------------ The rest
 
 #[test]
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_a_zero_timeout_is_one_try() {
     let lock = HandleLock::new();
     lock.acquire_timeout(Shared, Name(1), Duration::ZERO).unwrap();
@@ -646,7 +654,7 @@ fn bad_use_a_zero_timeout_is_one_try() {
 }
 
 #[test]
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn p2_a_blocked_thread_is_woken_by_a_release() {
     let lock = Lock::new();
     lock.acquire_blocking(Exclusive, 1).unwrap();
@@ -666,6 +674,7 @@ fn p2_a_blocked_thread_is_woken_by_a_release() {
 
 /// Threads that want few names: at no moment two have one.
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn threads_never_share_a_name() {
     const ROUNDS: usize = if cfg!(miri) { 20 } else { 5000 };
     const NAMES: usize = 3;

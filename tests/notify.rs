@@ -1,6 +1,10 @@
 //! Monitors, by hand-polled tasks.
 
 #![cfg(not(loom))]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(unused_imports, dead_code, reason = "no threads, no unwinding")
+)]
 
 mod support;
 
@@ -487,6 +491,7 @@ fn notify_may_be_polled_inside_of_wake() {
 
 /// Those who listen with it are told all the same.
 #[test]
+#[cfg(panic = "unwind")]
 fn notify_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
@@ -507,6 +512,7 @@ fn notify_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
 
 /// Monitors are called after the waiters.
 #[test]
+#[cfg(panic = "unwind")]
 fn notify_is_told_though_the_waker_of_a_waiter_has_panicked() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);

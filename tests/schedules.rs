@@ -44,7 +44,7 @@ fn every_step_of_schedules_of_sets_made_of_bytes_is_as_promised() {
 }
 
 /// Threads. A shared holder finds both numbers equal, and an exclusive one makes them so.
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod stress {
     use std::cell::UnsafeCell;
     use std::pin::pin;

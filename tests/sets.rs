@@ -1,6 +1,10 @@
 //! Several locks as one, by hand-polled tasks.
 
 #![cfg(not(loom))]
+#![cfg_attr(
+    target_family = "wasm",
+    allow(unused_imports, dead_code, reason = "no threads, no unwinding")
+)]
 
 #[path = "support/random.rs"]
 mod random;
@@ -85,6 +89,7 @@ fn sets_are_acquired_whole_or_not_at_all() {
 /// The bug of the original: when the last of some locks could not be acquired, only one of those that
 /// had been was released. Here they are looked at before, so it takes a waker to get in between.
 #[test]
+#[cfg(not(target_family = "wasm"))]
 fn seed_a_failed_try_releases_all_that_it_had_taken() {
     // Another thread comes and goes at the last of four locks.
     let locks = Arc::new(locks::<4>());
@@ -203,7 +208,7 @@ fn bad_use_an_empty_set_can_always_be_acquired() {
     let handle = guards.0.into_handle();
     set.release(handle).unwrap();
     assert!(try_acquire_all::<[(&MultiLock, Mode); 0]>([]).is_some());
-    #[cfg(feature = "std")]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_some());
 }
 
@@ -982,6 +987,7 @@ fn u4_a_downgrade_of_a_set_wakes_everyone_it_lets_in() {
 }
 
 #[test]
+#[cfg(panic = "unwind")]
 fn bad_use_a_set_is_not_downgraded_to_a_stronger_mode() {
     let locks = locks::<2>();
     let set = set(&locks);
@@ -1033,7 +1039,7 @@ fn bad_use_the_handle_of_a_set_that_is_gone_comes_back() {
 
 /// A waker panics when one member is released: the others are released, and all waiters are woken.
 #[test]
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_keep_no_member_of_a_set_held() {
     for last in [false, true] {
         let locks = locks::<3>();
@@ -1179,7 +1185,7 @@ fn all_waits_for_what_is_in_the_way_in_its_mode() {
 // ----------------------------------------------------------------------------------------- Blocking
 
 #[test]
-#[cfg(feature = "std")]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
     let locks = locks::<2>();
     let set = set(&locks);
@@ -1236,7 +1242,7 @@ fn lockable_is_what_locks_sets_and_pointers_to_them_share() {
             it.release(guard.into_handle()).unwrap();
             assert!(monitor.is_set());
             wait.run().unwrap();
-            #[cfg(feature = "std")]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             drop(it.acquire_blocking(mode));
         }
         assert_eq!(it.locked(), None);

@@ -5,7 +5,10 @@
 //! A failure prints its seed. `MULTILOCK_SEED=<seed>` takes another, and `MULTILOCK_ROUNDS=<number>`
 //! acquires that often, or nearly, instead of the usual number.
 
-#![cfg(all(any(feature = "std", feature = "critical-section"), not(loom)))]
+#![cfg(all(
+    any(feature = "std", feature = "critical-section"),
+    not(any(loom, target_family = "wasm"))
+))]
 
 #[path = "support/random.rs"]
 mod random;

@@ -3,7 +3,10 @@
 //!
 //! A test is named by its runtime and its scenario: `cargo test --test executors smol`.
 
-#![cfg(all(any(feature = "std", feature = "critical-section"), not(any(loom, miri))))]
+#![cfg(all(
+    any(feature = "std", feature = "critical-section"),
+    not(any(loom, miri, target_family = "wasm"))
+))]
 
 mod scenarios;
 
