@@ -8,6 +8,8 @@
 
 #[path = "support/flag.rs"]
 mod flag;
+#[path = "support/name_schedule.rs"]
+mod name_schedule;
 #[path = "support/random.rs"]
 mod random;
 #[path = "support/schedule.rs"]
@@ -40,6 +42,18 @@ fn every_step_of_random_schedules_of_sets_is_as_promised() {
 fn every_step_of_schedules_of_sets_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 20 } else { 1_000 }, |seed| {
         set_schedule::run_bytes(&bytes(&mut Random(seed), 300));
+    });
+}
+
+#[test]
+fn every_step_of_random_schedules_of_names_is_as_promised() {
+    for_seeds(if cfg!(miri) { 30 } else { 8_000 }, name_schedule::run_seed);
+}
+
+#[test]
+fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
+    for_seeds(if cfg!(miri) { 30 } else { 3_000 }, |seed| {
+        name_schedule::run_bytes(&bytes(&mut Random(seed), 250));
     });
 }
 

@@ -1,0 +1,20 @@
+//! Schedules of a lock whose holds have names, as `tests/schedules.rs` has them, with steps that the fuzzer
+//! chooses.
+
+#![no_main]
+
+#[path = "../../tests/support/flag.rs"]
+mod flag;
+#[path = "../../tests/support/name_schedule.rs"]
+mod name_schedule;
+#[path = "../../tests/support/random.rs"]
+mod random;
+
+use libfuzzer_sys::fuzz_target;
+use name_schedule::run_bytes;
+
+fuzz_target!(
+    // A panic is to unwind, and not to end all at once: then the steps are printed.
+    init: drop(std::panic::take_hook()),
+    |bytes: &[u8]| run_bytes(bytes)
+);
