@@ -1,5 +1,6 @@
-//! Random schedules: what happens to a lock in one thread, in any order, beside a model that says
-//! what must come of it; and the same with threads, where only the data can tell.
+//! Random schedules: what happens to a lock, to sets of locks, and to a lock whose holds have names, in one
+//! thread, in any order, beside a model that says what must come of it; and to a lock with threads, where only
+//! the data can tell.
 //!
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
 //! `MULTILOCK_CASES=<number>` that many instead of the usual number.
@@ -28,14 +29,14 @@ fn every_step_of_random_schedules_is_as_promised() {
 /// As a fuzzer has them.
 #[test]
 fn every_step_of_schedules_made_of_bytes_is_as_promised() {
-    for_seeds(if cfg!(miri) { 40 } else { 20_000 }, |seed| {
+    for_seeds(if cfg!(miri) { 40 } else { 8_000 }, |seed| {
         Schedule::of_bytes(&bytes(&mut Random(seed), 200)).run();
     });
 }
 
 #[test]
 fn every_step_of_random_schedules_of_sets_is_as_promised() {
-    for_seeds(if cfg!(miri) { 20 } else { 2_000 }, set_schedule::run_seed);
+    for_seeds(if cfg!(miri) { 20 } else { 5_000 }, set_schedule::run_seed);
 }
 
 #[test]
