@@ -4,10 +4,10 @@
 //! The letters are those of the promises: Exclusion, Progress (`f`: with a waiter that sleeps on),
 //! fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
 
-#![cfg(all(feature = "std", not(loom)))]
+#![cfg(not(loom))]
 #![cfg_attr(
-    target_family = "wasm",
-    allow(unused_imports, dead_code, reason = "no threads, no unwinding")
+    any(not(feature = "std"), target_family = "wasm"),
+    allow(unused_imports, dead_code, reason = "no threads that block, no unwinding")
 )]
 
 mod support;
@@ -127,7 +127,7 @@ impl Data {
 
 /// Without E2, Miri sees a data race; without E1, the counts are wrong everywhere.
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn e1_e2_threads_see_what_exclusive_holders_wrote() {
     const ROUNDS: u64 = if cfg!(miri) { 8 } else { 2000 };
     let data = Data::default();
@@ -352,7 +352,7 @@ fn p2_the_last_of_many_holders_wakes_whoever_is_left() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn p2_a_blocked_thread_is_woken() {
     for mode in Mode::ALL {
         let lock = lock();
@@ -690,7 +690,7 @@ fn q3_who_only_tries_does_not_stand_back() {
     drop(guard);
     for mode in Mode::ALL {
         drop(hold(&lock, mode));
-        #[cfg(not(target_family = "wasm"))]
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
         drop(lock.acquire_timeout(mode, Duration::ZERO).expect("it is one try"));
     }
 }
@@ -746,7 +746,7 @@ fn c1_holds_for_an_acquisition_that_was_cancelled() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn c1_holds_for_a_timeout() {
     let lock = lock();
     let holder = hold(&lock, Shared);
@@ -984,6 +984,7 @@ fn c4_monitors_and_those_who_stand_back_leave_nothing_behind() {
 
 /// Whoever gives up takes its own wait out of the word, and not that of another.
 #[test]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
     for mode in Mode::ALL {
         let lock = lock();
@@ -1307,9 +1308,9 @@ fn x1_uncontended_allocates_nothing() {
             drop(now(lock.acquire(mode)));
             drop(now(lock.acquire_arc(mode)));
             drop(now(lock.acquire_or(mode, pending::<()>())).unwrap());
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             drop(lock.acquire_blocking(mode));
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             drop(lock.acquire_timeout(mode, LONG).unwrap());
             now(lock.wait(mode));
             let handle = hold(&lock, mode).into_handle();
@@ -1329,7 +1330,7 @@ fn x1_a_failed_try_allocates_nothing() {
     let mut shared = [hold(&lock, Shared), hold(&lock, Shared)];
     without_allocation("tries", || {
         assert!(lock.try_acquire(Exclusive).is_none());
-        #[cfg(not(target_family = "wasm"))]
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
         assert!(lock.acquire_timeout(Exclusive, Duration::ZERO).is_none());
         assert!(shared[0].try_upgrade().is_err());
     });
@@ -1468,7 +1469,7 @@ fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
     const WAITS: usize = 3;
     let lock = lock();
@@ -1504,7 +1505,7 @@ fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn x2_a_timeout_allocates_nothing_after_the_first_of_its_thread() {
     let lock = lock();
     let _guard = hold(&lock, Exclusive);
@@ -1596,7 +1597,7 @@ fn bad_use_a_forgotten_guard_leaves_the_lock_held_and_nothing_else() {
     mem::forget(hold(&lock, Shared));
     drop(hold(&lock, Shared));
     assert!(lock.try_acquire(Exclusive).is_none());
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     assert!(lock.acquire_timeout(Exclusive, Duration::from_millis(1)).is_none());
     drop(Task::queued(lock.acquire(Exclusive)));
     assert_eq!((lock.locked(), lock.snapshot().shared_holders()), (Some(Shared), 1));
@@ -1629,7 +1630,7 @@ fn bad_use_a_forgotten_future_is_a_dormant_waiter() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_a_zero_timeout_is_one_try() {
     let lock = lock();
     for mode in Mode::ALL {
@@ -1643,7 +1644,7 @@ fn bad_use_a_zero_timeout_is_one_try() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_a_deadline_in_the_past_is_one_try() {
     let lock = lock();
     let past = Instant::now();
@@ -1660,7 +1661,7 @@ fn bad_use_a_deadline_in_the_past_is_one_try() {
 }
 
 #[test]
-#[cfg(not(target_family = "wasm"))]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_the_longest_timeout_is_no_limit() {
     let lock = lock();
     drop(lock.acquire_timeout(Exclusive, Duration::MAX).unwrap());
@@ -1842,7 +1843,7 @@ fn panics_in_wake() -> Waker {
 
 /// The others are woken, and whoever has released hears of it.
 #[test]
-#[cfg(panic = "unwind")]
+#[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_keep_nobody_asleep() {
     for place in [0, 5, 19] {
         let lock = lock();
@@ -1867,6 +1868,7 @@ fn wakers_that_panic_keep_nobody_asleep() {
 
 /// What they panic with is foreign code, too: only the first is heard, and the others are dropped.
 #[test]
+#[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
     struct Bomb;
     impl Drop for Bomb {
@@ -1936,7 +1938,7 @@ fn wakers_that_panic_are_heard_by_a_cancellation() {
 
 /// A second panic while one is under way would end the process.
 #[test]
-#[cfg(panic = "unwind")]
+#[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_during_a_panic_do_not_abort() {
     let lock = lock();
     let mut shared = Task::new(lock.acquire(Shared));
@@ -2402,7 +2404,7 @@ fn acquire_or_acquires_a_free_lock_if_there_is_no_more_time() {
     drop(overtaker);
     drop(now(lock.acquire_or(Exclusive, ready(()))).expect("the lock is free"));
     drop(now(lock.acquire_or_arc(Exclusive, ready(()))).expect("the lock is free"));
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     drop(lock.acquire_deadline(Exclusive, Instant::now()).expect("the lock is free"));
 }
 
@@ -2429,11 +2431,11 @@ fn arc_forms_acquire_and_keep_the_lock_alive() {
         let forms: &[Form] = &[
             |lock, mode, _| lock.try_acquire_arc(mode).unwrap(),
             |lock, mode, _| now(lock.acquire_arc(mode)),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             |lock, mode, _| lock.acquire_blocking_arc(mode),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             |lock, mode, _| lock.acquire_timeout_arc(mode, LONG).unwrap(),
-            #[cfg(not(target_family = "wasm"))]
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
             |lock, mode, deadline| lock.acquire_deadline_arc(mode, deadline).unwrap(),
             |lock, mode, _| now(lock.acquire_or_arc(mode, pending::<()>())).unwrap(),
         ];
@@ -2456,9 +2458,9 @@ fn arc_forms_fail_and_wait_as_the_others_do() {
     let lock = Arc::new(lock());
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
     assert!(lock.try_acquire_arc(Shared).is_none());
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     assert!(lock.acquire_timeout_arc(Shared, Duration::from_millis(1)).is_none());
-    #[cfg(not(target_family = "wasm"))]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
     assert!(lock.acquire_deadline_arc(Shared, Instant::now()).is_none());
     let mut task = Task::queued(lock.acquire_arc(Shared));
     let dropped = Task::queued(lock.acquire_arc(Exclusive));
