@@ -20,7 +20,8 @@ pub(crate) struct Acquire<'a> {
 }
 
 // It is part of each task that waits: 96 bytes where pointers have 64 bits.
-const _: () = assert!(size_of::<Acquire<'_>>() <= 12 * size_of::<usize>() || cfg!(loom));
+const _: () =
+    assert!(size_of::<Acquire<'_>>() <= 12 * size_of::<usize>() || cfg!(any(loom, shuttle)));
 
 enum Progress<'a> {
     New,

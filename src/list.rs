@@ -70,8 +70,9 @@ impl Node {
         // ORDERING: Acquire. Pairs with the Release in `List::call`: who has called it is done with it.
         // Weakened, the model `p1_a_waiter_may_be_polled_while_it_is_called` fails.
         let called = self.called.load(Acquire);
-        if called && cfg!(any(loom, debug_assertions)) {
-            // SAFETY: we are the owner, and by L3 all of it is ours. Under loom this is where that is checked.
+        if called && cfg!(any(loom, shuttle, debug_assertions)) {
+            // SAFETY: we are the owner, and by L3 all of it is ours. Under loom and shuttle this is where that is
+            // checked.
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
         called

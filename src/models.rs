@@ -4,7 +4,8 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most
 //! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches, for at most
 //! `LOOM_MAX_DURATION` seconds each (here without a limit). With `-- --nocapture` each says how many schedules it
-//! has run, and whether those were all. Without loom they run on plain threads, a few times each.
+//! has run, and whether those were all. With `--cfg shuttle` they run with switches at random: see [`explore`].
+//! Without either they run on plain threads, a few times each.
 //!
 //! Each names the changes to the code that it has been seen to fail with.
 
@@ -29,8 +30,12 @@ use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
 use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
 #[cfg(loom)]
 use std::time::Instant;
+#[cfg(shuttle)]
+use shuttle::{thread::JoinHandle, thread::spawn};
 #[cfg(not(loom))]
-use std::{sync::Arc, thread::JoinHandle, thread::spawn};
+use std::sync::Arc;
+#[cfg(not(any(loom, shuttle)))]
+use std::{thread::JoinHandle, thread::spawn};
 
 fn model(run: impl Fn() + Send + Sync + 'static) {
     model_with(2, run);
@@ -58,11 +63,64 @@ fn model_with(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     );
 }
 
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+fn model_with(_: usize, run: impl Fn() + Send + Sync + 'static) {
+    explore(1_000, run);
+}
+
+#[cfg(not(any(loom, shuttle)))]
 fn model_with(_: usize, run: impl Fn() + Send + Sync + 'static) {
     for _ in 0..if cfg!(miri) { 3 } else { 300 } {
         run();
     }
+}
+
+/// Runs `run` under shuttle, so many times with a switch to anybody at each step (`random`), and as often with
+/// few switches at a time (`pct`), or as often as `MULTILOCK_CASES` says. The switches are the same in each
+/// run, unless there is a `MULTILOCK_SEED`. `MULTILOCK_SCHEDULER` leaves one of the two.
+///
+/// All atomics are sequentially consistent here, and no weak compare-and-swap fails without a reason.
+#[cfg(shuttle)]
+fn explore(usual: usize, run: impl Fn() + Send + Sync + 'static) {
+    use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+    use std::env::var;
+
+    /// Says in which case it was if that fails.
+    struct Case(&'static str, Arc<AtomicUsize>);
+    impl Drop for Case {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                std::eprintln!("scheduler {}, case {}", self.0, self.1.load(Relaxed));
+            }
+        }
+    }
+
+    fn with(
+        name: &'static str,
+        scheduler: impl Scheduler + 'static,
+        run: impl Fn() + Send + Sync + 'static,
+    ) {
+        if var("MULTILOCK_SCHEDULER").is_ok_and(|only| only != name) {
+            return;
+        }
+        let case = Case(name, Arc::default());
+        let number = case.1.clone();
+        let mut config = shuttle::Config::new();
+        config.silence_warnings = true;
+        shuttle::Runner::new(scheduler, config).run(move || {
+            number.fetch_add(1, Relaxed);
+            run();
+        });
+    }
+
+    let number = |name| var(name).ok().map(|value| value.parse::<u64>().expect(name));
+    let cases = number("MULTILOCK_CASES").map_or(usual, |cases| cases as usize);
+    let seed = number("MULTILOCK_SEED").unwrap_or(0);
+    let run = Arc::new(run);
+    let again = run.clone();
+    with("random", RandomScheduler::new_from_seed(seed, cases), move || run());
+    with("pct", PctScheduler::new_from_seed(seed, 4, cases), move || again());
 }
 
 /// A number that is not atomic, and the lock that makes it safe.

@@ -4,8 +4,6 @@ use core::fmt;
 use core::future::poll_fn;
 use core::pin::pin;
 use core::task::Poll;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use std::thread;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::Duration;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -31,6 +29,8 @@ use crate::notify::{Monitor, Notify};
 use crate::raw::RawLock;
 use crate::state::Snapshot;
 use crate::sync::const_fn;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::thread;
 
 /// A lock that is held in a [`Mode`]: shared by many, or exclusive, or upgradable from the one to
 /// the other.
@@ -120,9 +120,15 @@ pub struct MultiLock {
 
 /// How often a thread lets others run before it goes to sleep, having looked a few times.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-const YIELDS: u32 = if cfg!(loom) { 0 } else { 6 };
+const YIELDS: u32 = if cfg!(loom) {
+    0
+} else if cfg!(shuttle) {
+    1
+} else {
+    6
+};
 
-const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(loom));
+const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(any(loom, shuttle)));
 
 impl MultiLock {
     const_fn! {

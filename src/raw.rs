@@ -6,20 +6,26 @@ use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
-#[cfg(feature = "std")]
-use spin::relax::{RelaxStrategy, Spin};
-
 use crate::mode::Mode;
 use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Waiters, Wake};
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 use crate::sync::const_fn;
+#[cfg(feature = "std")]
+use crate::sync::relax;
 
 /// How often one looks at a lock that may soon be free: after 2, 4, 8 and 16 pauses, which take less than a
-/// microsecond. Under loom, whose threads run when it says so, never.
+/// microsecond. Under loom, whose threads run when it says so, never; under shuttle, whose threads run during
+/// a pause, once.
 #[cfg(feature = "std")]
-const LOOKS: u32 = if cfg!(loom) { 0 } else { 4 };
+const LOOKS: u32 = if cfg!(loom) {
+    0
+} else if cfg!(shuttle) {
+    1
+} else {
+    4
+};
 
 /// The lock without guards: whoever acquires must release.
 pub(crate) struct RawLock {
@@ -59,7 +65,7 @@ impl RawLock {
     #[cfg(feature = "std")]
     pub(crate) fn look(&self, mode: Mode) -> bool {
         (1..=LOOKS).any(|look| {
-            (0..1 << look).for_each(|_| Spin::relax());
+            (0..1 << look).for_each(|_| relax());
             self.acquire_if_admitted(mode)
         })
     }
@@ -499,7 +505,7 @@ pub(crate) async fn stand_back() {
     .await;
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use core::pin::pin;
     use core::task::{Context, Waker};

@@ -17,12 +17,10 @@
 
 use core::fmt;
 
-use spin::relax::{RelaxStrategy, Spin};
-
 use crate::mode::Mode;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
-use crate::sync::const_fn;
+use crate::sync::{const_fn, relax};
 
 /// Who holds the lock beside, or instead of, shared holders.
 const OWNER_MASK: usize = 0b11;
@@ -329,7 +327,7 @@ impl State {
     }
 
     /// As many shared holders as there can be.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(any(loom, shuttle))))]
     pub(crate) fn full() -> Self {
         Self(AtomicUsize::new(FULL))
     }
@@ -356,7 +354,7 @@ impl State {
                 Ok(_) => return Ok(Snapshot(now)),
                 Err(seen) => now = seen,
             }
-            Spin::relax();
+            relax();
         }
     }
 
@@ -677,11 +675,13 @@ mod tests {
         }
     }
 
-    /// Runs `test` where atomics exist: under loom, in a model.
+    /// Runs `test` where atomics exist: under loom and shuttle, in a model.
     fn with_atomics(test: impl Fn() + Send + Sync + 'static) {
         #[cfg(loom)]
         loom::model(test);
-        #[cfg(not(loom))]
+        #[cfg(shuttle)]
+        shuttle::check_random(test, 1);
+        #[cfg(not(any(loom, shuttle)))]
         test();
     }
 

@@ -1,29 +1,100 @@
-//! The only file that names `core::sync::atomic`, `portable-atomic` or `loom`.
+//! The only file that names `core::sync::atomic`, `portable-atomic`, `loom` or `shuttle`, but for tests.
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-#[cfg(not(any(loom, feature = "portable-atomic")))]
+#[cfg(not(any(loom, shuttle, feature = "portable-atomic")))]
 pub(crate) use core::sync::atomic;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
-#[cfg(all(not(loom), feature = "portable-atomic"))]
+#[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
 pub(crate) use portable_atomic as atomic;
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic;
 
 /// Atomics that take no part in the protocol, and so are no business of a model of it.
-#[cfg(any(not(feature = "portable-atomic"), loom))]
+#[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
 pub(crate) use core::sync::atomic as unmodelled;
-#[cfg(all(not(loom), feature = "portable-atomic"))]
+#[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
 pub(crate) use portable_atomic as unmodelled;
+
+#[cfg(loom)]
+pub(crate) use loom::thread;
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread;
+#[cfg(all(feature = "std", not(any(target_family = "wasm", loom, shuttle))))]
+pub(crate) use std::thread;
+
+/// Waits a moment, for others who are about to be done. Under shuttle these must run for that.
+#[inline]
+pub(crate) fn relax() {
+    #[cfg(not(shuttle))]
+    <spin::relax::Spin as spin::relax::RelaxStrategy>::relax();
+    #[cfg(shuttle)]
+    thread::yield_now();
+}
+
+/// Polls a future until it is ready, and sleeps in between. [`thread::park`] is not for that: from there
+/// shuttle wakes for no reason, and so it would hardly see that nobody wakes a thread.
+#[cfg(shuttle)]
+pub(crate) use shuttle::future::block_on;
+
+/// Whether a deadline has come, where no clock goes: when shuttle says so. Others may run before.
+#[cfg(shuttle)]
+pub(crate) fn is_too_late() -> bool {
+    thread::yield_now();
+    shuttle::rand::Rng::gen_ratio(&mut shuttle::rand::thread_rng(), 1, 8)
+}
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
+/// A cell with the closure interface of loom's. Others may run while one is in there, and shuttle does not
+/// see whether they are in there, too: so it says that itself.
+#[cfg(shuttle)]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T> {
+    value: core::cell::UnsafeCell<T>,
+    /// How many look, or -1: one writes.
+    users: core::cell::Cell<isize>,
+}
+
+#[cfg(shuttle)]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self { value: core::cell::UnsafeCell::new(value), users: core::cell::Cell::new(0) }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        let others = self.users.get();
+        assert!(others >= 0, "somebody reads what another writes");
+        self.users.set(others + 1);
+        Self::let_others_run();
+        let result = f(self.value.get());
+        self.users.set(self.users.get() - 1);
+        result
+    }
+
+    pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+        assert!(self.users.get() == 0, "somebody writes what another reads or writes");
+        self.users.set(-1);
+        Self::let_others_run();
+        let result = f(self.value.get());
+        self.users.set(0);
+        result
+    }
+
+    fn let_others_run() {
+        thread::sleep(core::time::Duration::ZERO);
+    }
+}
+
 /// A cell with the closure interface of loom's.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 #[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 impl<T> UnsafeCell<T> {
     pub(crate) const fn new(value: T) -> Self {
         Self(core::cell::UnsafeCell::new(value))
@@ -62,14 +133,16 @@ impl<T> Section<T> {
     }
 }
 
-/// With `std`, or under loom: a mutex.
-#[cfg(any(loom, all(feature = "std", not(feature = "critical-section"))))]
+/// With `std`, or under loom or shuttle: a mutex.
+#[cfg(any(loom, shuttle, all(feature = "std", not(feature = "critical-section"))))]
 mod section {
     use std::sync::PoisonError;
 
     #[cfg(loom)]
     pub(super) use loom::sync::Mutex as Cell;
-    #[cfg(not(loom))]
+    #[cfg(shuttle)]
+    pub(super) use shuttle::sync::Mutex as Cell;
+    #[cfg(not(any(loom, shuttle)))]
     pub(super) use std::sync::Mutex as Cell;
 
     super::const_fn! {
@@ -85,7 +158,7 @@ mod section {
 }
 
 /// No interrupt comes in between, and no other core. Nor does `f` itself: the cell would panic.
-#[cfg(all(not(loom), feature = "critical-section"))]
+#[cfg(all(not(any(loom, shuttle)), feature = "critical-section"))]
 mod section {
     use core::cell::RefCell;
 
@@ -102,7 +175,7 @@ mod section {
 }
 
 /// A spin lock: an interrupt that comes in between must not use any lock.
-#[cfg(not(any(loom, feature = "std", feature = "critical-section")))]
+#[cfg(not(any(loom, shuttle, feature = "std", feature = "critical-section")))]
 mod section {
     pub(super) use spin::Mutex as Cell;
 

@@ -269,7 +269,7 @@ impl<H> Drop for Claim<'_, H> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

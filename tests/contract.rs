@@ -4,7 +4,7 @@
 //! The letters are those of the promises: Exclusion, Progress (`f`: with a waiter that sleeps on),
 //! fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     any(not(feature = "std"), target_family = "wasm"),
     allow(unused_imports, dead_code, reason = "no threads that block, no unwinding")

@@ -5,7 +5,7 @@
 //! A failure prints its seed. `MULTILOCK_SEED=<seed>` runs that episode alone, which does not make the
 //! threads meet as they did, and `MULTILOCK_CASES=<number>` that many instead of the usual number.
 
-#![cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+#![cfg(all(feature = "std", not(target_family = "wasm"), not(any(loom, shuttle))))]
 
 #[path = "support/random.rs"]
 mod random;

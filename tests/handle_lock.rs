@@ -1,7 +1,7 @@
 //! The lock whose holds have names: what its names promise, with futures that are polled by hand. What
 //! the lock itself promises is in `contract.rs`.
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",
     allow(unused_imports, dead_code, reason = "no threads, no unwinding")

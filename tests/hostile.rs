@@ -4,7 +4,7 @@
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
 //! `MULTILOCK_CASES=<number>` that many instead of the usual number.
 
-#![cfg(all(feature = "std", panic = "unwind", not(loom)))]
+#![cfg(all(feature = "std", panic = "unwind", not(any(loom, shuttle))))]
 
 #[path = "support/random.rs"]
 mod random;

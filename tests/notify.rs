@@ -1,6 +1,6 @@
 //! Monitors, by hand-polled tasks.
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",
     allow(unused_imports, dead_code, reason = "no threads, no unwinding")

@@ -5,7 +5,7 @@
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
 //! `MULTILOCK_CASES=<number>` that many instead of the usual number.
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 
 #[path = "support/flag.rs"]
 mod flag;

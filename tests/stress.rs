@@ -7,7 +7,7 @@
 
 #![cfg(all(
     any(feature = "std", feature = "critical-section"),
-    not(any(loom, target_family = "wasm"))
+    not(any(loom, shuttle, target_family = "wasm"))
 ))]
 
 #[path = "support/random.rs"]

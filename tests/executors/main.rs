@@ -5,7 +5,7 @@
 
 #![cfg(all(
     any(feature = "std", feature = "critical-section"),
-    not(any(loom, miri, target_family = "wasm"))
+    not(any(loom, shuttle, miri, target_family = "wasm"))
 ))]
 
 mod scenarios;
