@@ -4,11 +4,14 @@
 //! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most
 //! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches, for at most
 //! `LOOM_MAX_DURATION` seconds each (here without a limit). With `-- --nocapture` each says how many schedules it
-//! has run, and whether those were all. With `--cfg shuttle` they run with switches at random: see [`explore`].
-//! Without either they run on plain threads, a few times each.
+//! has run, and whether those were all. With `--cfg shuttle` they run with switches at random, and so do those in
+//! `crowds`, which have too many for loom: see [`explore`]. Without either they run on plain threads, a few times
+//! each.
 //!
 //! Each names the changes to the code that it has been seen to fail with.
 
+#[cfg(not(loom))]
+mod crowds;
 mod monitors;
 mod names;
 mod queue;
