@@ -4,7 +4,7 @@
 //! Of each type in the tables all of [`TRAITS`] are asked: one that comes or goes is a failure. A public type,
 //! or a function whose result is a type without a name, that is in no table is a failure, too.
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 
 use std::cell::Cell;
 use std::error::Error;

@@ -1,0 +1,375 @@
+//! Very many acquisitions, in all the ways that there are, by threads and by tasks of several runtimes at the
+//! same locks, with futures that are dropped at any point. What is looked for comes from the interleaving
+//! of threads: torn data, lost changes, bits that stay behind, and tasks that nobody wakes.
+//!
+//! It goes by short episodes, as one that was forgotten is woken by chance while there are others that go
+//! on. Each test takes a few seconds; `MULTILOCK_SECONDS=<number>` makes it that many for each.
+//!
+//! A failure prints the seed of its episode, and for each lock what there is to know: see `watch`.
+//! `MULTILOCK_SEED=<seed>` begins with that one, which does not make the threads meet as they did.
+
+#![cfg(all(
+    any(feature = "std", feature = "critical-section"),
+    not(any(loom, shuttle, target_family = "wasm"))
+))]
+
+#[path = "../support/random.rs"]
+mod random;
+mod runtimes;
+mod watch;
+mod worker;
+
+use std::array;
+use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
+use std::env;
+use std::fmt;
+use std::future::poll_fn;
+use std::iter;
+use std::panic::resume_unwind;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::channel;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use Mode::{Exclusive, Shared, Upgradable};
+use multilock::{HandleId, HandleLock, Mode, MultiLock, Snapshot};
+use random::Random;
+#[cfg(not(miri))]
+use runtimes::Runtimes;
+use runtimes::{Pool, Runtime, Threads};
+use watch::{Desk, PATIENCE};
+use worker::{Habits, Way, Worker, within_polls};
+
+/// Besides, there is one whose holds have names.
+const LOCKS: usize = 6;
+
+/// How many names are used again and again.
+const NAMES: usize = 6;
+
+/// A lock by its number, and how it is held.
+type Hold = (usize, Mode);
+
+/// How often each way has led to a hold, and how often to none.
+type Tally = BTreeMap<&'static str, [usize; 2]>;
+
+/// What a lock guards. Atomics, so that a lock that fails is a failed test and no more: every change is a
+/// load and, later, a store.
+#[derive(Default)]
+struct Data {
+    /// Equal whenever nobody changes them.
+    cells: [AtomicUsize; 3],
+    /// One more, which is none, for tools that see data races.
+    plain: UnsafeCell<usize>,
+    /// Who is here: a digit for each mode.
+    present: AtomicUsize,
+    /// How often the cells were changed. It needs no lock.
+    changes: AtomicUsize,
+}
+
+// SAFETY: `plain` is touched only in `touch`, by a holder.
+unsafe impl Sync for Data {}
+
+impl Data {
+    /// Comes as a holder, and finds nobody whom `mode` excludes.
+    fn enter(&self, mode: Mode) -> impl Drop {
+        struct Present<'a>(&'a AtomicUsize, usize);
+        impl Drop for Present<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(self.1, Relaxed);
+            }
+        }
+        const BITS: usize = usize::BITS as usize / Mode::ALL.len();
+        let unit = |mode| 1 << (BITS * mode as usize);
+        let others = self.present.fetch_add(unit(mode), Relaxed);
+        let present = Present(&self.present, unit(mode));
+        for other in Mode::ALL.into_iter().filter(|&other| mode.excludes(other)) {
+            let count = others / unit(other) % (1 << BITS);
+            assert_eq!(count, 0, "{mode:?} beside {other:?}");
+        }
+        present
+    }
+
+    /// What the cells are.
+    fn number(&self) -> usize {
+        self.cells[0].load(Relaxed)
+    }
+
+    /// Does with the plain number what was done with the cells, which were `first`.
+    fn touch(&self, first: usize, mode: Mode) {
+        let plain = self.plain.get();
+        // SAFETY: the caller holds the lock in `mode`: nobody writes meanwhile, and nobody reads if it is
+        // exclusive.
+        unsafe {
+            assert_eq!(*plain, first, "somebody's change is not to be seen");
+            if mode == Exclusive {
+                *plain = first + 1;
+            }
+        }
+    }
+
+    fn assert_total(&self) {
+        let changes = self.changes.load(Relaxed);
+        assert_eq!(self.cells.each_ref().map(|cell| cell.load(Relaxed)), [changes; 3]);
+        self.touch(changes, Shared);
+        assert_eq!(self.present.load(Relaxed), 0);
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, after {:?} changes", self.cells, self.changes)
+    }
+}
+
+/// A name in use, and one that is nobody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Name {
+    Number(usize),
+    Fresh(HandleId),
+}
+
+impl From<HandleId> for Name {
+    fn from(id: HandleId) -> Self {
+        Self::Fresh(id)
+    }
+}
+
+/// What all tasks of an episode share.
+struct World {
+    locks: [Arc<MultiLock>; LOCKS],
+    named: HandleLock<Name>,
+    /// Of each lock; of the named one the last.
+    data: [Data; LOCKS + 1],
+    /// How many use each name.
+    users: [AtomicUsize; NAMES],
+    desks: Vec<Desk>,
+    /// How many holds are between two threads.
+    on_the_way: AtomicUsize,
+}
+
+impl World {
+    fn new(workers: usize) -> Arc<Self> {
+        Arc::new(Self {
+            locks: Default::default(),
+            named: HandleLock::new(),
+            data: Default::default(),
+            users: Default::default(),
+            desks: iter::repeat_with(Desk::default).take(workers).collect(),
+            on_the_way: AtomicUsize::new(0),
+        })
+    }
+
+    /// How many use `name`, if it is one of those that are used again.
+    fn users(&self, name: &Name) -> Option<&AtomicUsize> {
+        match name {
+            Name::Number(number) => Some(&self.users[*number]),
+            Name::Fresh(_) => None,
+        }
+    }
+
+    /// What the word of the `n`th lock is, or that of the named one.
+    fn word(&self, n: usize) -> Snapshot {
+        self.locks.get(n).map_or_else(|| self.named.snapshot(), |lock| lock.snapshot())
+    }
+
+    fn assert_total(&self) {
+        for n in 0..=LOCKS {
+            self.data[n].assert_total();
+            assert_eq!(self.word(n), MultiLock::new().snapshot(), "of lock {n}");
+        }
+        assert_eq!(self.named.holders(), []);
+        assert_eq!(self.on_the_way.load(Relaxed), 0);
+    }
+}
+
+impl Random {
+    /// So many of the first `among`, or all, in any order.
+    fn seats(&mut self, count: usize, among: usize) -> Vec<usize> {
+        let mut all: [usize; LOCKS] = array::from_fn(|n| n);
+        let count = count.min(among);
+        for n in 0..count {
+            all.swap(n, n + self.below(among - n));
+        }
+        all[..count].to_vec()
+    }
+}
+
+/// What an episode is like.
+struct Plan {
+    /// How many tasks there are: one of these.
+    tasks: &'static [usize],
+    ways: &'static [Way],
+    /// Each episode goes without some of them, and without other things.
+    goes_without: bool,
+    /// At how many of the locks they are: one after the other of these.
+    among: &'static [usize],
+    /// How often each tries to acquire something: one of these. It is at the end of an episode that
+    /// somebody is left who was forgotten, so there are short ones.
+    turns: &'static [usize],
+    /// Nobody gets in before all are there.
+    is_gated: bool,
+    /// How long to go on, in seconds.
+    time: u64,
+    /// What must have led to holds before that is enough.
+    needs: &'static [&'static str],
+}
+
+impl Plan {
+    const LONG: Self = Self {
+        tasks: &[],
+        ways: Way::ALL,
+        // Under Miri there is one episode.
+        goes_without: !cfg!(miri),
+        among: if cfg!(miri) { &[2] } else { &[1, 2, LOCKS] },
+        turns: if cfg!(miri) { &[8] } else { &[1, 3, 20] },
+        is_gated: false,
+        time: if cfg!(miri) { 0 } else { 3 },
+        needs: if cfg!(miri) { &[] } else { WAYS },
+    };
+
+    /// Runs one episode after the other.
+    fn run(self, spawn: impl Fn(Worker)) {
+        let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
+        let time = Duration::from_secs(number("MULTILOCK_SECONDS").unwrap_or(self.time));
+        let (start, mut episodes, mut tally) = (Instant::now(), 0, Tally::new());
+        for seed in number("MULTILOCK_SEED").unwrap_or(0).. {
+            for (way, [acquired, in_vain]) in self.episode(seed, &spawn).into_iter().flatten() {
+                let total = tally.entry(way).or_default();
+                *total = [total[0] + acquired, total[1] + in_vain];
+            }
+            episodes += 1;
+            let is_missing = |way: &&&str| tally.get(*way).is_none_or(|counts| counts[0] == 0);
+            let missing = self.needs.iter().find(is_missing);
+            let spent = start.elapsed();
+            if episodes >= self.among.len() && spent >= time {
+                match missing {
+                    Some(way) => assert!(spent < time + PATIENCE, "never: {way}"),
+                    None => break,
+                }
+            }
+        }
+        eprintln!("{episodes} episodes: {tally:?}");
+    }
+
+    fn episode(&self, seed: u64, spawn: impl Fn(Worker)) -> Vec<Tally> {
+        let mut random = Random(seed << 32);
+        let tasks = self.tasks[random.below(self.tasks.len())];
+        let turns = self.turns[random.below(self.turns.len())];
+        let among = self.among[seed as usize % self.among.len()];
+        let habits = if self.goes_without {
+            Habits::some(among, self.ways, &mut random)
+        } else {
+            Habits::all(among, self.ways)
+        };
+        let world = World::new(tasks + 1);
+        let _seed = Seed(seed, &world);
+
+        let ((end, ended), (left, taken)) = (channel(), channel());
+        let worker = |number| Worker {
+            world: world.clone(),
+            number,
+            random: Random((seed << 32) + 1 + number as u64),
+            end: end.clone(),
+            left: Some(left.clone()),
+            turns,
+            habits: habits.clone(),
+            tally: Tally::new(),
+        };
+        let janitor = worker(tasks);
+        thread::spawn(move || Threads::block_on(janitor.run_janitor(taken)));
+        let gate = self.is_gated.then(|| {
+            world.locks.each_ref().map(|lock| lock.try_acquire(Exclusive).expect("it is new"))
+        });
+        (0..tasks).map(worker).for_each(spawn);
+        drop((end, left));
+        if gate.is_some() {
+            watch::until_all_have_begun(&world);
+        }
+        drop(gate);
+        let tallies = watch::watch(&world, ended);
+        world.assert_total();
+        tallies
+    }
+}
+
+/// Tells of the episode if it fails.
+struct Seed<'a>(u64, &'a World);
+
+impl Drop for Seed<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("MULTILOCK_SEED={}", self.0);
+            watch::print(self.1);
+        }
+    }
+}
+
+const WAYS: &[&str] = &[
+    "try",
+    "wait",
+    "acquire_or",
+    "acquire",
+    "all",
+    "upgrade",
+    "monitor",
+    "monitor of a set",
+    "name",
+    "left to another",
+    "dropped when woken",
+];
+
+/// Of threads.
+const BLOCKING: &[&str] =
+    if cfg!(any(miri, not(feature = "std"))) { &[] } else { &["block", "timeout", "deadline"] };
+
+/// More threads than there are cores, by far, and such as block.
+#[test]
+fn threads_at_the_same_locks() {
+    let tasks: &[usize] = if cfg!(miri) { &[3] } else { &[2, 3, 4, 8, 48] };
+    let needs = BLOCKING;
+    Plan { tasks, needs, ..Plan::LONG }.run(|worker| {
+        thread::spawn(|| Threads::block_on(worker.run::<Threads>()));
+    });
+}
+
+#[test]
+fn tasks_that_move_from_thread_to_thread() {
+    let tasks: &[usize] = if cfg!(miri) { &[4] } else { &[3, 8, 32] };
+    let pool = Pool::new(3);
+    Plan { tasks, ..Plan::LONG }.run(|worker| pool.spawn(worker.run::<Pool>()));
+}
+
+/// And threads, beside them.
+#[cfg(not(miri))]
+#[test]
+fn tasks_of_three_runtimes_at_the_same_locks() {
+    let runtimes = Runtimes::new();
+    Plan { tasks: &[4, 16, 64], ..Plan::LONG }.run(|worker| {
+        if worker.number % 4 == 3 {
+            thread::spawn(|| Threads::block_on(worker.run::<Threads>()));
+        } else {
+            runtimes.spawn(worker);
+        }
+    });
+}
+
+#[cfg(not(miri))]
+#[test]
+fn ten_thousand_tasks_of_three_runtimes() {
+    let runtimes = Runtimes::new();
+    let plan = Plan {
+        tasks: &[10_000],
+        ways: Way::FEW_WAKE_UPS,
+        goes_without: false,
+        among: &[1, LOCKS],
+        turns: &[1],
+        is_gated: true,
+        needs: &[],
+        ..Plan::LONG
+    };
+    plan.run(|worker| runtimes.spawn(worker));
+}

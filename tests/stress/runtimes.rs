@@ -1,0 +1,209 @@
+//! What polls the workers: threads, a pool of threads, and runtimes.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::*;
+
+/// What it takes a runtime for, or what each has ways of its own for.
+pub(crate) trait Runtime: Send + 'static {
+    /// Whether a task may block its thread.
+    const BLOCKS: bool = false;
+
+    /// Drops `wanted` and gives `None` if it takes longer than `limit`. Where there is no timer that is a
+    /// number of polls.
+    fn timeout<F: Future<Output: Send> + Send>(
+        limit: Duration,
+        wanted: F,
+    ) -> impl Future<Output = Option<F::Output>> + Send {
+        within_polls(1 + limit.as_micros() as usize / 500, wanted)
+    }
+
+    /// The same if it is not ready at once.
+    fn at_once<F: Future<Output: Send> + Send>(
+        wanted: F,
+    ) -> impl Future<Output = Option<F::Output>> + Send {
+        within_polls(1, wanted)
+    }
+}
+
+/// A thread for each task.
+pub(crate) struct Threads;
+
+impl Threads {
+    pub(crate) fn block_on(task: impl Future<Output = ()>) {
+        struct Unpark(Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut task = pin!(task);
+        while task.as_mut().poll(&mut Context::from_waker(&waker)).is_pending() {
+            thread::park();
+        }
+    }
+}
+
+impl Runtime for Threads {
+    const BLOCKS: bool = cfg!(feature = "std");
+}
+
+/// A few threads that take turns: a task is polled now by one and now by another, and has another waker
+/// each time. The old ones wake nobody.
+pub(crate) struct Pool(Sender<Arc<Task>>);
+
+struct Task {
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    /// How often it was woken.
+    wakes: AtomicUsize,
+    woken: Sender<Arc<Task>>,
+}
+
+/// Wakes a task once, if nobody else has.
+struct Call(Arc<Task>, usize);
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        let Call(task, wakes) = &*self;
+        if task.wakes.compare_exchange(*wakes, wakes + 1, Relaxed, Relaxed).is_ok() {
+            let _ = task.woken.send(task.clone());
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn new(threads: usize) -> Self {
+        let (woken, tasks) = channel();
+        let tasks = Arc::new(Mutex::new(tasks));
+        for _ in 0..threads {
+            let tasks = tasks.clone();
+            thread::spawn(move || while Self::poll_one(&tasks) {});
+        }
+        Self(woken)
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let future = Mutex::new(Some(Box::pin(task) as Pin<Box<dyn Future<Output = ()> + Send>>));
+        let task = Task { future, wakes: AtomicUsize::new(0), woken: self.0.clone() };
+        self.0.send(Arc::new(task)).unwrap();
+    }
+
+    /// Polls the next that was woken. Says whether there will be more.
+    fn poll_one(tasks: &Mutex<Receiver<Arc<Task>>>) -> bool {
+        let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(task) = next else { return false };
+        let wakes = task.wakes.load(Relaxed);
+        let waker = Waker::from(Arc::new(Call(task.clone(), wakes)));
+        // Another may be about to finish the last poll.
+        let mut future = task.future.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = future.as_mut().map(|task| task.as_mut().poll(&mut Context::from_waker(&waker)));
+        if end.is_some_and(|end| end.is_ready()) {
+            *future = None;
+        }
+        true
+    }
+}
+
+impl Runtime for Pool {}
+
+#[cfg(not(miri))]
+pub(crate) use with_timers::Runtimes;
+
+#[cfg(not(miri))]
+mod with_timers {
+    use futures::future::{Either, ready, select};
+
+    use super::*;
+
+    /// Of each runtime but async-std, which has its own idea of it.
+    const THREADS: usize = 2;
+
+    struct Tokio;
+
+    impl Runtime for Tokio {
+        async fn timeout<F: Future<Output: Send> + Send>(
+            limit: Duration,
+            wanted: F,
+        ) -> Option<F::Output> {
+            tokio::time::timeout(limit, wanted).await.ok()
+        }
+
+        async fn at_once<F: Future<Output: Send> + Send>(wanted: F) -> Option<F::Output> {
+            // Begins with any of them.
+            tokio::select! {
+                output = wanted => Some(output),
+                () = ready(()) => None,
+            }
+        }
+    }
+
+    struct Smol;
+
+    impl Runtime for Smol {
+        async fn timeout<F: Future<Output: Send> + Send>(
+            limit: Duration,
+            wanted: F,
+        ) -> Option<F::Output> {
+            let late = async {
+                smol::Timer::after(limit).await;
+                None
+            };
+            smol::future::or(async { Some(wanted.await) }, late).await
+        }
+
+        async fn at_once<F: Future<Output: Send> + Send>(wanted: F) -> Option<F::Output> {
+            match select(pin!(wanted), ready(())).await {
+                Either::Left((output, _)) => Some(output),
+                Either::Right(_) => None,
+            }
+        }
+    }
+
+    struct AsyncStd;
+
+    impl Runtime for AsyncStd {
+        async fn timeout<F: Future<Output: Send> + Send>(
+            limit: Duration,
+            wanted: F,
+        ) -> Option<F::Output> {
+            async_std::future::timeout(limit, wanted).await.ok()
+        }
+    }
+
+    /// All three. Those that have threads of ours have them until it is dropped; a thread that hangs is
+    /// left behind.
+    pub(crate) struct Runtimes {
+        tokio: tokio::runtime::Handle,
+        smol: Arc<smol::Executor<'static>>,
+        _stop: smol::channel::Sender<()>,
+    }
+
+    impl Runtimes {
+        pub(crate) fn new() -> Self {
+            let (stop, stopped) = smol::channel::bounded::<()>(1);
+            let mut tokio = tokio::runtime::Builder::new_multi_thread();
+            let tokio = tokio.worker_threads(THREADS).enable_time().build().unwrap();
+            let handle = tokio.handle().clone();
+            let smol = Arc::new(smol::Executor::new());
+            for _ in 0..THREADS {
+                let (smol, stopped) = (smol.clone(), stopped.clone());
+                thread::spawn(move || smol::block_on(smol.run(stopped.recv())));
+            }
+            thread::spawn(move || tokio.block_on(stopped.recv()));
+            Self { tokio: handle, smol, _stop: stop }
+        }
+
+        /// By the next of them.
+        pub(crate) fn spawn(&self, worker: Worker) {
+            match worker.number % 3 {
+                0 => drop(self.tokio.spawn(worker.run::<Tokio>())),
+                1 => self.smol.spawn(worker.run::<Smol>()).detach(),
+                _ => drop(async_std::task::spawn(worker.run::<AsyncStd>())),
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Who does what, as everybody says of himself, and what it looks like when nothing happens any more.
+
+use std::fmt;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::*;
+
+/// How long nothing may happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(miri) { 600 } else { 20 });
+
+/// So many are named for each lock, and the rest are counted.
+const NAMED: usize = 12;
+
+/// What there is to know of a worker. None of it comes between two workers: each writes on its own desk,
+/// and only the watchdog reads there.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// How often it has said something.
+    events: AtomicUsize,
+    says: Mutex<Says>,
+    bell: Arc<Bell>,
+}
+
+struct Says {
+    doing: &'static str,
+    holds: Vec<Hold>,
+    held_since: Instant,
+    wants: Vec<Hold>,
+    wanted_since: Instant,
+}
+
+impl Default for Says {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self { doing: "", holds: vec![], held_since: now, wants: vec![], wanted_since: now }
+    }
+}
+
+impl Desk {
+    fn says(&self) -> MutexGuard<'_, Says> {
+        self.events.fetch_add(1, Relaxed);
+        self.look()
+    }
+
+    fn look(&self) -> MutexGuard<'_, Says> {
+        self.says.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It goes on to something else, with what it holds.
+    pub(crate) fn does(&self, what: &'static str) {
+        self.says().doing = what;
+    }
+
+    /// It waits for `wanted`, with what it holds.
+    pub(crate) fn wants(&self, what: &'static str, wanted: &[Hold]) {
+        let mut says = self.says();
+        says.doing = what;
+        says.wanted_since = Instant::now();
+        says.wants.extend_from_slice(wanted);
+    }
+
+    /// It holds these, and waits for nothing.
+    pub(crate) fn holds(&self, held: &[Hold]) {
+        let mut says = self.says();
+        says.doing = if held.is_empty() { "between two turns" } else { "is there" };
+        if says.holds.is_empty() {
+            says.held_since = Instant::now();
+        }
+        says.wants.clear();
+        says.holds.clear();
+        says.holds.extend_from_slice(held);
+    }
+
+    pub(crate) fn bell(&self) -> Arc<Bell> {
+        self.bell.clone()
+    }
+}
+
+/// The waker of a worker: that of its task, and what has become of it.
+#[derive(Default)]
+pub(crate) struct Bell {
+    state: AtomicUsize,
+    task: Mutex<Option<Waker>>,
+}
+
+const NEW: usize = 0;
+const POLLED: usize = 1;
+const ASLEEP: usize = 2;
+const WOKEN: usize = 3;
+const DONE: usize = 4;
+
+impl Bell {
+    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `task`, so that it can be seen when it is polled and when it is woken.
+    pub(crate) async fn watch<F: Future>(self: Arc<Self>, task: F) -> F::Output {
+        let mut task = pin!(task);
+        let waker = Waker::from(self.clone());
+        poll_fn(|cx| {
+            let old = match &mut *self.task() {
+                Some(known) if known.will_wake(cx.waker()) => None,
+                known => known.replace(cx.waker().clone()),
+            };
+            drop(old);
+            self.state.store(POLLED, Relaxed);
+            let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+            if poll.is_ready() {
+                self.state.store(DONE, Relaxed);
+            } else {
+                // Else it was woken meanwhile.
+                let _ = self.state.compare_exchange(POLLED, ASLEEP, Relaxed, Relaxed);
+            }
+            poll
+        })
+        .await
+    }
+
+    fn is_done(&self) -> bool {
+        self.state.load(Relaxed) == DONE
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let _ = self.state.fetch_update(Relaxed, Relaxed, |now| (now != DONE).then_some(WOKEN));
+        let task = self.task().clone();
+        task.iter().for_each(Waker::wake_by_ref);
+    }
+}
+
+impl fmt::Display for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.state.load(Relaxed) {
+            NEW => "never polled",
+            // A thread that blocks is in a poll, too.
+            POLLED => "in a poll",
+            ASLEEP => "polled and asleep",
+            WOKEN => "woken and not polled",
+            _ => "done",
+        })
+    }
+}
+
+/// Waits until each worker has said something.
+pub(crate) fn until_all_have_begun(world: &World) {
+    let start = Instant::now();
+    while !world.desks.iter().all(|desk| desk.events.load(Relaxed) > 0) {
+        assert!(start.elapsed() < PATIENCE, "not all have begun");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Waits until all workers have ended, and gives what each has to say. Fails with the first that fails, and
+/// if nothing happens.
+pub(crate) fn watch(world: &World, ended: Receiver<thread::Result<Tally>>) -> Vec<Tally> {
+    let (mut tallies, mut events, mut since) = (vec![], 0, Instant::now());
+    loop {
+        match ended.recv_timeout(PATIENCE / 20) {
+            Ok(end) => {
+                tallies.push(end.unwrap_or_else(|panic| resume_unwind(panic)));
+                since = Instant::now();
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return tallies,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let now = world.desks.iter().map(|desk| desk.events.load(Relaxed)).sum();
+        if now != events {
+            (events, since) = (now, Instant::now());
+        }
+        assert!(since.elapsed() < PATIENCE, "nothing happens any more");
+    }
+}
+
+/// Prints each lock: its word, what it guards, who holds it and who waits for it.
+pub(crate) fn print(world: &World) {
+    let says: Vec<_> = world.desks.iter().map(Desk::look).collect();
+    for n in 0..=LOCKS {
+        let (named, word) = (if n == LOCKS { ", the named one" } else { "" }, world.word(n));
+        if word == MultiLock::new().snapshot() {
+            eprintln!("lock {n}{named}: nobody; guards {:?}", world.data[n]);
+        } else {
+            eprintln!("lock {n}{named}: {word:?}; guards {:?}", world.data[n]);
+        }
+        let of_this = |holds: &[Hold]| holds.iter().find(|hold| hold.0 == n).map(|hold| hold.1);
+        let rows = says.iter().zip(&world.desks).enumerate();
+        let holders = rows.clone().filter_map(|(worker, (says, desk))| {
+            let (mode, since) = (of_this(&says.holds)?, says.held_since.elapsed().as_millis());
+            Some(format!(
+                "worker {worker}: {mode:?}, for {since} ms; {}: {}",
+                says.doing, desk.bell
+            ))
+        });
+        print_some("held by", holders);
+        let waiters = rows.filter_map(|(worker, (says, desk))| {
+            let (mode, since) = (of_this(&says.wants)?, says.wanted_since.elapsed().as_millis());
+            let all = &says.wants;
+            let whole = if all.len() > 1 { format!(" of {all:?}") } else { String::new() };
+            Some(format!(
+                "worker {worker}: {mode:?}{whole}, for {since} ms; {}: {}",
+                says.doing, desk.bell
+            ))
+        });
+        print_some("wanted by", waiters);
+    }
+    let idle = |says: &Says| says.holds.is_empty() && says.wants.is_empty();
+    let others = says.iter().zip(&world.desks).enumerate().filter_map(|(worker, (says, desk))| {
+        let shown = idle(says) && !desk.bell.is_done();
+        shown.then(|| format!("worker {worker}: {}: {}", says.doing, desk.bell))
+    });
+    print_some("elsewhere", others);
+    let done = world.desks.iter().filter(|desk| desk.bell.is_done()).count();
+    eprintln!("{done} of {} workers are done", world.desks.len());
+    eprintln!("holds on their way to another thread: {:?}", world.on_the_way);
+}
+
+fn print_some(what: &str, mut rows: impl Iterator<Item = String>) {
+    rows.by_ref().take(NAMED).for_each(|row| eprintln!("  {what} {row}"));
+    let more = rows.count();
+    if more > 0 {
+        eprintln!("  {what} {more} more");
+    }
+}
