@@ -31,12 +31,12 @@ use Mode::{Exclusive, Shared, Upgradable};
 use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
 #[cfg(loom)]
 use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
-#[cfg(loom)]
-use std::time::Instant;
 #[cfg(shuttle)]
 use shuttle::{thread::JoinHandle, thread::spawn};
 #[cfg(not(loom))]
 use std::sync::Arc;
+#[cfg(loom)]
+use std::time::Instant;
 #[cfg(not(any(loom, shuttle)))]
 use std::{thread::JoinHandle, thread::spawn};
 

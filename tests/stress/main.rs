@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{HandleId, HandleLock, Mode, MultiLock, Snapshot};
-use random::Random;
+use random::{Choices, Random};
 #[cfg(not(miri))]
 use runtimes::Runtimes;
 use runtimes::{Pool, Runtime, Threads};
