@@ -25,7 +25,8 @@ mod list;
 mod lockable;
 mod many;
 mod mode;
-#[cfg(all(test, feature = "std", not(target_family = "wasm")))]
+#[cfg(test)]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod models;
 mod multilock;
 mod notify;

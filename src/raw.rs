@@ -505,7 +505,8 @@ pub(crate) async fn stand_back() {
     .await;
 }
 
-#[cfg(all(test, not(any(loom, shuttle))))]
+#[cfg(test)]
+#[cfg(not(any(loom, shuttle)))]
 mod tests {
     use core::pin::pin;
     use core::task::{Context, Waker};

@@ -327,7 +327,8 @@ impl State {
     }
 
     /// As many shared holders as there can be.
-    #[cfg(all(test, not(any(loom, shuttle))))]
+    #[cfg(test)]
+    #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn full() -> Self {
         Self(AtomicUsize::new(FULL))
     }
