@@ -133,6 +133,25 @@ fn sets_may_be_dropped_while_they_are_called() {
     });
 }
 
+/// A set that was turned away wherever it waits, so that it has claims to both.
+fn turned_away<'a>(
+    pair: &Pair,
+    set: &'a LockSet<&MultiLock>,
+) -> Pin<Box<impl Future<Output = impl Sized + use<'a>> + use<'a>>> {
+    let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
+    let mut waits = queued(set.acquire(Exclusive));
+    drop(guard);
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..2 {
+        for lock in &pair.locks {
+            let _guard = lock.try_acquire(Exclusive).unwrap();
+            assert!(waits.as_mut().poll(&mut cx).is_pending());
+            assert!(waits.as_mut().poll(&mut cx).is_pending());
+        }
+    }
+    waits
+}
+
 /// One lays claims and goes, another waits for one member in shared mode beside a shared holder.
 ///
 /// Fails if a claim that ends wakes nobody.
@@ -141,21 +160,7 @@ fn sets_that_go_let_in_who_waited_because_of_their_claim() {
     model(|| {
         let pair = Pair::new();
         let set = pair.set();
-        let mut waits = {
-            let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
-            let waits = queued(set.acquire(Exclusive));
-            drop(guard);
-            waits
-        };
-        // Turned away wherever it waits, so that it has claims to both.
-        let mut cx = Context::from_waker(Waker::noop());
-        for _ in 0..2 {
-            for lock in &pair.locks {
-                let _guard = lock.try_acquire(Exclusive).unwrap();
-                assert!(waits.as_mut().poll(&mut cx).is_pending());
-                assert!(waits.as_mut().poll(&mut cx).is_pending());
-            }
-        }
+        let waits = turned_away(&pair, &set);
         let guards = pair.locks.each_ref().map(|lock| lock.try_acquire(Shared).unwrap());
         let joins = [0, 1].map(|n| {
             thread(&pair, move |pair| drop(block_on(pair.locks[n].acquire(Shared), None)))
@@ -165,6 +170,24 @@ fn sets_that_go_let_in_who_waited_because_of_their_claim() {
         join(joins);
         drop(guards);
         pair.check([0, 0]);
+    });
+}
+
+/// Claims go while others join the lane that they are in.
+///
+/// Fails if the bits of a claim are cleared when the queue is not locked any more.
+#[test]
+fn sets_that_go_do_not_erase_who_joins() {
+    model(|| {
+        let pair = Pair::new();
+        let set = pair.set();
+        let waits = turned_away(&pair, &set);
+        let guards = pair.locks.each_ref().map(|lock| lock.try_acquire(Exclusive).unwrap());
+        let joins = [0, 1].map(|n| thread(&pair, move |pair| pair.use_one(n)));
+        drop(waits);
+        drop(guards);
+        join(joins);
+        pair.check([1, 1]);
     });
 }
 
