@@ -58,6 +58,26 @@ fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
     });
 }
 
+/// Those that a fuzzer has kept as each of them goes where no other does. The package comes without them.
+#[test]
+#[cfg(not(any(miri, target_family = "wasm")))]
+fn every_step_of_schedules_that_a_fuzzer_has_kept_is_as_promised() {
+    type Run = fn(&[u8]);
+    let kinds: [(&str, Run); 3] = [
+        ("schedules", |bytes| Schedule::of_bytes(bytes).run()),
+        ("sets", set_schedule::run_bytes),
+        ("names", name_schedule::run_bytes),
+    ];
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
+    for (kind, run) in kinds.into_iter().filter(|_| corpus.exists()) {
+        for file in corpus.join(kind).read_dir().unwrap() {
+            let file = file.unwrap().path();
+            println!("{}", file.display());
+            run(&std::fs::read(file).unwrap());
+        }
+    }
+}
+
 /// Threads. A shared holder finds both numbers equal, and an exclusive one makes them so.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod stress {
