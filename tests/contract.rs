@@ -14,7 +14,7 @@ mod support;
 
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::mem::{self, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
@@ -31,7 +31,7 @@ use multilock::{Guard, GuardArc, Handle, HandleId, MultiLock, ReleaseError, Upgr
 
 use support::{
     Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, message, now, poll_once,
-    until_awaited, without_allocation,
+    until_awaited, without_a_leak, without_allocation,
 };
 
 #[global_allocator]
@@ -412,6 +412,47 @@ fn p3_a_release_that_lets_nobody_in_wakes_nobody() {
     }
     drop(holders);
     assert_eq!(woken(&tasks), [true, false, false]);
+}
+
+/// A crowd that is polled where it is woken, one by one, and finds the lock taken: each is woken once, and not
+/// again as it has come back to the queue meanwhile.
+#[test]
+fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
+    for crowd in [1, 8, 9, 20] {
+        let lock = Arc::new(lock());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let thief = Arc::new(Mutex::new(None));
+        let polls: Vec<_> = (0..crowd).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+        for polls in &polls {
+            let (lock, thief, polls) = (lock.clone(), thief.clone(), polls.clone());
+            Inline::spawn(async move {
+                let mut acquire = pin!(lock.acquire(Shared));
+                let entered = poll_fn(|cx| {
+                    // From the second poll on the lock is held again. Woken without end, it would never be
+                    // polled for the last time.
+                    match polls.fetch_add(1, SeqCst) {
+                        0 => {}
+                        1..3 => {
+                            let mut thief = thief.lock().unwrap();
+                            *thief = thief.take().or_else(|| lock.try_acquire_arc(Exclusive));
+                        }
+                        _ => return Poll::Ready(None),
+                    }
+                    acquire.as_mut().poll(cx).map(Some)
+                });
+                drop(entered.await);
+            });
+        }
+        drop(guard);
+        for count in [2, 3, 4] {
+            let polls: Vec<_> = polls.iter().map(|polls| polls.load(SeqCst)).collect();
+            assert_eq!(polls, vec![count; crowd]);
+            let hold = thief.lock().unwrap().take();
+            assert_eq!(hold.is_some(), count < 4);
+        }
+        // All are gone.
+        assert_eq!((Arc::strong_count(&lock), lock.snapshot()), (1, MultiLock::new().snapshot()));
+    }
 }
 
 #[test]
@@ -1337,6 +1378,18 @@ fn x1_a_failed_try_allocates_nothing() {
 }
 
 #[test]
+fn x2_what_a_lock_has_allocated_goes_with_it() {
+    for mode in Mode::ALL {
+        without_a_leak(mode, || {
+            let lock = lock();
+            let guard = hold(&lock, Exclusive);
+            assert!(poll_once(lock.acquire(mode)).is_pending());
+            drop(guard);
+        });
+    }
+}
+
+#[test]
 fn x2_waiting_allocates_nothing_after_the_first_wait() {
     // More than are woken in one round.
     const CROWD: usize = 20;
@@ -1863,6 +1916,26 @@ fn wakers_that_panic_keep_nobody_asleep() {
         let mut task = Task::queued(lock.acquire(Exclusive));
         drop(guard);
         drop(task.run().expect("woken"));
+    }
+}
+
+/// Nothing catches the panic of a waker, but those who were called together with its task are woken.
+#[test]
+#[cfg(all(not(feature = "std"), panic = "unwind"))]
+fn wakers_that_panic_keep_nobody_asleep_who_was_called_with_them() {
+    for place in [0, 4, 7] {
+        let lock = lock();
+        let guard = hold(&lock, Exclusive);
+        let mut tasks: Vec<_> = (0..8).map(|_| Task::new(lock.acquire(Shared))).collect();
+        for (i, task) in tasks.iter_mut().enumerate() {
+            let waker = panics_in_wake();
+            assert!(if i == place { task.poll_with(&waker) } else { task.poll() }.is_pending());
+        }
+        let panic = catch_unwind(AssertUnwindSafe(|| drop(guard))).unwrap_err();
+        assert_eq!(message(panic), "in wake");
+        assert!(tasks.iter().enumerate().all(|(i, task)| task.wakes() == usize::from(i != place)));
+        drop(tasks);
+        assert_idle(&lock);
     }
 }
 

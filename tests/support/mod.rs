@@ -9,6 +9,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
+use std::thread::LocalKey;
 
 use multilock::{Mode, MultiLock};
 
@@ -222,39 +223,43 @@ impl Wake for Inline {
     }
 }
 
-/// The allocator of the system, with a count for each thread.
+/// The allocator of the system, with counts for each thread.
 pub(crate) struct Counting;
 
 std::thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    /// Those that were given back.
+    static RETURNED: Cell<usize> = const { Cell::new(0) };
 }
 
-fn count() {
+fn count(what: &'static LocalKey<Cell<usize>>) {
     // The last allocations of a thread may come after the end of its thread-locals.
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+    let _ = what.try_with(|count| count.set(count.get() + 1));
 }
 
 // SAFETY: all is done by `System`; the count does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
         // SAFETY: the caller's promise.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
         // SAFETY: the caller's promise.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(&ALLOCATIONS);
+        count(&RETURNED);
         // SAFETY: the caller's promise.
         unsafe { System.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        count(&RETURNED);
         // SAFETY: the caller's promise.
         unsafe { System.dealloc(old, layout) }
     }
@@ -265,6 +270,15 @@ pub(crate) fn allocations<R>(run: impl FnOnce() -> R) -> (R, usize) {
     let before = ALLOCATIONS.get();
     let output = run();
     (output, ALLOCATIONS.get() - before)
+}
+
+/// Fails if `run` keeps anything of what it allocates.
+#[track_caller]
+pub(crate) fn without_a_leak(what: impl Debug, run: impl FnOnce()) {
+    let returned = RETURNED.get();
+    let ((), allocated) = allocations(run);
+    assert_eq!(RETURNED.get() - returned, allocated, "what {what:?} gave back of what it had");
+    assert!(allocated > 0, "{what:?} needs nothing");
 }
 
 /// Fails if `run` allocates.
