@@ -540,3 +540,31 @@ fn discard(panic: Box<dyn core::any::Any + Send>) {
         core::mem::forget(panic);
     }
 }
+
+#[cfg(test)]
+#[cfg(all(feature = "std", not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_looks_less_often_the_less_it_sees() {
+        let patience = Patience::default();
+        // How many go by before the next look, which sees something or not.
+        let until_look = |sees| {
+            let goes_by = |_: &usize| {
+                let mut looked = false;
+                let seen = patience.try_out(|| {
+                    looked = true;
+                    sees
+                });
+                assert_eq!(seen, looked && sees);
+                looked
+            };
+            (0..2000).find(goes_by).expect("it looks some time")
+        };
+        let in_vain = [(); 12].map(|()| until_look(false));
+        assert_eq!(in_vain, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023]);
+        assert_eq!([(); 3].map(|()| until_look(true)), [1023, 0, 0]);
+        assert_eq!([(); 3].map(|()| until_look(false)), [0, 1, 3]);
+    }
+}
