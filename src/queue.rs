@@ -1,7 +1,6 @@
 //! Who waits, where, and how many. It calls as many as it is told to; who may enter is not its business.
 
 use alloc::boxed::Box;
-use core::fmt;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
@@ -315,12 +314,6 @@ impl Edges {
         // ORDERING: Acquire, as in `Queue::edges`: of the members of a set not all are looked at again.
         // Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
         EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
-    }
-}
-
-impl fmt::Debug for LazyQueue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LazyQueue").finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,5 @@
 #![doc = include_str!("DESIGN.md")]
 
-use core::fmt;
 use core::future::poll_fn;
 use core::mem;
 use core::pin::{Pin, pin};
@@ -244,12 +243,6 @@ impl RawLock {
         let emptied = waiters.last_of(lanes);
         waiters.uncount(lanes);
         (emptied, self.state.unmark(emptied))
-    }
-}
-
-impl fmt::Debug for RawLock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.snapshot().fmt(f)
     }
 }
 

@@ -51,7 +51,6 @@ pub(crate) use loom::cell::UnsafeCell;
 /// A cell with the closure interface of loom's. Others may run while one is in there, and shuttle does not
 /// see whether they are in there, too: so it says that itself.
 #[cfg(shuttle)]
-#[derive(Debug)]
 pub(crate) struct UnsafeCell<T> {
     value: core::cell::UnsafeCell<T>,
     /// How many look, or -1: one writes.
@@ -91,7 +90,6 @@ impl<T> UnsafeCell<T> {
 
 /// A cell with the closure interface of loom's.
 #[cfg(not(any(loom, shuttle)))]
-#[derive(Debug)]
 pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
 #[cfg(not(any(loom, shuttle)))]
