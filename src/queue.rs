@@ -535,10 +535,23 @@ fn discard(panic: Box<dyn core::any::Any + Send>) {
 }
 
 #[cfg(test)]
-#[cfg(all(feature = "std", not(any(loom, shuttle))))]
+#[cfg(not(any(loom, shuttle)))]
 mod tests {
     use super::*;
 
+    /// Whoever makes an edge that nobody listens for goes by without the queue.
+    #[test]
+    fn edges_are_told_once_to_who_listens() {
+        let edges = Edges::new();
+        let first = edges.announce();
+        assert_eq!([(); 3].map(|()| edges.count_one()), [true, false, false]);
+        let second = edges.announce();
+        assert_eq!(second.into_raw() - first.into_raw(), 3 * ONE_EDGE);
+        assert_eq!(edges.announce(), second);
+        assert_eq!([(); 2].map(|()| edges.count_one()), [true, false]);
+    }
+
+    #[cfg(feature = "std")]
     #[test]
     fn patience_looks_less_often_the_less_it_sees() {
         let patience = Patience::default();
