@@ -284,3 +284,42 @@ pub(crate) async fn wait(wanted: impl InOrder) {
         lock.wait(mode).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use super::*;
+
+    #[test]
+    fn dice_stand_for_longer_and_longer() {
+        let mut dice = Dice::new();
+        assert!((0..70).all(|n| dice.claims(n)));
+        let mut turns = Vec::new();
+        for turn in 0..1 << 10 {
+            let before = dice.bits;
+            dice.throw();
+            assert!(turn > 0 || dice.bits != before);
+            if dice.bits != before { turns.push(1) } else { *turns.last_mut().unwrap() += 1 }
+        }
+        assert_eq!(turns[..15], [1, 2, 1, 4, 1, 2, 1, 8, 1, 2, 1, 4, 1, 2, 1]);
+    }
+
+    /// The numbers are those of another program.
+    #[test]
+    fn dice_fall_as_they_should() {
+        let mut dice = Dice::new();
+        let mut throws = Vec::new();
+        while throws.len() < 4 {
+            dice.left = 0;
+            dice.throw();
+            throws.push(dice.bits);
+        }
+        assert_eq!(throws, [0x3e01f, 0xfc07_fdff, 0x74bb_9843, 0xf1cc_88da]);
+        // Bits of 30 locks, and again the same for the next.
+        let claims = |n| dice.claims(n);
+        assert_eq!([0, 1, 2, 3, 4].map(claims), [false, true, false, true, true]);
+        assert!((0..30).all(|n| claims(n) == claims(n + 30) && claims(n) == claims(n + 60)));
+        assert!(dice.has(Dice::PATIENT) && dice.has(Dice::LAST));
+    }
+}

@@ -15,6 +15,7 @@ mod support;
 use std::cell::UnsafeCell;
 use std::collections::HashSet;
 use std::future::{pending, poll_fn, ready};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::mem::{self, size_of};
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
@@ -2351,6 +2352,9 @@ fn handles_have_names_that_are_their_own() {
     handles.sort();
     assert!(handles.is_sorted_by_key(Handle::id));
     assert!(handles.windows(2).all(|pair| pair[0] < pair[1] && pair[0] != pair[1]));
+    assert!(handles.iter().all(|handle| handle.eq(handle)));
+    let hash = |handle| BuildHasherDefault::<DefaultHasher>::default().hash_one(handle);
+    assert_eq!(handles.iter().map(hash).collect::<HashSet<u64>>().len(), 12);
     assert!(format!("{:?}", handles[0]).contains("Shared"));
     let handles: HashSet<Handle> = handles.into_iter().collect();
     assert_eq!(handles.len(), 12);

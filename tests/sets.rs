@@ -1189,6 +1189,7 @@ fn all_waits_for_what_is_in_the_way_in_its_mode() {
 fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
     let locks = locks::<2>();
     let set = set(&locks);
+    assert!(!set.is_empty());
     drop(set.acquire_blocking(Exclusive));
     let guard = hold(&locks[1], Shared);
     assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_none());
@@ -1205,6 +1206,18 @@ fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
         drop(guard);
         waiter.join().unwrap();
         all.join().unwrap();
+    });
+    // In time.
+    let guard = hold(&locks[1], Shared);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            support::until_awaited(&locks[1], Exclusive);
+            drop(guard);
+        });
+        let acquired = set.acquire_deadline(Exclusive, Instant::now() + Duration::from_secs(60));
+        // Else the thread would wait for somebody to wait.
+        let _waits = acquired.is_none().then(|| Task::queued(set.acquire(Exclusive)));
+        assert!(acquired.is_some());
     });
     assert_all_idle(&locks);
 }
