@@ -82,12 +82,12 @@ impl Desk {
     }
 }
 
-/// The waker of a worker: that of its task, and what has become of it.
+/// What has become of the task of a worker, as its wakers see it.
 #[derive(Default)]
-pub(crate) struct Bell {
-    state: AtomicUsize,
-    task: Mutex<Option<Waker>>,
-}
+pub(crate) struct Bell(AtomicUsize);
+
+/// A waker of a worker: that of its task, and one more for each that the task has.
+struct Ring(Arc<Bell>, Waker);
 
 const NEW: usize = 0;
 const POLLED: usize = 1;
@@ -96,27 +96,27 @@ const WOKEN: usize = 3;
 const DONE: usize = 4;
 
 impl Bell {
-    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Runs `task`, so that it can be seen when it is polled and when it is woken.
     pub(crate) async fn watch<F: Future>(self: Arc<Self>, task: F) -> F::Output {
         let mut task = pin!(task);
-        let waker = Waker::from(self.clone());
+        let mut known: Option<(Waker, Waker)> = None;
         poll_fn(|cx| {
-            let old = match &mut *self.task() {
-                Some(known) if known.will_wake(cx.waker()) => None,
-                known => known.replace(cx.waker().clone()),
+            // Not one for all: the lock is to see another waker where the task has another.
+            let new = || {
+                let ring = Ring(self.clone(), cx.waker().clone());
+                (cx.waker().clone(), Waker::from(Arc::new(ring)))
             };
-            drop(old);
-            self.state.store(POLLED, Relaxed);
-            let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+            let known = match &mut known {
+                Some(known) if known.0.will_wake(cx.waker()) => known,
+                known => known.insert(new()),
+            };
+            self.0.store(POLLED, Relaxed);
+            let poll = task.as_mut().poll(&mut Context::from_waker(&known.1));
             if poll.is_ready() {
-                self.state.store(DONE, Relaxed);
+                self.0.store(DONE, Relaxed);
             } else {
                 // Else it was woken meanwhile.
-                let _ = self.state.compare_exchange(POLLED, ASLEEP, Relaxed, Relaxed);
+                let _ = self.0.compare_exchange(POLLED, ASLEEP, Relaxed, Relaxed);
             }
             poll
         })
@@ -124,25 +124,25 @@ impl Bell {
     }
 
     fn is_done(&self) -> bool {
-        self.state.load(Relaxed) == DONE
+        self.0.load(Relaxed) == DONE
     }
 }
 
-impl Wake for Bell {
+impl Wake for Ring {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let _ = self.state.fetch_update(Relaxed, Relaxed, |now| (now != DONE).then_some(WOKEN));
-        let task = self.task().clone();
-        task.iter().for_each(Waker::wake_by_ref);
+        let Self(bell, task) = &**self;
+        let _ = bell.0.fetch_update(Relaxed, Relaxed, |now| (now != DONE).then_some(WOKEN));
+        task.wake_by_ref();
     }
 }
 
 impl fmt::Display for Bell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state.load(Relaxed) {
+        f.write_str(match self.0.load(Relaxed) {
             NEW => "never polled",
             // A thread that blocks is in a poll, too.
             POLLED => "in a poll",
