@@ -44,6 +44,9 @@ const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
 /// an upgradable one that changes its mode.
 const FULL: usize = 1 << (usize::BITS - 1);
 
+// No bit is between, and promise E3 has room for 2^24 of them.
+const _: () = assert!(OWNER_MASK | LANES_MASK == ONE_SHARED - 1 && FULL / ONE_SHARED >= 1 << 24);
+
 /// The bits of holders that leave no room for one in `mode`.
 #[inline]
 const fn barred_by(mode: Mode) -> usize {

@@ -824,3 +824,15 @@ fn a_future_that_is_done_says_so() {
     let lock: HandleLock<HandleId> = HandleLock::new();
     check(lock.acquire_new(Shared));
 }
+
+/// The names are in chunks, one behind the other: they go one by one, and not each inside of the one before.
+#[test]
+#[cfg(not(any(miri, target_family = "wasm")))]
+fn a_lock_with_very_many_names_goes_on_a_small_stack() {
+    let lock = HandleLock::new();
+    for name in 0..4_000 {
+        lock.try_acquire(Shared, name).unwrap();
+    }
+    let small = std::thread::Builder::new().stack_size(64 * 1024);
+    small.spawn(move || drop(lock)).unwrap().join().unwrap();
+}
