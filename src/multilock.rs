@@ -53,8 +53,10 @@ use crate::sync::thread;
 ///   comes new can take the lock. After a waiter has been overtaken like that, whoever comes new to
 ///   `acquire` lets one poll pass before it takes a free lock; and an exclusive waiter that has been
 ///   overtaken is woken before those that have not. So nobody is overtaken more than once who is
-///   polled before one that comes new has been polled twice. With several threads that is likely,
-///   not certain: a poll can be quicker than a wake-up. Who only tries is not held back.
+///   polled before one that comes new has been polled twice. With several threads it is
+///   not certain: two polls can be quicker than a wake-up. Those of a thread that blocks are: one that
+///   takes the lock again and again, and leaves it for no more than some microseconds, may overtake a
+///   waiter many times in a row. Who only tries is not held back.
 /// * No place in the queue is worth anything to a task that does not run: while the lock can be
 ///   acquired, a waiter that is polled acquires it, whatever other waiters do. Each time the lock
 ///   becomes free another waiter is woken.
