@@ -29,31 +29,31 @@ fn every_step_of_random_schedules_is_as_promised() {
 /// As a fuzzer has them.
 #[test]
 fn every_step_of_schedules_made_of_bytes_is_as_promised() {
-    for_seeds(if cfg!(miri) { 10 } else { 8_000 }, |seed| {
+    for_seeds(if cfg!(miri) { 3 } else { 8_000 }, |seed| {
         Schedule::of_bytes(&bytes(&mut Random(seed), 200)).run();
     });
 }
 
 #[test]
 fn every_step_of_random_schedules_of_sets_is_as_promised() {
-    for_seeds(if cfg!(miri) { 8 } else { 5_000 }, set_schedule::run_seed);
+    for_seeds(if cfg!(miri) { 2 } else { 5_000 }, set_schedule::run_seed);
 }
 
 #[test]
 fn every_step_of_schedules_of_sets_made_of_bytes_is_as_promised() {
-    for_seeds(if cfg!(miri) { 3 } else { 1_000 }, |seed| {
+    for_seeds(if cfg!(miri) { 1 } else { 1_000 }, |seed| {
         set_schedule::run_bytes(&bytes(&mut Random(seed), 300));
     });
 }
 
 #[test]
 fn every_step_of_random_schedules_of_names_is_as_promised() {
-    for_seeds(if cfg!(miri) { 10 } else { 8_000 }, name_schedule::run_seed);
+    for_seeds(if cfg!(miri) { 3 } else { 8_000 }, name_schedule::run_seed);
 }
 
 #[test]
 fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
-    for_seeds(if cfg!(miri) { 3 } else { 3_000 }, |seed| {
+    for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| {
         name_schedule::run_bytes(&bytes(&mut Random(seed), 250));
     });
 }
