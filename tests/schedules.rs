@@ -17,6 +17,8 @@ mod random;
 mod schedule;
 #[path = "support/set_schedule.rs"]
 mod set_schedule;
+#[path = "support/word.rs"]
+mod word;
 
 use random::{Random, bytes, for_seeds};
 use schedule::Schedule;

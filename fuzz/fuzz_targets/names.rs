@@ -9,6 +9,8 @@ mod flag;
 mod name_schedule;
 #[path = "../../tests/support/random.rs"]
 mod random;
+#[path = "../../tests/support/word.rs"]
+mod word;
 
 use libfuzzer_sys::fuzz_target;
 use name_schedule::run_bytes;

@@ -9,6 +9,8 @@ mod flag;
 mod random;
 #[path = "../../tests/support/set_schedule.rs"]
 mod set_schedule;
+#[path = "../../tests/support/word.rs"]
+mod word;
 
 use libfuzzer_sys::fuzz_target;
 use set_schedule::run_bytes;

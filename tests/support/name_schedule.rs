@@ -15,6 +15,7 @@ use multilock::{HandleGuard, HandleId, HandleLock, Mode, TryAcquireError, Upgrad
 
 use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
+use crate::word::Word;
 
 /// More than a lock has room for at first.
 const NAMES: usize = 12;
@@ -126,33 +127,6 @@ impl Task<'_> {
     }
 }
 
-/// The model of the lock.
-#[derive(Debug, Default)]
-struct Word {
-    held: [usize; 3],
-    upgrading: bool,
-    exclusive_waits: bool,
-}
-
-impl Word {
-    fn held(&self, mode: Mode) -> usize {
-        self.held[mode as usize]
-    }
-
-    fn holders(&self) -> usize {
-        self.held.iter().sum()
-    }
-
-    fn fits(&self, mode: Mode) -> bool {
-        let excluded = |held| mode.excludes(held) && self.held(held) > 0;
-        !self.upgrading && !Mode::ALL.into_iter().any(excluded)
-    }
-
-    fn admits(&self, mode: Mode) -> bool {
-        self.fits(mode) && (self.holders() == 0 || !self.exclusive_waits)
-    }
-}
-
 /// Runs a schedule whose choices come from `seed`.
 pub(crate) fn run_seed(seed: u64) {
     let mut random = Random(seed);
@@ -236,14 +210,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         let (id, choices) = (self.last_id + 1, &mut self.choices);
         let has_room = self.tasks.len() < MOST_TASKS;
         let guards = self.guards.iter().map(HandleGuard::handle);
-        let mut ball = choices.below(self.weights.iter().sum::<usize>().max(1));
-        let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
-            None => true,
-            Some(left) => {
-                ball = left;
-                false
-            }
-        })?;
+        let kind = choices.weighted(&self.weights)?;
         Some(match kind {
             0 if !has_room => return None,
             0 => {

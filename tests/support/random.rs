@@ -45,6 +45,18 @@ pub(crate) trait Choices {
         Mode::ALL[self.below(3)]
     }
 
+    /// One of the numbers of `weights`, as often as its weight says. None if there is no weight at all.
+    fn weighted(&mut self, weights: &[usize]) -> Option<usize> {
+        let mut ball = self.below(weights.iter().sum::<usize>().max(1));
+        weights.iter().position(|weight| match ball.checked_sub(*weight) {
+            None => true,
+            Some(left) => {
+                ball = left;
+                false
+            }
+        })
+    }
+
     fn pick<T>(&mut self, from: impl Iterator<Item = T> + Clone) -> Option<T> {
         let len = from.clone().count();
         if len == 0 { None } else { from.clone().nth(self.below(len)) }

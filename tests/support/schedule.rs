@@ -297,14 +297,7 @@ impl<C: Choices> Schedule<C> {
         let is_guard = |hold: &&Hold| matches!(hold.holder, Holder::Guard(_));
         let guards = self.holds.iter().filter(is_guard);
         let has_room = self.tasks.len() < self.most_tasks;
-        let mut ball = choices.below(self.weights.iter().sum::<usize>().max(1));
-        let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
-            None => true,
-            Some(left) => {
-                ball = left;
-                false
-            }
-        })?;
+        let kind = choices.weighted(&self.weights)?;
         Some(match kind {
             0 => has_room.then(|| Step::Acquire(id, choices.mode()))?,
             1 => has_room.then(|| Step::Wait(id, choices.mode()))?,

@@ -24,6 +24,7 @@ use multilock::{
 
 use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
+use crate::word::Word;
 
 const LOCKS: usize = 3;
 /// The members of each set.
@@ -226,33 +227,6 @@ impl Monitor<'_> {
 /// For each lock and mode, whether a try would succeed.
 type Admits = [[bool; 3]; LOCKS];
 
-/// The model of a lock.
-#[derive(Debug, Default)]
-struct Word {
-    held: [usize; 3],
-    upgrading: bool,
-    exclusive_waits: bool,
-}
-
-impl Word {
-    fn held(&self, mode: Mode) -> usize {
-        self.held[mode as usize]
-    }
-
-    fn holders(&self) -> usize {
-        self.held.iter().sum()
-    }
-
-    fn fits(&self, mode: Mode) -> bool {
-        let excluded = |held| mode.excludes(held) && self.held(held) > 0;
-        !self.upgrading && !Mode::ALL.into_iter().any(excluded)
-    }
-
-    fn admits(&self, mode: Mode) -> bool {
-        self.fits(mode) && (self.holders() == 0 || !self.exclusive_waits)
-    }
-}
-
 /// Runs a schedule whose choices come from `seed`.
 pub(crate) fn run_seed(seed: u64) {
     let mut random = Random(seed);
@@ -355,14 +329,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
     fn choose(&mut self) -> Option<Step> {
         let (id, choices) = (self.last_id + 1, &mut self.choices);
         let has_room = self.tasks.len() < self.most_tasks;
-        let mut ball = choices.below(self.weights.iter().sum::<usize>().max(1));
-        let kind = self.weights.iter().position(|weight| match ball.checked_sub(*weight) {
-            None => true,
-            Some(left) => {
-                ball = left;
-                false
-            }
-        })?;
+        let kind = choices.weighted(&self.weights)?;
         let one = |hold: &&Hold<'_>| matches!(hold.holder, Holder::One(_));
         let ones = self.holds.iter().filter(one);
         let monitors = self.monitors.iter().filter(|monitor| monitor.notify.is_some());

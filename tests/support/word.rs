@@ -1,0 +1,30 @@
+//! Who may enter a lock, as its promises say.
+
+use multilock::Mode;
+
+/// The model of a lock.
+#[derive(Debug, Default)]
+pub(crate) struct Word {
+    pub(crate) held: [usize; 3],
+    pub(crate) upgrading: bool,
+    pub(crate) exclusive_waits: bool,
+}
+
+impl Word {
+    pub(crate) fn held(&self, mode: Mode) -> usize {
+        self.held[mode as usize]
+    }
+
+    pub(crate) fn holders(&self) -> usize {
+        self.held.iter().sum()
+    }
+
+    pub(crate) fn fits(&self, mode: Mode) -> bool {
+        let excluded = |held| mode.excludes(held) && self.held(held) > 0;
+        !self.upgrading && !Mode::ALL.into_iter().any(excluded)
+    }
+
+    pub(crate) fn admits(&self, mode: Mode) -> bool {
+        self.fits(mode) && (self.holders() == 0 || !self.exclusive_waits)
+    }
+}
