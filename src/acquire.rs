@@ -16,6 +16,8 @@ use crate::raw::Place;
 pub(crate) struct Acquire<'a> {
     lock: &'a MultiLock,
     mode: Mode,
+    /// It is polled by a thread that does nothing else meanwhile.
+    thread: bool,
     progress: Progress<'a>,
 }
 
@@ -35,7 +37,14 @@ enum Progress<'a> {
 impl<'a> Acquire<'a> {
     #[inline]
     pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
-        Self { lock, mode, progress: Progress::New }
+        Self { lock, mode, thread: false, progress: Progress::New }
+    }
+
+    /// As [`new`](Self::new), for a thread that polls it whenever it is woken, and does nothing else meanwhile:
+    /// others may have to wait for that.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
+        Self { lock, mode, thread: true, progress: Progress::New }
     }
 
     /// Waits until the lock is held, for who could not have it at once.
@@ -58,12 +67,8 @@ impl<'a> Acquire<'a> {
                 this.progress = Progress::Done;
                 return Poll::Ready(());
             }
-            Progress::StandsBack if raw.try_acquire(this.mode) => {
-                this.progress = Progress::Done;
-                return Poll::Ready(());
-            }
             Progress::New | Progress::StandsBack => {
-                let place = Place::take(raw, this.mode);
+                let place = Place::take(raw, this.mode, this.thread);
                 this.progress = Progress::Waits(ManuallyDrop::new(place));
             }
             Progress::Waits(_) | Progress::Done => {}

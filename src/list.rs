@@ -20,9 +20,9 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::Waker;
 
-use crate::sync::UnsafeCell;
 use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::{HAS_THREADS, UnsafeCell};
 
 /// The ends of a list. Null if it is empty.
 pub(crate) struct List {
@@ -40,6 +40,8 @@ pub(crate) struct Node {
     links: UnsafeCell<Links>,
     /// It was called, and is in no list any more.
     called: AtomicBool,
+    /// It is called only if what it waits for is given to it.
+    heir: AtomicBool,
     /// For L1, and for L4.
     _pin: PhantomPinned,
 }
@@ -61,7 +63,8 @@ unsafe impl Sync for Node {}
 impl Node {
     pub(crate) fn new() -> Self {
         let links = Links { previous: ptr::null(), next: ptr::null(), waker: None };
-        Self { links: UnsafeCell::new(links), called: AtomicBool::new(false), _pin: PhantomPinned }
+        let (called, heir) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { links: UnsafeCell::new(links), called, heir, _pin: PhantomPinned }
     }
 
     /// Whether it has been called since it was inserted. Nobody asks but its owner.
@@ -76,6 +79,14 @@ impl Node {
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
         called
+    }
+
+    /// Whether it was inserted as an heir. Asked by its owner, or with the lists locked. Where no thread waits
+    /// there is none.
+    #[inline]
+    pub(crate) fn is_heir(&self) -> bool {
+        // ORDERING: Relaxed. The owner has written it, with the lists locked.
+        HAS_THREADS && self.heir.load(Relaxed)
     }
 
     /// Runs `f` on the links.
@@ -99,17 +110,20 @@ impl List {
         self.len
     }
 
-    /// Puts `node` at the end.
+    /// Puts `node` at the end, as an heir or not.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
     /// * Before it goes, it is called, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker) {
+    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, heir: bool) {
         let node = node.get_ref();
-        // ORDERING: Relaxed. It is still the caller's alone.
+        // ORDERING: Relaxed, both. It is still the caller's alone.
         node.called.store(false, Relaxed);
+        if HAS_THREADS {
+            node.heir.store(heir, Relaxed);
+        }
         let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
         // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
         unsafe { node.with(|links| *links = new) };
@@ -165,12 +179,23 @@ impl List {
         unsafe { node.with(renew) }
     }
 
-    /// Calls the first `N`, or as many as there are. Their wakers are in `round`, which was empty, then.
+    /// Who is called next.
     #[inline]
-    pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>) {
+    pub(crate) fn first(&self) -> Option<&Node> {
+        // SAFETY: the first is null, or in this list, and by L1 it is there.
+        unsafe { self.first.as_ref() }
+    }
+
+    /// Calls the first `N`, or as many as there are, but none from the first heir on that nothing can be given to.
+    /// Their wakers are in `round`, which was empty, then.
+    #[inline]
+    pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>, give: &dyn Fn() -> bool) {
         for place in &mut round.wakers {
             // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
+            if node.is_heir() && !give() {
+                break;
+            }
             // SAFETY: it is in this list.
             *place = unsafe { self.remove(node) };
             round.len += 1;

@@ -142,7 +142,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     let mut waiter = pin!(None);
     let taken = 'taken: loop {
         let (lock, mode) = stop;
-        waiter.set(Some(Place::take(&lock.raw, mode)));
+        waiter.set(Some(Place::take(&lock.raw, mode, false)));
         let mut place = waiter.as_mut().as_pin_mut().expect("it was taken");
         if claims.is_some() {
             place.as_mut().set_overtaken();

@@ -49,14 +49,14 @@ use crate::sync::thread;
 ///   the first who waits in upgradable mode. No exclusive waiter is woken before the lock is free
 ///   again: when those that have entered have left, also if another of them has not come yet.
 /// * Exclusive waiters are woken first come, first served.
-/// * A release does not hand the lock over. It wakes, and until the woken task is polled somebody who
-///   comes new can take the lock. After a waiter has been overtaken like that, whoever comes new to
-///   `acquire` lets one poll pass before it takes a free lock; and an exclusive waiter that has been
-///   overtaken is woken before those that have not. So nobody is overtaken more than once who is
-///   polled before one that comes new has been polled twice. With several threads it is
-///   not certain: two polls can be quicker than a wake-up. Those of a thread that blocks are: one that
-///   takes the lock again and again, and leaves it for no more than some microseconds, may overtake a
-///   waiter many times in a row. Who only tries is not held back.
+/// * A release does not hand the lock over to a task. It wakes, and until the woken task is polled
+///   somebody who comes new can take the lock. After a waiter has been overtaken like that, whoever
+///   comes new to `acquire` lets one poll pass before it takes a free lock; and an exclusive waiter
+///   that has been overtaken is woken before those that have not. So nobody is overtaken more than once
+///   who is polled before one that comes new has been polled twice. With several threads that is not
+///   certain: two polls can be quicker than a wake-up. Who only tries is not held back.
+/// * A thread that blocks in a method of this lock surely runs when it is woken. So the second time it
+///   is handed the lock: it finds the lock taken once, at most, and next time it is woken it holds it.
 /// * No place in the queue is worth anything to a task that does not run: while the lock can be
 ///   acquired, a waiter that is polled acquires it, whatever other waiters do. Each time the lock
 ///   becomes free another waiter is woken.
@@ -209,7 +209,8 @@ impl MultiLock {
     }
 
     /// Acquires the lock, and blocks the thread until it can: it looks for a moment, lets other threads run a
-    /// few times, and then waits as a task would.
+    /// few times, and then waits as a task would. If it finds the lock taken when it is woken, it is
+    /// handed the lock the next time.
     ///
     /// # Deadlocks
     ///
@@ -230,7 +231,7 @@ impl MultiLock {
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
         self.spin(mode, deadline.is_none())
-            || block_on(self.acquire(mode), deadline).map(core::mem::forget).is_some()
+            || block_on(Acquire::for_thread(self, mode), deadline).map(core::mem::forget).is_some()
     }
 
     /// Acquires the lock if that is possible soon: sooner than a thread is put to sleep and woken. It is no

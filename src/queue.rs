@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
+use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::lazy::Lazy;
@@ -70,6 +71,13 @@ impl Line {
     }
 }
 
+/// Takes for an heir what it waits for, if it can. Not a type of its own, for each of which there would be one more
+/// copy of what calls it.
+pub(crate) type Give<'a> = &'a dyn Fn() -> bool;
+
+/// For lines without heirs.
+pub(crate) const NOTHING: Give<'static> = &|| false;
+
 /// The waiters and the monitors of a lock.
 pub(crate) struct Queue {
     waiters: Section<Waiters>,
@@ -134,19 +142,24 @@ impl Queue {
     }
 
     /// Calls the first who listens in `line`. Says whether there is one.
-    pub(crate) fn call_first(&self, line: Line, wake: &mut Wake) -> bool {
-        self.call_round::<1>(line, wake).0 > 0
+    ///
+    /// If that is an heir, it is called only if `give` takes for it what it waits for.
+    pub(crate) fn call_first(&self, line: Line, give: Give<'_>, wake: &mut Wake) -> bool {
+        let (called, left) = self.call_round::<1>(line, give, wake);
+        called + left > 0
     }
 
     /// Calls all who listen in `line`, but not those who come meanwhile. Says whether there are any.
-    pub(crate) fn call_all(&self, line: Line, wake: &mut Wake) -> bool {
-        let (mut called, mut left) = self.call_round::<ROUND>(line, wake);
-        let any = called > 0;
+    ///
+    /// It ends at the first heir for which `give` cannot take what it waits for: it is taken, for all.
+    pub(crate) fn call_all(&self, line: Line, give: Give<'_>, wake: &mut Wake) -> bool {
+        let (mut called, mut left) = self.call_round::<ROUND>(line, give, wake);
+        let any = called + left > 0;
         while called > 0 && left > 0 {
             called = if left < ROUND {
-                self.call_round::<1>(line, wake).0
+                self.call_round::<1>(line, give, wake).0
             } else {
-                self.call_round::<ROUND>(line, wake).0
+                self.call_round::<ROUND>(line, give, wake).0
             };
             left -= called;
         }
@@ -154,12 +167,17 @@ impl Queue {
     }
 
     /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
-    fn call_round<const N: usize>(&self, line: Line, wake: &mut Wake) -> (usize, usize) {
+    fn call_round<const N: usize>(
+        &self,
+        line: Line,
+        give: Give<'_>,
+        wake: &mut Wake,
+    ) -> (usize, usize) {
         // Made here, and not moved: while the queue is locked no more is done than must be.
         let mut round = Round::<N>::EMPTY;
         let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
-            list.call(&mut round);
+            list.call(&mut round, give);
             list.len()
         });
         round.wakers().for_each(|waker| wake.one(waker));
@@ -249,7 +267,7 @@ impl Counted<'_> {
     pub(crate) fn tell(mut self, wake: &mut Wake) {
         for mode in Mode::ALL {
             if self.listened[mode as usize] {
-                self.queue.call_all(Line::of_monitors(mode), wake);
+                self.queue.call_all(Line::of_monitors(mode), NOTHING, wake);
                 self.listened[mode as usize] = false;
             }
         }
@@ -354,6 +372,11 @@ impl<'a> Seat<'a> {
         self.parts().is_called()
     }
 
+    /// It is an heir that was called, so it has what it waits for.
+    pub(crate) fn is_given(self: Pin<&mut Self>) -> bool {
+        self.parts().is_given()
+    }
+
     /// What it was called for is done, or cannot be.
     pub(crate) fn answer(self: Pin<&mut Self>) {
         self.parts().answer();
@@ -364,7 +387,7 @@ impl<'a> Seat<'a> {
     pub(crate) fn poll(mut self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
         let mut new = (!self.as_mut().listens()).then(|| cx.waker().clone());
         while !self.as_mut().is_called() {
-            if self.as_mut().with(|seat| seat.listen(line, cx, &mut new)) {
+            if self.as_mut().with(|seat| seat.listen(line, false, cx, &mut new)) {
                 return Poll::Pending;
             }
             new = Some(cx.waker().clone());
@@ -425,6 +448,11 @@ impl Parts<'_> {
     }
 
     #[inline]
+    fn is_given(&mut self) -> bool {
+        self.is_called() && self.node.is_heir()
+    }
+
+    #[inline]
     fn answer(&mut self) {
         debug_assert!(*self.state != Listens::Yes, "it is in a list");
         // Who listens goes on: else it would be gone some day, and still in the list.
@@ -447,10 +475,22 @@ impl Locked<'_> {
         self.seat.is_called()
     }
 
-    /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
-    /// `new`, in `line` if it did not listen; what it had before is in `new` then.
+    /// It is an heir that was called, so it has what it waits for.
     #[inline]
-    pub(crate) fn listen(&mut self, line: Line, cx: &Context<'_>, new: &mut Option<Waker>) -> bool {
+    pub(crate) fn is_given(&mut self) -> bool {
+        self.seat.is_given()
+    }
+
+    /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
+    /// `new`, in `line` if it did not listen, and there as an heir or not; what it had before is in `new` then.
+    #[inline]
+    pub(crate) fn listen(
+        &mut self,
+        line: Line,
+        heir: bool,
+        cx: &Context<'_>,
+        new: &mut Option<Waker>,
+    ) -> bool {
         if self.seat.listens() {
             let list = &self.waiters.lists[*self.seat.line as usize];
             // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it
@@ -464,8 +504,23 @@ impl Locked<'_> {
         // * the node is ours, and in no list: it does not listen;
         // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
         //   then.
-        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker) };
+        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker, heir) };
         true
+    }
+
+    /// The next of the exclusive waiters that were overtaken is an heir, and another.
+    #[inline]
+    pub(crate) fn is_behind_heir(&self) -> bool {
+        let first = self.waiters.lists[Line::Overtaken as usize].first();
+        first.is_some_and(|node| node.is_heir() && !ptr::eq(node, &*self.seat.node))
+    }
+
+    /// Calls that one, if `give` takes for it what it waits for. Gives its waker.
+    #[inline]
+    pub(crate) fn call_heir(&mut self, give: Give<'_>) -> Option<Waker> {
+        let mut round = Round::<1>::EMPTY;
+        self.waiters.lists[Line::Overtaken as usize].call(&mut round, give);
+        round.wakers().next()
     }
 
     /// What it was called for is done.
@@ -496,7 +551,7 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    fn one(&mut self, waker: core::task::Waker) {
+    pub(crate) fn one(&mut self, waker: Waker) {
         #[cfg(feature = "std")]
         if let Err(panic) = caught(|| waker.wake()) {
             match &self.panic {

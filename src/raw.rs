@@ -6,7 +6,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, LazyQueue, Line, Queue, Seat, Waiters, Wake};
+use crate::queue::{EdgeCount, Give, LazyQueue, Line, NOTHING, Queue, Seat, Waiters, Wake};
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -196,7 +196,7 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.call_first(Line::Upgrade, &mut wake);
+                queue.call_first(Line::Upgrade, NOTHING, &mut wake);
             }
             return;
         }
@@ -212,18 +212,38 @@ impl RawLock {
         let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
         let mut called = false;
         if turn_of_shared {
-            called = call_shared(queue, word, &mut wake);
+            called = self.call_shared(queue, word, &mut wake);
         }
         if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = call_exclusive(queue, word, &mut wake);
+            called = self.call_exclusive(queue, word, &mut wake);
         }
         if !called && word.is_free() && !turn_of_shared {
-            call_shared(queue, word, &mut wake);
+            self.call_shared(queue, word, &mut wake);
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
             edges.tell(&mut wake);
         }
+    }
+
+    /// Calls all shared waiters, and the first upgradable one. Says whether there is one.
+    fn call_shared(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        let mut called = false;
+        if word.has(Lane::Shared) && word.fits(Mode::Shared) {
+            called |= queue.call_all(Line::Shared, &|| self.acquire_called(Mode::Shared), wake);
+        }
+        if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
+            let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
+            called |= queue.call_first(Line::Upgradable, give, wake);
+        }
+        called
+    }
+
+    /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
+    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
+        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
+            || queue.call_first(Line::Exclusive, give, wake)
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -246,24 +266,6 @@ impl RawLock {
     }
 }
 
-/// Calls all shared waiters, and the first upgradable one. Says whether there is one.
-fn call_shared(queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-    let mut called = false;
-    if word.has(Lane::Shared) && word.fits(Mode::Shared) {
-        called |= queue.call_all(Line::Shared, wake);
-    }
-    if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
-        called |= queue.call_first(Line::Upgradable, wake);
-    }
-    called
-}
-
-/// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-fn call_exclusive(queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-    word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, wake)
-        || queue.call_first(Line::Exclusive, wake)
-}
-
 /// A hold that ends if it is dropped.
 struct Held<'a> {
     lock: &'a RawLock,
@@ -283,14 +285,17 @@ pub(crate) struct Place<'a> {
     /// Where it is counted.
     lanes: Lanes,
     mode: Mode,
+    /// It surely runs when it is called, for which others may wait: a thread, and no task.
+    thread: bool,
     /// It has what it waits for, by a way of its own.
     entered: bool,
 }
 
 impl<'a> Place<'a> {
-    pub(crate) fn take(lock: &'a RawLock, mode: Mode) -> Self {
+    /// For a thread, or for a task. A thread that was overtaken is an heir.
+    pub(crate) fn take(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
         let seat = Seat::new(lock.queue.get_or_make());
-        Self { lock, seat, lanes: Lanes::NONE, mode, entered: false }
+        Self { lock, seat, lanes: Lanes::NONE, mode, thread, entered: false }
     }
 
     /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
@@ -320,13 +325,14 @@ impl<'a> Place<'a> {
         mut self: Pin<&mut Self>,
         cx: &Context<'_>,
     ) -> (Poll<()>, [Option<Waker>; 2]) {
-        let (lock, mode) = (self.lock, self.mode);
+        let (lock, mode, thread) = (self.lock, self.mode, self.thread);
         let (lanes, mut seat) = self.as_mut().parts();
         // Unless it was called, and can enter, it has to listen: who comes new has found the lock taken.
         let listens = seat.as_mut().listens();
-        let can_enter = seat.as_mut().is_called() && lock.state.load().fits(mode);
+        let can_enter =
+            seat.as_mut().is_given() || seat.as_mut().is_called() && lock.state.load().fits(mode);
         let mut new = (!listens && !can_enter).then(|| cx.waker().clone());
-        let mut old = None;
+        let (mut old, mut heir) = (None, None);
         loop {
             let there = seat.as_mut().with(|seat| {
                 let called = seat.is_called();
@@ -335,7 +341,15 @@ impl<'a> Place<'a> {
                     next = next.and(Lane::Overtaken);
                 }
                 let announced = if new.is_some() { next } else { Lanes::NONE };
-                let found = if ENTER {
+                let found = if seat.is_given() {
+                    lock.state.unmark(seat.waiters.last_of(*lanes));
+                    Announced::Acquired
+                } else if ENTER && !called && seat.is_behind_heir() {
+                    // If the lock is free, the call of the heir is about to come, and we shall not be quicker.
+                    heir = seat.call_heir(&|| lock.acquire_called(Mode::Exclusive));
+                    lock.state.mark(announced);
+                    Announced::Waiting
+                } else if ENTER {
                     let emptied = seat.waiters.last_of(*lanes);
                     lock.state.enter_or_announce(mode, called, emptied, announced)
                 } else if called {
@@ -360,7 +374,8 @@ impl<'a> Place<'a> {
                             Mode::Exclusive if next.has(Lane::Overtaken) => Line::Overtaken,
                             mode => Line::of(mode),
                         };
-                        seat.listen(line, cx, &mut new).then(|| {
+                        let heir = thread && next.has(Lane::Overtaken);
+                        seat.listen(line, heir, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
                             Poll::Pending
@@ -368,6 +383,9 @@ impl<'a> Place<'a> {
                     }
                 }
             });
+            if let Some(heir) = heir.take() {
+                Wake::default().one(heir);
+            }
             match there {
                 Some(there) => return (there, [old, new]),
                 None => new = Some(cx.waker().clone()),
@@ -409,10 +427,13 @@ impl Drop for Place<'_> {
         if *lanes == Lanes::NONE {
             return;
         }
-        let (called, _waker, (emptied, change)) = seat.with(|seat| {
-            let called = seat.is_called();
-            (called, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
+        let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
+            let (called, given) = (seat.is_called(), seat.is_given());
+            (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
         });
+        if given {
+            return lock.release(mode);
+        }
         if entered || !change.has_waiters() {
             return;
         }
@@ -529,13 +550,123 @@ mod tests {
             let wakes = Arc::new(Wakes::default());
             let waker = Waker::from(wakes.clone());
             let cx = Context::from_waker(&waker);
-            let mut place = pin!(Place::take(&lock, mode));
+            let mut place = pin!(Place::take(&lock, mode, false));
             assert!(!lock.try_acquire(mode));
             assert!(place.as_mut().poll_enter(&cx).is_pending());
             lock.release(Mode::Shared);
             assert_eq!(wakes.0.load(Relaxed), 1);
             assert!(place.as_mut().poll_enter(&cx).is_ready());
             assert!(!lock.try_acquire(mode));
+        }
+    }
+
+    /// A waiter that counts how often it is woken.
+    fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> Waiter<'a> {
+        let place = Box::pin(Place::take(lock, mode, thread));
+        Waiter { mode, place, wakes: Arc::default() }
+    }
+
+    /// A thread that was woken, and found that somebody else had taken the lock, and who that is.
+    fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (Waiter<'a>, Held<'a>) {
+        let held = || {
+            assert!(lock.try_acquire(Mode::Exclusive));
+            Held { lock, mode: Mode::Exclusive }
+        };
+        let mut thread = waiter(lock, mode, true);
+        let first = held();
+        assert!(thread.poll().is_pending());
+        drop(first);
+        let second = held();
+        assert!(thread.is_woken() && thread.poll().is_pending());
+        (thread, second)
+    }
+
+    #[test]
+    fn q3_a_thread_is_overtaken_once_and_then_given_the_lock() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            let (mut thread, held) = overtaken(&lock, mode);
+            let mut task = waiter(&lock, Mode::Exclusive, false);
+            drop(held);
+            assert!(thread.is_woken());
+            assert_eq!(lock.snapshot().mode(), Some(mode));
+            assert!(!lock.try_acquire(Mode::Exclusive) && task.poll().is_pending());
+            assert!(thread.poll().is_ready());
+            assert!(!task.is_woken());
+            lock.release(mode);
+            assert!(task.is_woken() && task.poll().is_ready());
+            lock.release(Mode::Exclusive);
+            assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+        }
+    }
+
+    /// Between a release and its call.
+    #[test]
+    fn q3_who_finds_the_lock_free_lets_a_thread_in_that_was_overtaken() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
+            mem::forget(held);
+            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            let mut new = waiter(&lock, mode, false);
+            assert!(new.poll().is_pending());
+            assert!(thread.is_woken());
+            lock.wake_released(word, Mode::Exclusive);
+            assert!(!thread.is_woken() && thread.poll().is_ready());
+            lock.release(Mode::Exclusive);
+            assert!(new.is_woken() && new.poll().is_ready());
+            lock.release(mode);
+            assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+        }
+    }
+
+    /// It needs nobody to give it anything. Between a release and its call.
+    #[test]
+    fn q3_a_thread_that_was_overtaken_enters_if_it_is_polled_for_no_reason() {
+        let lock = RawLock::new();
+        let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
+        mem::forget(held);
+        let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+        thread.wakes = Arc::default();
+        assert!(thread.poll().is_ready());
+        lock.wake_released(word, Mode::Exclusive);
+        assert!(!thread.is_woken() && lock.snapshot().mode() == Some(Mode::Exclusive));
+        lock.release(Mode::Exclusive);
+        assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+    }
+
+    /// Nor is who comes behind it. Between a release and its call.
+    #[test]
+    fn q3_a_thread_that_was_overtaken_is_not_woken_for_a_lock_that_is_taken() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            let (mut thread, held) = overtaken(&lock, mode);
+            let mut task = waiter(&lock, mode, false);
+            assert!(task.poll().is_pending());
+            mem::forget(held);
+            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            assert!(lock.try_acquire(Mode::Exclusive));
+            lock.wake_released(word, Mode::Exclusive);
+            assert!(!thread.is_woken() && !task.is_woken());
+            assert!(thread.poll().is_pending() && task.poll().is_pending());
+            lock.release(Mode::Exclusive);
+            assert!(thread.is_woken() && thread.poll().is_ready());
+        }
+    }
+
+    #[test]
+    fn c3_a_thread_that_gives_up_passes_on_what_it_was_given() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            let (thread, held) = overtaken(&lock, mode);
+            let mut task = waiter(&lock, Mode::Exclusive, false);
+            assert!(task.poll().is_pending());
+            drop(held);
+            assert!(thread.is_woken() && !task.is_woken());
+            drop(thread);
+            assert!(task.is_woken() && task.poll().is_ready());
+            lock.release(Mode::Exclusive);
+            assert_eq!(lock.snapshot(), RawLock::new().snapshot());
         }
     }
 
@@ -566,6 +697,22 @@ mod tests {
         fn is_awake(&self) -> bool {
             self.wakes.0.load(Relaxed) > 0
         }
+
+        /// Whether it was woken, once, since this was asked before.
+        fn is_woken(&self) -> bool {
+            let wakes = self.wakes.0.swap(0, Relaxed);
+            assert!(wakes < 2, "woken in vain");
+            wakes == 1
+        }
+
+        fn poll(&mut self) -> Poll<()> {
+            let waker = Waker::from(self.wakes.clone());
+            self.place.as_mut().poll_enter(&Context::from_waker(&waker))
+        }
+
+        fn is_given(&mut self) -> bool {
+            self.place.as_mut().parts().1.is_given()
+        }
     }
 
     fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
@@ -592,17 +739,16 @@ mod tests {
                     if lock.acquire_at_once(mode) {
                         entered = Some(mode);
                     } else {
+                        let waiter = waiter(&lock, mode, below(2) == 0);
                         // Not polled yet.
-                        let (place, wakes) = (Box::pin(Place::take(&lock, mode)), Wakes(1.into()));
-                        waiters.push(Waiter { mode, place, wakes: Arc::new(wakes) });
+                        waiter.wakes.0.store(1, Relaxed);
+                        waiters.push(waiter);
                     }
                 }
                 2..=4 if n < waiters.len() => {
                     let waiter = &mut waiters[n];
                     waiter.wakes.0.store(0, Relaxed);
-                    let waker = Waker::from(waiter.wakes.clone());
-                    let poll = waiter.place.as_mut().poll_enter(&Context::from_waker(&waker));
-                    entered = poll.is_ready().then(|| waiters.swap_remove(n).mode);
+                    entered = waiter.poll().is_ready().then(|| waiters.swap_remove(n).mode);
                 }
                 5 if n < waiters.len() => drop(waiters.swap_remove(n)),
                 6 if shared > full - 6 => {
@@ -628,7 +774,10 @@ mod tests {
                 None => {}
             }
             let word = lock.snapshot();
-            assert_eq!(word.shared_holders(), shared);
+            let is_given =
+                |waiter: &mut Waiter<'_>| waiter.mode == Mode::Shared && waiter.is_given();
+            let given: usize = waiters.iter_mut().map(|waiter| usize::from(is_given(waiter))).sum();
+            assert_eq!(word.shared_holders(), shared + given);
             let awake = |waiter: &Waiter<'_>| waiter.is_awake() && word.fits(waiter.mode);
             for waiter in waiters.iter().filter(|waiter| word.admits(waiter.mode)) {
                 assert!(waiters.iter().any(awake), "nobody is awake who fits; {word:?}");

@@ -24,6 +24,9 @@ pub(crate) use shuttle::thread;
 #[cfg(all(feature = "std", not(any(target_family = "wasm", loom, shuttle))))]
 pub(crate) use std::thread;
 
+/// Whether there are threads that block, and not only tasks.
+pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "std", not(target_family = "wasm")));
+
 /// Waits a moment, for others who are about to be done. Under shuttle these must run for that.
 #[inline]
 pub(crate) fn relax() {

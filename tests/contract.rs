@@ -21,7 +21,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -693,6 +693,54 @@ fn q3_a_waiter_that_is_polled_when_woken_is_overtaken_once() {
         }
         assert_eq!(overtaken, 1, "otherwise this test is about nothing");
     }
+}
+
+/// The number of Q3 for a thread that blocks: overtaken once, it is given the lock by who leaves it, and nobody
+/// new comes in between.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+#[test]
+fn q3_a_thread_that_blocks_is_overtaken_once() {
+    for mode in Mode::ALL {
+        for timed in [false, true] {
+            // If the thread is quicker than who is to overtake it, it is not overtaken.
+            let was_overtaken = (0..1000).any(|_| overtakes_a_thread(mode, timed));
+            assert!(was_overtaken, "otherwise this test is about nothing");
+        }
+    }
+}
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+fn overtakes_a_thread(mode: Mode, timed: bool) -> bool {
+    let (lock, end) = (lock(), Barrier::new(2));
+    let blocks = || {
+        let _guard = if timed {
+            lock.acquire_timeout(mode, LONG).expect("in time")
+        } else {
+            lock.acquire_blocking(mode)
+        };
+        end.wait();
+    };
+    thread::scope(|scope| {
+        let guard = hold(&lock, Exclusive);
+        scope.spawn(blocks);
+        until_awaited(&lock, mode);
+        drop(guard);
+        let overtaker = lock.try_acquire(Exclusive);
+        let overtakes = overtaker.is_some();
+        while overtakes && !format!("{:?}", lock.snapshot()).contains("overtaken: true") {
+            thread::yield_now();
+        }
+        drop(overtaker);
+        if overtakes {
+            assert_eq!(lock.locked(), Some(mode));
+            let mut newcomer = Task::new(lock.acquire(Exclusive));
+            newcomer.waits();
+            newcomer.waits();
+            assert!(lock.try_acquire(Exclusive).is_none());
+        }
+        end.wait();
+        overtakes
+    })
 }
 
 #[test]

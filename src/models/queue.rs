@@ -1,6 +1,7 @@
 //! Those who join a queue that others leave, and wakers that are renewed.
 
 use super::*;
+use crate::acquire::Acquire;
 
 /// Behind a dormant waiter of its mode: the bit is set, and who joins writes nothing.
 ///
@@ -113,4 +114,101 @@ fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
         drop((dormant, guard));
         data.check(0);
     });
+}
+
+/// A thread that was overtaken, and the lock held by another: released, it is given to the thread.
+fn overtaken<'a>(data: &'a Data, mode: Mode) -> (Pin<Box<Acquire<'a>>>, Guard<'a>) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut thread = Box::pin(Acquire::for_thread(&data.lock, mode));
+    let guard = data.lock.try_acquire(Exclusive).unwrap();
+    assert!(thread.as_mut().poll(&mut cx).is_pending());
+    drop(guard);
+    let guard = data.lock.try_acquire(Exclusive).unwrap();
+    assert!(thread.as_mut().poll(&mut cx).is_pending());
+    (thread, guard)
+}
+
+/// A thread to which `guard` goes: it adds one, and releases.
+fn releases(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
+    let (data, handle) = (data.clone(), guard.into_handle());
+    spawn(move || data.add_one(&data.lock.adopt(handle).unwrap()))
+}
+
+/// A thread that adds one if it can.
+fn tries(data: &Arc<Data>) -> JoinHandle<()> {
+    let data = data.clone();
+    spawn(move || {
+        if let Some(guard) = data.lock.try_acquire(Exclusive) {
+            data.add_one(&guard);
+        }
+    })
+}
+
+/// What a holder did is visible to the thread that it gives the lock to, and to those who come next, also if
+/// somebody else gives it, who comes in between.
+///
+/// Fails if who lets it in does not say that it waits, and if it does not take back what it has said of itself.
+#[test]
+fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
+    for mode in [Shared, Exclusive] {
+        model(move || {
+            let data = Data::new();
+            let (thread, guard) = overtaken(&data, Exclusive);
+            let threads = [user(&data, mode)];
+            data.add_one(&guard);
+            drop(guard);
+            let guard = block_on(thread, None).unwrap();
+            data.add_one(&guard);
+            drop(guard);
+            join(threads);
+            data.check(2 + u32::from(mode == Exclusive));
+        });
+    }
+}
+
+/// The holder is another thread than that which is given the lock.
+///
+/// Fails if the thread, polled for no reason, gives itself what is free.
+#[test]
+fn q3_a_thread_is_given_the_lock_by_another() {
+    model(|| {
+        let data = Data::new();
+        let (thread, guard) = overtaken(&data, Exclusive);
+        let threads = [releases(&data, guard), user(&data, Exclusive)];
+        let guard = block_on(thread, None).unwrap();
+        data.add_one(&guard);
+        drop(guard);
+        join(threads);
+        data.check(3);
+    });
+}
+
+/// Fails if a thread is called for what it could not be given.
+#[test]
+fn q3_a_thread_is_not_given_what_another_has_taken() {
+    model(|| {
+        let data = Data::new();
+        let (thread, guard) = overtaken(&data, Exclusive);
+        let threads = [releases(&data, guard), tries(&data)];
+        let guard = block_on(thread, None).unwrap();
+        data.add_one(&guard);
+        drop(guard);
+        join(threads);
+        assert!(data.lock.try_acquire(Exclusive).is_some());
+    });
+}
+
+/// Fails if a thread that is dropped keeps what it was given.
+#[test]
+fn c3_a_thread_may_give_up_while_it_is_given_the_lock() {
+    for mode in [Shared, Exclusive] {
+        model(move || {
+            let data = Data::new();
+            let (thread, guard) = overtaken(&data, mode);
+            let threads = [releases(&data, guard), user(&data, Exclusive)];
+            drop(thread);
+            join(threads);
+            data.check(2);
+        });
+    }
 }
