@@ -11,6 +11,7 @@ use crate::error::UpgradeError;
 use crate::handle::Handle;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
+use crate::raw::Upgrading;
 
 /// A hold of the lock behind `L`.
 struct Hold<L: Deref<Target = MultiLock>> {
@@ -43,7 +44,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
 
     async fn upgrade(&mut self) -> Result<(), UpgradeError> {
         if self.mode != Mode::Exclusive {
-            if !self.lock.raw.upgrade(self.mode).await {
+            if !Upgrading::new(&self.lock.raw, self.mode).await {
                 return Err(UpgradeError::Conflict);
             }
             self.mode = Mode::Exclusive;
@@ -253,7 +254,13 @@ guard! {
     Guard<'a>, Guard<'_>, &'a MultiLock
 }
 
-impl Guard<'_> {
+impl<'a> Guard<'a> {
+    /// The hold is the caller's.
+    #[inline]
+    pub(crate) fn into_lock(self) -> &'a MultiLock {
+        ManuallyDrop::new(self).0.lock
+    }
+
     /// The same hold, with a guard that keeps `lock`, which is the one that is held.
     #[cfg(target_has_atomic = "ptr")]
     pub(crate) fn keep(self, lock: &Arc<MultiLock>) -> GuardArc {

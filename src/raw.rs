@@ -2,7 +2,7 @@
 
 use core::future::poll_fn;
 use core::mem;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
@@ -132,32 +132,6 @@ impl RawLock {
     /// Makes a hold in mode `from` exclusive, unless somebody else holds the lock too.
     pub(crate) fn try_upgrade(&self, from: Mode) -> Result<(), Snapshot> {
         self.state.try_upgrade(from)
-    }
-
-    /// Makes a hold in mode `from`, shared or upgradable, exclusive, and says whether it could: it is
-    /// refused at once or never. Dropped before it is ready, it leaves the hold as it was.
-    pub(crate) async fn upgrade(&self, from: Mode) -> bool {
-        match self.state.start_upgrade(from) {
-            Upgrade::Done => return true,
-            Upgrade::Refused => return false,
-            Upgrade::Waiting => {}
-        }
-        let mut upgrading = Upgrading { lock: self, from, done: false };
-        let mut seat = pin!(Seat::new(self.queue.get_or_make()));
-        poll_fn(|cx| {
-            loop {
-                let called = seat.as_mut().poll(Line::Upgrade, cx);
-                upgrading.done = self.state.finish_upgrade() == Upgrade::Done;
-                if upgrading.done || called.is_pending() {
-                    return ready_if(upgrading.done);
-                }
-            }
-        })
-        .await;
-        // A waker that is dropped may panic: until then the guard has what it had.
-        drop(seat.with(|seat| seat.leave()));
-        mem::forget(upgrading);
-        true
     }
 
     /// As [`wake`](Self::wake), after a release: what it needs beyond the word is worked out in here,
@@ -485,21 +459,93 @@ impl Drop for Claim<'_> {
     }
 }
 
-/// An upgrade, until the guard knows of it.
-struct Upgrading<'a> {
+/// An upgrade of a hold in mode `from`, shared or upgradable. It says whether the hold is exclusive then: it is refused
+/// at its first poll, or never. Dropped before it is ready, it leaves the hold as it was.
+pub(crate) struct Upgrading<'a> {
     lock: &'a RawLock,
     from: Mode,
-    done: bool,
+    /// As long as it waits.
+    seat: Option<Seat<'a>>,
+}
+
+impl<'a> Upgrading<'a> {
+    pub(crate) fn new(lock: &'a RawLock, from: Mode) -> Self {
+        Self { lock, from, seat: None }
+    }
+
+    fn seat(self: Pin<&mut Self>) -> Option<Pin<&mut Seat<'a>>> {
+        // SAFETY: the seat, which alone is pinned with the upgrade, is not moved: it is made where it is, and goes when it
+        // is in no list.
+        unsafe { self.get_unchecked_mut().seat.as_mut().map(|seat| Pin::new_unchecked(seat)) }
+    }
+
+    /// It listens no more. Gives the waker that it had.
+    fn leave(mut self: Pin<&mut Self>) -> Option<Waker> {
+        let waker = self.as_mut().seat()?.with(|seat| {
+            let waker = seat.leave();
+            seat.answer();
+            waker
+        });
+        // SAFETY: the seat is in no list: it may as well have been moved.
+        unsafe { self.get_unchecked_mut() }.seat = None;
+        waker
+    }
+}
+
+impl Future for Upgrading<'_> {
+    type Output = bool;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
+        let (lock, from) = (self.lock, self.from);
+        if self.seat.is_none() {
+            match lock.state.start_upgrade(from) {
+                Upgrade::Done => return Poll::Ready(true),
+                Upgrade::Refused => return Poll::Ready(false),
+                Upgrade::Waiting => {}
+            }
+            // SAFETY: nothing is moved.
+            unsafe { self.as_mut().get_unchecked_mut() }.seat = Some(Seat::new(lock.queue()));
+        }
+        while let Some(seat) = self.as_mut().seat() {
+            let called = seat.poll(Line::Upgrade, cx);
+            if lock.state.finish_upgrade() == Upgrade::Done {
+                break;
+            }
+            if called.is_pending() {
+                return Poll::Pending;
+            }
+        }
+        // A waker that is dropped may panic: until that is over the guard has what it had.
+        let undone = Undone { lock, from };
+        drop(self.leave());
+        mem::forget(undone);
+        Poll::Ready(true)
+    }
 }
 
 impl Drop for Upgrading<'_> {
     fn drop(&mut self) {
-        if self.done {
-            // A waker has panicked: the guard is left with what it had.
-            self.lock.downgrade(Mode::Exclusive, self.from);
-        } else if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
-            self.lock.wake(Change::cancel_upgrade(word, self.from));
+        if self.seat.is_none() {
+            return;
         }
+        let (lock, from) = (self.lock, self.from);
+        // SAFETY: if it has a seat, it was pinned, and it is not moved any more.
+        let _waker = unsafe { Pin::new_unchecked(self) }.leave();
+        if let Left::Waiters(word) = lock.state.cancel_upgrade(from) {
+            lock.wake(Change::cancel_upgrade(word, from));
+        }
+    }
+}
+
+/// An upgrade that is done, and made undone if this is dropped.
+struct Undone<'a> {
+    lock: &'a RawLock,
+    from: Mode,
+}
+
+impl Drop for Undone<'_> {
+    fn drop(&mut self) {
+        self.lock.downgrade(Mode::Exclusive, self.from);
     }
 }
 
