@@ -1,5 +1,5 @@
 //! Waiters in the order of their coming, in lists whose nodes are in the frames of those who wait. Who is
-//! called, and why, is not their business.
+//! called, and why, is not their business, nor what an heir is given.
 //!
 //! # Invariants
 //!
@@ -186,14 +186,17 @@ impl List {
         unsafe { self.first.as_ref() }
     }
 
-    /// Calls the first `N`, or as many as there are, but none from the first heir on that nothing can be given to.
-    /// Their wakers are in `round`, which was empty, then.
+    /// Calls the first `N`, or as many as there are. Their wakers are in `round`, which was empty, then.
+    ///
+    /// An heir is called alone: what it is given nobody can have until it is woken. If `give` has nothing for it,
+    /// it is not called, nor who comes after it.
     #[inline]
     pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>, give: &dyn Fn() -> bool) {
         for place in &mut round.wakers {
             // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
-            if node.is_heir() && !give() {
+            let heir = node.is_heir();
+            if heir && (round.len > 0 || !give()) {
                 break;
             }
             // SAFETY: it is in this list.
@@ -201,6 +204,9 @@ impl List {
             round.len += 1;
             // ORDERING: Release, for `was_called`. From here on the node may be gone.
             node.called.store(true, Release);
+            if heir {
+                break;
+            }
         }
     }
 }

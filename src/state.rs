@@ -174,6 +174,11 @@ impl Snapshot {
         self.0 & OWNER_MASK == UPGRADING
     }
 
+    /// Of all who wait, nobody wants less than an exclusive hold.
+    pub(crate) const fn awaits_only_exclusive(self) -> bool {
+        !self.has(Lane::Shared) && !self.has(Lane::Upgradable)
+    }
+
     /// Nobody holds the lock.
     #[inline]
     pub(crate) const fn is_free(self) -> bool {

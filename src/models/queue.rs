@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::acquire::Acquire;
+use crate::raw::Claim;
 
 /// Behind a dormant waiter of its mode: the bit is set, and who joins writes nothing.
 ///
@@ -180,6 +181,40 @@ fn q3_a_thread_is_given_the_lock_by_another() {
         drop(guard);
         join(threads);
         data.check(3);
+    });
+}
+
+/// The turn of others comes first, who sleep on.
+#[test]
+fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
+    model(|| {
+        let data = Data::new();
+        let (thread, guard) = overtaken(&data, Exclusive);
+        let dormant = queued(data.lock.acquire(Upgradable));
+        let threads = [releases(&data, guard), user(&data, Shared)];
+        let guard = block_on(thread, None).unwrap();
+        data.add_one(&guard);
+        drop(guard);
+        join(threads);
+        drop(dormant);
+        data.check(2);
+    });
+}
+
+/// A thread gives up beside a claim, which keeps readers out as it did.
+///
+/// Fails if who joins behind the thread looks whether the lock is free before it says that it waits.
+#[test]
+fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
+    model(|| {
+        let data = Data::new();
+        let (thread, guard) = overtaken(&data, Exclusive);
+        let claim = Claim::lay(&data.lock.raw, Exclusive);
+        let threads = [releases(&data, guard), user(&data, Shared)];
+        drop(thread);
+        join(threads);
+        drop(claim);
+        data.check(1);
     });
 }
 
