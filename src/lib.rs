@@ -32,6 +32,9 @@ mod multilock;
 mod notify;
 mod queue;
 mod raw;
+mod rwlock;
+#[cfg(feature = "serde")]
+mod serde;
 mod set;
 mod state;
 mod sync;
@@ -49,7 +52,26 @@ pub use multilock::MultiLock;
 pub use notify::Notify;
 #[cfg(target_has_atomic = "ptr")]
 pub use notify::NotifyArc;
+pub use rwlock::{
+    MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    RwLockUpgradedGuard, RwLockWriteGuard,
+};
+#[cfg(target_has_atomic = "ptr")]
+pub use rwlock::{
+    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
+    RwLockWriteGuardArc,
+};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::acquire_all_blocking;
 pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all};
 pub use state::Snapshot;
+
+/// The futures of [`RwLock`], by their names.
+///
+/// To wait with one of them allocates nothing. So they are not [`Unpin`]: to poll one by reference,
+/// [`pin!`](core::pin::pin) it.
+pub mod futures {
+    pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
+    #[cfg(target_has_atomic = "ptr")]
+    pub use crate::rwlock::futures::{ReadArc, UpgradableReadArc, UpgradeArc, WriteArc};
+}

@@ -529,15 +529,12 @@ impl Future for Upgrading<'_> {
 }
 
 impl Drop for Upgrading<'_> {
+    /// The seat goes after it. That is early enough: who upgrades next waits for this hold, too.
     fn drop(&mut self) {
-        if self.seat.is_none() {
-            return;
-        }
-        let (lock, from) = (self.lock, self.from);
-        // SAFETY: if it has a seat, it was pinned, and it is not moved any more.
-        let _waker = unsafe { Pin::new_unchecked(self) }.leave();
-        if let Left::Waiters(word) = lock.state.cancel_upgrade(from) {
-            lock.wake(Change::cancel_upgrade(word, from));
+        if self.seat.is_some() {
+            if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
+                self.lock.wake(Change::cancel_upgrade(word, self.from));
+            }
         }
     }
 }

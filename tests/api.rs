@@ -19,10 +19,16 @@ use std::sync::{Arc, MutexGuard};
 
 use Mode::Shared;
 use futures_core::{FusedFuture, FusedStream};
+use multilock::futures::{
+    Read, ReadArc, UpgradableRead, UpgradableReadArc, Upgrade, UpgradeArc, Write, WriteArc,
+};
 use multilock::{
     AllGuard, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleInUse, HandleLock, LockGuard,
-    LockSet, Lockable, Mode, MultiLock, Notify, NotifyArc, ReleaseError, SetGuard, Snapshot,
-    TryAcquireError, UpgradeError, Wanted, acquire_all, try_acquire_all,
+    LockSet, Lockable, MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, MultiLock, Notify,
+    NotifyArc, ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc,
+    RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc, RwLockUpgradedGuard, RwLockWriteGuard,
+    RwLockWriteGuardArc, SetGuard, Snapshot, TryAcquireError, UpgradeError, Wanted, acquire_all,
+    try_acquire_all,
 };
 
 /// A question: has `T` the trait of that number? Its own `has` goes before that of [`Otherwise`], but is there
@@ -162,6 +168,89 @@ fn types() -> Vec<Row> {
         SetGuard<'static, Arc<LockSet<&'static MultiLock>>>: auto Debug;
         AllGuard<Pairs<'static>>: auto Debug;
         AllGuard<Vec<(Arc<MultiLock>, Mode)>>: auto Debug;
+
+        RwLock<u32>: Send Sync Unpin UnwindSafe Default Debug;
+        RwLockReadGuard<'static, u32>: auto Debug Display;
+        RwLockUpgradableReadGuard<'static, u32>: auto Debug Display;
+        RwLockUpgradedGuard<'static, u32>: auto Debug Display;
+        RwLockWriteGuard<'static, u32>: auto Debug Display;
+        MappedRwLockWriteGuard<'static, u32>: auto Debug Display;
+        RwLockReadGuardArc<u32>: Send Sync Unpin Debug Display;
+        RwLockUpgradableReadGuardArc<u32>: Send Sync Unpin Debug Display;
+        RwLockWriteGuardArc<u32>: Send Sync Unpin Debug Display;
+        Read<'static, u32>: Send Sync Debug FusedFuture;
+        UpgradableRead<'static, u32>: Send Sync Debug FusedFuture;
+        Write<'static, u32>: Send Sync Debug FusedFuture;
+        Upgrade<'static, u32>: Send Sync Debug FusedFuture;
+        ReadArc<'static, u32>: Send Sync Debug FusedFuture;
+        UpgradableReadArc<'static, u32>: Send Sync Debug FusedFuture;
+        WriteArc<'static, u32>: Send Sync Debug FusedFuture;
+        UpgradeArc<u32>: Send Sync Debug FusedFuture;
+        RwLock<Sent>: Send Unpin UnwindSafe Default Debug;
+        RwLockReadGuard<'static, Sent>: Unpin Debug;
+        RwLockUpgradableReadGuard<'static, Sent>: Unpin Debug;
+        RwLockUpgradedGuard<'static, Sent>: Send Unpin Debug;
+        RwLockWriteGuard<'static, Sent>: Unpin Debug;
+        MappedRwLockWriteGuard<'static, Sent>: Send Unpin Debug;
+        RwLockReadGuardArc<Sent>: Unpin Debug;
+        RwLockUpgradableReadGuardArc<Sent>: Unpin Debug;
+        RwLockWriteGuardArc<Sent>: Unpin Debug;
+        Read<'static, Sent>: Debug FusedFuture;
+        UpgradableRead<'static, Sent>: Debug FusedFuture;
+        Write<'static, Sent>: Debug FusedFuture;
+        Upgrade<'static, Sent>: Debug FusedFuture;
+        ReadArc<'static, Sent>: Debug FusedFuture;
+        UpgradableReadArc<'static, Sent>: Debug FusedFuture;
+        WriteArc<'static, Sent>: Debug FusedFuture;
+        UpgradeArc<Sent>: Debug FusedFuture;
+        RwLock<Seen>: Unpin UnwindSafe Debug;
+        RwLockReadGuard<'static, Seen>: auto Debug Display;
+        RwLockUpgradableReadGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockUpgradedGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
+        MappedRwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockReadGuardArc<Seen>: Unpin Debug Display;
+        RwLockUpgradableReadGuardArc<Seen>: Unpin Debug Display;
+        RwLockWriteGuardArc<Seen>: Unpin Debug Display;
+        Read<'static, Seen>: Send Sync Debug FusedFuture;
+        UpgradableRead<'static, Seen>: Debug FusedFuture;
+        Write<'static, Seen>: Debug FusedFuture;
+        Upgrade<'static, Seen>: Sync Debug FusedFuture;
+        ReadArc<'static, Seen>: Debug FusedFuture;
+        UpgradableReadArc<'static, Seen>: Debug FusedFuture;
+        WriteArc<'static, Seen>: Debug FusedFuture;
+        UpgradeArc<Seen>: Debug FusedFuture;
+        RwLock<Kept>: Unpin UnwindSafe Default Debug;
+        RwLockReadGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockUpgradableReadGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockUpgradedGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        MappedRwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockReadGuardArc<Kept>: Unpin Debug Display;
+        RwLockUpgradableReadGuardArc<Kept>: Unpin Debug Display;
+        RwLockWriteGuardArc<Kept>: Unpin Debug Display;
+        Read<'static, Kept>: Debug FusedFuture;
+        UpgradableRead<'static, Kept>: Debug FusedFuture;
+        Write<'static, Kept>: Debug FusedFuture;
+        Upgrade<'static, Kept>: Debug FusedFuture;
+        ReadArc<'static, Kept>: Debug FusedFuture;
+        UpgradableReadArc<'static, Kept>: Debug FusedFuture;
+        WriteArc<'static, Kept>: Debug FusedFuture;
+        UpgradeArc<Kept>: Debug FusedFuture;
+        RwLockReadGuardArc<u32, u32>: Send Sync Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, u32>: Send Sync Unpin Debug Display;
+        RwLockReadGuardArc<Sent, u32>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<Sent, u32>: Unpin Debug Display;
+        RwLockReadGuardArc<Seen, u32>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<Seen, u32>: Unpin Debug Display;
+        RwLockReadGuardArc<u32, Sent>: Unpin Debug;
+        MappedRwLockWriteGuardArc<u32, Sent>: Send Unpin Debug;
+        RwLockReadGuardArc<u32, Seen>: Send Sync Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, Seen>: Sync Unpin Debug Display;
+        RwLockReadGuardArc<u32, Kept>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, Kept>: Unpin Debug Display;
+        RwLockReadGuardArc<Kept, u32>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<Kept, u32>: Unpin Debug Display;
     }
 }
 
@@ -176,6 +265,11 @@ fn values() -> Vec<Row> {
     let ids: HandleLock<HandleId> = HandleLock::new();
     let sent: HandleLock<Sent> = HandleLock::new();
     let kept: HandleLock<Kept> = HandleLock::new();
+    let (data, sent_data) = (Arc::new(RwLock::new(0)), RwLock::new(Cell::new(0)));
+    let mut owned = data.try_upgradable_read_arc().unwrap();
+    let other = RwLock::new(0);
+    let (mut data, mut sent_data) =
+        (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
     values! {
         "multilock::acquire" lock.acquire(Shared) => Send Sync FusedFuture;
         "multilock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync;
@@ -209,6 +303,9 @@ fn values() -> Vec<Row> {
         "set::acquire_all" acquire_all(pairs) => Send Sync FusedFuture;
         "set::holds" try_acquire_all(pairs).unwrap().holds() => auto;
         "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync FusedFuture;
+        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync;
+        "guards::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync;
+        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync FusedFuture;
     }
 }
@@ -264,6 +361,9 @@ fn what_keeps_its_lock_is_static() {
     all(lock.try_acquire_arc(Shared).unwrap().into_handle());
     let set: LockSet<_> = [lock.clone()].into_iter().collect();
     all((set, try_acquire_all([(lock, Shared)])));
+    let data = Arc::new(RwLock::new(0));
+    all((data.try_read_arc(), data.try_write_arc(), data.try_upgradable_read_arc()));
+    all(data.try_upgradable_read_arc().map(RwLockUpgradableReadGuardArc::upgrade));
 }
 
 macro_rules! shortens {
@@ -288,6 +388,14 @@ shortens! { 'a:
     LockSet<&'static MultiLock> => LockSet<&'a MultiLock>;
     SetGuard<'static, &'static MultiLock> => SetGuard<'a, &'a MultiLock>;
     AllGuard<Pairs<'static>> => AllGuard<Pairs<'a>>;
+    RwLockReadGuard<'static, &'static str> => RwLockReadGuard<'a, &'a str>;
+    RwLockUpgradableReadGuard<'static, u32> => RwLockUpgradableReadGuard<'a, u32>;
+    RwLockUpgradedGuard<'static, u32> => RwLockUpgradedGuard<'a, u32>;
+    RwLockWriteGuard<'static, u32> => RwLockWriteGuard<'a, u32>;
+    MappedRwLockWriteGuard<'static, u32> => MappedRwLockWriteGuard<'a, u32>;
+    RwLockReadGuardArc<u32, &'static str> => RwLockReadGuardArc<u32, &'a str>;
+    Read<'static, &'static str> => Read<'a, &'a str>;
+    Write<'static, u32> => Write<'a, u32>;
 }
 
 /// By `lib.rs`, and by all that is public in its modules.

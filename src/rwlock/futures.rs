@@ -1,0 +1,195 @@
+//! Acquisitions and upgrades that give guards with data.
+
+#[cfg(target_has_atomic = "ptr")]
+use alloc::sync::Arc;
+use core::fmt;
+use core::marker::PhantomData;
+use core::pin::Pin;
+use core::ptr::NonNull;
+use core::task::{Context, Poll, ready};
+
+use futures_core::FusedFuture;
+
+use super::guards::FORGOTTEN;
+#[cfg(target_has_atomic = "ptr")]
+use super::{RwLock, RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
+use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use crate::acquire::Acquire;
+use crate::mode::Mode;
+use crate::multilock::MultiLock;
+#[cfg(target_has_atomic = "ptr")]
+use crate::raw::RawLock;
+use crate::raw::Upgrading;
+
+/// A future that makes a guard when its acquisition is ready.
+macro_rules! acquires {
+    ($Future:ident, $method:literal, $Of:ty, |$guard:ident, $of:ident| $give:expr => $Guard:ty) => {
+        #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
+        #[must_use = "futures do nothing unless they are polled"]
+        pub struct $Future<'a, T: ?Sized> {
+            acquire: Acquire<'a>,
+            of: $Of,
+        }
+
+        impl<'a, T: ?Sized> Future for $Future<'a, T> {
+            type Output = $Guard;
+
+            /// # Panics
+            ///
+            /// When the future was ready before.
+            #[inline]
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                // SAFETY: the acquisition, which alone is pinned with this, is not moved.
+                let (acquire, $of) = unsafe {
+                    let this = self.get_unchecked_mut();
+                    (Pin::new_unchecked(&mut this.acquire), &this.of)
+                };
+                let $guard = ready!(acquire.poll(cx));
+                Poll::Ready($give)
+            }
+        }
+
+        impl<T: ?Sized> FusedFuture for $Future<'_, T> {
+            #[inline]
+            fn is_terminated(&self) -> bool {
+                self.acquire.is_terminated()
+            }
+        }
+
+        debug!($Future ['_, T]);
+    };
+}
+
+macro_rules! debug {
+    ($Future:ident [$($args:tt)*]) => {
+        impl<T: ?Sized> fmt::Debug for $Future<$($args)*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Future)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+
+/// Where the data are, of which there will be a guard. `P` says in what way.
+struct Data<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
+
+/// A future of a guard that borrows the lock.
+macro_rules! borrows {
+    ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
+        acquires! {
+            $Future, $method, Data<T, $Pointer>,
+            |guard, of| $Guard::new(guard.into_lock(), of.0) => $Guard<'a, T>
+        }
+
+        impl<'a, T: ?Sized> $Future<'a, T> {
+            #[inline]
+            pub(super) fn new(lock: &'a MultiLock, data: NonNull<T>) -> Self {
+                Self { acquire: Acquire::new(lock, Mode::$mode), of: Data(data, PhantomData) }
+            }
+        }
+
+        // SAFETY: it makes the guard in the thread where it is polled: what it takes there is what the guard does.
+        unsafe impl<T: ?Sized + $($bounds)*> Send for $Future<'_, T> {}
+        // SAFETY: a reference to it gives nothing of the data.
+        unsafe impl<T: ?Sized + $($bounds)*> Sync for $Future<'_, T> {}
+    };
+}
+
+borrows!(Read, "read", Shared, RwLockReadGuard, &'a T, Sync);
+borrows! {
+    UpgradableRead, "upgradable_read", Upgradable, RwLockUpgradableReadGuard, &'a mut T, Send + Sync
+}
+borrows!(Write, "write", Exclusive, RwLockWriteGuard, &'a mut T, Send + Sync);
+
+/// A future of a guard that owns the lock.
+#[cfg(target_has_atomic = "ptr")]
+macro_rules! owns {
+    ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
+        acquires! {
+            $Future, $method, &'a Arc<RwLock<T>>,
+            |guard, of| {
+                guard.into_lock();
+                $Guard::new(Arc::clone(of), of.data())
+            } => $Guard<T>
+        }
+
+        impl<'a, T: ?Sized> $Future<'a, T> {
+            #[inline]
+            pub(super) fn new(lock: &'a Arc<RwLock<T>>) -> Self {
+                Self { acquire: Acquire::new(&lock.lock, Mode::$mode), of: lock }
+            }
+        }
+    };
+}
+
+#[cfg(target_has_atomic = "ptr")]
+owns!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
+#[cfg(target_has_atomic = "ptr")]
+owns!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
+#[cfg(target_has_atomic = "ptr")]
+owns!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
+
+/// A future that makes a writer of its upgradable reader.
+macro_rules! upgrades {
+    ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
+        #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](super::", stringify!($Upgradable), "::upgrade).")]
+        #[must_use = "futures do nothing unless they are polled"]
+        pub struct $Future<$($lt,)? $T: ?Sized> {
+            /// Until it is done. It goes before the guard, which keeps the lock.
+            upgrading: Option<Upgrading<$upgrading>>,
+            guard: Option<$Upgradable<$($lt,)? $T>>,
+        }
+
+        impl<$($lt,)? $T: ?Sized> Future for $Future<$($lt,)? $T> {
+            type Output = $Write<$($lt,)? $T>;
+
+            /// # Panics
+            ///
+            /// When the future was ready before.
+            fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+                // SAFETY: the upgrade, which alone is pinned with this, is not moved.
+                let this = unsafe { self.get_unchecked_mut() };
+                let upgrading = this.upgrading.as_mut().expect("polled after it was ready");
+                // SAFETY: as above.
+                let upgraded = ready!(unsafe { Pin::new_unchecked(upgrading) }.poll(cx));
+                this.upgrading = None;
+                let guard = this.guard.take().expect("it is there as long as the upgrade");
+                assert!(upgraded, "{FORGOTTEN}");
+                let (lock, data) = guard.into_parts();
+                Poll::Ready($Write::new(lock, data))
+            }
+        }
+
+        impl<$($lt,)? $T: ?Sized> FusedFuture for $Future<$($lt,)? $T> {
+            fn is_terminated(&self) -> bool {
+                self.upgrading.is_none()
+            }
+        }
+    };
+}
+
+upgrades!(Upgrade ['a, T], 'a, RwLockUpgradableReadGuard, RwLockWriteGuard);
+debug!(Upgrade ['_, T]);
+
+impl<'a, T: ?Sized> Upgrade<'a, T> {
+    pub(super) fn new(guard: RwLockUpgradableReadGuard<'a, T>) -> Self {
+        let upgrading = Upgrading::new(&guard.lock().raw, Mode::Upgradable);
+        Self { upgrading: Some(upgrading), guard: Some(guard) }
+    }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+upgrades!(UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc);
+#[cfg(target_has_atomic = "ptr")]
+debug!(UpgradeArc[T]);
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> UpgradeArc<T> {
+    pub(super) fn new(guard: RwLockUpgradableReadGuardArc<T>) -> Self {
+        let raw: *const RawLock = &guard.lock().lock.raw;
+        // SAFETY: the lock is in the `Arc` of the guard, where it is not moved, and the guard stays here as long as the
+        // upgrade does, or is dropped after it.
+        let upgrading = Upgrading::new(unsafe { &*raw }, Mode::Upgradable);
+        Self { upgrading: Some(upgrading), guard: Some(guard) }
+    }
+}

@@ -1,0 +1,72 @@
+//! One program on two crates: whatever is written for the `RwLock` of async-lock compiles on this one, with another
+//! `use`, and does the same. The program names each public item of it at least once. Where the two differ is in the
+//! last test, and in the README.
+
+#![cfg(all(feature = "std", not(any(loom, shuttle, miri, target_family = "wasm"))))]
+
+mod on_async_lock {
+    use async_lock::futures::*;
+    use async_lock::*;
+
+    include!("support/drop_in.rs");
+}
+
+mod on_multilock {
+    use multilock::futures::*;
+    use multilock::*;
+
+    include!("support/drop_in.rs");
+}
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Wake, Waker};
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
+}
+
+/// How often `future`, which waits, is woken while `run` runs.
+fn wakes(future: impl Future, run: impl FnOnce()) -> usize {
+    let wakes = Arc::new(Wakes::default());
+    let mut future = pin!(future);
+    let waker = Waker::from(wakes.clone());
+    assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    run();
+    wakes.0.load(Relaxed)
+}
+
+/// When this fails async-lock has changed, and the README has to.
+#[test]
+fn what_differs_is_what_the_readme_says() {
+    let (ours, theirs) = (multilock::RwLock::new(1), async_lock::RwLock::new(1));
+    // `Debug` takes the lock there, and shows the data.
+    assert!(format!("{ours:?}").starts_with("RwLock { state: "));
+    assert_eq!(format!("{theirs:?}"), "RwLock { value: 1 }");
+    // A reader sleeps on when the writer becomes an upgradable reader, and when that has left.
+    let guard = ours.try_write().unwrap();
+    let downgrade = || drop(multilock::RwLockWriteGuard::downgrade_to_upgradable(guard));
+    assert_eq!(wakes(ours.read(), downgrade), 1);
+    let guard = theirs.try_write().unwrap();
+    let downgrade = || drop(async_lock::RwLockWriteGuard::downgrade_to_upgradable(guard));
+    assert_eq!(wakes(theirs.read(), downgrade), 0);
+    // A writer that waits, and is not polled, keeps readers out of a free lock.
+    macro_rules! reader_gets_in {
+        ($lock:ident) => {{
+            let guard = $lock.try_read().unwrap();
+            let mut read = None;
+            wakes($lock.write(), || {
+                drop(guard);
+                read = Some($lock.try_read().is_some());
+            });
+            read.unwrap()
+        }};
+    }
+    assert_eq!((reader_gets_in!(ours), reader_gets_in!(theirs)), (true, false));
+}

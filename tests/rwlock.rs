@@ -1,0 +1,732 @@
+//! The lock with data: what its guards permit, what becomes of a hold when a guard becomes another one, and that no
+//! guard and no future keeps a hold, or an `Arc`, that it has no right to. Who waits for whom is the business of
+//! `tests/contract.rs`.
+
+#![cfg(not(any(loom, shuttle)))]
+#![cfg_attr(
+    any(not(feature = "std"), target_family = "wasm"),
+    allow(unused_imports, dead_code, reason = "no threads that block")
+)]
+
+mod support;
+
+use std::fmt::Display;
+use std::mem::{self, size_of, size_of_val};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_core::FusedFuture;
+use multilock::Mode::{self, Exclusive, Shared, Upgradable};
+use multilock::{
+    MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, MultiLock, RwLock, RwLockReadGuard,
+    RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc, RwLockWriteGuard,
+    RwLockWriteGuardArc,
+};
+
+use support::{Counting, Hooks, Task, assert_idle, message, now, without_allocation};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(1);
+
+type Pair = (u32, u32);
+
+fn lock() -> Arc<RwLock<Pair>> {
+    Arc::new(RwLock::new((1, 2)))
+}
+
+fn part(pair: &Pair) -> &u32 {
+    &pair.1
+}
+
+fn part_mut(pair: &mut Pair) -> &mut u32 {
+    &mut pair.1
+}
+
+/// Nobody holds the lock or waits for it, and it has one owner.
+#[track_caller]
+fn assert_over<T: ?Sized>(lock: &Arc<RwLock<T>>) {
+    assert_idle(lock.raw());
+    assert_eq!(Arc::strong_count(lock), 1);
+}
+
+#[track_caller]
+fn assert_held<T: ?Sized>(lock: &RwLock<T>, mode: Mode) {
+    assert_eq!(lock.raw().locked(), Some(mode));
+}
+
+/// A waker that panics when it is woken.
+fn panics() -> std::task::Waker {
+    Hooks { on_wake: Box::new(|| panic!("in wake")), ..Hooks::default() }.waker()
+}
+
+#[track_caller]
+fn panics_with(text: &str, run: impl FnOnce()) {
+    assert_eq!(message(catch_unwind(AssertUnwindSafe(run)).unwrap_err()), text);
+}
+
+/// The tests of one kind of guards: of those that borrow the lock, or of those that own it.
+macro_rules! suite {
+    (
+        $kind:ident: $Read:ident, $Upgradable:ident, $Write:ident, $Mapped:ident,
+        $try_read:ident, $try_upgradable:ident, $try_write:ident,
+        $read:ident, $upgradable:ident, $write:ident,
+        $block_read:ident, $block_upgradable:ident, $block_write:ident,
+        $read_timeout:ident, $upgradable_timeout:ident, $write_timeout:ident
+    ) => {
+        mod $kind {
+            use super::*;
+
+            #[test]
+            fn e1_guards_exclude_each_other_as_their_modes_do() {
+                let lock = lock();
+                let beside = |held| {
+                    assert_held(&lock, held);
+                    (
+                        lock.$try_read().is_some(),
+                        lock.$try_upgradable().is_some(),
+                        lock.$try_write().is_some(),
+                    )
+                };
+                let guard = lock.$try_read().unwrap();
+                assert_eq!(beside(Shared), (true, true, false));
+                drop(guard);
+                let guard = lock.$try_upgradable().unwrap();
+                assert_eq!(beside(Upgradable), (true, false, false));
+                drop(guard);
+                let guard = lock.$try_write().unwrap();
+                assert_eq!(beside(Exclusive), (false, false, false));
+                drop(guard);
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn e2_what_is_written_is_read() {
+                let lock = lock();
+                now(lock.$write()).0 = 7;
+                assert_eq!(*now(lock.$read()), (7, 2));
+                assert_eq!(*now(lock.$upgradable()), (7, 2));
+                lock.$try_write().unwrap().1 = 8;
+                assert_eq!(*lock.$try_read().unwrap(), (7, 8));
+                assert_eq!(*lock.$try_upgradable().unwrap(), (7, 8));
+                assert_over(&lock);
+                assert_eq!(Arc::into_inner(lock).unwrap().into_inner(), (7, 8));
+            }
+
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            #[test]
+            fn e2_threads_write_one_after_the_other() {
+                const TURNS: u32 = if cfg!(miri) { 10 } else { 1000 };
+                let lock = lock();
+                let turn = |turn: u32| match turn % 4 {
+                    0 => lock.$block_write().0 += 1,
+                    1 => $Upgradable::upgrade_blocking(lock.$block_upgradable()).0 += 1,
+                    2 => lock.$write_timeout(LONG).unwrap().0 += 1,
+                    _ => {
+                        let guard = $Write::downgrade_to_upgradable(lock.$block_write());
+                        let seen = guard.0;
+                        let mut guard = $Upgradable::upgrade_blocking(guard);
+                        assert_eq!(guard.0, seen, "somebody was in between");
+                        guard.0 += 1;
+                        let guard = $Write::downgrade(guard);
+                        assert_eq!(guard.0, seen + 1, "somebody was in between");
+                    }
+                };
+                thread::scope(|scope| {
+                    for _ in 0..2 {
+                        scope.spawn(|| (0..TURNS).for_each(turn));
+                    }
+                    scope.spawn(|| {
+                        for _ in 0..TURNS {
+                            let seen = lock.$block_read().0;
+                            assert!(lock.$read_timeout(LONG).unwrap().0 >= seen);
+                        }
+                    });
+                });
+                assert_eq!(lock.$block_read().0, 1 + 2 * TURNS);
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn c4_futures_that_are_dropped_leave_nothing() {
+                let lock = lock();
+                drop((lock.$read(), lock.$upgradable(), lock.$write()));
+                assert_over(&lock);
+                for woken in [false, true] {
+                    let guard = lock.$try_write().unwrap();
+                    let (read, upgradable, write) = (
+                        Task::queued(lock.$read()),
+                        Task::queued(lock.$upgradable()),
+                        Task::queued(lock.$write()),
+                    );
+                    if woken {
+                        drop(guard);
+                        assert!(read.woken() && upgradable.woken());
+                        drop((read, upgradable));
+                        assert!(write.woken());
+                        drop(write);
+                    } else {
+                        drop((read, upgradable, write));
+                        drop(guard);
+                    }
+                    assert_over(&lock);
+                }
+            }
+
+            #[test]
+            fn c5_futures_do_nothing_before_they_are_polled() {
+                let lock = lock();
+                let futures = (lock.$read(), lock.$upgradable(), lock.$write());
+                assert_over(&lock);
+                let guard = lock.$try_upgradable().unwrap();
+                let upgrade = $Upgradable::upgrade(guard);
+                assert_held(&lock, Upgradable);
+                assert!(lock.$try_read().is_some());
+                drop((futures, upgrade));
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn u2_an_upgrade_waits_for_readers_and_lets_nobody_in() {
+                let lock = lock();
+                let reads = lock.$try_read().unwrap();
+                let mut upgrade = Task::queued($Upgradable::upgrade(now(lock.$upgradable())));
+                assert!(lock.raw().snapshot().is_upgrading());
+                assert!(lock.$try_read().is_none() && lock.$try_write().is_none());
+                drop(reads);
+                let mut guard = upgrade.run().expect("woken");
+                guard.0 = 7;
+                assert_held(&lock, Exclusive);
+                assert!(upgrade.future().is_terminated());
+                drop(guard);
+                assert_over(&lock);
+            }
+
+            /// Not polled, waiting, woken, and ready.
+            #[test]
+            fn u2_an_upgrade_that_is_dropped_takes_its_guard_along() {
+                let lock = lock();
+                drop($Upgradable::upgrade(lock.$try_upgradable().unwrap()));
+                assert_over(&lock);
+                for woken in [false, true] {
+                    let reads = lock.$try_read().unwrap();
+                    let upgrade = Task::queued($Upgradable::upgrade(now(lock.$upgradable())));
+                    let mut waits = Task::queued(lock.$read());
+                    if woken {
+                        drop(reads);
+                        assert!(upgrade.woken() && !waits.woken());
+                        drop(upgrade);
+                    } else {
+                        drop(upgrade);
+                        drop(reads);
+                    }
+                    drop(waits.run().expect("woken"));
+                    drop(waits);
+                    assert_over(&lock);
+                }
+                let mut upgrade = Task::new($Upgradable::upgrade(now(lock.$upgradable())));
+                let guard = upgrade.finish();
+                drop(upgrade);
+                assert_held(&lock, Exclusive);
+                drop(guard);
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn u2_an_upgrade_in_place_that_is_dropped_leaves_the_guard() {
+                let lock = lock();
+                let mut guard = lock.$try_upgradable().unwrap();
+                drop($Upgradable::upgrade_in_place(&mut guard));
+                for woken in [false, true] {
+                    let mut reads = Some(lock.$try_read().unwrap());
+                    let upgrade = Task::queued($Upgradable::upgrade_in_place(&mut guard));
+                    let mut waits = Task::queued(lock.$read());
+                    if woken {
+                        reads = None;
+                        assert!(upgrade.woken());
+                    }
+                    drop(upgrade);
+                    assert_held(&lock, Upgradable);
+                    assert_eq!(*waits.run().expect("woken"), (1, 2));
+                    drop((reads, waits));
+                }
+                assert_eq!(guard.0, 1);
+                drop(guard);
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn u4_after_an_upgrade_in_place_others_read_again() {
+                let lock = lock();
+                let mut guard = lock.$try_upgradable().unwrap();
+                let mut upgraded = now($Upgradable::upgrade_in_place(&mut guard));
+                upgraded.0 = 7;
+                assert_held(&lock, Exclusive);
+                let mut waits = Task::queued(lock.$read());
+                drop(upgraded);
+                assert_held(&lock, Upgradable);
+                assert_eq!(waits.run().expect("woken").0, 7);
+                drop(waits);
+                let reads = lock.$try_read().unwrap();
+                assert!($Upgradable::try_upgrade_in_place(&mut guard).is_none());
+                drop(reads);
+                $Upgradable::try_upgrade_in_place(&mut guard).unwrap().0 = 8;
+                assert_eq!(guard.0, 8);
+                drop(guard);
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn u2_a_try_to_upgrade_gives_the_guard_back() {
+                let lock = lock();
+                let reads = lock.$try_read().unwrap();
+                let guard = $Upgradable::try_upgrade(lock.$try_upgradable().unwrap()).unwrap_err();
+                assert_held(&lock, Upgradable);
+                drop(reads);
+                $Upgradable::try_upgrade(guard).unwrap().0 = 7;
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn u4_a_downgrade_wakes_all_whom_it_lets_in() {
+                let lock = lock();
+                // To read.
+                let guard = lock.$try_write().unwrap();
+                let mut waits = [Task::queued(lock.$read()), Task::queued(lock.$read())];
+                let mut upgradable = Task::queued(lock.$upgradable());
+                let guard = $Write::downgrade(guard);
+                assert_eq!(waits.each_mut().map(|task| *task.run().expect("woken")), [(1, 2); 2]);
+                drop((guard, upgradable.run().expect("woken"), waits, upgradable));
+                assert_over(&lock);
+                // To read, and perhaps to write again.
+                let guard = lock.$try_write().unwrap();
+                let mut waits = [Task::queued(lock.$read()), Task::queued(lock.$read())];
+                let mut upgradable = Task::queued(lock.$upgradable());
+                let guard = $Write::downgrade_to_upgradable(guard);
+                assert_eq!(waits.each_mut().map(|task| *task.run().expect("woken")), [(1, 2); 2]);
+                assert!(!upgradable.woken());
+                // To read, and not to write again.
+                let guard = $Upgradable::downgrade(guard);
+                assert_held(&lock, Shared);
+                drop(upgradable.run().expect("woken"));
+                drop((guard, waits, upgradable));
+                assert_over(&lock);
+            }
+
+            /// A reader reads once more, past who waits to write.
+            #[test]
+            fn a_reader_is_cloned_without_waiting() {
+                let lock = lock();
+                let guard = lock.$try_read().unwrap();
+                let mut writes = Task::queued(lock.$write());
+                assert!(lock.$try_read().is_none());
+                let more = $Read::clone(&guard).unwrap();
+                drop(guard);
+                assert_eq!(*more, (1, 2));
+                assert!(!writes.woken());
+                drop(more);
+                drop(writes.run().expect("woken"));
+                drop(writes);
+                assert_over(&lock);
+
+                let guard = lock.$try_read().unwrap();
+                let upgrade = Task::queued($Upgradable::upgrade(now(lock.$upgradable())));
+                assert!($Read::clone(&guard).is_none());
+                drop(upgrade);
+                let more = $Read::clone(&guard).unwrap();
+                assert_eq!(lock.raw().snapshot().shared_holders(), 2);
+                drop((guard, more));
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn guards_are_mapped_to_parts() {
+                let lock = lock();
+                let guard = $Read::map(lock.$try_read().unwrap(), part);
+                assert_eq!(*guard, 2);
+                let more = $Read::clone(&guard).unwrap();
+                assert_eq!(lock.raw().snapshot().shared_holders(), 2);
+                drop(guard);
+                let guard = $Read::try_map(more, |_| None::<&()>).unwrap_err();
+                let guard = $Read::try_map(guard, |second| Some(second)).unwrap();
+                assert_eq!(*guard, 2);
+                drop(guard);
+                assert_over(&lock);
+
+                let guard = $Write::try_map(lock.$try_write().unwrap(), |_| None::<&mut ()>);
+                let guard = $Write::try_map(guard.unwrap_err(), |pair| Some(part_mut(pair)));
+                let mut guard = $Mapped::map(guard.unwrap(), |second| second);
+                assert_held(&lock, Exclusive);
+                *guard = 7;
+                let guard = $Mapped::try_map(guard, |_| None::<&mut ()>).unwrap_err();
+                let mut guard = $Mapped::try_map(guard, |second| Some(second)).unwrap();
+                *guard += 1;
+                drop(guard);
+                assert_over(&lock);
+                let mut guard = $Write::map(lock.$try_write().unwrap(), part_mut);
+                *guard += 1;
+                drop(guard);
+                assert_eq!(*lock.$try_read().unwrap(), (1, 9));
+                assert_over(&lock);
+            }
+
+            #[cfg(panic = "unwind")]
+            #[test]
+            fn guards_end_if_who_maps_them_panics() {
+                let lock = lock();
+                panics_with("no", || {
+                    drop($Read::map(lock.$try_read().unwrap(), |_| -> &() { panic!("no") }));
+                });
+                panics_with("no", || {
+                    drop($Write::map(lock.$try_write().unwrap(), |pair| -> &mut () {
+                        pair.0 = 7;
+                        panic!("no")
+                    }));
+                });
+                assert_over(&lock);
+                assert_eq!(*lock.$try_read().unwrap(), (7, 2), "there is no poisoning");
+            }
+
+            /// Of those who wake others: none leaves a hold behind that nobody has.
+            #[cfg(all(feature = "std", panic = "unwind"))]
+            #[test]
+            fn guards_end_if_a_waker_panics() {
+                let lock = lock();
+                for way in 0..4 {
+                    let guard = lock.$try_write().unwrap();
+                    let mut waits = Task::new(lock.$read());
+                    assert!(waits.poll_with(&panics()).is_pending());
+                    panics_with("in wake", || match way {
+                        0 => drop(guard),
+                        1 => drop($Write::downgrade(guard)),
+                        2 => drop($Write::downgrade_to_upgradable(guard)),
+                        _ => drop($Write::map(guard, part_mut)),
+                    });
+                    drop(waits);
+                    assert_over(&lock);
+                }
+                let guard = lock.$try_upgradable().unwrap();
+                let mut waits = Task::new(lock.$upgradable());
+                assert!(waits.poll_with(&panics()).is_pending());
+                panics_with("in wake", || drop($Upgradable::downgrade(guard)));
+                drop(waits);
+                assert_over(&lock);
+
+                let mut guard = lock.$try_upgradable().unwrap();
+                let upgraded = $Upgradable::try_upgrade_in_place(&mut guard).unwrap();
+                let mut waits = Task::new(lock.$read());
+                assert!(waits.poll_with(&panics()).is_pending());
+                panics_with("in wake", || drop(upgraded));
+                assert_held(&lock, Upgradable);
+                drop((guard, waits));
+                assert_over(&lock);
+            }
+
+            #[test]
+            fn guards_show_what_they_guard() {
+                fn shows(guard: impl Display + std::fmt::Debug) {
+                    assert_eq!(
+                        (format!("{guard}"), format!("{guard:?}")),
+                        ("a".into(), "\"a\"".into())
+                    );
+                }
+                let lock = Arc::new(RwLock::new("a"));
+                shows(lock.$try_read().unwrap());
+                shows(lock.$try_upgradable().unwrap());
+                shows(lock.$try_write().unwrap());
+                shows($Write::map(lock.$try_write().unwrap(), |data| data));
+                shows($Read::map(lock.$try_read().unwrap(), |data| data));
+                let mut guard = lock.$try_upgradable().unwrap();
+                shows(now($Upgradable::upgrade_in_place(&mut guard)));
+            }
+
+            #[cfg(panic = "unwind")]
+            #[test]
+            fn bad_use_futures_panic_if_they_are_polled_after_they_were_ready() {
+                let lock = lock();
+                let text = "polled after it was ready";
+                let mut read = Task::new(lock.$read());
+                drop(read.finish());
+                panics_with(text, || _ = read.poll());
+                let mut write = Task::new(lock.$write());
+                drop(write.finish());
+                panics_with(text, || _ = write.poll());
+                let mut upgrade = Task::new($Upgradable::upgrade(now(lock.$upgradable())));
+                drop(upgrade.finish());
+                panics_with(text, || _ = upgrade.poll());
+                drop((read, write, upgrade));
+                assert_over(&lock);
+            }
+
+            /// The lock is held for ever, and harms nothing else.
+            #[cfg(panic = "unwind")]
+            #[test]
+            fn bad_use_a_guard_of_an_upgrade_in_place_may_be_forgotten() {
+                let lock = lock();
+                let mut guard = lock.$try_upgradable().unwrap();
+                mem::forget(now($Upgradable::upgrade_in_place(&mut guard)));
+                assert_eq!(*guard, (1, 2));
+                assert!(lock.$try_read().is_none());
+                assert!($Upgradable::try_upgrade_in_place(&mut guard).is_none());
+                let text = "the guard of an earlier upgrade in place was forgotten";
+                panics_with(text, || drop(now($Upgradable::upgrade_in_place(&mut guard))));
+                let guard = $Upgradable::try_upgrade(guard).unwrap_err();
+                panics_with(text, || drop(now($Upgradable::upgrade(guard))));
+                assert!(lock.$try_write().is_none() && lock.$try_upgradable().is_none());
+            }
+
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            #[test]
+            fn bad_use_a_timeout_of_zero_is_one_try() {
+                let lock = lock();
+                assert_eq!(*lock.$read_timeout(Duration::ZERO).unwrap(), (1, 2));
+                assert_eq!(*lock.$upgradable_timeout(Duration::ZERO).unwrap(), (1, 2));
+                assert_eq!(*lock.$write_timeout(Duration::ZERO).unwrap(), (1, 2));
+                let _guard = lock.$write_timeout(Duration::MAX).expect("there is no limit");
+                for timeout in [Duration::ZERO, SHORT] {
+                    let start = Instant::now();
+                    assert!(lock.$read_timeout(timeout).is_none());
+                    assert!(lock.$upgradable_timeout(timeout).is_none());
+                    assert!(lock.$write_timeout(timeout).is_none());
+                    assert!(start.elapsed() >= 3 * timeout);
+                }
+            }
+
+            #[test]
+            fn x1_uncontended_allocates_nothing() {
+                let lock = lock();
+                without_allocation("all ways", || {
+                    drop((lock.$try_read(), now(lock.$upgradable())));
+                    let guard = now($Upgradable::upgrade(now(lock.$upgradable())));
+                    let mut guard = $Write::downgrade_to_upgradable(guard);
+                    drop(now($Upgradable::upgrade_in_place(&mut guard)));
+                    let guard = $Read::map($Upgradable::downgrade(guard), part);
+                    drop($Read::clone(&guard));
+                    drop(guard);
+                    drop($Write::map(now(lock.$write()), part_mut));
+                });
+            }
+
+            #[test]
+            fn x2_waiting_allocates_nothing_after_the_first_wait() {
+                let lock = lock();
+                let guard = lock.$try_write().unwrap();
+                drop(Task::queued(lock.$read()));
+                let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                without_allocation("waits", || {
+                    let mut read = std::pin::pin!(lock.$read());
+                    let mut write = std::pin::pin!(lock.$write());
+                    assert!(read.as_mut().poll(&mut cx).is_pending());
+                    assert!(write.as_mut().poll(&mut cx).is_pending());
+                    let guard = $Write::downgrade_to_upgradable(guard);
+                    let mut upgrade = std::pin::pin!($Upgradable::upgrade(guard));
+                    let std::task::Poll::Ready(reads) = read.as_mut().poll(&mut cx) else {
+                        panic!()
+                    };
+                    assert!(upgrade.as_mut().poll(&mut cx).is_pending());
+                    drop(reads);
+                    assert!(upgrade.as_mut().poll(&mut cx).is_ready());
+                });
+            }
+        }
+    };
+}
+
+suite! {
+    borrowed: RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, MappedRwLockWriteGuard,
+    try_read, try_upgradable_read, try_write,
+    read, upgradable_read, write,
+    read_blocking, upgradable_read_blocking, write_blocking,
+    read_timeout, upgradable_read_timeout, write_timeout
+}
+
+suite! {
+    owning: RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc, MappedRwLockWriteGuardArc,
+    try_read_arc, try_upgradable_read_arc, try_write_arc,
+    read_arc, upgradable_read_arc, write_arc,
+    read_arc_blocking, upgradable_read_arc_blocking, write_arc_blocking,
+    read_arc_timeout, upgradable_read_arc_timeout, write_arc_timeout
+}
+
+/// The last owner may be a guard, in any of its forms, or an upgrade.
+#[test]
+fn guards_that_own_the_lock_drop_the_data_with_it() {
+    struct Noisy<'a>(&'a AtomicUsize, u32);
+    impl Drop for Noisy<'_> {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+    type Lock<'a> = Arc<RwLock<Noisy<'a>>>;
+    let drops = AtomicUsize::new(0);
+    let ends: [fn(Lock<'_>); 7] = [
+        |lock| drop({ lock }.try_read_arc()),
+        |lock| {
+            let guard = lock.try_read_arc().unwrap();
+            drop(lock);
+            let more = RwLockReadGuardArc::clone(&guard).unwrap();
+            drop(guard);
+            assert_eq!(*RwLockReadGuardArc::map(more, |noisy| &noisy.1), 7);
+        },
+        |lock| {
+            let guard = lock.try_write_arc().unwrap();
+            drop(lock);
+            *RwLockWriteGuardArc::map(guard, |noisy| &mut noisy.1) = 8;
+        },
+        |lock| {
+            let guard = lock.try_write_arc().unwrap();
+            drop(lock);
+            let guard = RwLockWriteGuardArc::downgrade_to_upgradable(guard);
+            drop(RwLockUpgradableReadGuardArc::downgrade(guard));
+        },
+        |lock| {
+            let guard = lock.try_upgradable_read_arc().unwrap();
+            drop(lock);
+            drop(RwLockUpgradableReadGuardArc::upgrade(guard));
+        },
+        |lock| {
+            let guard = lock.try_upgradable_read_arc().unwrap();
+            drop(lock);
+            let mut upgrade = Task::new(RwLockUpgradableReadGuardArc::upgrade(guard));
+            drop(upgrade.finish());
+            // There is no lock any more.
+            assert!(upgrade.future().is_terminated());
+        },
+        |lock| {
+            let (reads, guard) = (lock.try_read_arc(), lock.try_upgradable_read_arc().unwrap());
+            drop(lock);
+            let upgrade = Task::queued(RwLockUpgradableReadGuardArc::upgrade(guard));
+            drop(reads);
+            drop(upgrade);
+        },
+    ];
+    for (n, end) in ends.into_iter().enumerate() {
+        end(Arc::new(RwLock::new(Noisy(&drops, 7))));
+        assert_eq!(drops.load(SeqCst), n + 1);
+    }
+}
+
+#[test]
+fn data_may_have_no_size() {
+    trait Speaks {
+        fn speak(&mut self) -> u32;
+    }
+    impl Speaks for u32 {
+        fn speak(&mut self) -> u32 {
+            *self += 1;
+            *self
+        }
+    }
+    let slice: Arc<RwLock<[u32]>> = Arc::new(RwLock::new([1, 2, 3]));
+    assert_eq!(now(slice.read()).len(), 3);
+    now(slice.write_arc())[1] = 7;
+    let guard = RwLockReadGuardArc::map(now(slice.read_arc()), |slice| &slice[1..]);
+    assert_eq!(*guard, [7, 3]);
+    drop(guard);
+    drop(now(RwLockUpgradableReadGuardArc::upgrade(now(slice.upgradable_read_arc()))));
+    assert_over(&slice);
+    let object: Arc<RwLock<dyn Speaks>> = Arc::new(RwLock::new(1));
+    assert_eq!(now(object.write()).speak(), 2);
+    assert_eq!(now(RwLockUpgradableReadGuard::upgrade(now(object.upgradable_read()))).speak(), 3);
+    assert_over(&object);
+}
+
+/// Not even for a moment: it is the same where a writer has the lock.
+#[test]
+fn debug_never_takes_the_lock() {
+    let lock = RwLock::new(5);
+    let free = format!("{lock:?}");
+    assert!(free.starts_with("RwLock { state: Snapshot { mode: None"), "{free}");
+    let guard = lock.try_write().unwrap();
+    let written = format!("{lock:?}");
+    assert!(written.contains("mode: Some(Exclusive)") && !written.contains('5'), "{written}");
+    drop(guard);
+    // The most that may be told of who takes it for a moment: an edge.
+    let monitor = lock.raw().notify(Exclusive);
+    assert!(monitor.is_set());
+    monitor.clear();
+    _ = format!("{lock:?}");
+    assert!(!monitor.is_set());
+    for shown in [
+        format!("{:?}", lock.read()),
+        format!("{:?}", lock.write()),
+        format!("{:?}", lock.upgradable_read()),
+        format!("{:?}", RwLockUpgradableReadGuard::upgrade(lock.try_upgradable_read().unwrap())),
+    ] {
+        assert!(shown.ends_with(" { .. }"), "{shown}");
+    }
+}
+
+#[test]
+fn raw_shows_holders_and_keeps_others_out() {
+    let lock = RwLock::new(1);
+    let guard = lock.raw().try_acquire(Shared).unwrap();
+    assert!(lock.try_write().is_none());
+    assert_eq!(*lock.try_read().unwrap(), 1);
+    drop(guard);
+    let handle = lock.raw().try_acquire(Exclusive).unwrap().into_handle();
+    assert!(lock.try_read().is_none());
+    lock.raw().release(handle).unwrap();
+    assert_idle(lock.raw());
+}
+
+#[cfg(not(loom))]
+#[test]
+fn a_lock_may_be_static() {
+    static LOCK: RwLock<u32> = RwLock::new(1);
+    *LOCK.try_write().unwrap() += 1;
+    assert_eq!(*LOCK.try_read().unwrap(), 2);
+}
+
+#[test]
+fn constructors_and_what_needs_no_lock() {
+    let mut lock = RwLock::from(1);
+    *lock.get_mut() += 1;
+    assert_eq!(lock.into_inner(), 2);
+    let lock: RwLock<String> = RwLock::default();
+    assert_eq!(*lock.try_read().unwrap(), "");
+}
+
+#[test]
+fn x3_size() {
+    const WORD: usize = size_of::<usize>();
+    assert_eq!(size_of::<RwLock<()>>(), size_of::<MultiLock>());
+    assert_eq!(size_of::<RwLock<usize>>(), size_of::<MultiLock>() + WORD);
+    assert_eq!(size_of::<RwLockReadGuard<'_, u8>>(), 2 * WORD);
+    assert_eq!(size_of::<RwLockWriteGuard<'_, u8>>(), 2 * WORD);
+    assert_eq!(size_of::<RwLockWriteGuardArc<u8>>(), 2 * WORD);
+    let lock = lock();
+    assert!(size_of_val(&lock.read()) <= 13 * WORD);
+    assert!(size_of_val(&lock.write_arc()) <= 13 * WORD);
+}
+
+#[cfg(all(feature = "serde", not(any(miri, target_family = "wasm"))))]
+#[test]
+fn serde_writes_and_reads_the_data() {
+    fn json(value: &impl serde::Serialize) -> String {
+        serde_json::to_string(value).unwrap()
+    }
+    let lock: Arc<RwLock<Vec<u32>>> = Arc::new(serde_json::from_str("[1,2]").unwrap());
+    assert_eq!(json(&*lock), "[1,2]");
+    assert!(serde_json::from_str::<RwLock<Vec<u32>>>("{").is_err());
+    assert_eq!(json(&lock.try_read()), "[1,2]");
+    assert_eq!(json(&RwLockReadGuardArc::map(now(lock.read_arc()), |data| &data[1..])), "[2]");
+    assert_eq!(json(&now(lock.upgradable_read_arc())), "[1,2]");
+    let mut guard = now(lock.upgradable_read());
+    assert_eq!(json(&guard), "[1,2]");
+    assert_eq!(json(&now(RwLockUpgradableReadGuard::upgrade_in_place(&mut guard))), "[1,2]");
+    drop(guard);
+    assert_eq!(json(&RwLockWriteGuardArc::map(now(lock.write_arc()), |data| &mut data[0])), "1");
+    assert_eq!(json(&now(lock.write_arc())), "[1,2]");
+    let guard = lock.try_write().unwrap();
+    assert_eq!(json(&guard), "[1,2]");
+    let error = serde_json::to_string(&*lock).unwrap_err();
+    assert_eq!(error.to_string(), "the lock cannot be read without waiting");
+    assert_eq!(json(&RwLockWriteGuard::map(guard, |data| &mut data[0])), "1");
+    assert_over(&lock);
+}
