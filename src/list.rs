@@ -20,8 +20,8 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::Waker;
 
-use crate::sync::atomic::AtomicBool;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::atomic::{AtomicBool, AtomicU8};
 use crate::sync::{HAS_THREADS, UnsafeCell};
 
 /// The ends of a list. Null if it is empty.
@@ -40,10 +40,20 @@ pub(crate) struct Node {
     links: UnsafeCell<Links>,
     /// It was called, and is in no list any more.
     called: AtomicBool,
-    /// It is called only if what it waits for is given to it.
-    heir: AtomicBool,
+    /// Of [`Kind`].
+    kind: AtomicU8,
     /// For L1, and for L4.
     _pin: PhantomPinned,
+}
+
+/// Who waits.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    Task,
+    /// A thread that blocks.
+    Thread,
+    /// A thread that is called only if what it waits for is given to it.
+    Heir,
 }
 
 struct Links {
@@ -63,8 +73,8 @@ unsafe impl Sync for Node {}
 impl Node {
     pub(crate) fn new() -> Self {
         let links = Links { previous: ptr::null(), next: ptr::null(), waker: None };
-        let (called, heir) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { links: UnsafeCell::new(links), called, heir, _pin: PhantomPinned }
+        let (called, kind) = (AtomicBool::new(false), AtomicU8::new(Kind::Task as u8));
+        Self { links: UnsafeCell::new(links), called, kind, _pin: PhantomPinned }
     }
 
     /// Whether it has been called since it was inserted. Nobody asks but its owner.
@@ -81,12 +91,17 @@ impl Node {
         called
     }
 
-    /// Whether it was inserted as an heir. Asked by its owner, or with the lists locked. Where no thread waits
-    /// there is none.
+    /// Whether it is an heir. Asked with the lists locked, or by its owner, of a node that is in none. Where no
+    /// thread waits there is none.
     #[inline]
     pub(crate) fn is_heir(&self) -> bool {
-        // ORDERING: Relaxed. The owner has written it, with the lists locked.
-        HAS_THREADS && self.heir.load(Relaxed)
+        self.is(Kind::Heir)
+    }
+
+    #[inline]
+    fn is(&self, kind: Kind) -> bool {
+        // ORDERING: Relaxed. It is written with the lists locked, and not after the node was called.
+        HAS_THREADS && self.kind.load(Relaxed) == kind as u8
     }
 
     /// Runs `f` on the links.
@@ -110,19 +125,19 @@ impl List {
         self.len
     }
 
-    /// Puts `node` at the end, as an heir or not.
+    /// Puts `node` at the end, as one of that kind.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
     /// * Before it goes, it is called, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, heir: bool) {
+    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: Kind) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. It is still the caller's alone.
         node.called.store(false, Relaxed);
         if HAS_THREADS {
-            node.heir.store(heir, Relaxed);
+            node.kind.store(kind as u8, Relaxed);
         }
         let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
         // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
@@ -189,12 +204,22 @@ impl List {
     /// Calls the first `N`, or as many as there are. Their wakers are in `round`, which was empty, then.
     ///
     /// An heir is called alone: what it is given nobody can have until it is woken. If `give` has nothing for it,
-    /// it is not called, nor who comes after it.
+    /// it is not called, nor who comes after it. If it is `fair`, each thread that it comes to is an heir from then
+    /// on, called or not.
     #[inline]
-    pub(crate) fn call<const N: usize>(&mut self, round: &mut Round<N>, give: &dyn Fn() -> bool) {
+    pub(crate) fn call<const N: usize>(
+        &mut self,
+        round: &mut Round<N>,
+        fair: bool,
+        give: &dyn Fn() -> bool,
+    ) {
         for place in &mut round.wakers {
             // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
+            if fair && node.is(Kind::Thread) {
+                // ORDERING: Relaxed. The lists are locked, and the owner looks behind the store of `called`.
+                node.kind.store(Kind::Heir as u8, Relaxed);
+            }
             let heir = node.is_heir();
             if heir && (round.len > 0 || !give()) {
                 break;

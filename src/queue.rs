@@ -7,7 +7,7 @@ use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::lazy::Lazy;
-use crate::list::{List, Node, ROUND, Round};
+use crate::list::{Kind, List, Node, ROUND, Round};
 use crate::mode::Mode;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
@@ -177,7 +177,7 @@ impl Queue {
         let mut round = Round::<N>::EMPTY;
         let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
-            list.call(&mut round, give);
+            list.call(&mut round, wake.is_fair(), give);
             list.len()
         });
         round.wakers().for_each(|waker| wake.one(waker));
@@ -387,7 +387,7 @@ impl<'a> Seat<'a> {
     pub(crate) fn poll(mut self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
         let mut new = (!self.as_mut().listens()).then(|| cx.waker().clone());
         while !self.as_mut().is_called() {
-            if self.as_mut().with(|seat| seat.listen(line, false, cx, &mut new)) {
+            if self.as_mut().with(|seat| seat.listen(line, Kind::Task, cx, &mut new)) {
                 return Poll::Pending;
             }
             new = Some(cx.waker().clone());
@@ -482,12 +482,12 @@ impl Locked<'_> {
     }
 
     /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
-    /// `new`, in `line` if it did not listen, and there as an heir or not; what it had before is in `new` then.
+    /// `new`, in `line` if it did not listen, and there as one of that kind; what it had before is in `new` then.
     #[inline]
     pub(crate) fn listen(
         &mut self,
         line: Line,
-        heir: bool,
+        kind: Kind,
         cx: &Context<'_>,
         new: &mut Option<Waker>,
     ) -> bool {
@@ -504,7 +504,7 @@ impl Locked<'_> {
         // * the node is ours, and in no list: it does not listen;
         // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
         //   then.
-        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker, heir) };
+        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker, kind) };
         true
     }
 
@@ -519,7 +519,7 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn call_heir(&mut self, give: Give<'_>) -> Option<Waker> {
         let mut round = Round::<1>::EMPTY;
-        self.waiters.lists[Line::Overtaken as usize].call(&mut round, give);
+        self.waiters.lists[Line::Overtaken as usize].call(&mut round, false, give);
         round.wakers().next()
     }
 
@@ -544,13 +544,35 @@ impl Locked<'_> {
 
 /// Wakes tasks. With `std`, a waker that panics keeps nobody from being woken: its panic goes on
 /// when all are.
-#[derive(Default)]
 pub(crate) struct Wake {
+    #[cfg(feature = "std")]
+    fair: bool,
     #[cfg(feature = "std")]
     panic: Option<Box<dyn core::any::Any + Send>>,
 }
 
 impl Wake {
+    /// If it is `fair`, threads are handed what they are called for.
+    #[inline]
+    pub(crate) fn new(fair: bool) -> Self {
+        #[cfg(not(feature = "std"))]
+        let _ = fair;
+        Self {
+            #[cfg(feature = "std")]
+            fair,
+            #[cfg(feature = "std")]
+            panic: None,
+        }
+    }
+
+    #[inline]
+    fn is_fair(&self) -> bool {
+        #[cfg(feature = "std")]
+        return self.fair;
+        #[cfg(not(feature = "std"))]
+        false
+    }
+
     pub(crate) fn one(&mut self, waker: Waker) {
         #[cfg(feature = "std")]
         if let Err(panic) = caught(|| waker.wake()) {

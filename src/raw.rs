@@ -5,6 +5,7 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use crate::list::Kind;
 use crate::mode::Mode;
 use crate::queue::{EdgeCount, Give, LazyQueue, Line, NOTHING, Queue, Seat, Waiters, Wake};
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
@@ -117,6 +118,17 @@ impl RawLock {
         }
     }
 
+    /// As [`release`](Self::release), but threads that block are not only called when it is their turn: they are handed
+    /// the lock, as those that were overtaken always are. Tasks are called as always, since one may not run.
+    ///
+    /// If somebody is quicker who tries, they are handed it by whoever releases it next.
+    #[cfg(test)]
+    pub(crate) fn release_fair(&self, mode: Mode) {
+        if let Left::Waiters(word) = self.state.release(mode) {
+            self.wake_by(Change::release(word, mode), true);
+        }
+    }
+
     /// Changes a hold in mode `from` into one in the weaker mode `to`.
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) {
         if let Left::Waiters(word) = self.state.downgrade(from, to) {
@@ -149,8 +161,13 @@ impl RawLock {
     /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
     /// been called before, and have not come, it is the turn of the others.
     #[cold]
-    #[inline(never)]
     fn wake(&self, change: Change) {
+        self.wake_by(change, false);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_by(&self, change: Change, fair: bool) {
         // ORDERING: Acquire. The release was a Release and no more, for the sake of those who have
         // nobody to wake. With the fence, whoever announced itself on the word before is found in
         // the queue and in its counts. Weakened, the model
@@ -160,7 +177,7 @@ impl RawLock {
             return;
         };
         let word = change.after;
-        let mut wake = Wake::default();
+        let mut wake = Wake::new(fair);
         // Before anybody is woken, who might look.
         let edges = if word.has(Lane::Monitors) {
             queue.count_edges(|mode| change.is_edge(mode))
@@ -353,8 +370,12 @@ impl<'a> Place<'a> {
                             Mode::Exclusive if next.has(Lane::Overtaken) => Line::Overtaken,
                             mode => Line::of(mode),
                         };
-                        let heir = thread && next.has(Lane::Overtaken);
-                        seat.listen(line, heir, cx, &mut new).then(|| {
+                        let kind = match thread {
+                            false => Kind::Task,
+                            true if next.has(Lane::Overtaken) => Kind::Heir,
+                            true => Kind::Thread,
+                        };
+                        seat.listen(line, kind, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
                             Poll::Pending
@@ -363,7 +384,7 @@ impl<'a> Place<'a> {
                 }
             });
             if let Some(heir) = heir.take() {
-                Wake::default().one(heir);
+                Wake::new(false).one(heir);
             }
             match there {
                 Some(there) => return (there, [old, new]),
@@ -779,6 +800,122 @@ mod tests {
         }
     }
 
+    /// A waiter that has been polled once.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    fn waiting<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> Waiter<'a> {
+        let mut waiter = waiter(lock, mode, thread);
+        assert!(waiter.poll().is_pending());
+        waiter
+    }
+
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[test]
+    fn q3_a_fair_release_hands_the_lock_to_the_thread_that_is_next() {
+        for (held, mode, behind) in [
+            (Mode::Exclusive, Mode::Shared, Mode::Exclusive),
+            (Mode::Exclusive, Mode::Upgradable, Mode::Exclusive),
+            (Mode::Exclusive, Mode::Exclusive, Mode::Exclusive),
+            (Mode::Upgradable, Mode::Upgradable, Mode::Upgradable),
+            (Mode::Upgradable, Mode::Exclusive, Mode::Exclusive),
+            (Mode::Shared, Mode::Exclusive, Mode::Exclusive),
+        ] {
+            let lock = RawLock::new();
+            assert!(lock.try_acquire(held));
+            let mut thread = waiting(&lock, mode, true);
+            let mut task = waiting(&lock, behind, false);
+            lock.release_fair(held);
+            assert!(thread.is_woken() && !task.is_woken());
+            assert_eq!(lock.snapshot().mode(), Some(mode));
+            assert!(!lock.try_acquire(Mode::Exclusive));
+            assert!(thread.poll().is_ready());
+            lock.release(mode);
+            assert!(task.is_woken() && task.poll().is_ready());
+            lock.release(behind);
+            assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+        }
+    }
+
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[test]
+    fn q2_a_fair_release_hands_the_lock_to_all_threads_whose_turn_it_is() {
+        let lock = RawLock::new();
+        assert!(lock.try_acquire(Mode::Exclusive));
+        let mut exclusive = waiting(&lock, Mode::Exclusive, true);
+        // More than one round.
+        let kinds = [true, false, true, true, false, true, true, true, true, true, true, true];
+        let mut shared = kinds.map(|thread| (thread, waiting(&lock, Mode::Shared, thread)));
+        let mut upgradable = [(); 2].map(|()| waiting(&lock, Mode::Upgradable, true));
+        lock.release_fair(Mode::Exclusive);
+        let word = lock.snapshot();
+        assert_eq!((word.mode(), word.shared_holders()), (Some(Mode::Upgradable), 10));
+        for (thread, waiter) in &mut shared {
+            assert!(waiter.is_woken() && waiter.is_given() == *thread);
+            assert!(waiter.poll().is_ready());
+            lock.release(Mode::Shared);
+        }
+        assert!(upgradable[0].is_woken() && upgradable[0].poll().is_ready());
+        assert!(!upgradable[1].is_woken() && !exclusive.is_woken());
+        lock.release_fair(Mode::Upgradable);
+        assert!(exclusive.is_woken() && exclusive.is_given());
+    }
+
+    /// It may not run. So a thread behind it waits, too.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[test]
+    fn p1_a_fair_release_hands_nothing_to_a_task() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            assert!(lock.try_acquire(Mode::Exclusive));
+            let mut task = waiting(&lock, mode, false);
+            let mut thread = waiting(&lock, Mode::Exclusive, true);
+            lock.release_fair(Mode::Exclusive);
+            assert!(task.is_woken() && !task.is_given() && !thread.is_woken());
+            assert!(lock.try_acquire(Mode::Exclusive));
+            // The task is overtaken, and the next fair release finds it again.
+            assert!(task.poll().is_pending());
+            lock.release_fair(Mode::Exclusive);
+            assert!(task.is_woken() && !task.is_given() && !thread.is_woken());
+            assert!(task.poll().is_ready());
+            lock.release_fair(mode);
+            assert!(thread.is_woken() && thread.is_given());
+        }
+    }
+
+    /// Between a fair release and its call.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[test]
+    fn q3_a_thread_that_a_fair_release_misses_is_handed_the_lock_by_the_next() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            assert!(lock.try_acquire(Mode::Exclusive));
+            let mut thread = waiting(&lock, mode, true);
+            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            assert!(lock.try_acquire(Mode::Exclusive));
+            lock.wake_by(Change::release(word, Mode::Exclusive), true);
+            assert!(!thread.is_woken() && thread.poll().is_pending());
+            lock.release(Mode::Exclusive);
+            assert!(thread.is_woken() && thread.is_given());
+            assert_eq!(lock.snapshot().mode(), Some(mode));
+        }
+    }
+
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[test]
+    fn c3_a_thread_that_gives_up_passes_on_what_a_fair_release_gave_it() {
+        for mode in Mode::ALL {
+            let lock = RawLock::new();
+            assert!(lock.try_acquire(Mode::Exclusive));
+            let thread = waiting(&lock, mode, true);
+            let mut task = waiting(&lock, Mode::Exclusive, false);
+            lock.release_fair(Mode::Exclusive);
+            assert!(thread.is_woken() && !task.is_woken());
+            drop(thread);
+            assert!(task.is_woken() && task.poll().is_ready());
+            lock.release(Mode::Exclusive);
+            assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+        }
+    }
+
     /// Random schedules in which shared holders come and go where there is room for a few more, or for none.
     ///
     /// Whoever could enter is awake, or somebody is who fits. Fails if a shared holder that leaves at the
@@ -861,7 +998,11 @@ mod tests {
                 }
                 5 if n < waiters.len() => drop(waiters.swap_remove(n)),
                 6 if shared > full - 6 => {
-                    lock.release(Mode::Shared);
+                    if n % 2 == 0 {
+                        lock.release(Mode::Shared);
+                    } else {
+                        lock.release_fair(Mode::Shared);
+                    }
                     shared -= 1;
                 }
                 7 if upgradable > 0 => {

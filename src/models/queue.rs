@@ -247,3 +247,47 @@ fn c3_a_thread_may_give_up_while_it_is_given_the_lock() {
         });
     }
 }
+
+/// As [`releases`], fairly.
+fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
+    let (data, handle) = (data.clone(), guard.into_handle());
+    spawn(move || {
+        let guard = data.lock.adopt(handle).unwrap();
+        data.add_one(&guard);
+        guard.into_lock().raw.release_fair(Exclusive);
+    })
+}
+
+/// It was not overtaken. Somebody may be quicker who tries; then it is given the lock by that one.
+///
+/// Fails if a thread is given the lock and is no heir, or is called for what it could not be given.
+#[test]
+fn q3_a_fair_release_gives_the_lock_to_a_thread() {
+    model(|| {
+        let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let thread = queued(Acquire::for_thread(&data.lock, Exclusive));
+        let threads = [releases_fairly(&data, guard), tries(&data)];
+        let guard = block_on(thread, None).unwrap();
+        data.add_one(&guard);
+        drop(guard);
+        join(threads);
+        assert!(data.lock.try_acquire(Exclusive).is_some());
+    });
+}
+
+/// Fails if a thread that is dropped keeps what it was given.
+#[test]
+fn c3_a_thread_may_give_up_while_a_fair_release_gives_it_the_lock() {
+    for mode in [Shared, Exclusive] {
+        model(move || {
+            let data = Data::new();
+            let guard = data.lock.try_acquire(Exclusive).unwrap();
+            let thread = queued(Acquire::for_thread(&data.lock, mode));
+            let threads = [releases_fairly(&data, guard), user(&data, Exclusive)];
+            drop(thread);
+            join(threads);
+            data.check(2);
+        });
+    }
+}
