@@ -22,6 +22,8 @@ mod handle;
 mod handle_lock;
 mod lazy;
 mod list;
+#[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
+mod lock_api;
 mod lockable;
 mod many;
 mod mode;
@@ -40,6 +42,10 @@ mod state;
 mod sync;
 mod table;
 
+#[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
+pub use self::lock_api::{
+    lock_api_read, lock_api_upgradable_read, lock_api_upgrade, lock_api_write,
+};
 pub use error::{HandleInUse, ReleaseError, TryAcquireError, UpgradeError};
 pub use guard::Guard;
 #[cfg(target_has_atomic = "ptr")]

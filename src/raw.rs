@@ -122,7 +122,7 @@ impl RawLock {
     /// the lock, as those that were overtaken always are. Tasks are called as always, since one may not run.
     ///
     /// If somebody is quicker who tries, they are handed it by whoever releases it next.
-    #[cfg(test)]
+    #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
         if let Left::Waiters(word) = self.state.release(mode) {
             self.wake_by(Change::release(word, mode), true);
