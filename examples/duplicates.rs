@@ -1,0 +1,356 @@
+//! Finds files with equal content. Tasks hash files in parallel and put what they find into one index,
+//! while another one looks at it again and again, to say how far they are.
+//!
+//! ```text
+//! cargo run --release --example duplicates -- PATH...
+//! cargo run --release --example duplicates -- --help
+//! ```
+//!
+//! Of the lock it shows:
+//! * an upgradable read, to look and then insert what is new with nobody in between;
+//! * a write, as short as can be: the slow part, to read the file, is done before;
+//! * a read beside all that, which sees an index whose parts fit together.
+//!
+//! The tasks run on several threads, and borrow the index. Ctrl-C ends it at any point.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+use std::{env, fmt, thread};
+
+use multilock::{RwLock, RwLockUpgradableReadGuard};
+use sha2::{Digest, Sha256};
+use smol::channel::{Receiver, Sender, bounded};
+use smol::{Executor, Timer, future};
+
+const HELP: &str = "\
+Finds files with equal content, and prints them in groups.
+
+usage: duplicates [OPTION]... PATH...
+
+  -j, --jobs N          hash N files at a time (as many as there are cores)
+  -m, --min-size BYTES  leave out smaller files (1: empty ones are left out)
+  -h, --help            print this
+
+Symbolic links are not followed, but for a PATH. A file that has several names
+is looked at once.
+
+Exit code: 0; 1 if something could not be read; 2 if nothing was done, as an
+option or a PATH is wrong.
+";
+
+#[derive(Clone)]
+struct Options {
+    jobs: usize,
+    min_size: u64,
+    roots: Vec<PathBuf>,
+}
+
+impl Options {
+    /// `None` if it is help that is wanted.
+    fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::*;
+
+        let jobs = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let mut options = Self { jobs, min_size: 1, roots: Vec::new() };
+        let mut parser = lexopt::Parser::from_iter(args);
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Short('j') | Long("jobs") => options.jobs = parser.value()?.parse()?,
+                Short('m') | Long("min-size") => options.min_size = parser.value()?.parse()?,
+                Short('h') | Long("help") => return Ok(None),
+                Value(root) => options.roots.push(root.into()),
+                _ => return Err(arg.unexpected()),
+            }
+        }
+        if !(1..=256).contains(&options.jobs) {
+            return Err("--jobs is a number from 1 to 256".into());
+        }
+        if options.roots.is_empty() {
+            return Err("no PATH".into());
+        }
+        for root in &options.roots {
+            fs::metadata(root).map_err(|error| format!("{root:?}: {error}"))?;
+        }
+        Ok(Some(options))
+    }
+}
+
+type Hash = [u8; 32];
+
+/// What all tasks share.
+#[derive(Default)]
+struct Index {
+    /// The files that somebody has hashed, or is about to.
+    claimed: HashSet<FileId>,
+    contents: HashMap<Hash, Content>,
+    /// What can be counted in `contents`, and what could not be read.
+    totals: Totals,
+}
+
+struct Content {
+    size: u64,
+    paths: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Totals {
+    files: u64,
+    bytes: u64,
+    duplicates: u64,
+    duplicate_bytes: u64,
+    unreadable: u64,
+}
+
+impl Index {
+    fn add(&mut self, path: PathBuf, hash: Hash, size: u64) {
+        let content = self.contents.entry(hash).or_insert(Content { size, paths: Vec::new() });
+        content.paths.push(path);
+        self.totals.files += 1;
+        self.totals.bytes += size;
+        if content.paths.len() > 1 {
+            self.totals.duplicates += 1;
+            self.totals.duplicate_bytes += size;
+        }
+    }
+
+    fn totals(&self) -> Totals {
+        debug_assert_eq!(self.totals, self.count(), "somebody was in the middle of a write");
+        self.totals
+    }
+
+    fn count(&self) -> Totals {
+        let mut totals = Totals { unreadable: self.totals.unreadable, ..Totals::default() };
+        for Content { size, paths } in self.contents.values() {
+            let files = paths.len() as u64;
+            totals.files += files;
+            totals.bytes += files * size;
+            totals.duplicates += files - 1;
+            totals.duplicate_bytes += (files - 1) * size;
+        }
+        totals
+    }
+}
+
+/// What all names of a file have in common.
+#[cfg(unix)]
+type FileId = (u64, u64);
+#[cfg(unix)]
+fn file_id(_: &Path, metadata: &Metadata) -> io::Result<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+type FileId = PathBuf;
+#[cfg(not(unix))]
+fn file_id(path: &Path, _: &Metadata) -> io::Result<FileId> {
+    fs::canonicalize(path)
+}
+
+/// A file, or what could not be read.
+type Found = Result<(PathBuf, FileId), (PathBuf, io::Error)>;
+
+/// Sends all files that are there. Blocks, also while nobody takes them.
+fn walk(options: &Options, found: &Sender<Found>) {
+    let send = |it| {
+        // Fails if the tasks have panicked, which is said elsewhere.
+        let _ = found.send_blocking(it);
+    };
+    let mut directories = Vec::new();
+    let visit = |path, metadata: io::Result<Metadata>, directories: &mut Vec<PathBuf>| {
+        match metadata {
+            Ok(metadata) if metadata.is_dir() => directories.push(path),
+            Ok(metadata) if metadata.is_file() && metadata.len() >= options.min_size => {
+                send(match file_id(&path, &metadata) {
+                    Ok(id) => Ok((path, id)),
+                    Err(error) => Err((path, error)),
+                });
+            }
+            // Too small; or a link, which may lead in a circle, or a pipe, which may never end.
+            Ok(_) => {}
+            Err(error) => send(Err((path, error))),
+        }
+    };
+    for root in &options.roots {
+        visit(root.clone(), fs::metadata(root), &mut directories);
+    }
+    while let Some(directory) = directories.pop() {
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            Err(error) => {
+                send(Err((directory, error)));
+                continue;
+            }
+        };
+        for entry in entries {
+            match entry {
+                Ok(entry) => visit(entry.path(), entry.metadata(), &mut directories),
+                Err(error) => send(Err((directory.clone(), error))),
+            }
+        }
+    }
+}
+
+/// The hash and the size of what is there, piece by piece. Blocks.
+fn hash_file(path: &Path) -> io::Result<(Hash, u64)> {
+    let mut file = File::open(path)?;
+    let (mut hasher, mut size, mut piece) = (Sha256::new(), 0, vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok((hasher.finalize().into(), size)),
+            Ok(read) => {
+                hasher.update(&piece[..read]);
+                size += read as u64;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether the file is new: then it is the caller's to hash.
+async fn claim(index: &RwLock<Index>, id: FileId) -> bool {
+    // Others read beside this one, but nobody writes, and nobody else is about to claim.
+    let index = index.upgradable_read().await;
+    if index.claimed.contains(&id) {
+        return false;
+    }
+    // Waits for those who read. What was seen is still true then.
+    RwLockUpgradableReadGuard::upgrade(index).await.claimed.insert(id)
+}
+
+/// Hashes one file after the other, as they are found.
+async fn work(index: &RwLock<Index>, found: Receiver<Found>, terminal: bool) {
+    while let Ok(found) = found.recv().await {
+        let hashed = match found {
+            Ok((path, id)) => {
+                if !claim(index, id).await {
+                    continue;
+                }
+                // On a thread that may block, and meanwhile without the lock.
+                smol::unblock(move || match hash_file(&path) {
+                    Ok((hash, size)) => Ok((path, hash, size)),
+                    Err(error) => Err((path, error)),
+                })
+                .await
+            }
+            Err(unreadable) => Err(unreadable),
+        };
+        match hashed {
+            Ok((path, hash, size)) => index.write().await.add(path, hash, size),
+            Err((path, error)) => {
+                index.write().await.totals.unreadable += 1;
+                eprintln!("{}duplicates: {path:?}: {error}", start_of_line(terminal));
+            }
+        }
+    }
+}
+
+/// Says how far the others are, until it is dropped.
+async fn watch(index: &RwLock<Index>, terminal: bool) {
+    let pause = Duration::from_millis(if terminal { 100 } else { 5_000 });
+    loop {
+        Timer::after(pause).await;
+        // The guard is gone at the end of the line: to print may take long.
+        let totals = index.read().await.totals();
+        eprint!("{}{totals}{}", start_of_line(terminal), if terminal { "" } else { "\n" });
+    }
+}
+
+/// What wipes out how far it was.
+fn start_of_line(terminal: bool) -> &'static str {
+    if terminal { "\r\x1b[K" } else { "" }
+}
+
+fn run(options: &Options) -> Index {
+    let index = RwLock::default();
+    let executor = Executor::new();
+    let terminal = io::stderr().is_terminal();
+    thread::scope(|scope| {
+        // On a thread of its own. After a panic nobody waits for it.
+        let (send, found) = bounded(1_000);
+        let owned = options.clone();
+        let walk = smol::unblock(move || walk(&owned, &send));
+
+        // The threads end when this is dropped, be it by a panic.
+        let (_run, ended) = bounded::<()>(1);
+        for _ in 0..options.jobs {
+            let (executor, ended) = (&executor, ended.clone());
+            scope.spawn(move || smol::block_on(executor.run(ended.recv())));
+        }
+
+        let work = |_| executor.spawn(work(&index, found.clone(), terminal));
+        let tasks: Vec<_> = (0..options.jobs).map(work).collect();
+        drop(found);
+        let all = async {
+            for task in tasks {
+                task.await;
+            }
+            walk.await;
+        };
+        smol::block_on(future::or(all, watch(&index, terminal)));
+        eprint!("{}", start_of_line(terminal));
+    });
+    drop(executor);
+    index.into_inner()
+}
+
+/// The groups, that with the most to spare first.
+fn print(index: Index) -> io::Result<()> {
+    let totals = index.totals();
+    let mut groups: Vec<_> = index.contents.into_values().filter(|it| it.paths.len() > 1).collect();
+    for group in &mut groups {
+        group.paths.sort();
+    }
+    let spare = |group: &Content| group.size * (group.paths.len() as u64 - 1);
+    groups.sort_by(|a, b| spare(b).cmp(&spare(a)).then_with(|| a.paths.cmp(&b.paths)));
+
+    let mut out = BufWriter::new(io::stdout().lock());
+    for Content { size, paths } in groups {
+        writeln!(out, "{} files of {size} bytes:", paths.len())?;
+        for path in paths {
+            // Quoted, as a name may be any bytes.
+            writeln!(out, "  {path:?}")?;
+        }
+    }
+    writeln!(out, "{totals}")?;
+    out.flush()
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, bytes, duplicates, duplicate_bytes, unreadable } = self;
+        write!(f, "{files} files of {bytes} bytes, {duplicates} duplicates of ")?;
+        write!(f, "{duplicate_bytes} bytes, {unreadable} unreadable")
+    }
+}
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args_os()) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("duplicates: {error}\nTry --help.");
+            return ExitCode::from(2);
+        }
+    };
+    let index = run(&options);
+    let unreadable = index.totals.unreadable;
+    match print(index) {
+        // As by `| head`.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("duplicates: {error}");
+            ExitCode::FAILURE
+        }
+        _ if unreadable > 0 => ExitCode::FAILURE,
+        _ => ExitCode::SUCCESS,
+    }
+}

@@ -1,0 +1,163 @@
+//! The examples that are programs to use: what they print, and how they end.
+//!
+//! `cargo test` builds the examples, and `cargo test --test examples` does not: before that, `cargo build --examples`.
+
+#![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{env, fs, process, str};
+
+/// Runs an example to its end.
+fn run(name: &str, args: &[&str], directory: &Path) -> Output {
+    let test = env::current_exe().unwrap();
+    let built = test.parent().and_then(Path::parent).unwrap().join("examples");
+    let program = built.join(name).with_extension(env::consts::EXE_EXTENSION);
+    assert!(program.exists(), "{program:?} is missing: cargo build --examples");
+    Command::new(program).args(args).current_dir(directory).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    str::from_utf8(&output.stdout).unwrap()
+}
+
+fn stderr(output: &Output) -> &str {
+    str::from_utf8(&output.stderr).unwrap()
+}
+
+/// A directory for one test, which is gone after it.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = env::temp_dir().join(format!("multilock-{name}-{}", process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.0.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn duplicates_prints_files_with_equal_content() {
+    let tree = Directory::new("groups");
+    tree.write("a", "some text");
+    tree.write("x/b", "some text");
+    tree.write("x/y/c", "some text");
+    tree.write("x/other", "same size");
+    tree.write("empty", "");
+    tree.write("x/empty", "");
+    // Equal for longer than what is read at a time.
+    let mut long = vec![7; 300_000];
+    tree.write("long", &long);
+    tree.write("x/long", &long);
+    *long.last_mut().unwrap() += 1;
+    tree.write("long, but for the end", &long);
+
+    let output = run("duplicates", &["."], &tree.0);
+    let said = "\
+2 files of 300000 bytes:
+  \"./long\"
+  \"./x/long\"
+3 files of 9 bytes:
+  \"./a\"
+  \"./x/b\"
+  \"./x/y/c\"
+7 files of 900036 bytes, 3 duplicates of 300018 bytes, 0 unreadable
+";
+    assert_eq!((stdout(&output), stderr(&output)), (said, ""));
+    assert_eq!(output.status.code(), Some(0));
+
+    let output = run("duplicates", &["--min-size=0", "empty", "x"], &tree.0);
+    assert!(stdout(&output).contains("2 files of 0 bytes:\n  \"empty\"\n  \"x/empty\"\n"));
+}
+
+#[test]
+fn duplicates_counts_a_file_once_that_it_finds_again() {
+    let tree = Directory::new("again");
+    tree.write("x/a", "some text");
+    tree.write("x/b", "another text");
+    #[cfg(unix)]
+    {
+        fs::hard_link(tree.0.join("x/a"), tree.0.join("hard")).unwrap();
+        std::os::unix::fs::symlink("..", tree.0.join("x/circle")).unwrap();
+        std::os::unix::fs::symlink("b", tree.0.join("x/link")).unwrap();
+    }
+    let output = run("duplicates", &["--jobs", "8", ".", "x", "x/../x"], &tree.0);
+    let said = "2 files of 21 bytes, 0 duplicates of 0 bytes, 0 unreadable\n";
+    assert_eq!((stdout(&output), stderr(&output)), (said, ""));
+}
+
+/// Many tasks at one index: all files are there in the end, whatever their order was.
+#[test]
+fn duplicates_loses_nothing() {
+    let tree = Directory::new("crowd");
+    for file in 0..300 {
+        tree.write(&format!("{}/{file}", file % 7), format!("content {:2}", file % 50));
+    }
+    // One task has to do with it when the others have nothing to do any more.
+    tree.write("long", vec![7; 1_000_000]);
+    for jobs in ["1", "2", "16"] {
+        let output = run("duplicates", &["-j", jobs, "."], &tree.0);
+        let last = stdout(&output).lines().last();
+        let said = "301 files of 1003000 bytes, 250 duplicates of 2500 bytes, 0 unreadable";
+        assert_eq!(last, Some(said), "{jobs} jobs");
+        assert_eq!(
+            stdout(&output).lines().filter(|line| line.starts_with("6 files of")).count(),
+            50
+        );
+    }
+}
+
+/// Neither root nor anybody else can read from the beginning of one's own memory.
+#[cfg(target_os = "linux")]
+#[test]
+fn duplicates_says_what_it_could_not_read() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    let tree = Directory::new("unreadable");
+    tree.write("a", "some text");
+    fs::write(tree.0.join(OsStr::from_bytes(b"not\xFFUTF-8")), "some text").unwrap();
+    let output = run("duplicates", &["--min-size=0", ".", "/proc/self/mem"], &tree.0);
+    assert_eq!(output.status.code(), Some(1));
+    let said = "\
+2 files of 9 bytes:
+  \"./a\"
+  \"./not\\xFFUTF-8\"
+2 files of 18 bytes, 1 duplicates of 9 bytes, 1 unreadable
+";
+    assert_eq!(stdout(&output), said);
+    assert!(stderr(&output).starts_with("duplicates: \"/proc/self/mem\": "), "{}", stderr(&output));
+    assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn duplicates_does_nothing_if_it_is_told_wrong() {
+    let tree = Directory::new("wrong");
+    tree.write("a", "some text");
+    for (args, why) in [
+        (&["a", "missing"][..], "duplicates: \"missing\": "),
+        (&[], "duplicates: no PATH\n"),
+        (&["--jobs", "0", "a"], "duplicates: --jobs is a number from 1 to 256\n"),
+        (&["--jobs", "many", "a"], "duplicates: "),
+        (&["--unknown", "a"], "duplicates: invalid option '--unknown'\n"),
+    ] {
+        let output = run("duplicates", args, &tree.0);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(2), ""), "{args:?}");
+        assert!(stderr(&output).starts_with(why), "{args:?}: {}", stderr(&output));
+    }
+    let output = run("duplicates", &["--help"], &tree.0);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    assert!(stdout(&output).contains("usage: duplicates"));
+}
