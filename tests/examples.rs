@@ -161,3 +161,26 @@ fn duplicates_does_nothing_if_it_is_told_wrong() {
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     assert!(stdout(&output).contains("usage: duplicates"));
 }
+
+/// It asks itself over the loopback device. Any answer that is wrong is a panic.
+#[test]
+fn server_passes_its_own_test() {
+    let directory = Directory::new("server");
+    let output = run("server", &["--self-test"], &directory.0);
+    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
+    assert_eq!(stdout(&output).lines().last(), Some("all is as it should be"));
+}
+
+#[test]
+fn server_says_what_it_cannot_do() {
+    let directory = Directory::new("server-wrong");
+    for (args, code, why) in [
+        (&["--unknown"][..], 2, "usage: server "),
+        (&["127.0.0.1:0", "more"], 2, "usage: server "),
+        (&["nowhere"], 1, "cannot listen at nowhere: "),
+    ] {
+        let output = run("server", args, &directory.0);
+        assert_eq!((output.status.code(), stdout(&output)), (Some(code), ""), "{args:?}");
+        assert!(stderr(&output).starts_with(why), "{args:?}: {}", stderr(&output));
+    }
+}
