@@ -46,6 +46,28 @@ impl MultiLock {
     }
 }
 
+/// With the feature `lock_api`. `lock_api::RwLock<MultiLock, T>`, of version 0.4, is a lock with data for threads, which
+/// block in its methods, and for tasks, which await [`lock_api_read`](crate::lock_api_read),
+/// [`lock_api_upgradable_read`](crate::lock_api_upgradable_read), [`lock_api_write`](crate::lock_api_write) and
+/// [`lock_api_upgrade`](crate::lock_api_upgrade). They wait in one queue.
+///
+/// To look whether it is locked does not take the lock. Guards are `Send` if the data permit it.
+///
+/// There is no `RawRwLockRecursive`: who reads already, and wants to read once more, could not be let in while an
+/// upgradable reader upgrades, as that one waits for readers to leave.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{MultiLock, lock_api_write};
+///
+/// static LOCK: lock_api::RwLock<MultiLock, u32> = lock_api::RwLock::new(1);
+///
+/// # smol::block_on(async {
+/// *lock_api_write(&LOCK).await += 1;
+/// std::thread::spawn(|| assert_eq!(*LOCK.read(), 2)).join().unwrap();
+/// # });
+/// ```
 // SAFETY: by promise of the lock nobody is beside an exclusive holder, and a guard may go to another thread: who holds
 // it, or in which thread, the lock does not know.
 unsafe impl RawRwLock for MultiLock {
@@ -183,6 +205,13 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
     }
 }
 
+/// A fair unlock hands the lock to the threads that block in a method of it and whose turn it is: when it returns they hold
+/// it. A task is woken as always, as it may not run; where it is the turn of a task, nobody is handed anything.
+///
+/// The lock is free for some instructions in between. If somebody is quicker who tries, or who comes new, the thread is
+/// handed the lock when that one releases it, fairly or not.
+///
+/// A bump does nothing if nobody waits. If it is the turn of a task, that is woken, and may come too late.
 // SAFETY: as for `RawRwLock`: a hold ends before the next begins.
 unsafe impl RawRwLockFair for MultiLock {
     unsafe fn unlock_shared_fair(&self) {

@@ -166,7 +166,7 @@ fn visit(room: &Room, mode: Mode) {
 
 /// What a holder may do with its hold.
 fn stay(room: &Room, mut guard: Guard<'_>) {
-    match below(6) {
+    match below(7) {
         0 => {
             guard.downgrade(Mode::ALL[below(guard.mode() as usize + 1)]);
             room.visit(guard.mode());
@@ -184,6 +184,10 @@ fn stay(room: &Room, mut guard: Guard<'_>) {
         }
         3 => upgrade(room, &mut guard),
         4 => _ = guard.try_upgrade().map(|()| room.visit(Exclusive)),
+        5 => {
+            let mode = guard.mode();
+            guard.into_lock().raw.release_fair(mode);
+        }
         _ => {}
     }
 }

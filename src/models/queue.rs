@@ -185,6 +185,8 @@ fn q3_a_thread_is_given_the_lock_by_another() {
 }
 
 /// The turn of others comes first, who sleep on.
+///
+/// Fails if who joins takes no notice of them, and looks whether the lock is free before it says that it waits.
 #[test]
 fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
     model(|| {
