@@ -9,7 +9,8 @@
 //! Of the lock it shows:
 //! * an upgradable read, to look and then insert what is new with nobody in between;
 //! * a write, as short as can be: the slow part, to read the file, is done before;
-//! * a read beside all that, which sees an index whose parts fit together.
+//! * a read beside all that, which sees an index whose parts fit together: for the progress, and for questions that are
+//!   asked meanwhile.
 //!
 //! The tasks run on several threads, and borrow the index. Ctrl-C ends it at any point.
 
@@ -25,7 +26,9 @@ use std::{env, fmt, thread};
 use multilock::{RwLock, RwLockUpgradableReadGuard};
 use sha2::{Digest, Sha256};
 use smol::channel::{Receiver, Sender, bounded};
-use smol::{Executor, Timer, future};
+use smol::io::{AsyncBufReadExt, BufReader};
+use smol::stream::StreamExt;
+use smol::{Executor, Timer, Unblock, future};
 
 const HELP: &str = "\
 Finds files with equal content, and prints them in groups.
@@ -34,6 +37,8 @@ usage: duplicates [OPTION]... PATH...
 
   -j, --jobs N          hash N files at a time (as many as there are cores)
   -m, --min-size BYTES  leave out smaller files (1: empty ones are left out)
+  -q, --queries         answer questions, also while files are hashed: for each line
+                        of the input, the groups so far that have it in a name
   -h, --help            print this
 
 Symbolic links are not followed, but for a PATH. A file that has several names
@@ -47,6 +52,7 @@ option or a PATH is wrong.
 struct Options {
     jobs: usize,
     min_size: u64,
+    queries: bool,
     roots: Vec<PathBuf>,
 }
 
@@ -56,12 +62,13 @@ impl Options {
         use lexopt::prelude::*;
 
         let jobs = thread::available_parallelism().map_or(1, |cores| cores.get());
-        let mut options = Self { jobs, min_size: 1, roots: Vec::new() };
+        let mut options = Self { jobs, min_size: 1, queries: false, roots: Vec::new() };
         let mut parser = lexopt::Parser::from_iter(args);
         while let Some(arg) = parser.next()? {
             match arg {
                 Short('j') | Long("jobs") => options.jobs = parser.value()?.parse()?,
                 Short('m') | Long("min-size") => options.min_size = parser.value()?.parse()?,
+                Short('q') | Long("queries") => options.queries = true,
                 Short('h') | Long("help") => return Ok(None),
                 Value(root) => options.roots.push(root.into()),
                 _ => return Err(arg.unexpected()),
@@ -121,6 +128,16 @@ impl Index {
     fn totals(&self) -> Totals {
         debug_assert_eq!(self.totals, self.count(), "somebody was in the middle of a write");
         self.totals
+    }
+
+    /// The groups of equal files one of which has `text` in its path, that with the most to spare first.
+    fn groups(&self, text: &str) -> Vec<&Content> {
+        let has_text = |path: &PathBuf| path.to_string_lossy().contains(text);
+        let is_group = |it: &&Content| it.paths.len() > 1 && it.paths.iter().any(has_text);
+        let mut groups: Vec<_> = self.contents.values().filter(is_group).collect();
+        let spare = |group: &Content| group.size * (group.paths.len() as u64 - 1);
+        groups.sort_by(|a, b| spare(b).cmp(&spare(a)).then_with(|| a.paths.cmp(&b.paths)));
+        groups
     }
 
     fn count(&self) -> Totals {
@@ -262,6 +279,21 @@ async fn watch(index: &RwLock<Index>, terminal: bool) {
     }
 }
 
+/// Answers one question after the other, until there are no more.
+async fn answer(index: &RwLock<Index>, terminal: bool) {
+    let mut questions = BufReader::new(Unblock::new(io::stdin())).lines();
+    while let Some(Ok(question)) = questions.next().await {
+        let answer = {
+            let index = index.read().await;
+            let groups = index.groups(&question);
+            let shown: String = groups.iter().take(10).map(|group| group.to_string()).collect();
+            let totals = index.totals();
+            format!("{question:?}: {} groups so far, of {totals}\n{shown}", groups.len())
+        };
+        eprint!("{}{answer}", start_of_line(terminal));
+    }
+}
+
 /// What wipes out how far it was.
 fn start_of_line(terminal: bool) -> &'static str {
     if terminal { "\r\x1b[K" } else { "" }
@@ -293,6 +325,12 @@ fn run(options: &Options) -> Index {
             }
             walk.await;
         };
+        let answers = async {
+            if options.queries {
+                answer(&index, terminal).await;
+            }
+        };
+        let all = async { _ = future::zip(all, answers).await };
         smol::block_on(future::or(all, watch(&index, terminal)));
         eprint!("{}", start_of_line(terminal));
     });
@@ -300,26 +338,25 @@ fn run(options: &Options) -> Index {
     index.into_inner()
 }
 
-/// The groups, that with the most to spare first.
-fn print(index: Index) -> io::Result<()> {
-    let totals = index.totals();
-    let mut groups: Vec<_> = index.contents.into_values().filter(|it| it.paths.len() > 1).collect();
-    for group in &mut groups {
-        group.paths.sort();
+/// All groups, and the totals.
+fn print(mut index: Index) -> io::Result<()> {
+    for content in index.contents.values_mut() {
+        content.paths.sort();
     }
-    let spare = |group: &Content| group.size * (group.paths.len() as u64 - 1);
-    groups.sort_by(|a, b| spare(b).cmp(&spare(a)).then_with(|| a.paths.cmp(&b.paths)));
-
     let mut out = BufWriter::new(io::stdout().lock());
-    for Content { size, paths } in groups {
-        writeln!(out, "{} files of {size} bytes:", paths.len())?;
-        for path in paths {
-            // Quoted, as a name may be any bytes.
-            writeln!(out, "  {path:?}")?;
-        }
+    for group in index.groups("") {
+        write!(out, "{group}")?;
     }
-    writeln!(out, "{totals}")?;
+    writeln!(out, "{}", index.totals())?;
     out.flush()
+}
+
+impl fmt::Display for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} files of {} bytes:", self.paths.len(), self.size)?;
+        // Quoted, as a name may be any bytes.
+        self.paths.iter().try_for_each(|path| writeln!(f, "  {path:?}"))
+    }
 }
 
 impl fmt::Display for Totals {

@@ -47,9 +47,9 @@ impl MultiLock {
 }
 
 /// With the feature `lock_api`. `lock_api::RwLock<MultiLock, T>`, of version 0.4, is a lock with data for threads, which
-/// block in its methods, and for tasks, which await [`lock_api_read`](crate::lock_api_read),
-/// [`lock_api_upgradable_read`](crate::lock_api_upgradable_read), [`lock_api_write`](crate::lock_api_write) and
-/// [`lock_api_upgrade`](crate::lock_api_upgrade). They wait in one queue.
+/// block in its methods, and for tasks, which await [`lock_api_read`],
+/// [`lock_api_upgradable_read`], [`lock_api_write`] and
+/// [`lock_api_upgrade`]. They wait in one queue.
 ///
 /// To look whether it is locked does not take the lock. Guards are `Send` if the data permit it.
 ///

@@ -4,17 +4,24 @@
 
 #![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
 
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::{env, fs, process, str};
 
 /// Runs an example to its end.
 fn run(name: &str, args: &[&str], directory: &Path) -> Output {
+    command(name, args, directory).output().unwrap()
+}
+
+fn command(name: &str, args: &[&str], directory: &Path) -> Command {
     let test = env::current_exe().unwrap();
     let built = test.parent().and_then(Path::parent).unwrap().join("examples");
     let program = built.join(name).with_extension(env::consts::EXE_EXTENSION);
     assert!(program.exists(), "{program:?} is missing: cargo build --examples");
-    Command::new(program).args(args).current_dir(directory).output().unwrap()
+    let mut command = Command::new(program);
+    command.args(args).current_dir(directory);
+    command
 }
 
 fn stdout(output: &Output) -> &str {
@@ -140,6 +147,35 @@ fn duplicates_says_what_it_could_not_read() {
     assert_eq!(stdout(&output), said);
     assert!(stderr(&output).starts_with("duplicates: \"/proc/self/mem\": "), "{}", stderr(&output));
     assert_eq!(stderr(&output).lines().count(), 1);
+}
+
+#[test]
+fn duplicates_answers_questions_meanwhile() {
+    let tree = Directory::new("questions");
+    for name in ["a", "b", "x/a", "x/c"] {
+        tree.write(name, "some text");
+    }
+    tree.write("x/b", "another text");
+    let mut command = command("duplicates", &["--queries", "."], &tree.0);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut program = command.spawn().unwrap();
+    let (mut questions, answers) = (program.stdin.take().unwrap(), program.stderr.take().unwrap());
+    let mut answers = BufReader::new(answers).lines().map(Result::unwrap);
+    let mut ask = |question: &str| {
+        writeln!(questions, "{question}").unwrap();
+        answers.next().unwrap()
+    };
+    // It has not found all of them at once.
+    let all = "5 files of 48 bytes, 3 duplicates of 27 bytes, 0 unreadable";
+    while ask("nothing has that name")
+        != format!("\"nothing has that name\": 0 groups so far, of {all}")
+    {}
+    assert_eq!(ask("x/c"), format!("\"x/c\": 1 groups so far, of {all}"));
+    drop(questions);
+    let group: Vec<_> = answers.collect();
+    assert_eq!((group.len(), &*group[0]), (5, "4 files of 9 bytes:"));
+    let output = program.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output).lines().last()), (Some(0), Some(all)));
 }
 
 #[test]
