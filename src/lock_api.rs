@@ -14,6 +14,7 @@ use crate::block::block_on;
 use crate::fused::Fused;
 use crate::mode::Mode::{self, Exclusive, Shared, Upgradable};
 use crate::multilock::MultiLock;
+use crate::queue::{caught, discard};
 use crate::raw::Upgrading;
 
 impl MultiLock {
@@ -40,9 +41,29 @@ impl MultiLock {
     fn bump(&self, mode: Mode) {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
-            self.raw.release_fair(mode);
+            self.end_fairly(mode);
             self.enter(mode);
         }
+    }
+
+    fn end(&self, mode: Mode) {
+        quietly(|| self.raw.release(mode));
+    }
+
+    fn end_fairly(&self, mode: Mode) {
+        quietly(|| self.raw.release_fair(mode));
+    }
+
+    fn weaken(&self, from: Mode, to: Mode) {
+        quietly(|| self.raw.downgrade(from, to));
+    }
+}
+
+/// Runs what ends a hold or makes it a weaker one, and discards the panic of a waker. Until that has returned a guard of
+/// `lock_api` is as it was: if it unwound, there would be a guard for a hold that has ended.
+fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = caught(run) {
+        discard(panic);
     }
 }
 
@@ -51,7 +72,8 @@ impl MultiLock {
 /// [`lock_api_upgradable_read`], [`lock_api_write`] and
 /// [`lock_api_upgrade`]. They wait in one queue.
 ///
-/// To look whether it is locked does not take the lock. Guards are `Send` if the data permit it.
+/// To look whether it is locked does not take the lock. Guards are `Send` if the data permit it. Where a guard ends, or
+/// becomes a weaker one, the panic of a waker is discarded: `lock_api` is not made for one.
 ///
 /// There is no `RawRwLockRecursive`: who reads already, and wants to read once more, could not be let in while an
 /// upgradable reader upgrades, as that one waits for readers to leave.
@@ -88,7 +110,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     unsafe fn unlock_shared(&self) {
-        self.raw.release(Shared);
+        self.end(Shared);
     }
 
     #[inline]
@@ -103,7 +125,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     unsafe fn unlock_exclusive(&self) {
-        self.raw.release(Exclusive);
+        self.end(Exclusive);
     }
 
     #[inline]
@@ -120,7 +142,7 @@ unsafe impl RawRwLock for MultiLock {
 // SAFETY: what was an exclusive hold, others may be beside from that step on, and none before.
 unsafe impl RawRwLockDowngrade for MultiLock {
     unsafe fn downgrade(&self) {
-        self.raw.downgrade(Exclusive, Shared);
+        self.weaken(Exclusive, Shared);
     }
 }
 
@@ -139,7 +161,7 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 
     #[inline]
     unsafe fn unlock_upgradable(&self) {
-        self.raw.release(Upgradable);
+        self.end(Upgradable);
     }
 
     unsafe fn upgrade(&self) {
@@ -155,11 +177,11 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 // SAFETY: as for `RawRwLockDowngrade`: each is one step.
 unsafe impl RawRwLockUpgradeDowngrade for MultiLock {
     unsafe fn downgrade_upgradable(&self) {
-        self.raw.downgrade(Upgradable, Shared);
+        self.weaken(Upgradable, Shared);
     }
 
     unsafe fn downgrade_to_upgradable(&self) {
-        self.raw.downgrade(Exclusive, Upgradable);
+        self.weaken(Exclusive, Upgradable);
     }
 }
 
@@ -206,20 +228,20 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
 }
 
 /// A fair unlock hands the lock to the threads that block in a method of it and whose turn it is: when it returns they hold
-/// it. A task is woken as always, as it may not run; where it is the turn of a task, nobody is handed anything.
+/// it. A task is woken as always, as it may not run: if it is its turn, and that of no thread, nobody is handed anything.
 ///
 /// The lock is free for some instructions in between. If somebody is quicker who tries, or who comes new, the thread is
-/// handed the lock when that one releases it, fairly or not.
+/// handed the lock when its turn comes next, by whoever releases it then, fairly or not.
 ///
 /// A bump does nothing if nobody waits. If it is the turn of a task, that is woken, and may come too late.
 // SAFETY: as for `RawRwLock`: a hold ends before the next begins.
 unsafe impl RawRwLockFair for MultiLock {
     unsafe fn unlock_shared_fair(&self) {
-        self.raw.release_fair(Shared);
+        self.end_fairly(Shared);
     }
 
     unsafe fn unlock_exclusive_fair(&self) {
-        self.raw.release_fair(Exclusive);
+        self.end_fairly(Exclusive);
     }
 
     unsafe fn bump_shared(&self) {
@@ -234,7 +256,7 @@ unsafe impl RawRwLockFair for MultiLock {
 // SAFETY: as for `RawRwLockFair`.
 unsafe impl RawRwLockUpgradeFair for MultiLock {
     unsafe fn unlock_upgradable_fair(&self) {
-        self.raw.release_fair(Upgradable);
+        self.end_fairly(Upgradable);
     }
 
     unsafe fn bump_upgradable(&self) {

@@ -598,14 +598,14 @@ impl Drop for Wake {
 }
 
 #[cfg(feature = "std")]
-fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
+pub(crate) fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
 }
 
 /// Drops what a waker has panicked with. It is foreign code, too: what it panics with in turn is forgotten.
 #[cfg(feature = "std")]
 #[cold]
-fn discard(panic: Box<dyn core::any::Any + Send>) {
+pub(crate) fn discard(panic: Box<dyn core::any::Any + Send>) {
     if let Err(panic) = caught(|| drop(panic)) {
         core::mem::forget(panic);
     }

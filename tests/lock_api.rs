@@ -7,7 +7,7 @@ mod support;
 use std::cell::Cell;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
@@ -694,4 +694,62 @@ fn what_is_awaited_may_be_sent() {
     });
     assert_idle(raw(&lock));
     assert_eq!(lock.into_inner(), "x");
+}
+
+/// What ends a hold, or makes it a weaker one: else there would be a guard without a hold.
+#[test]
+fn e1_a_waker_that_panics_leaves_no_guard_without_a_hold() {
+    fn panics() -> Waker {
+        Hooks { on_wake: Box::new(|| panic!("in wake")), ..Hooks::default() }.waker()
+    }
+    let lock = Lock::new(0);
+    let waits = |future: Pin<&mut dyn Future<Output = ()>>| {
+        assert!(future.poll(&mut Context::from_waker(&panics())).is_pending());
+    };
+    let read = || Box::pin(async { drop(lock_api_read(&lock).await) });
+    let upgradable = || Box::pin(async { drop(lock_api_upgradable_read(&lock).await) });
+
+    let mut guard = lock.write();
+    for way in 0..2 {
+        let mut waiter = read();
+        waits(waiter.as_mut());
+        match way {
+            0 => RwLockWriteGuard::bump(&mut guard),
+            _ => RwLockWriteGuard::unlocked(&mut guard, || ()),
+        }
+        assert!(lock.is_locked_exclusive() && lock.try_read().is_none());
+        *guard += 1;
+        drop(waiter);
+    }
+    let mut waiter = read();
+    waits(waiter.as_mut());
+    let guard = RwLockWriteGuard::downgrade_to_upgradable(guard);
+    drop(waiter);
+    let mut waiter = upgradable();
+    waits(waiter.as_mut());
+    let guard = RwLockUpgradableReadGuard::downgrade(guard);
+    drop(waiter);
+    assert_eq!(
+        (raw(&lock).locked(), raw(&lock).snapshot().shared_holders()),
+        (Some(Mode::Shared), 1)
+    );
+    drop(guard);
+    assert_idle(raw(&lock));
+
+    for way in 0..4 {
+        let guard = lock.write();
+        let mut waiter = read();
+        waits(waiter.as_mut());
+        match way {
+            0 => drop(RwLockWriteGuard::downgrade(guard)),
+            1 => RwLockWriteGuard::unlock_fair(guard),
+            2 => drop(guard),
+            _ => {
+                let guard = RwLockWriteGuard::downgrade_to_upgradable(guard);
+                RwLockUpgradableReadGuard::unlock_fair(guard);
+            }
+        }
+        drop(waiter);
+        assert_idle(raw(&lock));
+    }
 }
