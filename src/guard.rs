@@ -43,11 +43,15 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
     }
 
     async fn upgrade(&mut self) -> Result<(), UpgradeError> {
-        if self.mode != Mode::Exclusive {
-            if !Upgrading::new(&self.lock.raw, self.mode).await {
+        let from = self.mode;
+        if from != Mode::Exclusive {
+            // What the word says while it waits. If the future is forgotten the guard is left with that.
+            self.mode = Mode::Upgradable;
+            let mut ends_as = EndsAs { hold: &mut self.mode, mode: from };
+            if !Upgrading::new(&self.lock.raw, from).await {
                 return Err(UpgradeError::Conflict);
             }
-            self.mode = Mode::Exclusive;
+            ends_as.mode = Mode::Exclusive;
         }
         Ok(())
     }
@@ -67,6 +71,18 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         // one.
         drop(unsafe { ptr::read(&this.lock) });
         handle
+    }
+}
+
+/// What a hold is when an upgrade has ended.
+struct EndsAs<'a> {
+    hold: &'a mut Mode,
+    mode: Mode,
+}
+
+impl Drop for EndsAs<'_> {
+    fn drop(&mut self) {
+        *self.hold = self.mode;
     }
 }
 
@@ -249,8 +265,8 @@ guard! {
     ///
     /// It may be kept across `.await`, and moved to and shared with other threads.
     ///
-    /// A guard that is forgotten (`mem::forget`) leaves the lock held for ever, and harms nothing
-    /// else. One that is dropped by a panic releases the lock: there is no poisoning.
+    /// A guard that is forgotten (`mem::forget`), or the future of its upgrade while it waits, leaves the lock
+    /// held for ever, and harms nothing else. One that is dropped by a panic releases the lock: there is no poisoning.
     Guard<'a>, Guard<'_>, &'a MultiLock
 }
 
