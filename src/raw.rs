@@ -121,7 +121,7 @@ impl RawLock {
     /// As [`release`](Self::release), but threads that block are not only called when it is their turn: they are handed
     /// the lock, as those that were overtaken always are. Tasks are called as always, since one may not run.
     ///
-    /// If somebody is quicker who tries, they are handed it by whoever releases it next.
+    /// If somebody is quicker who tries, they are handed it when their turn comes next.
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
         if let Left::Waiters(word) = self.state.release(mode) {
@@ -442,7 +442,8 @@ impl Drop for Place<'_> {
             // The last exclusive one leaves shared ones behind that waited because of it.
             lock.wake(change);
         } else if called && mode != Mode::Shared {
-            // All shared waiters are called together: only the last has to pass it on.
+            // All shared waiters are called together, or the rest of them by who keeps an heir out: only the last has
+            // to pass it on.
             lock.wake_others();
         }
     }

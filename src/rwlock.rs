@@ -44,7 +44,12 @@ pub use guards::{
 /// # Deadlocks
 ///
 /// A task that reads and waits to read again may wait for itself: somebody may wait to write in between.
-/// [`RwLockReadGuard::clone`] does not wait.
+/// [`RwLockReadGuard::clone`] does not wait, nor does [`RwLockUpgradableReadGuard::share`].
+///
+/// # Leaks
+///
+/// A guard that is forgotten (`mem::forget`), or an upgrade while it waits, leaves the lock held for ever, and harms
+/// nothing else.
 ///
 /// # Poisoning
 ///
@@ -194,7 +199,7 @@ macro_rules! acquisitions {
         #[inline]
         pub fn $try_arc(self: &Arc<Self>) -> Option<$GuardArc<T>> {
             let entered = self.lock.raw.try_acquire(Mode::$mode);
-            entered.then(|| $GuardArc::new(self.clone(), self.data()))
+            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
 
         #[doc = concat!("As [`", stringify!($wait), "`](Self::", stringify!($wait), "), with a guard that owns the lock.")]
@@ -209,14 +214,14 @@ macro_rules! acquisitions {
         #[inline]
         pub fn $block_arc(self: &Arc<Self>) -> $GuardArc<T> {
             core::mem::forget(self.lock.acquire_blocking(Mode::$mode));
-            $GuardArc::new(self.clone(), self.data())
+            $GuardArc::new(self.clone().into(), self.data())
         }
 
         #[doc = concat!("As [`", stringify!($timeout), "`](Self::", stringify!($timeout), "), with a guard that owns the lock.")]
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
             core::mem::forget(self.lock.acquire_timeout(Mode::$mode, timeout)?);
-            Some($GuardArc::new(self.clone(), self.data()))
+            Some($GuardArc::new(self.clone().into(), self.data()))
         }
     };
 }
@@ -390,14 +395,168 @@ struct GoesBeforeTheGuard;
 /// thread::scope(|scope| _ = scope.spawn(move || drop(guard)));
 /// ```
 ///
-/// What may be written is of one type, and of one lifetime.
+#[cfg(doctest)]
+struct GoesWhereItMay;
+
+/// What may be written is of one type, and of one lifetime: what lives for less would be there when it is gone. That these
+/// fail for this reason is shown by their twins below, which differ in no more.
 ///
 /// ```compile_fail
-/// use multilock::RwLockWriteGuard;
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLock<&'static str>) -> RwLock<&'a str> {
+///     long
+/// }
+/// ```
 ///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradableReadGuard<'a, &'static str>) -> RwLockUpgradableReadGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradedGuard<'a, &'static str>) -> RwLockUpgradedGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
 /// fn shorten<'a>(long: RwLockWriteGuard<'a, &'static str>) -> RwLockWriteGuard<'a, &'a str> {
 ///     long
 /// }
 /// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuard<'a, &'static str>) -> MappedRwLockWriteGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradableReadGuardArc<&'static str>) -> RwLockUpgradableReadGuardArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockWriteGuardArc<&'static str>) -> RwLockWriteGuardArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuardArc<&'static str, u32>) -> MappedRwLockWriteGuardArc<&'a str, u32> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuardArc<u32, &'static str>) -> MappedRwLockWriteGuardArc<u32, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradableRead<'a, &'static str>) -> futures::UpgradableRead<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::Write<'a, &'static str>) -> futures::Write<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::Upgrade<'a, &'static str>) -> futures::Upgrade<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradeArc<&'static str>) -> futures::UpgradeArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradableReadArc<'a, &'static str>) -> futures::UpgradableReadArc<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::WriteArc<'a, &'static str>) -> futures::WriteArc<'a, &'a str> {
+///     long
+/// }
+/// ```
 #[cfg(doctest)]
-struct GoesWhereItMay;
+struct StaysAsItIs;
+
+#[cfg(doctest)]
+impl StaysAsItIs {
+    /// ```
+    /// # use multilock::*;
+    /// fn f0<'a>(same: RwLock<&'static str>) -> RwLock<&'static str> {
+    ///     same
+    /// }
+    /// fn f1<'a>(same: RwLockUpgradableReadGuard<'a, &'static str>) -> RwLockUpgradableReadGuard<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f2<'a>(same: RwLockUpgradedGuard<'a, &'static str>) -> RwLockUpgradedGuard<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f3<'a>(same: RwLockWriteGuard<'a, &'static str>) -> RwLockWriteGuard<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f4<'a>(same: MappedRwLockWriteGuard<'a, &'static str>) -> MappedRwLockWriteGuard<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f5<'a>(same: RwLockUpgradableReadGuardArc<&'static str>) -> RwLockUpgradableReadGuardArc<&'static str> {
+    ///     same
+    /// }
+    /// fn f6<'a>(same: RwLockWriteGuardArc<&'static str>) -> RwLockWriteGuardArc<&'static str> {
+    ///     same
+    /// }
+    /// fn f7<'a>(same: MappedRwLockWriteGuardArc<&'static str, u32>) -> MappedRwLockWriteGuardArc<&'static str, u32> {
+    ///     same
+    /// }
+    /// fn f8<'a>(same: MappedRwLockWriteGuardArc<u32, &'static str>) -> MappedRwLockWriteGuardArc<u32, &'static str> {
+    ///     same
+    /// }
+    /// fn f9<'a>(same: futures::UpgradableRead<'a, &'static str>) -> futures::UpgradableRead<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f10<'a>(same: futures::Write<'a, &'static str>) -> futures::Write<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f11<'a>(same: futures::Upgrade<'a, &'static str>) -> futures::Upgrade<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f12<'a>(same: futures::UpgradeArc<&'static str>) -> futures::UpgradeArc<&'static str> {
+    ///     same
+    /// }
+    /// fn f13<'a>(same: futures::UpgradableReadArc<'a, &'static str>) -> futures::UpgradableReadArc<'a, &'static str> {
+    ///     same
+    /// }
+    /// fn f14<'a>(same: futures::WriteArc<'a, &'static str>) -> futures::WriteArc<'a, &'static str> {
+    ///     same
+    /// }
+    /// ```
+    fn twins() {}
+}

@@ -175,7 +175,7 @@ fn types() -> Vec<Row> {
         RwLockUpgradedGuard<'static, u32>: auto Debug Display;
         RwLockWriteGuard<'static, u32>: auto Debug Display;
         MappedRwLockWriteGuard<'static, u32>: auto Debug Display;
-        RwLockReadGuardArc<u32>: Send Sync Unpin Debug Display;
+        RwLockReadGuardArc<u32>: auto Debug Display;
         RwLockUpgradableReadGuardArc<u32>: Send Sync Unpin Debug Display;
         RwLockWriteGuardArc<u32>: Send Sync Unpin Debug Display;
         Read<'static, u32>: Send Sync Debug FusedFuture;
@@ -209,12 +209,12 @@ fn types() -> Vec<Row> {
         RwLockUpgradedGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
-        RwLockReadGuardArc<Seen>: Unpin Debug Display;
+        RwLockReadGuardArc<Seen>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockUpgradableReadGuardArc<Seen>: Unpin Debug Display;
         RwLockWriteGuardArc<Seen>: Unpin Debug Display;
         Read<'static, Seen>: Send Sync Debug FusedFuture;
-        UpgradableRead<'static, Seen>: Debug FusedFuture;
-        Write<'static, Seen>: Debug FusedFuture;
+        UpgradableRead<'static, Seen>: Sync Debug FusedFuture;
+        Write<'static, Seen>: Sync Debug FusedFuture;
         Upgrade<'static, Seen>: Sync Debug FusedFuture;
         ReadArc<'static, Seen>: Debug FusedFuture;
         UpgradableReadArc<'static, Seen>: Debug FusedFuture;
@@ -226,7 +226,7 @@ fn types() -> Vec<Row> {
         RwLockUpgradedGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        RwLockReadGuardArc<Kept>: Unpin Debug Display;
+        RwLockReadGuardArc<Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockUpgradableReadGuardArc<Kept>: Unpin Debug Display;
         RwLockWriteGuardArc<Kept>: Unpin Debug Display;
         Read<'static, Kept>: Debug FusedFuture;
@@ -237,19 +237,19 @@ fn types() -> Vec<Row> {
         UpgradableReadArc<'static, Kept>: Debug FusedFuture;
         WriteArc<'static, Kept>: Debug FusedFuture;
         UpgradeArc<Kept>: Debug FusedFuture;
-        RwLockReadGuardArc<u32, u32>: Send Sync Unpin Debug Display;
+        RwLockReadGuardArc<u32, u32>: auto Debug Display;
         MappedRwLockWriteGuardArc<u32, u32>: Send Sync Unpin Debug Display;
         RwLockReadGuardArc<Sent, u32>: Unpin Debug Display;
         MappedRwLockWriteGuardArc<Sent, u32>: Unpin Debug Display;
-        RwLockReadGuardArc<Seen, u32>: Unpin Debug Display;
+        RwLockReadGuardArc<Seen, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuardArc<Seen, u32>: Unpin Debug Display;
         RwLockReadGuardArc<u32, Sent>: Unpin Debug;
         MappedRwLockWriteGuardArc<u32, Sent>: Send Unpin Debug;
-        RwLockReadGuardArc<u32, Seen>: Send Sync Unpin Debug Display;
+        RwLockReadGuardArc<u32, Seen>: auto Debug Display;
         MappedRwLockWriteGuardArc<u32, Seen>: Sync Unpin Debug Display;
-        RwLockReadGuardArc<u32, Kept>: Unpin Debug Display;
+        RwLockReadGuardArc<u32, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuardArc<u32, Kept>: Unpin Debug Display;
-        RwLockReadGuardArc<Kept, u32>: Unpin Debug Display;
+        RwLockReadGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuardArc<Kept, u32>: Unpin Debug Display;
     }
 }
@@ -416,6 +416,7 @@ shortens! { 'a:
     RwLockWriteGuard<'static, u32> => RwLockWriteGuard<'a, u32>;
     MappedRwLockWriteGuard<'static, u32> => MappedRwLockWriteGuard<'a, u32>;
     RwLockReadGuardArc<u32, &'static str> => RwLockReadGuardArc<u32, &'a str>;
+    RwLockReadGuardArc<&'static str> => RwLockReadGuardArc<&'a str>;
     Read<'static, &'static str> => Read<'a, &'a str>;
     Write<'static, u32> => Write<'a, u32>;
 }

@@ -69,4 +69,23 @@ fn what_differs_is_what_the_readme_says() {
         }};
     }
     assert_eq!((reader_gets_in!(ours), reader_gets_in!(theirs)), (true, false));
+    // A writer that waits for an upgradable reader keeps new readers out.
+    macro_rules! reader_joins {
+        ($lock:ident) => {{
+            let _guard = $lock.try_upgradable_read().unwrap();
+            let mut read = None;
+            wakes($lock.write(), || read = Some($lock.try_read().is_some()));
+            read.unwrap()
+        }};
+    }
+    assert_eq!((reader_joins!(ours), reader_joins!(theirs)), (false, true));
+    // An upgrade keeps others out from its first poll on, and not from the call.
+    let upgrade =
+        multilock::RwLockUpgradableReadGuard::upgrade(ours.try_upgradable_read().unwrap());
+    assert!(ours.try_read().is_some());
+    drop(upgrade);
+    let upgrade =
+        async_lock::RwLockUpgradableReadGuard::upgrade(theirs.try_upgradable_read().unwrap());
+    assert!(theirs.try_read().is_none());
+    drop(upgrade);
 }

@@ -13,8 +13,8 @@ mod support;
 use std::fmt::Display;
 use std::mem::{self, size_of, size_of_val};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,9 @@ use multilock::{
     RwLockWriteGuardArc,
 };
 
-use support::{Counting, Hooks, Task, assert_idle, message, now, without_allocation};
+use support::{
+    Counting, Hooks, Task, assert_idle, message, now, until_awaited, without_allocation,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -68,6 +70,29 @@ fn panics() -> std::task::Waker {
 #[track_caller]
 fn panics_with(text: &str, run: impl FnOnce()) {
     assert_eq!(message(catch_unwind(AssertUnwindSafe(run)).unwrap_err()), text);
+}
+
+/// Has a thread wait for the lock, and somebody take it before that runs, if that is possible.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+fn overtakes(mode: Mode, blocks: fn(&Arc<RwLock<Pair>>, &Barrier)) -> bool {
+    let (lock, end) = (lock(), Barrier::new(2));
+    let raw = lock.raw();
+    thread::scope(|scope| {
+        let guard = raw.try_acquire(Exclusive).unwrap();
+        scope.spawn(|| blocks(&lock, &end));
+        until_awaited(raw, mode);
+        drop(guard);
+        let overtaker = raw.try_acquire(Exclusive);
+        let overtakes = overtaker.is_some();
+        while overtakes && !format!("{:?}", raw.snapshot()).contains("overtaken: true") {
+            thread::yield_now();
+        }
+        drop(overtaker);
+        let held = raw.locked();
+        end.wait();
+        assert!(!overtakes || held == Some(mode), "{held:?}");
+        overtakes
+    })
 }
 
 /// The tests of one kind of guards: of those that borrow the lock, or of those that own it.
@@ -318,6 +343,111 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
+            /// A try takes what is free, though somebody was overtaken.
+            #[test]
+            fn q3_a_try_does_not_stand_back() {
+                let lock = lock();
+                let guard = lock.$try_write().unwrap();
+                let mut overtaken = Task::queued(lock.$write());
+                drop(guard);
+                let guard = lock.$try_write().unwrap();
+                overtaken.waits();
+                drop(guard);
+                assert_eq!(*lock.$try_read().unwrap(), (1, 2));
+                assert_eq!(*lock.$try_upgradable().unwrap(), (1, 2));
+                assert_eq!(*lock.$try_write().unwrap(), (1, 2));
+                drop(overtaken.finish());
+                drop(overtaken);
+                assert_over(&lock);
+            }
+
+            /// A thread that blocks is one, and no task: overtaken once, it is handed the lock.
+            #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            #[test]
+            fn q3_a_thread_that_blocks_is_overtaken_once() {
+                let ways: [fn(&Arc<RwLock<Pair>>, &Barrier); 3] = [
+                    |lock, end| {
+                        let _guard = lock.$block_read();
+                        end.wait();
+                    },
+                    |lock, end| {
+                        let _guard = lock.$block_upgradable();
+                        end.wait();
+                    },
+                    |lock, end| {
+                        let _guard = lock.$block_write();
+                        end.wait();
+                    },
+                ];
+                for (mode, blocks) in Mode::ALL.into_iter().zip(ways) {
+                    let start = Instant::now();
+                    while !overtakes(mode, blocks) {
+                        assert!(start.elapsed() < LONG, "it is never overtaken");
+                    }
+                }
+            }
+
+            #[test]
+            fn futures_say_when_they_are_ready() {
+                fn says(future: impl FusedFuture) {
+                    let mut task = Task::new(future);
+                    assert!(!task.future().is_terminated());
+                    drop(task.finish());
+                    assert!(task.future().is_terminated());
+                }
+                let lock = lock();
+                says(lock.$read());
+                says(lock.$upgradable());
+                says(lock.$write());
+                says($Upgradable::upgrade(now(lock.$upgradable())));
+                assert_over(&lock);
+            }
+
+            /// Where a guard ends, others write before the call that ends it has returned.
+            #[test]
+            fn guards_point_to_nothing_once_they_have_ended() {
+                let lock: Arc<RwLock<Box<u32>>> = Arc::new(RwLock::new(Box::new(1)));
+                for way in 0..6 {
+                    let mut waits = Task::new(lock.$write());
+                    let (weak, guard) = (Arc::downgrade(&lock), lock.$try_upgradable().unwrap());
+                    let on_wake = move || {
+                        let lock = weak.upgrade().unwrap();
+                        **lock.$try_write().unwrap() += 1;
+                        *lock.$try_write().unwrap() = Box::new(5);
+                    };
+                    let hooks = Hooks { on_wake: Box::new(on_wake), ..Hooks::default() };
+                    assert!(waits.poll_with(&hooks.waker()).is_pending());
+                    match way {
+                        0 => drop(guard),
+                        1 => drop($Upgradable::downgrade(guard)),
+                        2 => drop($Read::map($Upgradable::downgrade(guard), |data| &**data)),
+                        3 => drop($Upgradable::try_upgrade(guard).unwrap()),
+                        4 => drop($Write::map($Upgradable::try_upgrade(guard).unwrap(), |data| {
+                            &mut **data
+                        })),
+                        _ => drop($Upgradable::upgrade(guard)),
+                    }
+                    drop(waits);
+                    assert_eq!(**lock.$try_read().unwrap(), 5);
+                }
+                assert_over(&lock);
+            }
+
+            /// Also where a writer waits.
+            #[test]
+            fn an_upgradable_reader_shares_without_waiting() {
+                let lock = lock();
+                let guard = lock.$try_upgradable().unwrap();
+                let writes = Task::queued(lock.$write());
+                assert!(lock.$try_read().is_none());
+                let more = $Upgradable::share(&guard).unwrap();
+                assert_eq!((guard.0, more.1), (1, 2));
+                drop((guard, writes));
+                assert_held(&lock, Shared);
+                drop(more);
+                assert_over(&lock);
+            }
+
             /// A reader reads once more, past who waits to write.
             #[test]
             fn a_reader_is_cloned_without_waiting() {
@@ -473,7 +603,7 @@ macro_rules! suite {
                 assert_eq!(*guard, (1, 2));
                 assert!(lock.$try_read().is_none());
                 assert!($Upgradable::try_upgrade_in_place(&mut guard).is_none());
-                let text = "the guard of an earlier upgrade in place was forgotten";
+                let text = "an earlier upgrade in place was forgotten";
                 panics_with(text, || drop(now($Upgradable::upgrade_in_place(&mut guard))));
                 let guard = $Upgradable::try_upgrade(guard).unwrap_err();
                 panics_with(text, || drop(now($Upgradable::upgrade(guard))));

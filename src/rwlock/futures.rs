@@ -91,15 +91,15 @@ macro_rules! borrows {
         // SAFETY: it makes the guard in the thread where it is polled: what it takes there is what the guard does.
         unsafe impl<T: ?Sized + $($bounds)*> Send for $Future<'_, T> {}
         // SAFETY: a reference to it gives nothing of the data.
-        unsafe impl<T: ?Sized + $($bounds)*> Sync for $Future<'_, T> {}
+        unsafe impl<T: ?Sized + Sync> Sync for $Future<'_, T> {}
     };
 }
 
-borrows!(Read, "read", Shared, RwLockReadGuard, &'a T, Sync);
+borrows!(Read, "read", Shared, RwLockReadGuard, *const T, Sync);
 borrows! {
-    UpgradableRead, "upgradable_read", Upgradable, RwLockUpgradableReadGuard, &'a mut T, Send + Sync
+    UpgradableRead, "upgradable_read", Upgradable, RwLockUpgradableReadGuard, *mut T, Send + Sync
 }
-borrows!(Write, "write", Exclusive, RwLockWriteGuard, &'a mut T, Send + Sync);
+borrows!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sync);
 
 /// A future of a guard that owns the lock.
 #[cfg(target_has_atomic = "ptr")]
@@ -109,7 +109,7 @@ macro_rules! owns {
             $Future, $method, &'a Arc<RwLock<T>>,
             |guard, of| {
                 guard.into_lock();
-                $Guard::new(Arc::clone(of), of.data())
+                $Guard::new(Arc::clone(of).into(), of.data())
             } => $Guard<T>
         }
 

@@ -53,8 +53,58 @@ impl<T: ?Sized> Keeps for Arc<RwLock<T>> {
     }
 }
 
+/// An `Arc<RwLock<T>>` for who reads and never writes: covariant in `T`, which the cell in it is not.
+#[cfg(target_has_atomic = "ptr")]
+pub(super) struct ArcToRead<T: ?Sized> {
+    /// Where the lock is: a `T` in type only.
+    lock: NonNull<T>,
+    marker: PhantomData<T>,
+}
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> ArcToRead<T> {
+    fn arc(&self) -> ManuallyDrop<Arc<RwLock<T>>> {
+        // SAFETY: it comes from `Arc::into_raw`, and has one count, of which this is the only one to make use at a time.
+        ManuallyDrop::new(unsafe { Arc::from_raw(self.lock.as_ptr() as *const RwLock<T>) })
+    }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> From<Arc<RwLock<T>>> for ArcToRead<T> {
+    #[inline]
+    fn from(lock: Arc<RwLock<T>>) -> Self {
+        let lock = Arc::into_raw(lock) as *mut RwLock<T> as *mut T;
+        // SAFETY: there is a lock.
+        Self { lock: unsafe { NonNull::new_unchecked(lock) }, marker: PhantomData }
+    }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> Clone for ArcToRead<T> {
+    fn clone(&self) -> Self {
+        Arc::clone(&self.arc()).into()
+    }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> Drop for ArcToRead<T> {
+    #[inline]
+    fn drop(&mut self) {
+        drop(ManuallyDrop::into_inner(self.arc()));
+    }
+}
+
+#[cfg(target_has_atomic = "ptr")]
+impl<T: ?Sized> Keeps for ArcToRead<T> {
+    #[inline]
+    fn multilock(&self) -> &MultiLock {
+        // SAFETY: the lock is there as long as this is.
+        unsafe { &(*(self.lock.as_ptr() as *const RwLock<T>)).lock }
+    }
+}
+
 /// Why an upgrade is refused, which it never is but for this.
-pub(super) const FORGOTTEN: &str = "the guard of an earlier upgrade in place was forgotten";
+pub(super) const FORGOTTEN: &str = "an earlier upgrade in place was forgotten";
 
 /// A guard: of a lock that it keeps, and of data which, as long as it is there, nobody else has in a way that the
 /// mode excludes.
@@ -170,7 +220,7 @@ macro_rules! writes {
 guard! {
     /// Read access to the data of an [`RwLock`], beside other readers, until it is dropped.
     RwLockReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
-    &'a MultiLock, &'a T;
+    &'a MultiLock, (&'a (), *const T);
     Send if T: Sync; Sync if T: Sync;
     ends |lock| lock.release(Mode::Shared)
 }
@@ -178,6 +228,11 @@ guard! {
 guard! {
     /// Read access to the data of an [`RwLock`], beside other readers, that may become write access with nobody in
     /// between. One at a time. Until it is dropped.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task waits for somebody who comes new to read: a writer that waits keeps newcomers out. For that there is
+    /// [`share`](Self::share).
     RwLockUpgradableReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -222,7 +277,7 @@ guard! {
     /// A [`RwLockReadGuard`] that owns the lock. `U` is the part of the data that it gives access to: by itself, all of
     /// them.
     RwLockReadGuardArc [T: ?Sized, U: ?Sized = T] [T: ?Sized, U: ?Sized] [T, U] => U;
-    Arc<RwLock<T>>, *const U;
+    ArcToRead<T>, *const U;
     Send if T: Send + Sync, U: Sync; Sync if T: Send + Sync, U: Sync;
     ends |lock| lock.release(Mode::Shared)
 }
@@ -407,9 +462,26 @@ macro_rules! changes {
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
                 let (lock, data) = guard.into_parts();
                 // Made before others are woken, whose wakers may panic.
-                let guard = $Read::new(lock, data);
+                let guard = $Read::new(lock.into(), data);
                 guard.lock.multilock().raw.downgrade(Mode::Upgradable, Mode::Shared);
                 guard
+            }
+
+            /// A reader beside this guard, without waiting, even if somebody waits to write.
+            ///
+            /// `None` at the maximum of readers.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = concat!("let reader = ", stringify!($Upgradable), "::share(&guard).unwrap();")]
+            /// assert_eq!((guard.0, reader.1), (1, 2));
+            /// ```
+            #[must_use]
+            pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
+                let shared = guard.lock.multilock().raw.share();
+                shared.then(|| $Read::new(guard.lock.clone().into(), guard.data))
             }
 
             /// Gives write access if there is no other reader. Never waits.
@@ -446,6 +518,11 @@ macro_rules! changes {
             ///
             /// If the task reads by another guard, too.
             ///
+            /// # Panics
+            ///
+            /// If an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of one, was forgotten
+            /// (`mem::forget`).
+            ///
             /// # Examples
             ///
             /// ```
@@ -460,6 +537,14 @@ macro_rules! changes {
             }
 
             /// As [`upgrade`](Self::upgrade), but blocks the thread.
+            ///
+            /// # Deadlocks
+            ///
+            /// If the thread, or whoever waits for it, reads by another guard.
+            ///
+            /// # Panics
+            ///
+            /// As [`upgrade`](Self::upgrade).
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             pub fn upgrade_blocking(guard: Self) -> $Write<$($args)*> {
                 block_on(Self::upgrade(guard), None).expect("there is no deadline")
@@ -479,7 +564,7 @@ macro_rules! changes {
             ///
             /// # Panics
             ///
-            /// If the [`RwLockUpgradedGuard`] of an earlier upgrade was forgotten (`mem::forget`).
+            /// If an earlier upgrade in place, or the [`RwLockUpgradedGuard`] of one, was forgotten (`mem::forget`).
             ///
             /// # Examples
             ///
@@ -521,7 +606,7 @@ macro_rules! changes {
             /// ```
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
                 let (lock, data) = guard.into_parts();
-                let guard = $Read::new(lock, data);
+                let guard = $Read::new(lock.into(), data);
                 guard.lock.multilock().raw.downgrade(Mode::Exclusive, Mode::Shared);
                 guard
             }

@@ -206,9 +206,39 @@ fn data_without_a_size() {
     assert_eq!((object.try_read().unwrap())(), 7);
 }
 
+/// What a trait may name without a bound: that it compiles is enough.
+#[allow(dead_code, reason = "that it compiles is enough")]
+trait Names {
+    type Guard;
+    type Reads;
+    type Writes;
+}
+
+#[allow(dead_code, reason = "that it compiles is enough")]
+struct Of<'a, T>(std::marker::PhantomData<(&'a (), T)>);
+
+impl<'a, T> Names for Of<'a, T> {
+    type Guard = RwLockReadGuard<'a, T>;
+    type Reads = Read<'a, T>;
+    type Writes = Write<'a, T>;
+}
+
+#[test]
+fn guards_pass_where_panics_are_caught() {
+    let lock = Arc::new(RwLock::new(1));
+    let guard = lock.try_read_arc().unwrap();
+    assert!(std::panic::catch_unwind(move || *guard).is_ok());
+}
+
 /// A reader of what lives long is one of what lives for less.
 #[test]
 fn readers_are_covariant() {
+    fn shorten_arc<'a>(
+        long: RwLockReadGuardArc<&'static str>,
+        _: &'a str,
+    ) -> RwLockReadGuardArc<&'a str> {
+        long
+    }
     fn shorten<'a>(
         long: RwLockReadGuard<'a, &'static str>,
         _: &'a str,
@@ -217,4 +247,5 @@ fn readers_are_covariant() {
     }
     let (lock, short) = (RwLock::new("long"), String::from("short"));
     assert_eq!(*shorten(lock.try_read().unwrap(), &short), "long");
+    assert_eq!(*shorten_arc(Arc::new(lock).try_read_arc().unwrap(), &short), "long");
 }
