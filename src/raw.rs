@@ -715,12 +715,13 @@ mod tests {
             let lock = RawLock::new();
             let (mut thread, held) = overtaken(&lock, mode);
             let mut task = waiter(&lock, mode, false);
-            assert!(task.poll().is_pending());
+            let mut exclusive = waiter(&lock, Mode::Exclusive, false);
+            assert!(task.poll().is_pending() && exclusive.poll().is_pending());
             mem::forget(held);
             let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
             assert!(lock.try_acquire(Mode::Exclusive));
             lock.wake_released(word, Mode::Exclusive);
-            assert!(!thread.is_woken() && !task.is_woken());
+            assert!(!thread.is_woken() && !task.is_woken() && !exclusive.is_woken());
             assert!(thread.poll().is_pending() && task.poll().is_pending());
             lock.release(Mode::Exclusive);
             assert!(thread.is_woken() && thread.poll().is_ready());
