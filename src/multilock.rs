@@ -58,8 +58,8 @@ use crate::sync::thread;
 /// * A thread that blocks in a method of this lock surely runs when it is woken. So the second time it
 ///   is handed the lock: it finds the lock taken once, at most, and next time it is woken it holds it.
 /// * No place in the queue is worth anything to a task that does not run: while the lock can be
-///   acquired, a waiter that is polled acquires it, or lets such a thread have it, whatever other waiters do. Each time the lock
-///   becomes free another waiter is woken.
+///   acquired, a waiter that is polled acquires it, or lets such a thread have it, whatever other
+///   waiters do. Each time the lock becomes free another waiter is woken.
 ///
 /// # Cancel safety
 ///

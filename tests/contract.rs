@@ -31,8 +31,8 @@ use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{Guard, GuardArc, Handle, HandleId, MultiLock, ReleaseError, UpgradeError};
 
 use support::{
-    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, message, now, poll_once,
-    until_awaited, without_a_leak, without_allocation,
+    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, message, now, overtakes,
+    poll_once, until_awaited, without_a_leak, without_allocation,
 };
 
 #[global_allocator]
@@ -712,8 +712,8 @@ fn q3_a_thread_that_blocks_is_overtaken_once() {
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn overtakes_a_thread(mode: Mode, timed: bool) -> bool {
-    let (lock, end) = (lock(), Barrier::new(2));
-    let blocks = || {
+    let lock = lock();
+    let blocks = |end: &Barrier| {
         let _guard = if timed {
             lock.acquire_timeout(mode, LONG).expect("in time")
         } else {
@@ -721,24 +721,10 @@ fn overtakes_a_thread(mode: Mode, timed: bool) -> bool {
         };
         end.wait();
     };
-    thread::scope(|scope| {
-        let guard = hold(&lock, Exclusive);
-        scope.spawn(blocks);
-        until_awaited(&lock, mode);
-        drop(guard);
-        let overtaker = lock.try_acquire(Exclusive);
-        let overtakes = overtaker.is_some();
-        while overtakes && !format!("{:?}", lock.snapshot()).contains("overtaken: true") {
-            thread::yield_now();
-        }
-        drop(overtaker);
-        let held = lock.locked();
+    overtakes(&lock, mode, blocks, || {
         let mut newcomer = Task::new(lock.acquire(Exclusive));
         let enters = newcomer.poll().is_ready() || newcomer.poll().is_ready();
-        drop(newcomer);
-        end.wait();
-        assert!(!overtakes || held == Some(mode) && !enters, "{held:?}, {enters}");
-        overtakes
+        lock.locked() == Some(mode) && !enters
     })
 }
 

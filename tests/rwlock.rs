@@ -26,9 +26,7 @@ use multilock::{
     RwLockWriteGuardArc,
 };
 
-use support::{
-    Counting, Hooks, Task, assert_idle, message, now, until_awaited, without_allocation,
-};
+use support::{Counting, Hooks, Task, assert_idle, message, now, overtakes, without_allocation};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -70,29 +68,6 @@ fn panics() -> std::task::Waker {
 #[track_caller]
 fn panics_with(text: &str, run: impl FnOnce()) {
     assert_eq!(message(catch_unwind(AssertUnwindSafe(run)).unwrap_err()), text);
-}
-
-/// Has a thread wait for the lock, and somebody take it before that runs, if that is possible.
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-fn overtakes(mode: Mode, blocks: fn(&Arc<RwLock<Pair>>, &Barrier)) -> bool {
-    let (lock, end) = (lock(), Barrier::new(2));
-    let raw = lock.raw();
-    thread::scope(|scope| {
-        let guard = raw.try_acquire(Exclusive).unwrap();
-        scope.spawn(|| blocks(&lock, &end));
-        until_awaited(raw, mode);
-        drop(guard);
-        let overtaker = raw.try_acquire(Exclusive);
-        let overtakes = overtaker.is_some();
-        while overtakes && !format!("{:?}", raw.snapshot()).contains("overtaken: true") {
-            thread::yield_now();
-        }
-        drop(overtaker);
-        let held = raw.locked();
-        end.wait();
-        assert!(!overtakes || held == Some(mode), "{held:?}");
-        overtakes
-    })
 }
 
 /// The tests of one kind of guards: of those that borrow the lock, or of those that own it.
@@ -381,7 +356,12 @@ macro_rules! suite {
                 ];
                 for (mode, blocks) in Mode::ALL.into_iter().zip(ways) {
                     let start = Instant::now();
-                    while !overtakes(mode, blocks) {
+                    let overtaken = || {
+                        let lock = lock();
+                        let is_given = || lock.raw().locked() == Some(mode);
+                        overtakes(lock.raw(), mode, |end| blocks(&lock, end), is_given)
+                    };
+                    while !overtaken() {
                         assert!(start.elapsed() < LONG, "it is never overtaken");
                     }
                 }

@@ -158,9 +158,7 @@ fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
             let threads = [user(&data, mode)];
             data.add_one(&guard);
             drop(guard);
-            let guard = block_on(thread, None).unwrap();
-            data.add_one(&guard);
-            drop(guard);
+            data.add_one(&block_on(thread, None).unwrap());
             join(threads);
             data.check(2 + u32::from(mode == Exclusive));
         });
@@ -176,9 +174,7 @@ fn q3_a_thread_is_given_the_lock_by_another() {
         let data = Data::new();
         let (thread, guard) = overtaken(&data, Exclusive);
         let threads = [releases(&data, guard), user(&data, Exclusive)];
-        let guard = block_on(thread, None).unwrap();
-        data.add_one(&guard);
-        drop(guard);
+        data.add_one(&block_on(thread, None).unwrap());
         join(threads);
         data.check(3);
     });
@@ -194,9 +190,7 @@ fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
         let (thread, guard) = overtaken(&data, Exclusive);
         let dormant = queued(data.lock.acquire(Upgradable));
         let threads = [releases(&data, guard), user(&data, Shared)];
-        let guard = block_on(thread, None).unwrap();
-        data.add_one(&guard);
-        drop(guard);
+        data.add_one(&block_on(thread, None).unwrap());
         join(threads);
         drop(dormant);
         data.check(2);
@@ -227,9 +221,7 @@ fn q3_a_thread_is_not_given_what_another_has_taken() {
         let data = Data::new();
         let (thread, guard) = overtaken(&data, Exclusive);
         let threads = [releases(&data, guard), tries(&data)];
-        let guard = block_on(thread, None).unwrap();
-        data.add_one(&guard);
-        drop(guard);
+        data.add_one(&block_on(thread, None).unwrap());
         join(threads);
         assert!(data.lock.try_acquire(Exclusive).is_some());
     });
@@ -270,9 +262,7 @@ fn q3_a_fair_release_gives_the_lock_to_a_thread() {
         let guard = data.lock.try_acquire(Exclusive).unwrap();
         let thread = queued(Acquire::for_thread(&data.lock, Exclusive));
         let threads = [releases_fairly(&data, guard), tries(&data)];
-        let guard = block_on(thread, None).unwrap();
-        data.add_one(&guard);
-        drop(guard);
+        data.add_one(&block_on(thread, None).unwrap());
         join(threads);
         assert!(data.lock.try_acquire(Exclusive).is_some());
     });

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::fmt::Debug;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread::LocalKey;
 
@@ -143,6 +143,34 @@ pub(crate) fn until_awaited(lock: &MultiLock, mode: Mode) {
     while !lock.snapshot().is_awaited(mode) {
         std::thread::yield_now();
     }
+}
+
+/// Has a thread wait for `lock`, in `mode` and until the barrier's end, and takes the lock before that thread runs, if
+/// that is possible: says whether it was. If so, `is_given` says what is to be so when the lock is released again.
+pub(crate) fn overtakes(
+    lock: &MultiLock,
+    mode: Mode,
+    blocks: impl FnOnce(&Barrier) + Send,
+    is_given: impl FnOnce() -> bool,
+) -> bool {
+    let end = &Barrier::new(2);
+    std::thread::scope(|scope| {
+        let guard = lock.try_acquire(Mode::Exclusive).unwrap();
+        scope.spawn(move || blocks(end));
+        until_awaited(lock, mode);
+        drop(guard);
+        let overtaker = lock.try_acquire(Mode::Exclusive);
+        let overtakes = overtaker.is_some();
+        while overtakes && !format!("{:?}", lock.snapshot()).contains("overtaken: true") {
+            std::thread::yield_now();
+        }
+        drop(overtaker);
+        let given = !overtakes || is_given();
+        // Before the test fails: else the thread would wait for ever.
+        end.wait();
+        assert!(given, "{mode:?}: the thread has not been handed the lock, or not alone");
+        overtakes
+    })
 }
 
 pub(crate) type Action = Box<dyn Fn() + Send + Sync>;
