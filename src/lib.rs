@@ -34,6 +34,7 @@ mod multilock;
 mod notify;
 mod queue;
 mod raw;
+mod reservation;
 mod rwlock;
 #[cfg(feature = "serde")]
 mod serde;

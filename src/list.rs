@@ -77,6 +77,12 @@ impl Node {
         Self { links: UnsafeCell::new(links), called, kind, _pin: PhantomPinned }
     }
 
+    /// Where it is, which tells it from all others for as long as it is pinned.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        ptr::from_ref(self).addr()
+    }
+
     /// Whether it has been called since it was inserted. Nobody asks but its owner.
     #[inline]
     pub(crate) fn was_called(&self) -> bool {
@@ -206,13 +212,17 @@ impl List {
     /// An heir is called alone: what it is given nobody can have until it is woken. If `give` has nothing for it,
     /// it is not called, nor who comes after it. If it is `fair`, each thread that it comes to is an heir from then
     /// on, called or not.
+    ///
+    /// Returns whether the node at the address `sought` is one of those.
     #[inline]
     pub(crate) fn call<const N: usize>(
         &mut self,
         round: &mut Round<N>,
+        sought: usize,
         fair: bool,
         give: &dyn Fn() -> bool,
-    ) {
+    ) -> bool {
+        let mut found = false;
         for place in &mut round.wakers {
             // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
@@ -227,12 +237,14 @@ impl List {
             // SAFETY: it is in this list.
             *place = unsafe { self.remove(node) };
             round.len += 1;
+            found |= node.address() == sought;
             // ORDERING: Release, for `was_called`. From here on the node may be gone.
             node.called.store(true, Release);
             if heir {
                 break;
             }
         }
+        found
     }
 }
 

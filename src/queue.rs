@@ -9,6 +9,7 @@ use core::task::{Context, Poll, Waker};
 use crate::lazy::Lazy;
 use crate::list::{Kind, List, Node, ROUND, Round};
 use crate::mode::Mode;
+use crate::reservation::Reservation;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -94,6 +95,8 @@ pub(crate) struct Waiters {
     lists: [List; Line::COUNT],
     /// For each [`Lane`], how many waiters there are.
     counts: [usize; Lane::COUNT],
+    /// For a waiter that is starving.
+    pub(crate) reservation: Reservation,
 }
 
 impl Waiters {
@@ -128,6 +131,7 @@ impl Queue {
             waiters: Section::new(Waiters {
                 lists: [const { List::EMPTY }; Line::COUNT],
                 counts: [0; Lane::COUNT],
+                reservation: Reservation::NONE,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
             #[cfg(feature = "std")]
@@ -176,8 +180,11 @@ impl Queue {
         // Made here, and not moved: while the queue is locked no more is done than must be.
         let mut round = Round::<N>::EMPTY;
         let left = self.with(|waiters| {
-            let list = &mut waiters.lists[line as usize];
-            list.call(&mut round, wake.is_fair(), give);
+            let Waiters { lists, reservation, .. } = waiters;
+            let list = &mut lists[line as usize];
+            if list.call(&mut round, reservation.owner(), wake.is_fair(), give) {
+                reservation.set_firm();
+            }
             list.len()
         });
         round.wakers().for_each(|waker| wake.one(waker));
@@ -362,6 +369,11 @@ impl<'a> Seat<'a> {
         self.queue
     }
 
+    /// What tells the waiter from all others, as long as it is pinned.
+    pub(crate) fn id(self: Pin<&mut Self>) -> usize {
+        self.parts().node.address()
+    }
+
     /// It listens, or else it was called or never did.
     pub(crate) fn listens(self: Pin<&mut Self>) -> bool {
         self.parts().listens()
@@ -519,8 +531,15 @@ impl Locked<'_> {
     #[inline]
     pub(crate) fn call_heir(&mut self, give: Give<'_>) -> Option<Waker> {
         let mut round = Round::<1>::EMPTY;
-        self.waiters.lists[Line::Overtaken as usize].call(&mut round, false, give);
+        // An heir makes no reservation.
+        self.waiters.lists[Line::Overtaken as usize].call(&mut round, 0, false, give);
         round.wakers().next()
+    }
+
+    /// What tells the waiter from all others, as long as it is pinned.
+    #[inline]
+    pub(crate) fn id(&self) -> usize {
+        self.seat.node.address()
     }
 
     /// What it was called for is done.

@@ -8,6 +8,7 @@ use core::task::{Context, Poll, Waker};
 use crate::list::Kind;
 use crate::mode::Mode;
 use crate::queue::{EdgeCount, Give, LazyQueue, Line, NOTHING, Queue, Seat, Waiters, Wake};
+use crate::reservation::RACES;
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -280,13 +281,15 @@ pub(crate) struct Place<'a> {
     thread: bool,
     /// It has what it waits for, by a way of its own.
     entered: bool,
+    /// How often it was woken, and overtaken.
+    lost: u8,
 }
 
 impl<'a> Place<'a> {
     /// For a thread, or for a task. A thread that was overtaken is an heir.
     pub(crate) fn take(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
         let seat = Seat::new(lock.queue.get_or_make());
-        Self { lock, seat, lanes: Lanes::NONE, mode, thread, entered: false }
+        Self { lock, seat, lanes: Lanes::NONE, mode, thread, entered: false, lost: 0 }
     }
 
     /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
@@ -306,7 +309,7 @@ impl<'a> Place<'a> {
     /// Says whether it was called. If not, it could have entered as anybody can.
     pub(crate) fn poll_turn(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (there, _wakers) = self.as_mut().wait::<false>(cx);
-        there.map(|()| self.parts().1.is_called())
+        there.map(|()| self.parts().2.is_called())
     }
 
     /// Waits until it has entered, or until it could, if it is not to `ENTER`. Gives wakers that are left
@@ -317,7 +320,7 @@ impl<'a> Place<'a> {
         cx: &Context<'_>,
     ) -> (Poll<()>, [Option<Waker>; 2]) {
         let (lock, mode, thread) = (self.lock, self.mode, self.thread);
-        let (lanes, mut seat) = self.as_mut().parts();
+        let (lanes, lost, mut seat) = self.as_mut().parts();
         // Unless it was called, and can enter, it has to listen: who comes new has found the lock taken.
         let listens = seat.as_mut().listens();
         let can_enter =
@@ -325,6 +328,7 @@ impl<'a> Place<'a> {
         let mut new = (!listens && !can_enter).then(|| cx.waker().clone());
         let (mut old, mut heir) = (None, None);
         loop {
+            let mut stands_back = false;
             let there = seat.as_mut().with(|seat| {
                 let called = seat.is_called();
                 let mut next = lanes.and(Lane::of(mode));
@@ -332,9 +336,24 @@ impl<'a> Place<'a> {
                     next = next.and(Lane::Overtaken);
                 }
                 let announced = if new.is_some() { next } else { Lanes::NONE };
+                let id = seat.id();
+                let mut barred =
+                    seat.waiters.reservation.bars(id, mode, called) && !seat.is_given();
+                if barred && lock.state.load().lets_in(mode, called) {
+                    barred = seat.waiters.reservation.makes_stand_back();
+                    if barred && called {
+                        // It stays called: if it is dropped, it passes that on.
+                        stands_back = true;
+                        return Some(Poll::Pending);
+                    }
+                }
                 let found = if seat.is_given() {
                     lock.state.unmark(seat.waiters.last_of(*lanes));
                     Announced::Acquired
+                } else if barred && (ENTER || !called) {
+                    // The announcement is the look, too: a release before it made room that nobody else will report.
+                    stands_back = lock.state.mark(announced).lets_in(mode, called);
+                    Announced::Waiting
                 } else if ENTER
                     && !called
                     && seat.is_behind_heir()
@@ -359,6 +378,7 @@ impl<'a> Place<'a> {
                         if ENTER {
                             seat.answer();
                             seat.waiters.uncount(*lanes);
+                            seat.waiters.reservation.end(id);
                             *lanes = Lanes::NONE;
                         }
                         Some(Poll::Ready(()))
@@ -378,6 +398,13 @@ impl<'a> Place<'a> {
                         seat.listen(line, kind, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
+                            // A thread is handed the lock instead.
+                            if called && ENTER && !thread {
+                                *lost = lost.saturating_add(1);
+                                if *lost >= RACES {
+                                    seat.waiters.reservation.make(id, mode, false);
+                                }
+                            }
                             Poll::Pending
                         })
                     }
@@ -386,6 +413,9 @@ impl<'a> Place<'a> {
             if let Some(heir) = heir.take() {
                 Wake::new(false).one(heir);
             }
+            if stands_back && there.is_some() {
+                cx.waker().wake_by_ref();
+            }
             match there {
                 Some(there) => return (there, [old, new]),
                 None => new = Some(cx.waker().clone()),
@@ -393,29 +423,37 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn parts(self: Pin<&mut Self>) -> (&mut Lanes, Pin<&mut Seat<'a>>) {
+    fn parts(self: Pin<&mut Self>) -> (&mut Lanes, &mut u8, Pin<&mut Seat<'a>>) {
         // SAFETY: the seat, which alone is pinned with the place, is not moved.
         unsafe {
-            let Self { lanes, seat, .. } = self.get_unchecked_mut();
-            (lanes, Pin::new_unchecked(seat))
+            let Self { lanes, lost, seat, .. } = self.get_unchecked_mut();
+            (lanes, lost, Pin::new_unchecked(seat))
         }
     }
 
     pub(crate) fn set_entered(mut self: Pin<&mut Self>) {
-        self.as_mut().parts().1.answer();
+        self.as_mut().parts().2.answer();
         // SAFETY: nothing is moved.
         unsafe { self.get_unchecked_mut() }.entered = true;
     }
 
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
-        let lock = self.lock;
-        let (lanes, mut seat) = self.parts();
+        let (lock, mode) = (self.lock, self.mode);
+        let (lanes, lost, mut seat) = self.parts();
         seat.as_mut().answer();
-        if !lanes.has(Lane::Overtaken) {
-            let queue = seat.queue();
-            queue.with(|waiters| _ = lock.enter_lanes(waiters, Lanes::of(Lane::Overtaken)));
-            *lanes = lanes.and(Lane::Overtaken);
+        *lost = lost.saturating_add(1);
+        if *lost < RACES && lanes.has(Lane::Overtaken) {
+            return;
         }
+        seat.with(|seat| {
+            if !lanes.has(Lane::Overtaken) {
+                lock.enter_lanes(seat.waiters, Lanes::of(Lane::Overtaken));
+                *lanes = lanes.and(Lane::Overtaken);
+            }
+            if *lost >= RACES {
+                seat.waiters.reservation.make(seat.id(), mode, false);
+            }
+        });
     }
 }
 
@@ -423,11 +461,12 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let (lock, mode, entered) = (self.lock, self.mode, self.entered);
         // SAFETY: if it was pinned, it is not moved any more. If not, nobody has listened in its seat.
-        let (lanes, seat) = unsafe { Pin::new_unchecked(self) }.parts();
+        let (lanes, _, seat) = unsafe { Pin::new_unchecked(self) }.parts();
         if *lanes == Lanes::NONE {
             return;
         }
         let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
+            seat.waiters.reservation.end(seat.id());
             let (called, given) = (seat.is_called(), seat.is_given());
             (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
         });
@@ -959,7 +998,7 @@ mod tests {
         }
 
         fn is_given(&mut self) -> bool {
-            self.place.as_mut().parts().1.is_given()
+            self.place.as_mut().parts().2.is_given()
         }
     }
 

@@ -218,6 +218,13 @@ impl Snapshot {
         self.is_free() || self.0 & (barred_by(mode) | Lane::Exclusive.bit()) == 0
     }
 
+    /// A waiter may enter in `mode`: one that was woken if it [`fits`](Self::fits), any other if the word
+    /// [`admits`](Self::admits) it.
+    #[inline]
+    pub(crate) const fn lets_in(self, mode: Mode, woken: bool) -> bool {
+        if woken { self.fits(mode) } else { self.admits(mode) }
+    }
+
     /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
     /// from starving: whoever comes new stands back once for them.
     #[inline]
@@ -406,7 +413,7 @@ impl State {
         emptied: Lanes,
         lanes: Lanes,
     ) -> Announced {
-        let may = |now: Snapshot| if called { now.fits(mode) } else { now.admits(mode) };
+        let may = |now: Snapshot| now.lets_in(mode, called);
         // ORDERING: Acquire as in `enter`, and Release as in `mark`. Weakened, the models
         // `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken` fail.
         //

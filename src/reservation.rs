@@ -1,0 +1,117 @@
+//! The reservation of a lock for a starving waiter, so that overtaking is bounded.
+//!
+//! A release wakes the next waiter but does not hand it the lock, so a newcomer, or a queued waiter that is polled
+//! for another reason, can *barge*: it takes the free lock ahead of the woken waiter, which is then *overtaken*. A
+//! waiter that was overtaken [`RACES`] times reserves the lock. Until it has entered, every other waiter that would
+//! exclude it stands back: it does not enter, wakes itself, and looks again.
+//!
+//! The waiter that made the reservation may never be polled again. So the reservation ends, too, when the others
+//! have stood back for a bounded moment, by the clock or by a number of polls ([`Moment`]). That waiter can reserve
+//! the lock again only after it was polled, and overtaken, once more.
+
+use crate::mode::Mode;
+
+/// How many races a waiter loses before the lock is reserved for it. From the first race on, a load of 50 tasks that
+/// all hold the lock across an await takes 1.4 times as long; from the fourth on it takes as long as without.
+pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 4 };
+
+/// At most one reservation of a lock. Touched only with the queue locked.
+pub(crate) struct Reservation {
+    /// The address of the waiter's node; zero if there is no reservation. It is compared, and never followed.
+    owner: usize,
+    mode: Mode,
+    /// Woken waiters stand back, too: the owner was woken itself, or waits at another lock.
+    firm: bool,
+    moment: Moment,
+}
+
+impl Reservation {
+    pub(crate) const NONE: Self =
+        Self { owner: 0, mode: Mode::Shared, firm: false, moment: Moment::NEW };
+
+    /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not over.
+    pub(crate) fn make(&mut self, owner: usize, mode: Mode, firm: bool) {
+        if self.owner == 0 || self.owner == owner || self.moment.is_over() {
+            *self = Self { owner, mode, firm, moment: Moment::NEW };
+        }
+    }
+
+    /// Ends the reservation if it is that of `owner`.
+    #[inline]
+    pub(crate) fn end(&mut self, owner: usize) {
+        if self.owner == owner {
+            self.owner = 0;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn owner(&self) -> usize {
+        self.owner
+    }
+
+    /// The owner was woken: its moment begins.
+    pub(crate) fn set_firm(&mut self) {
+        (self.firm, self.moment) = (true, Moment::NEW);
+    }
+
+    /// Whether another waiter, in `mode` and woken or not, has to stand back.
+    #[inline]
+    pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
+        self.owner != 0
+            && self.owner != waiter
+            && mode.excludes(self.mode)
+            && (self.firm || !woken)
+    }
+
+    /// A waiter that could enter stands back, unless the moment is over: that ends the reservation.
+    #[cold]
+    pub(crate) fn makes_stand_back(&mut self) -> bool {
+        let is_over = self.moment.is_over();
+        if is_over {
+            self.owner = 0;
+        }
+        !is_over
+    }
+}
+
+/// For how long waiters stand back for one that may not be polled any more: a millisecond after the first has.
+#[cfg(all(
+    feature = "std",
+    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+))]
+struct Moment(Option<std::time::Instant>);
+
+#[cfg(all(
+    feature = "std",
+    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+))]
+impl Moment {
+    const NEW: Self = Self(None);
+
+    fn is_over(&mut self) -> bool {
+        const LENGTH: std::time::Duration = std::time::Duration::from_millis(1);
+        self.0.get_or_insert_with(std::time::Instant::now).elapsed() >= LENGTH
+    }
+}
+
+/// For how long waiters stand back for one that may not be polled any more, where there is no clock: so many polls,
+/// of all of them.
+#[cfg(not(all(
+    feature = "std",
+    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+)))]
+struct Moment(u16);
+
+#[cfg(not(all(
+    feature = "std",
+    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+)))]
+impl Moment {
+    /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
+    const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 2 } else { 1024 });
+
+    fn is_over(&mut self) -> bool {
+        self.0 = self.0.saturating_sub(1);
+        self.0 == 0
+    }
+}
