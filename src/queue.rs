@@ -365,10 +365,6 @@ impl<'a> Seat<'a> {
         Self { queue, node: Node::new(), line: Line::Shared, state: Listens::No }
     }
 
-    pub(crate) fn queue(&self) -> &'a Queue {
-        self.queue
-    }
-
     /// What tells the waiter from all others, as long as it is pinned.
     pub(crate) fn id(self: Pin<&mut Self>) -> usize {
         self.parts().node.address()

@@ -244,6 +244,35 @@ impl RawLock {
         self.wake(Change { before: word, after: word });
     }
 
+    /// Whether `waiter`, which could enter in `mode`, has to stand back for another that has a reservation.
+    pub(crate) fn makes_stand_back(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
+        // Whose reservation it is was overtaken, or says so here.
+        self.snapshot().has(Lane::Overtaken)
+            && self.queue().with(|waiters| {
+                let reservation = &mut waiters.reservation;
+                reservation.bars(waiter, mode, woken) && reservation.makes_stand_back()
+            })
+    }
+
+    /// Reserves the lock for `waiter`, which waits at another. If it is a `new` reservation, newcomers are told to look
+    /// for it, until it is [ended](Self::end_reservation).
+    pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
+        self.queue().with(|waiters| {
+            if new {
+                self.enter_lanes(waiters, Lanes::of(Lane::Overtaken));
+            }
+            waiters.reservation.make(waiter, mode, true);
+        });
+    }
+
+    /// Ends what [`reserve`](Self::reserve) began. Nobody is woken: the wake-up of the free lock has been passed on.
+    pub(crate) fn end_reservation(&self, waiter: usize) {
+        self.queue().with(|waiters| {
+            waiters.reservation.end(waiter);
+            _ = self.leave_lanes(waiters, Lanes::of(Lane::Overtaken));
+        });
+    }
+
     /// Somebody more is in `lanes`. Says what the word was.
     fn enter_lanes(&self, waiters: &mut Waiters, lanes: Lanes) -> Snapshot {
         waiters.count(lanes);
@@ -431,6 +460,11 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// What tells it from all others, as long as it is pinned.
+    pub(crate) fn id(self: Pin<&mut Self>) -> usize {
+        self.parts().2.id()
+    }
+
     pub(crate) fn set_entered(mut self: Pin<&mut Self>) {
         self.as_mut().parts().2.answer();
         // SAFETY: nothing is moved.
@@ -484,43 +518,6 @@ impl Drop for Place<'_> {
             // All shared waiters are called together, or the rest of them by who keeps an heir out: only the last has
             // to pass it on.
             lock.wake_others();
-        }
-    }
-}
-
-/// What keeps others back as an overtaken waiter does, where nobody waits: until it is dropped, whoever
-/// comes new to the free lock lets one poll pass, and nobody joins shared holders if the claim is an
-/// exclusive one.
-///
-/// A claim in another mode is in no lane of that mode: those who wait there would take it for one who
-/// was called with them.
-pub(crate) struct Claim<'a> {
-    lock: &'a RawLock,
-    lanes: Lanes,
-}
-
-impl<'a> Claim<'a> {
-    pub(crate) fn lay(lock: &'a RawLock, mode: Mode) -> Self {
-        let claim = Self::laid(lock, mode);
-        lock.queue().with(|waiters| _ = lock.enter_lanes(waiters, claim.lanes));
-        claim
-    }
-
-    /// A claim that was laid in `mode`, and forgotten.
-    pub(crate) fn laid(lock: &'a RawLock, mode: Mode) -> Self {
-        let overtaken = Lanes::of(Lane::Overtaken);
-        let lanes =
-            if mode == Mode::Exclusive { overtaken.and(Lane::Exclusive) } else { overtaken };
-        Self { lock, lanes }
-    }
-}
-
-impl Drop for Claim<'_> {
-    fn drop(&mut self) {
-        let lock = self.lock;
-        let (emptied, change) = lock.queue().with(|waiters| lock.leave_lanes(waiters, self.lanes));
-        if emptied.has(Lane::Exclusive) {
-            lock.wake(change);
         }
     }
 }

@@ -57,10 +57,7 @@ impl Reservation {
     /// Whether another waiter, in `mode` and woken or not, has to stand back.
     #[inline]
     pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
-        self.owner != 0
-            && self.owner != waiter
-            && mode.excludes(self.mode)
-            && (self.firm || !woken)
+        self.owner != 0 && self.owner != waiter && mode.excludes(self.mode) && (self.firm || !woken)
     }
 
     /// A waiter that could enter stands back, unless the moment is over: that ends the reservation.

@@ -278,7 +278,8 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
 
 // -------------------------------------------------------------------------------- Progress, members
 
-/// A set that nobody polls, in whatever state, keeps nobody from a lock that is free.
+/// A set that nobody polls, in whatever state, keeps nobody from a lock that is free: for a bounded moment, once for each
+/// member, if it was turned away and has reserved it, and else for one poll.
 #[test]
 fn p1_a_dormant_set_stops_nobody() {
     for mode in Mode::ALL {
@@ -290,22 +291,24 @@ fn p1_a_dormant_set_stops_nobody() {
                 let mut dormant = Task::queued(set.acquire(mode));
                 drop(guard);
                 if turned_away {
-                    turn_away(&mut dormant, &set, mode);
+                    turn_away(&mut dormant, &set);
                 }
                 for lock in &locks {
                     assert!(lock.try_acquire(newcomer).is_some());
                     let mut task = Task::new(lock.acquire(newcomer));
-                    let guard = match task.poll() {
-                        Poll::Ready(guard) => guard,
-                        Poll::Pending => task.run().expect("the poll after the first"),
-                    };
+                    let (guard, polls) = run_until_ready(&mut task);
+                    assert!(turned_away || polls <= 2, "the poll after the first");
                     let mut behind = Task::queued(lock.acquire(Exclusive));
                     drop(guard);
                     // Woken by this release, or by the next.
                     if !behind.woken() {
                         drop(hold(lock, Exclusive));
                     }
-                    drop(behind.run().unwrap());
+                    assert!(behind.woken());
+                    // Shared newcomers do not stand back for a shared set.
+                    let (guard, polls) = run_until_ready(&mut behind);
+                    assert!(turned_away && !mode.excludes(newcomer) || polls == 1);
+                    drop(guard);
                 }
                 drop(dormant);
                 assert_all_idle(&locks);
@@ -314,20 +317,32 @@ fn p1_a_dormant_set_stops_nobody() {
     }
 }
 
-/// The task that waits for a set of two locks is called at one of them and finds the other barred: it
-/// is turned away, and lays claims. Both locks are free at the end.
-fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>, mode: Mode) {
-    for _ in 0..2 {
-        for n in 0..2 {
-            let guard = hold(set.locks().nth(n).unwrap(), Exclusive);
+/// Polls a task as long as it is woken, until it is ready. Gives the number of polls, too.
+fn run_until_ready<F: Future>(task: &mut Task<F>) -> (F::Output, usize) {
+    for polls in 1.. {
+        match task.poll() {
+            Poll::Ready(output) => return (output, polls),
+            Poll::Pending => assert!(task.woken(), "it looks again"),
+        }
+    }
+    unreachable!()
+}
+
+/// The task that waits for a set of two locks is woken at one of them and finds the other held, again and again: it is
+/// turned away until it has reserved the first. Both locks are free at the end, and the set has not entered.
+fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>) {
+    let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+    for _ in 0..12 {
+        for lock in [first, second] {
+            let guard = hold(lock, Exclusive);
             while task.woken() {
                 task.waits();
             }
             drop(guard);
         }
     }
-    let claims = set.locks().filter(|lock| lock.snapshot().is_awaited(Exclusive)).count();
-    assert_eq!(claims, if mode == Exclusive { 2 } else { 0 });
+    let overtaken = |lock: &MultiLock| format!("{lock:?}").contains("overtaken: true");
+    assert!(overtaken(first) && overtaken(second), "it was not turned away: {set:?}");
 }
 
 #[test]
@@ -502,25 +517,54 @@ fn q3_a_set_that_was_turned_away_is_called_before_the_others() {
     assert_all_idle(&locks);
 }
 
-/// An exclusive set that was turned away keeps new shared holders from joining those that are there,
-/// at all of its members.
+/// A set that was turned away reserves the first member: newcomers stand back there while it waits for the second, for a
+/// bounded moment, and try all the same.
 #[test]
-fn q1_shared_newcomers_do_not_join_where_a_set_was_turned_away() {
-    let locks = locks::<2>();
-    let set = set(&locks);
-    let guard = hold(&locks[0], Exclusive);
-    let mut task = Task::queued(set.acquire(Exclusive));
-    drop(guard);
-    turn_away(&mut task, &set, Exclusive);
-    let guards = locks.each_ref().map(|lock| hold(lock, Shared));
-    for lock in &locks {
-        assert!(lock.try_acquire(Shared).is_none());
+fn q3_a_set_that_was_turned_away_reserves_members() {
+    for newcomer in Mode::ALL {
+        let locks = locks::<2>();
+        let set = set(&locks);
+        let guard = hold(&locks[0], Exclusive);
+        let mut task = Task::queued(set.acquire(Exclusive));
+        drop(guard);
+        turn_away(&mut task, &set);
+        let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+        let guard = hold(second, Exclusive);
+        while task.woken() {
+            task.waits();
+        }
+        drop(hold(first, newcomer));
+        let mut behind = Task::new(first.acquire(newcomer));
+        for _ in 0..3 {
+            behind.waits();
+            assert!(behind.woken(), "it looks again");
+        }
+        drop(guard);
+        // The member was free, and is there to be had as soon as the other is.
+        let Poll::Ready(guard) = task.poll() else { panic!("the member was not kept") };
+        behind.waits();
+        drop(guard);
+        drop(behind.run().unwrap());
+        assert_all_idle(&locks);
     }
-    let mut behind = locks.each_ref().map(|lock| Task::queued(lock.acquire(Shared)));
-    drop(task);
-    behind.iter_mut().for_each(|task| drop(task.run().unwrap()));
-    drop(guards);
-    assert_all_idle(&locks);
+}
+
+/// The set that has reserved a member goes: the others get in at once.
+#[test]
+fn c1_a_set_that_goes_ends_its_reservations() {
+    for newcomer in Mode::ALL {
+        let locks = locks::<2>();
+        let set = set(&locks);
+        let guard = hold(&locks[0], Exclusive);
+        let mut task = Task::queued(set.acquire(Exclusive));
+        drop(guard);
+        turn_away(&mut task, &set);
+        drop(task);
+        assert_all_idle(&locks);
+        for lock in &locks {
+            assert!(Task::new(lock.acquire(newcomer)).poll().is_ready());
+        }
+    }
 }
 
 // ------------------------------------------------------------------------------- Nobody is starved

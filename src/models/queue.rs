@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::acquire::Acquire;
-use crate::raw::Claim;
 
 /// Behind a dormant waiter of its mode: the bit is set, and who joins writes nothing.
 ///
@@ -197,19 +196,21 @@ fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
     });
 }
 
-/// A thread gives up beside a claim, which keeps readers out as it did.
+/// A thread gives up beside a writer that was woken and sleeps on, which keeps readers out as the thread did.
 ///
 /// Fails if who joins behind the thread looks whether the lock is free before it says that it waits.
 #[test]
 fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
     model(|| {
         let data = Data::new();
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let dormant = queued(data.lock.acquire(Exclusive));
+        drop(guard);
         let (thread, guard) = overtaken(&data, Exclusive);
-        let claim = Claim::lay(&data.lock.raw, Exclusive);
         let threads = [releases(&data, guard), user(&data, Shared)];
         drop(thread);
         join(threads);
-        drop(claim);
+        drop(dormant);
         data.check(1);
     });
 }
