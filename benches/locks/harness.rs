@@ -39,6 +39,21 @@ enum Kind {
     },
 }
 
+impl Case {
+    /// Leaves out the other contestants. Whether there are some left.
+    pub(crate) fn retain(&mut self, is_kept: impl Fn(&str) -> bool) -> bool {
+        fn retain<T>(columns: &mut Columns<T>, is_kept: impl Fn(&str) -> bool) -> bool {
+            columns.retain(|(contestant, _)| is_kept(contestant));
+            !columns.is_empty()
+        }
+        match &mut self.kind {
+            Kind::Times { bodies, .. } => retain(bodies, is_kept),
+            Kind::Waits(bodies) => retain(bodies, is_kept),
+            Kind::Counts { counts, .. } => retain(counts, is_kept),
+        }
+    }
+}
+
 /// Most rounds are over before the scheduler has other ideas.
 const SHORT: Duration = Duration::from_millis(1);
 /// Rounds of several threads, which take a while to begin together, and do not always meet.
@@ -111,15 +126,19 @@ impl Harness {
         )
     }
 
-    /// Runs all, prints each line when it is there, and returns them.
-    pub(crate) fn measure(&self, cases: Vec<Case>) -> Vec<Row> {
-        print_head();
+    /// Runs all, prints each line when it is there if so told, and returns them.
+    pub(crate) fn measure(&self, cases: Vec<Case>, prints: bool) -> Vec<Row> {
+        if prints {
+            print_head();
+        }
         let (count, start) = (cases.len(), Instant::now());
         let mut rows = Vec::new();
         for (n, case) in cases.into_iter().enumerate() {
             eprintln!("[{}/{count}, {:.0?}] {} ...", n + 1, start.elapsed(), case.name);
             for row in self.rows(case) {
-                print(&row);
+                if prints {
+                    print(&row);
+                }
                 rows.push(row);
             }
         }

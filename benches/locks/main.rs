@@ -1,7 +1,8 @@
 //! The lock beside its rivals: the same body for each, measured in turns.
 //!
 //! ```text
-//! cargo bench --bench locks [-- [--quick] [--save] [part of the name of a case]]
+//! cargo bench --bench locks [-- [--quick] [--save] [--csv] [--list] [--exact]
+//!                              [--only=contestant,...] [part of the name of a case]...]
 //! ```
 //!
 //! All contestants of a case take turns in short rounds, so that whatever else the computer does
@@ -11,9 +12,12 @@
 //! `floor` is what would be left with the least of locks. Without contention that is one
 //! compare-and-swap and one read-modify-write, and with contention the same work with no lock at all.
 //!
-//! A run of all cases is written down in `benches/results`; with `--quick`, or of some cases, only if
-//! `--save` is said. Without `--bench`, as in `cargo test --benches`, each body runs once, and nothing
-//! is measured.
+//! A run of all cases is written down in `benches/results`; with `--quick`, or of some cases or
+//! contestants, only if `--save` is said. Without `--bench`, as in `cargo test --benches`, each body
+//! runs once, and nothing is measured.
+//!
+//! For scripts that compare two versions: `--list` prints the names of the cases and measures
+//! nothing, `--exact` takes whole names, and `--csv` prints all values with all digits.
 
 mod about;
 mod contestants;
@@ -54,9 +58,23 @@ fn cases() -> Vec<Case> {
 }
 
 fn main() -> io::Result<()> {
-    let is = |flag| env::args().any(|arg| arg == flag);
-    let filter = env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
-    let cases: Vec<_> = cases().into_iter().filter(|case| case.name.contains(&filter)).collect();
+    let args: Vec<_> = env::args().skip(1).collect();
+    let is = |flag| args.iter().any(|arg| arg == flag);
+    let only = args.iter().find_map(|arg| arg.strip_prefix("--only="));
+    let filters: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let is_exact = is("--exact");
+    let fits =
+        |name: &str, filter: &str| if is_exact { name == filter } else { name.contains(filter) };
+    let mut cases = cases();
+    cases.retain(|case| filters.is_empty() || filters.iter().any(|part| fits(&case.name, part)));
+    if let Some(only) = only {
+        let only: Vec<_> = only.split(',').collect();
+        cases.retain_mut(|case| case.retain(|contestant| only.contains(&contestant)));
+    }
+    if is("--list") {
+        cases.iter().for_each(|case| println!("{}", case.name));
+        return Ok(());
+    }
     harness::watch();
     if !is("--bench") {
         harness::try_out(cases);
@@ -64,9 +82,14 @@ fn main() -> io::Result<()> {
     }
     let quick = is("--quick");
     let harness = Harness { case: if quick { QUICK_CASE } else { CASE } };
-    let rows = harness.measure(cases);
-    if is("--save") || filter.is_empty() && !quick {
-        let about = about::about(quick, harness.about());
+    let is_csv = is("--csv");
+    let rows = harness.measure(cases, !is_csv);
+    let about = || about::about(quick, harness.about());
+    if is_csv {
+        report::write_data(&mut io::stdout(), &about(), &rows)?;
+    }
+    if is("--save") || filters.is_empty() && only.is_none() && !quick {
+        let about = about();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
         report::write(&dir, &about, &rows)?;
     }

@@ -123,7 +123,7 @@ pub(crate) fn write(dir: &Path, about: &About, rows: &[Row]) -> io::Result<()> {
     fs::write(dir.join("chart.svg"), chart)
 }
 
-fn write_data(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
+pub(crate) fn write_data(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
     for (name, text) in about.lines() {
         writeln!(out, "# {name}: {text}")?;
     }
