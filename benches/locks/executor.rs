@@ -1,4 +1,4 @@
-//! What drives futures: by hand, by blocking, and on the two runtimes.
+//! What drives futures: by hand, by blocking, and on two runtimes.
 
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -152,11 +152,13 @@ impl<F: Future<Output = ()>> Tasks<F> {
 /// The threads of each runtime.
 pub(crate) const WORKERS: usize = 2;
 
-/// A runtime of several threads. Each is made once, for all contestants.
+/// A runtime of several threads, or of the one that calls. Each is made once, for all contestants.
 #[derive(Clone, Copy)]
 pub(crate) enum Runtime {
     Tokio,
     Smol,
+    TokioOfOne,
+    SmolOfOne,
 }
 
 static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
@@ -172,14 +174,31 @@ static SMOL: LazyLock<smol::Executor> = LazyLock::new(|| {
     smol::Executor::new()
 });
 
+static TOKIO_OF_ONE: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    tokio::runtime::Builder::new_current_thread().build().expect("there is a thread")
+});
+
+static SMOL_OF_ONE: smol::Executor = smol::Executor::new();
+
 impl Runtime {
+    /// Those of several threads.
     pub(crate) const ALL: [Self; 2] = [Self::Tokio, Self::Smol];
+    pub(crate) const OF_ONE_OR_TWO: [Self; 4] =
+        [Self::TokioOfOne, Self::Tokio, Self::SmolOfOne, Self::Smol];
 
     pub(crate) fn name(self) -> &'static str {
+        if self.is_tokio() { "tokio" } else { "smol" }
+    }
+
+    pub(crate) fn name_with_workers(self) -> String {
         match self {
-            Self::Tokio => "tokio",
-            Self::Smol => "smol",
+            Self::TokioOfOne | Self::SmolOfOne => format!("{}/1 worker", self.name()),
+            Self::Tokio | Self::Smol => format!("{}/{WORKERS} workers", self.name()),
         }
+    }
+
+    pub(crate) fn is_tokio(self) -> bool {
+        matches!(self, Self::Tokio | Self::TokioOfOne)
     }
 
     /// Runs tasks that begin together. How long it takes until the last one ends.
@@ -206,6 +225,22 @@ impl Runtime {
                 let tasks: Vec<_> = tasks.map(|task| SMOL.spawn(task)).collect();
                 gate.wait();
                 tasks.into_iter().for_each(block_on);
+            }
+            Self::TokioOfOne => {
+                let tasks: Vec<_> = tasks.map(|task| TOKIO_OF_ONE.spawn(task)).collect();
+                TOKIO_OF_ONE.block_on(async {
+                    for task in tasks {
+                        task.await.expect("it does not panic");
+                    }
+                });
+            }
+            Self::SmolOfOne => {
+                let tasks: Vec<_> = tasks.map(|task| SMOL_OF_ONE.spawn(task)).collect();
+                smol::future::block_on(SMOL_OF_ONE.run(async {
+                    for task in tasks {
+                        task.await;
+                    }
+                }));
             }
         }
         gate.time()

@@ -7,16 +7,24 @@ use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
 use crate::contestants::{CONTESTANTS, Lock};
-use crate::report::Row;
+use crate::report::{Goal, Row};
 
 /// Does its operations so many times, and says how long that took.
 pub(crate) type Body = Box<dyn Fn(u64) -> Duration>;
-/// Waits so often, and says how long each time. `None` if it starves.
-pub(crate) type Waits = Box<dyn Fn(usize) -> Option<Vec<Duration>>>;
+/// Waits so often, and says how long each time. Stops when all has taken as long as the limit.
+pub(crate) type Waits = Box<dyn Fn(usize, Duration) -> Waited>;
 /// Counts something.
 pub(crate) type Count = Box<dyn Fn() -> f64>;
 
 type Columns<T> = Vec<(&'static str, T)>;
+
+/// How long a task has waited, each time.
+#[derive(Default)]
+pub(crate) struct Waited {
+    pub(crate) waits: Vec<Duration>,
+    /// The last wait was cut off: it would have taken longer.
+    pub(crate) is_last_unfinished: bool,
+}
 
 /// A line of the table, or three: what each contestant does there.
 pub(crate) struct Case {
@@ -32,7 +40,12 @@ enum Kind {
         round: Duration,
         bodies: Columns<Body>,
     },
-    Waits(Columns<Waits>),
+    Waits {
+        /// `None`: as many as the time of a case has room for.
+        count: Option<usize>,
+        goals: &'static [(&'static str, Goal)],
+        bodies: Columns<Waits>,
+    },
     Counts {
         unit: &'static str,
         counts: Columns<Count>,
@@ -48,7 +61,7 @@ impl Case {
         }
         match &mut self.kind {
             Kind::Times { bodies, .. } => retain(bodies, is_kept),
-            Kind::Waits(bodies) => retain(bodies, is_kept),
+            Kind::Waits { bodies, .. } => retain(bodies, is_kept),
             Kind::Counts { counts, .. } => retain(counts, is_kept),
         }
     }
@@ -65,8 +78,12 @@ const HANGS: Duration = Duration::from_secs(60);
 /// The most operations of a round of several threads for a rival whose waits spin: as it happens, one
 /// round of it takes a thousand times as long as another.
 const SPINNING: u64 = 2000;
-/// The acquisitions of a round in which each wait is measured.
+/// The acquisitions of a round in which each wait is measured, if their number is not given.
 const WAITS: usize = 500;
+/// The rounds in which a given number of waits is measured.
+const ROUNDS_OF_WAITS: usize = 4;
+/// The limit of waits where nothing is measured.
+const TINY_LIMIT: Duration = Duration::from_millis(20);
 
 /// Bodies that do so many operations each time.
 pub(crate) fn times(
@@ -93,7 +110,22 @@ pub(crate) fn waits(
     name: impl Into<String>,
     waits: Columns<Waits>,
 ) -> Case {
-    Case { workload, name: name.into(), kind: Kind::Waits(waits) }
+    Case {
+        workload,
+        name: name.into(),
+        kind: Kind::Waits { count: None, goals: &[], bodies: waits },
+    }
+}
+
+/// The same for a given number of waits, and with a goal for some of `p50`, `p99` and `worst`.
+pub(crate) fn waits_with_goals(
+    workload: &'static str,
+    name: impl Into<String>,
+    count: usize,
+    goals: &'static [(&'static str, Goal)],
+    bodies: Columns<Waits>,
+) -> Case {
+    Case { workload, name: name.into(), kind: Kind::Waits { count: Some(count), goals, bodies } }
 }
 
 pub(crate) fn counts(
@@ -115,14 +147,18 @@ pub(crate) fn many(count: usize) -> usize {
 pub(crate) struct Harness {
     /// How long all rounds of a case take.
     pub(crate) case: Duration,
+    /// How long waits may take before they are cut off: for a given number of them all of a
+    /// contestant, else those of a round.
+    pub(crate) limit: Duration,
 }
 
 impl Harness {
     /// How it measures.
     pub(crate) fn about(&self) -> String {
-        let Self { case } = self;
+        let Self { case, limit } = self;
         format!(
-            "{case:?} for each line, in rounds of {SHORT:?}, of several threads {LONG:?}: medians"
+            "{case:?} for each line, in rounds of {SHORT:?}, of several threads {LONG:?}: medians; \
+             waits are cut off after {limit:?}"
         )
     }
 
@@ -152,23 +188,27 @@ impl Harness {
                 let cells = self.times(&name, operations, round, &bodies);
                 vec![row(workload, name, "ns", cells)]
             }
-            Kind::Waits(bodies) => {
-                let mut samples = self.samples(&name, &bodies);
-                samples.iter_mut().for_each(|(_, waits)| waits.sort_by(f64::total_cmp));
+            Kind::Waits { count, goals, bodies } => {
+                let mut samples = self.samples(&name, count, &bodies);
+                samples.iter_mut().for_each(|(_, samples)| samples.waits.sort_by(f64::total_cmp));
                 let parts = [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)];
                 let rows = parts.into_iter().map(|(part, at)| {
-                    let cell = |(who, waits): &(_, Vec<f64>)| {
-                        let last = waits.len().saturating_sub(1);
-                        // Who starves waits for ever.
-                        let wait = waits.get((last as f64 * at).round() as usize).copied();
-                        (*who, wait.unwrap_or(f64::INFINITY))
+                    let wait = |samples: &Samples| {
+                        let last = samples.waits.len().saturating_sub(1);
+                        let wait = samples.waits.get((last as f64 * at).round() as usize);
+                        wait.copied().unwrap_or(f64::NAN)
                     };
-                    row(
-                        workload,
-                        format!("{name}/{part}"),
-                        "us",
-                        samples.iter().map(cell).collect(),
-                    )
+                    let cells = samples.iter().map(|(who, samples)| (*who, wait(samples)));
+                    // More waits may have a longer one among them.
+                    let cut_off = samples.iter().filter(|(_, samples)| {
+                        samples.unfinished == Some(wait(samples))
+                            || samples.is_cut_off && part == "worst"
+                    });
+                    Row {
+                        at_least: cut_off.map(|(who, _)| *who).collect(),
+                        goal: goals.iter().find(|goal| goal.0 == part).map(|goal| goal.1),
+                        ..row(workload, format!("{name}/{part}"), "us", cells.collect())
+                    }
                 });
                 rows.collect()
             }
@@ -216,33 +256,74 @@ impl Harness {
                 }
             }
         }
-        if let Some((before, after)) = ran.zip(processor_time()).filter(|_| round == LONG) {
-            // Far below two, the computer was busy, and there was less contention than it seems.
-            let cores = (after - before) / start.elapsed().as_secs_f64();
-            eprintln!("{name}: ran on {cores:.1} cores");
+        if round == LONG {
+            say_cores(name, start, ran);
         }
         taking_part.into_iter().map(|(who, .., rounds)| (who, median(rounds))).collect()
     }
 
-    /// All waits of each, in microseconds. None of those who starve.
-    fn samples(&self, name: &str, bodies: &Columns<Waits>) -> Columns<Vec<f64>> {
-        let mut samples: Columns<_> = bodies.iter().map(|(who, _)| (*who, Some(vec![]))).collect();
-        let start = Instant::now();
-        let mut rounds = 0;
-        while start.elapsed() < self.case || rounds < 2 {
+    /// All waits of each. A contestant that reaches the limit takes no part in later rounds.
+    fn samples(
+        &self,
+        name: &str,
+        count: Option<usize>,
+        bodies: &Columns<Waits>,
+    ) -> Columns<Samples> {
+        let in_a_round = count.map_or(WAITS, |count| count.div_ceil(ROUNDS_OF_WAITS));
+        let mut samples: Columns<Samples> =
+            bodies.iter().map(|(who, _)| (*who, Samples::default())).collect();
+        let (start, ran, mut rounds) = (Instant::now(), processor_time(), 0);
+        let goes_on = |rounds| match count {
+            Some(_) => rounds < ROUNDS_OF_WAITS,
+            None => start.elapsed() < self.case || rounds < 2,
+        };
+        while goes_on(rounds) {
             rounds += 1;
             for ((who, body), (_, samples)) in bodies.iter().zip(&mut samples) {
-                let Some(all) = samples else { continue };
-                match watched(name, who, || body(WAITS)) {
-                    Some(waits) => all.extend(waits.iter().map(|wait| wait.as_secs_f64() * 1e6)),
-                    None => {
-                        eprintln!("{name}: with {who} it starves, after {} waits", all.len());
-                        *samples = None;
-                    }
+                if samples.is_cut_off {
+                    continue;
+                }
+                // A given number of waits has one limit for all of its rounds.
+                let used = if count.is_some() { samples.used } else { Duration::ZERO };
+                let limit = self.limit.saturating_sub(used);
+                let round = Instant::now();
+                let waited = watched(name, who, || body(in_a_round, limit));
+                samples.used += round.elapsed();
+                samples.add(&waited, in_a_round);
+                if samples.is_cut_off {
+                    let of = count.map_or(String::new(), |count| format!(" of {count}"));
+                    let last = samples.unfinished.map_or(String::new(), |wait| {
+                        format!(", the last of which had no end after {wait:.0} us")
+                    });
+                    let waits =
+                        format!("{}{of} waits in {:?}{last}", samples.waits.len(), self.limit);
+                    eprintln!("{name}: {who} is cut off: {waits}");
                 }
             }
         }
-        samples.into_iter().map(|(who, samples)| (who, samples.unwrap_or_default())).collect()
+        say_cores(name, start, ran);
+        samples
+    }
+}
+
+/// What is known of the waits of a contestant.
+#[derive(Default)]
+struct Samples {
+    /// In microseconds.
+    waits: Vec<f64>,
+    /// How long the wait took so far that had no end.
+    unfinished: Option<f64>,
+    is_cut_off: bool,
+    /// How long all rounds took.
+    used: Duration,
+}
+
+impl Samples {
+    fn add(&mut self, waited: &Waited, count: usize) {
+        self.waits.extend(waited.waits.iter().map(|wait| wait.as_secs_f64() * 1e6));
+        let last = self.waits.last().copied();
+        self.unfinished = last.filter(|_| waited.is_last_unfinished);
+        self.is_cut_off = waited.is_last_unfinished || waited.waits.len() < count;
     }
 }
 
@@ -254,8 +335,8 @@ pub(crate) fn try_out(cases: Vec<Case>) {
             Kind::Times { bodies, .. } => bodies.iter().for_each(|(who, body)| {
                 watched(&name, who, || body(8));
             }),
-            Kind::Waits(bodies) => bodies.iter().for_each(|(who, body)| {
-                watched(&name, who, || body(8));
+            Kind::Waits { bodies, .. } => bodies.iter().for_each(|(who, body)| {
+                watched(&name, who, || body(8, TINY_LIMIT));
             }),
             Kind::Counts { counts, .. } => counts.iter().for_each(|(who, count)| {
                 watched(&name, who, count);
@@ -301,6 +382,14 @@ fn processor_time() -> Option<f64> {
     Some((ticks()? + ticks()?) / 100.0)
 }
 
+/// Far below the number of threads, the computer was busy, and there was less contention than it seems.
+fn say_cores(name: &str, start: Instant, ran: Option<f64>) {
+    if let Some((before, after)) = ran.zip(processor_time()) {
+        let cores = (after - before) / start.elapsed().as_secs_f64();
+        eprintln!("{name}: ran on {cores:.1} cores");
+    }
+}
+
 fn median(mut rounds: Vec<f64>) -> f64 {
     rounds.sort_by(f64::total_cmp);
     rounds[rounds.len() / 2]
@@ -338,24 +427,27 @@ pub(crate) fn watch() {
 
 fn row(workload: &'static str, name: String, unit: &'static str, cells: Columns<f64>) -> Row {
     let value = |who| cells.iter().find(|cell| cell.0 == who).map(|cell| cell.1);
-    Row { workload, name, unit, cells: CONTESTANTS.map(|who| (who, value(who))).to_vec() }
+    // A contestant that had no wait at all has no value.
+    let value = |who| value(who).filter(|value| !value.is_nan());
+    let cells = CONTESTANTS.map(|who| (who, value(who))).to_vec();
+    Row { workload, name, unit, cells, at_least: vec![], goal: None }
 }
 
 fn print_head() {
-    print!("{:<42}", "ratio to ours, and ns/op or the unit");
+    print!("{:<48}", "ratio to ours, and ns/op or the unit");
     CONTESTANTS.iter().for_each(|name| print!("{name:>17}"));
     println!();
 }
 
 fn print(row: &Row) {
     let unit = if row.unit == "ns" { String::new() } else { format!(" ({})", row.unit) };
-    print!("{:<42}", row.name.clone() + &unit);
+    print!("{:<48}", row.name.clone() + &unit);
     let ours = row.cells.first().and_then(|cell| cell.1);
-    for (n, (_, value)) in row.cells.iter().enumerate() {
+    for (n, (who, value)) in row.cells.iter().enumerate() {
         let ratio = ours.zip(*value).map(|(ours, value)| value / ours);
+        let brief = |value| row.mark(who).to_owned() + &brief(value);
         let cell = match (value, ratio) {
             (None, _) => "-".to_owned(),
-            (Some(value), _) if value.is_infinite() => "starves".to_owned(),
             (Some(value), Some(ratio)) if n > 0 && ratio.is_finite() => {
                 let digits = if ratio < 0.1 { 3 } else { 2 - 2 * usize::from(ratio > 100.0) };
                 format!("x{ratio:.digits$} {:>8}", brief(*value))
@@ -364,7 +456,7 @@ fn print(row: &Row) {
         };
         print!("{cell:>17}");
     }
-    println!();
+    println!("{}", row.verdict().map_or(String::new(), |verdict| format!("   {verdict}")));
     io::stdout().flush().expect("there is an output");
 }
 

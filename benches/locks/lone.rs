@@ -7,19 +7,23 @@ use std::time::{Duration, Instant};
 
 use crate::contestants::{AsyncLock, Guarded, NoLock, awaits, hold};
 use crate::executor::{Runtime, yield_now};
-use crate::harness::{Case, waits};
+use crate::harness::{Case, Waited, waits};
 
 const OTHERS: u64 = 16;
 /// The turns before those that are measured, while the others begin.
 const BEFORE: usize = 64;
-/// If the lone task has not had all its turns after this time, it starves.
-const LIMIT: Duration = Duration::from_secs(3);
 
 pub(crate) fn cases() -> Vec<Case> {
     let case = |name, bodies| waits("how long a lone task waits", name, bodies);
     vec![
-        case("lone/writer among 16 readers", awaits!(NoLock, |L| |count| lone::<L>(true, count))),
-        case("lone/reader among 16 writers", awaits!(NoLock, |L| |count| lone::<L>(false, count))),
+        case(
+            "lone/writer among 16 readers",
+            awaits!(NoLock, |L| |count, limit| lone::<L>(true, count, limit)),
+        ),
+        case(
+            "lone/reader among 16 writers",
+            awaits!(NoLock, |L| |count, limit| lone::<L>(false, count, limit)),
+        ),
     ]
 }
 
@@ -28,12 +32,12 @@ struct Shared<L> {
     lock: L,
     guarded: Guarded,
     is_over: AtomicBool,
-    waits: Mutex<Vec<Duration>>,
+    waited: Mutex<Waited>,
 }
 
 /// The waits of a task for `count` turns, while others acquire again and again. All hold the lock
 /// across an await.
-fn lone<L: AsyncLock>(is_writer: bool, count: usize) -> Option<Vec<Duration>> {
+fn lone<L: AsyncLock>(is_writer: bool, count: usize, limit: Duration) -> Waited {
     let shared = Arc::new(Shared::<L>::default());
     Runtime::Tokio.run(OTHERS + 1, |id| {
         let shared = shared.clone();
@@ -41,38 +45,42 @@ fn lone<L: AsyncLock>(is_writer: bool, count: usize) -> Option<Vec<Duration>> {
             if id == OTHERS {
                 wait_often(&shared, is_writer, count).await;
             } else {
-                keep_busy(&shared, !is_writer).await;
+                keep_busy(&shared, !is_writer, limit).await;
             }
         }
     });
-    let waits = mem::take(&mut *shared.waits.lock().expect("nobody panics"));
-    assert!(!is_writer || shared.guarded.changes() >= waits.len() as u64, "it was there each time");
-    (waits.len() == count).then_some(waits)
+    let waited = mem::take(&mut *shared.waited.lock().expect("no task panics"));
+    let waits = waited.waits.len() as u64;
+    assert!(!is_writer || shared.guarded.changes() >= waits, "it was there each time");
+    waited
 }
 
 async fn wait_often<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, count: usize) {
     for turn in 0..BEFORE + count {
         let (asked, mut wait) = (Instant::now(), Duration::ZERO);
         hold(&shared.lock, &shared.guarded, is_writer, || wait = asked.elapsed()).await;
-        // Others stop when it starves, and only because of that it was there.
-        if shared.is_over.load(Relaxed) {
-            return;
+        // At the limit the others stop. Without that, the wait would have been longer.
+        let is_over = shared.is_over.load(Relaxed);
+        if turn >= BEFORE || is_over {
+            let mut waited = shared.waited.lock().expect("no task panics");
+            waited.waits.push(wait);
+            waited.is_last_unfinished = is_over;
         }
-        if turn >= BEFORE {
-            shared.waits.lock().expect("nobody panics").push(wait);
+        if is_over {
+            return;
         }
         yield_now().await;
     }
     shared.is_over.store(true, Relaxed);
 }
 
-async fn keep_busy<L: AsyncLock>(shared: &Shared<L>, is_writer: bool) {
+async fn keep_busy<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, limit: Duration) {
     let start = Instant::now();
     let mut turn = 0_u32;
     while !shared.is_over.load(Relaxed) {
         hold(&shared.lock, &shared.guarded, is_writer, || ()).await;
         turn += 1;
-        if turn % 64 == 0 && start.elapsed() > LIMIT {
+        if turn % 64 == 0 && start.elapsed() > limit {
             shared.is_over.store(true, Relaxed);
         }
     }

@@ -20,6 +20,7 @@
 //! nothing, `--exact` takes whole names, and `--csv` prints all values with all digits.
 
 mod about;
+mod busy;
 mod contestants;
 mod counts;
 mod executor;
@@ -42,6 +43,9 @@ use crate::harness::{Case, Harness};
 /// How long all rounds of a case take.
 const CASE: Duration = Duration::from_millis(7000);
 const QUICK_CASE: Duration = Duration::from_millis(500);
+/// When waits are cut off that are measured one by one.
+const LIMIT: Duration = Duration::from_secs(4);
+const QUICK_LIMIT: Duration = Duration::from_secs(1);
 
 fn cases() -> Vec<Case> {
     let of = [
@@ -50,6 +54,7 @@ fn cases() -> Vec<Case> {
         tasks::cases,
         queues::cases,
         lone::cases,
+        busy::cases,
         sets::cases,
         monitors::cases,
         counts::cases,
@@ -81,7 +86,8 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
     let quick = is("--quick");
-    let harness = Harness { case: if quick { QUICK_CASE } else { CASE } };
+    let (case, limit) = if quick { (QUICK_CASE, QUICK_LIMIT) } else { (CASE, LIMIT) };
+    let harness = Harness { case, limit };
     let is_csv = is("--csv");
     let rows = harness.measure(cases, !is_csv);
     let about = || about::about(quick, harness.about());

@@ -6,6 +6,8 @@ use std::{fs, iter};
 
 /// Whom the others are compared with.
 const OURS: &str = "multilock";
+/// With what a goal compares ours.
+const TOKIOS: &str = "tokio";
 
 /// Who is shown but is no peer, and why not.
 const BOUNDS: [(&str, &str); 2] =
@@ -13,8 +15,9 @@ const BOUNDS: [(&str, &str); 2] =
 
 /// The panels of the picture in their order: a title, a second line, and the beginnings of the names
 /// of the rows it is made of. They end with a whole part of a name: `held/50` is that of
-/// `held/50/mixed` and of `held/50 tasks`, but not of `held/500`. A panel without rows is left out.
-const PANELS: [(&str, &str, &[&str]); 8] = [
+/// `held/50/mixed` and of `held/50 tasks`, but not of `held/500`. What follows a `*` is the end of a
+/// name. A panel without rows is left out.
+const PANELS: [(&str, &str, &[&str]); 12] = [
     (
         "Nobody else",
         "acquire and release",
@@ -27,6 +30,10 @@ const PANELS: [(&str, &str, &[&str]); 8] = [
     ("10 000 in the queue", "shared, all at once", &["drain/10000 shared"]),
     ("Cancelled waits", "dropped in the queue", &["cancel"]),
     ("A lone reader's wait", "among writers, worst 1 %", &["lone/reader among 16 writers/p99"]),
+    ("Beside busy actors", "a reader's wait, median", &["busy/reader*/p50"]),
+    ("Beside busy actors", "a reader's wait, worst", &["busy/reader*/worst"]),
+    ("Beside busy actors", "a writer's wait, median", &["busy/writer*/p50"]),
+    ("Beside busy actors", "a writer's wait, worst", &["busy/writer*/worst"]),
 ];
 
 /// One line of the table.
@@ -39,6 +46,17 @@ pub(crate) struct Row {
     pub(crate) unit: &'static str,
     /// The contestants, ours first, in the same order in all rows. `None`: it does not have it.
     pub(crate) cells: Vec<(&'static str, Option<f64>)>,
+    /// The contestants that were cut off, and whose value may be larger without that.
+    pub(crate) at_least: Vec<&'static str>,
+    /// What is wanted of ours.
+    pub(crate) goal: Option<Goal>,
+}
+
+/// At most this value, or so many times tokio's: whichever is more.
+#[derive(Clone, Copy)]
+pub(crate) struct Goal {
+    pub(crate) value: f64,
+    pub(crate) times: f64,
 }
 
 impl Row {
@@ -56,6 +74,35 @@ impl Row {
         }
     }
 
+    /// What stands before a value that may be larger, as its contestant was cut off.
+    pub(crate) fn mark(&self, contestant: &str) -> &'static str {
+        if self.at_least.contains(&contestant) { ">" } else { "" }
+    }
+
+    /// How ours compares with tokio's, and whether that is what is wanted.
+    pub(crate) fn verdict(&self) -> Option<String> {
+        let (goal, ours, tokios) = (self.goal?, self.value(OURS)?, self.value(TOKIOS)?);
+        let bound = quantity(goal.value.max(goal.times * tokios), self.unit);
+        let (mark, ratio) = (self.mark(OURS), ours / tokios);
+        let digits = if ratio < 100.0 { 2 } else { 0 };
+        let verdict = if self.misses_goal() { "MISSED" } else { "met" };
+        Some(format!("{mark}x{ratio:.digits$} of tokio's, at most {bound}: {verdict}"))
+    }
+
+    fn wanted(&self) -> Option<String> {
+        let Goal { value, times } = self.goal?;
+        let (_, part) = self.name.rsplit_once('/')?;
+        let value = quantity(value, self.unit);
+        Some(format!("{part} at most {value} or {times} times {TOKIOS}'s"))
+    }
+
+    fn misses_goal(&self) -> bool {
+        self.goal.zip(self.value(OURS)).is_some_and(|(goal, ours)| {
+            let times = self.value(TOKIOS).map_or(0.0, |tokios| goal.times * tokios);
+            ours > goal.value.max(times) || self.at_least.contains(&OURS)
+        })
+    }
+
     /// The peer with the least value.
     fn best(&self) -> Option<&'static str> {
         let peers = self.cells.iter().map(|(name, _)| *name).filter(|name| class(name) == "peer");
@@ -63,12 +110,18 @@ impl Row {
         values.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(name, _)| name)
     }
 
-    /// Whether it is a time, and its name begins so.
-    fn is_in(&self, prefixes: &[&str]) -> bool {
-        let ends = |rest: &str| !rest.starts_with(char::is_alphanumeric);
+    /// Whether it is a time, and its name begins so, and ends so.
+    fn is_in(&self, patterns: &[&str]) -> bool {
+        let fits = |pattern: &&str| {
+            let (prefix, suffix) = pattern.split_once('*').unwrap_or((pattern, ""));
+            let rest = self.name.strip_prefix(prefix);
+            rest.is_some_and(|rest| {
+                !rest.starts_with(char::is_alphanumeric) && rest.ends_with(suffix)
+            })
+        };
         matches!(self.unit, "ns" | "us" | "ms" | "s")
             && self.value(OURS).is_some_and(|ours| ours > 0.0)
-            && prefixes.iter().any(|prefix| self.name.strip_prefix(prefix).is_some_and(ends))
+            && patterns.iter().any(fits)
     }
 }
 
@@ -127,6 +180,9 @@ pub(crate) fn write_data(out: &mut impl Write, about: &About, rows: &[Row]) -> i
     for (name, text) in about.lines() {
         writeln!(out, "# {name}: {text}")?;
     }
+    for row in rows.iter().filter(|row| !row.at_least.is_empty()) {
+        writeln!(out, "# cut off, so that or more: {}: {}", row.name, row.at_least.join(", "))?;
+    }
     writeln!(out, "workload,name,unit,contestant,value")?;
     let field = |text: &str| match text.contains([',', '"', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
@@ -150,7 +206,8 @@ fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
     let bounds = BOUNDS.map(|(name, why)| format!("`{name}` {why}")).join(", ");
     writeln!(out, "\nA cell is the value in relation to ours, and the value. Less is better.")?;
     writeln!(out, "The best peer is **bold**. Bounds, not peers: {bounds}.")?;
-    writeln!(out, "A dash is what a lock does not have.")?;
+    write!(out, "A dash is what a lock does not have. ")?;
+    writeln!(out, "`>` marks waits that were cut off: it is that or more.")?;
     let mut workloads = Vec::new();
     for row in rows {
         if !workloads.contains(&row.workload) {
@@ -162,22 +219,38 @@ fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
         let columns = contestants(&rows);
         writeln!(out, "\n## {workload}\n\n| | {} | best peer / ours |", columns.join(" | "))?;
         writeln!(out, "|---|{}---:|", "---:|".repeat(columns.len()))?;
-        for row in rows {
+        for row in &rows {
             let cells: Vec<_> = columns.iter().map(|column| cell(row, column)).collect();
             let best = row.best().and_then(|best| row.ratio(best));
             let best = best.map_or("–".into(), |best| format!("x{best:.2}"));
             writeln!(out, "| {} | {} | {best} |", escaped(&row.name), cells.join(" | "))?;
         }
+        write_goals(out, &rows)?;
+    }
+    Ok(())
+}
+
+/// What is wanted of ours in these rows, and where it is not so.
+fn write_goals(out: &mut impl Write, rows: &[&Row]) -> io::Result<()> {
+    let goals: Vec<_> = rows.iter().filter(|row| row.goal.is_some()).collect();
+    if goals.is_empty() {
+        return Ok(());
+    }
+    let mut wanted: Vec<_> = goals.iter().filter_map(|row| row.wanted()).collect();
+    wanted.sort();
+    wanted.dedup();
+    let missed: Vec<_> = goals.iter().filter(|row| row.misses_goal()).collect();
+    writeln!(out, "\nGoals for `{OURS}`, whichever is more: {}.", wanted.join("; "))?;
+    writeln!(out, "It misses {} of {}.", missed.len(), goals.len())?;
+    for row in missed {
+        writeln!(out, "* {}: {}", escaped(&row.name), row.verdict().unwrap_or_default())?;
     }
     Ok(())
 }
 
 fn cell(row: &Row, contestant: &str) -> String {
     let Some(value) = row.value(contestant) else { return "–".into() };
-    if value.is_infinite() {
-        return "starves".into();
-    }
-    let mut text = quantity(value, row.unit);
+    let mut text = row.mark(contestant).to_owned() + &quantity(value, row.unit);
     if let Some(ratio) = row.ratio(contestant).filter(|_| contestant != OURS) {
         text = format!("x{ratio:.2} ({text})");
     }
