@@ -28,6 +28,12 @@ fn every_step_of_random_schedules_is_as_promised() {
     for_seeds(if cfg!(miri) { 40 } else { 50_000 }, |seed| Schedule::of_seed(seed).run());
 }
 
+/// Polled when they are woken, beside others that are polled for other reasons, too.
+#[test]
+fn q3_no_waiter_of_random_rivals_is_starved() {
+    for_seeds(if cfg!(miri) { 2 } else { 3_000 }, |seed| Schedule::of_rivals(seed).run());
+}
+
 /// As a fuzzer has them.
 #[test]
 fn every_step_of_schedules_made_of_bytes_is_as_promised() {

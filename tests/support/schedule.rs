@@ -77,8 +77,13 @@ struct Task {
     phase: Phase,
     /// Smaller is earlier.
     place: usize,
-    /// It was woken, and found the lock taken.
-    overtaken: bool,
+    /// How often it was woken, and found the lock taken.
+    lost: usize,
+    /// It stood back for another waiter, and has woken itself to look again. If it had been woken before, it still counts
+    /// as that.
+    looks_again: Option<bool>,
+    /// When it was woken, or has woken itself.
+    turn: usize,
     /// It had been woken before this step.
     was_woken: bool,
     /// A monitor could have acquired the lock, when it was woken, and at any time.
@@ -97,7 +102,9 @@ impl Task {
             flag: Flag::new(),
             phase: Phase::New,
             place: 0,
-            overtaken: false,
+            lost: 0,
+            looks_again: None,
+            turn: 0,
             was_woken: false,
             let_in: false,
             could: false,
@@ -130,12 +137,21 @@ impl Task {
     }
 
     fn is_woken(&self) -> bool {
-        self.flag.count() > 0
+        self.flag.count() > 0 || self.looks_again.is_some()
     }
 
     /// This step has woken it.
     fn is_called(&self) -> bool {
-        self.phase == Phase::Waiting && self.is_woken() && !self.was_woken
+        self.phase == Phase::Waiting && self.flag.count() > 0 && !self.was_woken
+    }
+
+    /// Whether it was woken, and not by itself. It is answered now.
+    fn take_call(&mut self) -> bool {
+        self.flag.take() > 0 || self.looks_again.take().unwrap_or(false)
+    }
+
+    fn is_overtaken(&self) -> bool {
+        self.lost > 0
     }
 }
 
@@ -201,11 +217,19 @@ pub(crate) struct Schedule<C: Choices> {
     steps: Vec<Step>,
     last_id: Id,
     last_place: usize,
+    /// Woken tasks are polled in the order in which they were woken, others for other reasons in between; the lock is
+    /// only acquired and released.
+    rivals: bool,
+    /// How often a waiter could be overtaken by what does not stand back: a try, or a holder that changes its mode.
+    barged: usize,
     /// The waiter that this step has dropped: its mode, and whether it had been woken.
     dropped: Option<(Mode, bool)>,
     /// Those that nobody must wake or keep any more.
     old_flags: Vec<Arc<Flag>>,
 }
+
+/// How many races a waiter loses before the lock is reserved for it.
+const RACES: usize = 4;
 
 /// How many steps are made before the end.
 const MOST_STEPS: usize = 80;
@@ -217,6 +241,15 @@ impl Schedule<Random> {
         let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
         let left = random.below(MOST_STEPS);
         Self::new(random, weights, left)
+    }
+
+    /// A few tasks that acquire the lock again and again.
+    pub(crate) fn of_rivals(seed: u64) -> Self {
+        let weights = [4, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0];
+        let mut schedule = Self::new(Random(seed), weights, 400);
+        schedule.rivals = true;
+        schedule.most_tasks = 2 + schedule.choices.below(5);
+        schedule
     }
 }
 
@@ -242,6 +275,8 @@ impl<C: Choices> Schedule<C> {
             steps: Vec::new(),
             last_id: 0,
             last_place: 0,
+            rivals: false,
+            barged: 0,
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -297,6 +332,9 @@ impl<C: Choices> Schedule<C> {
         let is_guard = |hold: &&Hold| matches!(hold.holder, Holder::Guard(_));
         let guards = self.holds.iter().filter(is_guard);
         let has_room = self.tasks.len() < self.most_tasks;
+        if self.rivals {
+            return self.choose_as_rivals();
+        }
         let kind = choices.weighted(&self.weights)?;
         Some(match kind {
             0 => has_room.then(|| Step::Acquire(id, choices.mode()))?,
@@ -320,6 +358,25 @@ impl<C: Choices> Schedule<C> {
                 Hold { id, holder: Holder::Handle(_), .. } => Step::Adopt(*id),
             },
         })
+    }
+
+    fn choose_as_rivals(&mut self) -> Option<Step> {
+        let (id, choices) = (self.last_id + 1, &mut self.choices);
+        if self.tasks.len() < self.most_tasks && choices.one_in(2) {
+            return Some(Step::Acquire(id, choices.mode()));
+        }
+        if choices.one_in(4) {
+            return Some(Step::Release(choices.pick(self.holds.iter())?.id));
+        }
+        let first = self.tasks.iter().filter(|task| task.is_woken()).min_by_key(|task| task.turn);
+        match first {
+            Some(first) if choices.one_in(4) => Some(Step::Poll(first.id)),
+            _ => {
+                let first = first.map(|task| task.id);
+                let others = self.tasks.iter().filter(|task| Some(task.id) != first);
+                Some(Step::Poll(choices.pick(others)?.id))
+            }
+        }
     }
 
     fn step(&mut self, step: Step) {
@@ -352,8 +409,8 @@ impl<C: Choices> Schedule<C> {
             Step::Poll(id) => self.poll(id, false),
             Step::PollWithNewWaker(id) => self.poll(id, true),
             Step::Drop(id) => {
-                let task = self.take_task(id);
-                let woken = task.flag.take() > 0;
+                let mut task = self.take_task(id);
+                let woken = task.take_call();
                 self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
                 return (task.job == Job::Upgrade).then_some(task.mode);
             }
@@ -364,6 +421,7 @@ impl<C: Choices> Schedule<C> {
             Step::TryAcquire(id, mode) => {
                 let guard = lock.try_acquire_arc(mode);
                 assert_eq!(guard.is_some(), word.admits(mode), "try_acquire");
+                self.barged += usize::from(guard.is_some());
                 guard.into_iter().for_each(|guard| self.hold(id, mode, guard));
             }
             Step::Release(id) => {
@@ -388,6 +446,7 @@ impl<C: Choices> Schedule<C> {
                     _ => Err(UpgradeError::SharedHolders),
                 };
                 assert_eq!(result, expected, "try_upgrade");
+                self.barged += usize::from(result.is_ok());
                 hold.mode = if result.is_ok() { Exclusive } else { hold.mode };
             }
             Step::Share(id, new) => {
@@ -418,8 +477,11 @@ impl<C: Choices> Schedule<C> {
         let word = self.word();
         let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         let (mode, is_new) = (task.mode, task.phase == Phase::New);
-        let woken = task.flag.take() > 0;
+        let woken = task.take_call();
         task.was_woken = false;
+        let others = self.tasks.iter().filter(|other| other.id != id && other.waits(Job::Acquire));
+        let may_be_reserved = others.clone().any(|o| o.lost >= RACES && o.mode.excludes(mode));
+        let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         if new_waker {
             self.old_flags.push(mem::replace(&mut task.flag, Flag::new()));
         }
@@ -439,14 +501,25 @@ impl<C: Choices> Schedule<C> {
         let waker = Waker::from(task.flag.clone());
         let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
 
-        let as_expected = poll.is_ready() == is_expected || poll.is_ready() && may_be_stale;
+        let makes_room = task.job == Job::Acquire && is_expected && poll.is_pending();
+        let as_expected = poll.is_ready() == is_expected
+            || poll.is_ready() && may_be_stale
+            || makes_room && may_be_reserved && task.flag.count() > 0;
         assert!(as_expected, "{:?} is ready: {}; {word:?}", task.job, poll.is_ready());
         let Poll::Ready(done) = poll else {
             if task.phase != Phase::Waiting {
                 task.place = self.last_place;
                 self.last_place += 1;
             }
-            task.overtaken |= woken && task.phase == Phase::Waiting;
+            if makes_room {
+                task.flag.take();
+                task.looks_again = Some(woken && task.phase == Phase::Waiting);
+                task.turn = self.steps.len();
+            } else if woken && task.phase == Phase::Waiting && task.job == Job::Acquire {
+                task.lost += 1;
+                let most = RACES + self.barged + self.most_tasks;
+                assert!(task.lost <= most, "{id} is starved; {word:?}");
+            }
             let back = task.job == Job::Acquire && stands_back;
             task.phase = if back { Phase::StoodBack } else { Phase::Waiting };
             (task.let_in, task.could) = (false, false);
@@ -459,6 +532,7 @@ impl<C: Choices> Schedule<C> {
             Done::Told => {}
             Done::Stopped(guard) => self.hold(id, mode, guard),
             Done::Upgraded(guard, result) => {
+                self.barged += 1;
                 let refused = conflict && !stopped;
                 assert_eq!(result, if refused { Err(UpgradeError::Conflict) } else { Ok(()) });
                 self.hold(id, if refused { mode } else { Exclusive }, guard);
@@ -540,8 +614,8 @@ impl<C: Choices> Schedule<C> {
             let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
             assert!(!waiters().any(sleeps), "shared waiters are woken together");
         }
-        if let Some(first) = called(Exclusive).find(|task| !task.overtaken) {
-            let earlier = |task: &Task| task.overtaken || task.place < first.place;
+        if let Some(first) = called(Exclusive).find(|task| !task.is_overtaken()) {
+            let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
             let sleeps = |task: &Task| task.mode == Exclusive && !task.is_woken();
             assert!(!waiters().any(|task| sleeps(task) && earlier(task)), "first come");
         }
@@ -550,7 +624,10 @@ impl<C: Choices> Schedule<C> {
             task.could |= word.admits(task.mode);
             // In two steps, the first may have called a monitor that only the second lets in.
             task.let_in |= task.is_called() && word.admits(task.mode) && at_once;
-            task.was_woken = task.is_woken();
+            if task.flag.count() > 0 && !task.was_woken {
+                task.turn = self.steps.len();
+            }
+            task.was_woken = task.flag.count() > 0;
         }
     }
 
@@ -568,7 +645,7 @@ impl<C: Choices> Schedule<C> {
                 Job::Upgrade => word.held[task.mode as usize] += 1,
                 Job::Acquire if task.phase == Phase::Waiting => {
                     word.awaited[task.mode as usize] = true;
-                    word.overtaken |= task.overtaken;
+                    word.overtaken |= task.is_overtaken();
                 }
                 Job::Acquire | Job::Wait => {}
             }

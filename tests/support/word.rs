@@ -1,6 +1,6 @@
 //! Who may enter a lock, as its promises say.
 
-use multilock::Mode;
+use multilock::{Mode, Snapshot};
 
 /// The model of a lock.
 #[derive(Debug, Default)]
@@ -27,4 +27,9 @@ impl Word {
     pub(crate) fn admits(&self, mode: Mode) -> bool {
         self.fits(mode) && (self.holders() == 0 || !self.exclusive_waits)
     }
+}
+
+/// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` tells.
+pub(crate) fn is_overtaken(snapshot: Snapshot) -> bool {
+    format!("{snapshot:?}").contains("overtaken: true")
 }
