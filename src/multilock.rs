@@ -39,7 +39,10 @@ use crate::sync::thread;
 /// releases it when dropped, or a [`Handle`], which can be released from anywhere.
 ///
 /// The lock needs no runtime. It allocates when somebody waits for the first time: a queue, for the life
-/// of the lock, in one piece. No later wait allocates.
+/// of the lock, in one piece. No later wait of a task allocates. The first blocking wait of a thread also
+/// allocates the parker that the thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of
+/// blocking waits allocate one for themselves: a wait in a waker that another blocking wait of the thread
+/// runs, and a wait in the destructor of a thread-local.
 ///
 /// # Fairness
 ///
@@ -216,6 +219,11 @@ impl MultiLock {
     ///
     /// As [`acquire`](Self::acquire). Also inside of async code, if the thread that blocks is the one
     /// that the holder needs to go on.
+    ///
+    /// # The token of the thread
+    ///
+    /// No blocking call of this crate uses [`std::thread::park`]: if another thread unparks this one
+    /// meanwhile, the next `park` of the caller returns at once. Nor does one leave a token behind.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {

@@ -1619,6 +1619,22 @@ fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
     });
 }
 
+/// Its parker, and so does each wait that a waker begins while the thread waits. Elsewhere mutexes may allocate, too.
+#[test]
+#[cfg(all(feature = "std", target_os = "linux"))]
+fn x2_the_first_blocking_wait_of_a_thread_allocates_once() {
+    let lock = Arc::new(lock());
+    let _guard = hold(&lock, Exclusive);
+    let _monitor = lock.notify(Shared);
+    let theirs = lock.clone();
+    let waits = move || {
+        let timeout =
+            || assert!(theirs.acquire_timeout(Shared, Duration::from_millis(1)).is_none());
+        [(); 3].map(|()| allocations(timeout).1)
+    };
+    assert_eq!(thread::spawn(waits).join().unwrap(), [1, 0, 0]);
+}
+
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn x2_a_timeout_allocates_nothing_after_the_first_of_its_thread() {

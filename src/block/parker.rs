@@ -1,0 +1,58 @@
+//! The parker of a thread.
+
+use core::task::Waker;
+use std::cell::Cell;
+use std::time::Duration;
+
+use parking::Parker;
+
+/// Where a thread sleeps until it is woken.
+pub(super) struct ThreadParker {
+    parker: Parker,
+    /// Unparks `parker`.
+    waker: Waker,
+}
+
+std::thread_local! {
+    /// The parker of this thread while no wait uses it, so that no wait but the first allocates.
+    static IDLE: Cell<Option<ThreadParker>> = const { Cell::new(None) };
+}
+
+impl ThreadParker {
+    /// Allocates.
+    fn new() -> Self {
+        let parker = Parker::new();
+        let waker = Waker::from(parker.unparker());
+        Self { parker, waker }
+    }
+
+    /// Lends the parker of this thread to one wait. While that polls, it may run a foreign waker, which may block, too:
+    /// such an inner wait gets another parker. With the same one it would consume the wake-up of the outer wait.
+    pub(super) fn lend<R>(wait: impl FnOnce(&Self) -> R) -> R {
+        /// Puts the parker back, also if a poll panics.
+        struct Lent(Option<ThreadParker>);
+        impl Drop for Lent {
+            fn drop(&mut self) {
+                let _ = IDLE.try_with(|idle| idle.set(self.0.take()));
+            }
+        }
+        // The destructor of another thread-local may run after that of `IDLE`.
+        let idle = IDLE.try_with(Cell::take).ok().flatten();
+        let lent = Lent(Some(idle.unwrap_or_else(Self::new)));
+        wait(lent.0.as_ref().expect("it is put back later"))
+    }
+
+    pub(super) fn waker(&self) -> &Waker {
+        &self.waker
+    }
+
+    /// Sleeps until there is a wake-up, and consumes it.
+    pub(super) fn park(&self) {
+        self.parker.park();
+    }
+
+    /// As [`park`](Self::park), but no longer than `timeout`.
+    pub(super) fn park_timeout(&self, timeout: Duration) {
+        self.parker.park_timeout(timeout);
+    }
+}
