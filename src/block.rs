@@ -11,14 +11,24 @@ use core::task::{Context, Poll};
 use std::sync::Arc;
 #[cfg(loom)]
 use std::task::Wake;
+#[cfg(not(any(loom, shuttle)))]
+use std::time::Duration;
 use std::time::Instant;
 
 #[cfg(not(any(loom, shuttle)))]
 use self::parker::ThreadParker;
 #[cfg(shuttle)]
 use crate::sync;
-#[cfg(loom)]
+#[cfg(not(shuttle))]
 use crate::sync::thread;
+
+/// How many polls in a row may be woken before they end until the thread sleeps between two of them.
+#[cfg(not(any(loom, shuttle)))]
+const POLLS_WITHOUT_SLEEP: u32 = 3;
+
+/// How long it sleeps then, unless it is woken again.
+#[cfg(not(any(loom, shuttle)))]
+const NAP: Duration = Duration::from_micros(100);
 
 /// Polls `future` until it is ready or, at the latest, `deadline` has come.
 ///
@@ -29,16 +39,33 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
     ThreadParker::lend(|parker| {
         let mut future = pin!(future);
         let mut cx = Context::from_waker(parker.waker());
+        let mut woken_polls = 0;
         loop {
             if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
                 return Some(output);
             }
-            match deadline {
-                None => parker.park(),
-                Some(deadline) => match deadline.checked_duration_since(Instant::now()) {
-                    Some(left) if !left.is_zero() => parker.park_timeout(left),
-                    _ => return None,
-                },
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return None;
+            }
+            if !parker.was_woken() {
+                woken_polls = 0;
+                match left {
+                    None => parker.park(),
+                    Some(left) => _ = parker.park_timeout(left),
+                }
+                continue;
+            }
+            // The wake-up came during the poll: from another thread, or from the future, which then waits for others
+            // without being queued. They need time for what they do.
+            woken_polls += 1;
+            match woken_polls {
+                // Most futures do so once, and a yield each time would make them slower.
+                1 => {}
+                // With a deadline there is no yield: another thread may run past it.
+                2..=POLLS_WITHOUT_SLEEP if left.is_none() => thread::yield_now(),
+                2..=POLLS_WITHOUT_SLEEP => {}
+                _ => _ = parker.park_timeout(left.map_or(NAP, |left| left.min(NAP))),
             }
         }
     })
@@ -97,8 +124,6 @@ mod tests {
     use core::future::poll_fn;
     use core::task::Waker;
     use std::panic::{AssertUnwindSafe, catch_unwind};
-    use std::thread;
-    use std::time::Duration;
 
     use super::*;
     use crate::mode::Mode;
@@ -136,6 +161,104 @@ mod tests {
             });
             assert_eq!(block_on(wait, soon(LONG)), Some(()), "the outer wait is not woken");
         }
+    }
+
+    /// How often `block_on` polls a future that wakes itself at each poll, until `time` is over.
+    fn polls_in(time: Duration, deadline: Option<Instant>) -> u32 {
+        let (mut polls, start) = (0, Instant::now());
+        let output = block_on(
+            poll_fn(|cx| {
+                polls += 1;
+                cx.waker().wake_by_ref();
+                if start.elapsed() < time { Poll::Pending } else { Poll::Ready(()) }
+            }),
+            deadline,
+        );
+        assert_eq!(output, Some(()));
+        polls
+    }
+
+    #[test]
+    fn p1_a_wait_that_wakes_itself_keeps_no_core_busy() {
+        for deadline in [None, soon(LONG)] {
+            let polls = polls_in(Duration::from_millis(20), deadline);
+            assert!(polls <= 300, "{polls} polls");
+        }
+    }
+
+    /// Also after polls that did.
+    #[test]
+    #[cfg(not(miri))]
+    fn p1_a_wait_that_wakes_itself_meets_its_deadline() {
+        for naps in [1, 3, 5, 1000] {
+            let late_by = || {
+                let mut polls = 0;
+                let deadline = Instant::now() + Duration::from_millis(10);
+                let wakes_itself = poll_fn(|cx| {
+                    polls += 1;
+                    if polls <= naps {
+                        cx.waker().wake_by_ref();
+                    }
+                    Poll::<()>::Pending
+                });
+                assert_eq!(block_on(wakes_itself, Some(deadline)), None);
+                // Not before.
+                Instant::now().checked_duration_since(deadline).expect("it gave up too early")
+            };
+            // Something else may run first, but not each time.
+            let quickest = (0..10).map(|_| late_by()).min().unwrap();
+            assert!(quickest < Duration::from_millis(2), "after {naps}: {quickest:?}");
+        }
+    }
+
+    /// The first few are answered without a sleep: they may come from other threads. A sleep that a wake-up ends comes
+    /// between two times the first few.
+    #[test]
+    #[cfg(not(miri))]
+    fn p2_a_wake_up_during_a_poll_is_answered_soon() {
+        const FEW: usize = POLLS_WITHOUT_SLEEP as usize;
+        for deadline in [None, soon(LONG)] {
+            let mut quickest = [LONG; 2 * FEW + 1];
+            for _ in 0..10 {
+                let (mut polls, mut pending) = (0, Instant::now());
+                let wait = poll_fn(|cx| {
+                    if let Some(before) = usize::checked_sub(polls, 1) {
+                        quickest[before] = quickest[before].min(pending.elapsed());
+                    }
+                    if polls == quickest.len() {
+                        return Poll::Ready(());
+                    }
+                    if polls == FEW {
+                        let waker = cx.waker().clone();
+                        thread::spawn(|| {
+                            thread::sleep(20 * NAP);
+                            waker.wake();
+                        });
+                    } else {
+                        wake_by_another_thread(cx.waker());
+                    }
+                    polls += 1;
+                    pending = Instant::now();
+                    Poll::Pending
+                });
+                assert_eq!(block_on(wait, deadline), Some(()));
+            }
+            assert!(quickest[FEW] > 10 * NAP);
+            quickest[FEW] = Duration::ZERO;
+            assert!(quickest.iter().all(|&time| time < NAP / 2), "{quickest:?}");
+        }
+    }
+
+    /// First, and when its time is over, unless that is so already.
+    #[test]
+    fn p3_a_wait_that_nothing_wakes_is_polled_twice() {
+        let mut polls = 0;
+        let sleeps = poll_fn(|_| {
+            polls += 1;
+            Poll::<()>::Pending
+        });
+        assert_eq!(block_on(sleeps, soon(20 * NAP)), None);
+        assert!(polls <= 2, "{polls} polls");
     }
 
     #[test]

@@ -46,13 +46,18 @@ impl ThreadParker {
         &self.waker
     }
 
+    /// Consumes a wake-up that has come already. Says whether there was one.
+    pub(super) fn was_woken(&self) -> bool {
+        self.park_timeout(Duration::ZERO)
+    }
+
     /// Sleeps until there is a wake-up, and consumes it.
     pub(super) fn park(&self) {
         self.parker.park();
     }
 
-    /// As [`park`](Self::park), but no longer than `timeout`.
-    pub(super) fn park_timeout(&self, timeout: Duration) {
-        self.parker.park_timeout(timeout);
+    /// As [`park`](Self::park), but no longer than `timeout`. Says whether there was a wake-up.
+    pub(super) fn park_timeout(&self, timeout: Duration) -> bool {
+        self.parker.park_timeout(timeout)
     }
 }
