@@ -15,6 +15,7 @@ mod crowds;
 mod monitors;
 mod names;
 mod queue;
+mod reservations;
 mod sets;
 
 use core::pin::{Pin, pin};

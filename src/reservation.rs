@@ -105,7 +105,7 @@ struct Moment(u16);
 )))]
 impl Moment {
     /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
-    const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 2 } else { 1024 });
+    const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 3 } else { 1024 });
 
     fn is_over(&mut self) -> bool {
         self.0 = self.0.saturating_sub(1);

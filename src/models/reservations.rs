@@ -1,0 +1,114 @@
+//! Waiters that were overtaken, and those that stand back for them. Under loom one lost race is enough for a
+//! reservation, which ends when others have stood back three times.
+
+use super::*;
+use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use crate::acquire::Acquire;
+use crate::reservation::RACES;
+
+/// A waiter that was overtaken so often that it has reserved the lock, and the guard of the last that overtook it.
+fn starving(data: &Data) -> (Pin<Box<Acquire<'_>>>, Guard<'_>) {
+    let mut guard = data.lock.try_acquire(Exclusive).unwrap();
+    let mut waiter = queued(Acquire::new(&data.lock, Exclusive));
+    for _ in 0..RACES {
+        drop(guard);
+        guard = data.lock.try_acquire(Exclusive).unwrap();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(waiter.as_mut().poll(&mut cx).is_pending());
+    }
+    (waiter, guard)
+}
+
+/// A rival is polled twice, first while the lock is held or when it is free: neither a queued waiter that was not woken
+/// nor a newcomer gets in first.
+///
+/// Fails if waiters that were not woken do not stand back.
+#[test]
+fn q3_nothing_overtakes_a_starving_waiter() {
+    // On plain threads a reservation ends by the clock.
+    if cfg!(not(any(loom, shuttle))) {
+        return;
+    }
+    model(|| {
+        let data = Data::new();
+        let (waiter, guard) = starving(&data);
+        let is_in = Arc::new(AtomicBool::new(false));
+        let rival = {
+            let (data, is_in) = (data.clone(), is_in.clone());
+            spawn(move || {
+                let mut acquire = Box::pin(data.lock.acquire(Exclusive));
+                let mut cx = Context::from_waker(Waker::noop());
+                if (0..2).any(|_| acquire.as_mut().poll(&mut cx).is_ready()) {
+                    assert!(is_in.load(SeqCst), "the waiter was overtaken again");
+                }
+            })
+        };
+        drop(guard);
+        let guard = block_on(waiter, None).unwrap();
+        is_in.store(true, SeqCst);
+        data.add_one(&guard);
+        drop(guard);
+        join([rival]);
+        data.check(1);
+    });
+}
+
+/// The lock is not kept for ever for a waiter that is not polled.
+///
+/// Fails if a reservation has no end, and if a waiter that stands back does not wake itself.
+#[test]
+fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
+    model(|| {
+        let data = Data::new();
+        let (dormant, guard) = starving(&data);
+        // It is woken, and with it the wake-up of this release is lost to those that wait already.
+        drop(guard);
+        join([user(&data, Exclusive), user(&data, Shared)]);
+        drop(dormant);
+        data.check(1);
+    });
+}
+
+/// It is dropped while another stands back for it, or is about to.
+///
+/// Fails if its reservation stays behind.
+#[test]
+fn c1_a_starving_waiter_that_goes_leaves_no_reservation() {
+    model(|| {
+        let data = Data::new();
+        let (waiter, guard) = starving(&data);
+        let rivals = [user(&data, Exclusive)];
+        drop(guard);
+        drop(waiter);
+        join(rivals);
+        let guard = data.lock.try_acquire(Exclusive).unwrap();
+        let mut last = queued(data.lock.acquire(Exclusive));
+        drop(guard);
+        let is_ready = last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        assert!(is_ready, "it stands back for one that has gone");
+        drop(last);
+        data.check(1);
+    });
+}
+
+/// A woken waiter stands back for another, and goes: the wake-up is not lost.
+///
+/// Fails if a woken waiter that stands back is put into the queue again.
+#[test]
+fn c3_a_waiter_that_stands_back_passes_its_wake_up_on() {
+    model(|| {
+        let data = Data::new();
+        let (dormant, guard) = starving(&data);
+        let mut woken = queued(data.lock.acquire(Exclusive));
+        let next = user(&data, Exclusive);
+        // The first release wakes the starving waiter, and the second the next in the queue.
+        drop(guard);
+        drop(data.lock.try_acquire(Exclusive));
+        let _ = woken.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(woken);
+        join([next]);
+        drop(dormant);
+        data.check(1);
+    });
+}
