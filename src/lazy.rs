@@ -8,6 +8,13 @@ use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::const_fn;
 
+/// Stands beside each allocation: in a test it fails by a panic when the test says so.
+#[inline(always)]
+pub(crate) fn may_fail() {
+    #[cfg(all(test, panic = "unwind", not(any(loom, shuttle))))]
+    crate::out_of_memory::may_fail();
+}
+
 /// A value in a box of its own, or none yet.
 pub(crate) struct Lazy<T>(AtomicPtr<T>, PhantomData<*mut T>);
 
@@ -38,6 +45,7 @@ impl<T> Lazy<T> {
         if let Some(value) = self.get() {
             return value;
         }
+        may_fail();
         let new = Box::into_raw(make());
         // ORDERING: Release, for `get`. Acquire on both sides: we may find another's value.
         match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {

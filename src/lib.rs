@@ -32,6 +32,9 @@ mod mode;
 mod models;
 mod multilock;
 mod notify;
+#[cfg(test)]
+#[cfg(all(panic = "unwind", not(any(loom, shuttle))))]
+mod out_of_memory;
 mod queue;
 mod raw;
 mod reservation;

@@ -1,5 +1,7 @@
 //! The traits of `lock_api`, and the futures that it has no place for.
 
+use std::panic::resume_unwind;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use ::lock_api::{
@@ -42,7 +44,12 @@ impl MultiLock {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
             self.end_fairly(mode);
-            self.enter(mode);
+            let Err(panic) = caught(|| self.enter(mode)) else { return };
+            // An allocation has failed. There is a guard of `lock_api`, for which the lock must be held.
+            while !self.raw.try_acquire(mode) {
+                thread::yield_now();
+            }
+            resume_unwind(panic);
         }
     }
 

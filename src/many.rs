@@ -206,6 +206,8 @@ struct Reserved<'a, W: InOrder> {
 impl<W: InOrder> Reserved<'_, W> {
     /// Reserves the first `count` locks, and no others. Those whose moment was over are reserved anew.
     fn set(&mut self, count: usize) {
+        // An allocation may fail, by a panic: no lock is reserved yet, and nothing that follows allocates.
+        self.wanted.in_order().take(count).for_each(|(lock, _)| _ = lock.raw.queue());
         for (n, (lock, mode)) in self.wanted.in_order().enumerate() {
             if n < count {
                 lock.raw.reserve(self.waiter, mode, n >= self.count);

@@ -15,6 +15,7 @@ use futures_core::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
 use crate::fused::Fused;
+use crate::lazy::may_fail;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
 use crate::queue::EdgeCount;
@@ -78,6 +79,7 @@ struct Ear<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
 impl<'a> Ear<'a> {
     fn at<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
+        may_fail();
         Self(Box::pin(async move {
             loop {
                 lock.raw.queue().listen_to_edges(mode, |_| Poll::Pending).await;
@@ -101,6 +103,7 @@ impl<'a> Ears<'a> {
         L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a,
     {
         if self.0.is_empty() {
+            may_fail();
             self.0.resize_with(monitors.len(), || None);
         }
         let new = || Ear::at(monitors[n].lock.clone(), monitors[n].mode);
@@ -377,7 +380,12 @@ impl<'a> Notify<'a> {
 
     /// A monitor of several locks, each named once.
     pub(crate) fn all(locks: impl Iterator<Item = &'a MultiLock>, mode: Mode) -> Self {
-        let monitors = locks.map(|lock| Monitor::new(lock, mode)).collect();
+        let monitors = locks.map(|lock| {
+            let monitor = Monitor::new(lock, mode);
+            may_fail();
+            monitor
+        });
+        let monitors = monitors.collect();
         Self(Watch { source: Source::All(MonitorAll::new(monitors)), mode, ears: Ears::default() })
     }
 }

@@ -561,13 +561,21 @@ impl Future for Upgrading<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let (lock, from) = (self.lock, self.from);
         if self.seat.is_none() {
+            // What is done or refused at once allocates nothing.
+            match lock.state.try_upgrade(from) {
+                Ok(()) => return Poll::Ready(true),
+                Err(word) if word.refuses_upgrade(from) => return Poll::Ready(false),
+                Err(_) => {}
+            }
+            // An allocation may fail, by a panic. The word does not say yet that the holder upgrades.
+            let seat = Seat::new(lock.queue());
             match lock.state.start_upgrade(from) {
                 Upgrade::Done => return Poll::Ready(true),
                 Upgrade::Refused => return Poll::Ready(false),
                 Upgrade::Waiting => {}
             }
             // SAFETY: nothing is moved.
-            unsafe { self.as_mut().get_unchecked_mut() }.seat = Some(Seat::new(lock.queue()));
+            unsafe { self.as_mut().get_unchecked_mut() }.seat = Some(seat);
         }
         while let Some(seat) = self.as_mut().seat() {
             let called = seat.poll(Line::Upgrade, cx);

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
 use core::fmt;
-use core::mem::ManuallyDrop;
+use core::mem;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::{Duration, Instant};
 
@@ -354,7 +354,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         let Uniform { set, mode } = &mut self.0.0;
         assert!(mode.includes(to), "cannot downgrade from {mode:?} to {to:?}");
         if to != *mode {
-            let from = core::mem::replace(mode, to);
+            let from = mem::replace(mode, to);
             many::for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
         }
     }
@@ -368,8 +368,9 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     ///
     /// If `usize::MAX` locks and sets have had handles before this one.
     pub fn into_handle(self) -> Handle {
-        let this = ManuallyDrop::new(self);
-        Handle::new(this.set().id.get(), this.mode())
+        let handle = Handle::new(self.set().id.get(), self.mode());
+        mem::forget(self);
+        handle
     }
 }
 

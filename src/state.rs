@@ -191,6 +191,12 @@ impl Snapshot {
         self.0 & OWNER_MASK == 0
     }
 
+    /// Whether an upgrade from `from`, which the caller holds, would wait for another holder that may
+    /// upgrade.
+    pub(crate) const fn refuses_upgrade(self, from: Mode) -> bool {
+        !Self(self.0 - unit(from)).has_no_owner()
+    }
+
     #[inline]
     pub(crate) const fn has(self, lane: Lane) -> bool {
         self.0 & lane.bit() != 0
@@ -511,7 +517,7 @@ impl State {
             let others = now.0 - unit(from);
             if Snapshot(others).is_free() {
                 Some(others + EXCLUSIVE)
-            } else if Snapshot(others).has_no_owner() {
+            } else if !now.refuses_upgrade(from) {
                 Some(others + UPGRADING)
             } else {
                 None

@@ -1431,11 +1431,13 @@ fn x1_uncontended_allocates_nothing() {
 fn x1_a_failed_try_allocates_nothing() {
     let lock = lock();
     let mut shared = [hold(&lock, Shared), hold(&lock, Shared)];
+    let _upgradable = hold(&lock, Upgradable);
     without_allocation("tries", || {
         assert!(lock.try_acquire(Exclusive).is_none());
         #[cfg(all(feature = "std", not(target_family = "wasm")))]
         assert!(lock.acquire_timeout(Exclusive, Duration::ZERO).is_none());
         assert!(shared[0].try_upgrade().is_err());
+        assert!(now(shared[0].upgrade()).is_err());
     });
 }
 

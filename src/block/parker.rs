@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use parking::Parker;
 
+use crate::lazy::may_fail;
+
 /// Where a thread sleeps until it is woken.
 pub(super) struct ThreadParker {
     parker: Parker,
@@ -21,6 +23,7 @@ std::thread_local! {
 impl ThreadParker {
     /// Allocates.
     fn new() -> Self {
+        may_fail();
         let parker = Parker::new();
         let waker = Waker::from(parker.unparker());
         Self { parker, waker }
