@@ -1,20 +1,27 @@
 //! Futures that know that they are done.
 
+use core::marker::PhantomData;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
 
-/// `F`, dropped as soon as it is done.
-pub(crate) struct Fused<F>(Option<F>);
+/// `F`, dropped as soon as it is done. `Foreign` is what `F` has of its caller's: a name, a lock.
+pub(crate) struct Fused<F, Foreign = ()>(Option<F>, PhantomData<Foreign>);
 
-impl<F> Fused<F> {
+// A panic in a poll drops all that `F` has, as it is an async block, which cannot be polled again. So it does not matter
+// that the block has exclusive references to parts of itself.
+impl<F, Foreign: UnwindSafe> UnwindSafe for Fused<F, Foreign> {}
+impl<F, Foreign: RefUnwindSafe> RefUnwindSafe for Fused<F, Foreign> {}
+
+impl<F, Foreign> Fused<F, Foreign> {
     pub(crate) const fn new(future: F) -> Self {
-        Self(Some(future))
+        Self(Some(future), PhantomData)
     }
 }
 
-impl<F: Future> Future for Fused<F> {
+impl<F: Future, Foreign> Future for Fused<F, Foreign> {
     type Output = F::Output;
 
     /// # Panics
@@ -33,7 +40,7 @@ impl<F: Future> Future for Fused<F> {
     }
 }
 
-impl<F: Future> FusedFuture for Fused<F> {
+impl<F: Future, Foreign> FusedFuture for Fused<F, Foreign> {
     fn is_terminated(&self) -> bool {
         self.0.is_none()
     }

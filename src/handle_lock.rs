@@ -198,7 +198,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
-        Fused::new(async move {
+        Fused::<_, H>::new(async move {
             // Made before the name is claimed, and dropped after it has been taken out: whoever is
             // woken in our stead may use the name.
             let acquire = pin!(self.lock.acquire(mode));
@@ -305,7 +305,7 @@ impl<H: Eq> HandleLock<H> {
     where
         H: From<HandleId> + Clone,
     {
-        Fused::new(async move {
+        Fused::<_, H>::new(async move {
             // As in `acquire`.
             let acquire = pin!(self.lock.acquire(mode));
             let (handle, claim) = self.claim_new();
@@ -397,7 +397,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<HandleGuard<'_, H>, HandleInUse<H>>> {
-        Fused::new(async move {
+        Fused::<_, H>::new(async move {
             // As in `acquire`.
             let acquire = pin!(self.lock.acquire(mode));
             let claim = self.claim(handle)?;

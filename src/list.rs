@@ -16,6 +16,7 @@
 //! by value, and leave by value.
 
 use core::marker::PhantomPinned;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr;
 use core::task::Waker;
@@ -69,6 +70,10 @@ unsafe impl Send for Node {}
 // SAFETY: while one thread owns it, another comes upon it in a list. By L2 and L3 the links are touched by one
 // at a time: by who has locked the lists, or else by the owner. All else in it is atomic.
 unsafe impl Sync for Node {}
+
+// A waker that panics does so outside of the lists, or leaves them as they should be.
+impl UnwindSafe for Node {}
+impl RefUnwindSafe for Node {}
 
 impl Node {
     pub(crate) fn new() -> Self {

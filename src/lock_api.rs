@@ -308,7 +308,7 @@ macro_rules! waits {
         pub fn $function<T: ?Sized>(
             lock: &RwLock<MultiLock, T>,
         ) -> impl FusedFuture<Output = $Guard<'_, MultiLock, T>> {
-            Fused::new(async move {
+            Fused::<_, &RwLock<MultiLock, T>>::new(async move {
                 Acquire::new(raw(lock), $mode).await.into_lock();
                 // SAFETY: it has been acquired in the mode of the guard, whose the hold is now.
                 unsafe { lock.$make() }
@@ -362,7 +362,7 @@ waits! {
 pub fn lock_api_upgrade<'a, T: ?Sized>(
     guard: RwLockUpgradableReadGuard<'a, MultiLock, T>,
 ) -> impl FusedFuture<Output = RwLockWriteGuard<'a, MultiLock, T>> {
-    Fused::new(async move {
+    Fused::<_, &RwLock<MultiLock, T>>::new(async move {
         let lock = RwLockUpgradableReadGuard::rwlock(&guard);
         // Dropped here, or if a waker panics, it leaves the hold as it was, and then the guard is dropped.
         let done = Upgrading::new(&raw(lock).raw, Upgradable).await;

@@ -418,7 +418,7 @@ impl MultiLock {
     /// # });
     /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
-        Fused::new(async move {
+        Fused::<_>::new(async move {
             if !self.snapshot().admits(mode) {
                 Monitor::new(self, mode).wait().await;
             }
@@ -515,7 +515,7 @@ impl MultiLock {
         mode: Mode,
     ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
         let lock = self.clone();
-        Fused::new(async move {
+        Fused::<_>::new(async move {
             core::mem::forget(lock.acquire(mode).await);
             GuardArc::new(lock, mode)
         })
@@ -582,17 +582,19 @@ impl MultiLock {
 }
 
 /// What `wanted` gives, or what `cancel` gives if it is ready before.
-pub(crate) async fn first<W: Future, C: Future>(
+pub(crate) fn first<W: Future, C: Future>(
     wanted: W,
     cancel: C,
-) -> Result<W::Output, C::Output> {
-    let mut wanted = pin!(wanted);
-    let mut cancel = pin!(cancel);
-    poll_fn(|cx| match wanted.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Ok(output)),
-        Poll::Pending => cancel.as_mut().poll(cx).map(Err),
+) -> impl Future<Output = Result<W::Output, C::Output>> {
+    Fused::<_, (W, C)>::new(async move {
+        let mut wanted = pin!(wanted);
+        let mut cancel = pin!(cancel);
+        poll_fn(|cx| match wanted.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Ok(output)),
+            Poll::Pending => cancel.as_mut().poll(cx).map(Err),
+        })
+        .await
     })
-    .await
 }
 
 impl Default for MultiLock {

@@ -8,6 +8,7 @@ use core::convert::Infallible;
 use core::fmt;
 use core::future::poll_fn;
 use core::ops::Deref;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
@@ -77,6 +78,10 @@ impl<L: Deref<Target = MultiLock>> Drop for Monitor<L> {
 /// and cannot hold a future that borrows them; it is allocated once.
 struct Ear<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
+// All that is in there is a place in a list. One that has panicked is not polled again.
+impl UnwindSafe for Ear<'_> {}
+impl RefUnwindSafe for Ear<'_> {}
+
 impl<'a> Ear<'a> {
     fn at<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
         may_fail();
@@ -107,7 +112,10 @@ impl<'a> Ears<'a> {
             self.0.resize_with(monitors.len(), || None);
         }
         let new = || Ear::at(monitors[n].lock.clone(), monitors[n].mode);
-        self.0[n].get_or_insert_with(new).listen(cx);
+        // If the waker panics, the ear is gone, and the next poll makes a new one.
+        let mut ear = self.0[n].take().unwrap_or_else(new);
+        ear.listen(cx);
+        self.0[n] = Some(ear);
     }
 }
 
@@ -274,7 +282,7 @@ macro_rules! notify {
             ///
             /// The future may be dropped at any point, and nobody notices.
             pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
-                Fused::new(self.0.wait())
+                Fused::<_>::new(self.0.wait())
             }
         }
 

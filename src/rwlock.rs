@@ -53,7 +53,8 @@ pub use guards::{
 ///
 /// # Poisoning
 ///
-/// There is none. A guard that is dropped by a panic ends its hold, and the data are as the panic has left them.
+/// There is none. A guard that is dropped by a panic ends its hold, and the data are as the panic has left them. So the lock
+/// is not [`RefUnwindSafe`](core::panic::RefUnwindSafe).
 ///
 /// # Examples
 ///

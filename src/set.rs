@@ -164,7 +164,9 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// If the task has a hold of a member already.
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
-        Fused::new(async move { SetGuard(many::acquire(Uniform { set: self, mode }).await) })
+        Fused::<_, &Self>::new(
+            async move { SetGuard(many::acquire(Uniform { set: self, mode }).await) },
+        )
     }
 
     /// Acquires all members, and blocks the thread until it can.
@@ -223,7 +225,7 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// The future may be dropped at any point, and nobody notices.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
-        Fused::new(many::wait(Uniform { set: self, mode }))
+        Fused::<_, &Self>::new(many::wait(Uniform { set: self, mode }))
     }
 
     /// A monitor of when all members can be acquired in `mode`.
@@ -480,7 +482,7 @@ impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
 /// # });
 /// ```
 pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
-    Fused::new(async move { AllGuard(many::acquire(wanted).await) })
+    Fused::<_, W>::new(async move { AllGuard(many::acquire(wanted).await) })
 }
 
 /// Acquires several locks, each in a mode of its own, if that is possible now, and else none.

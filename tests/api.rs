@@ -7,6 +7,7 @@
 #![cfg(not(any(loom, shuttle)))]
 
 use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::future::ready;
@@ -136,8 +137,8 @@ fn types() -> Vec<Row> {
         HandleId: auto Copy Clone Debug Display Eq Ord Hash;
         Mode: auto Copy Clone Debug Eq Ord Hash;
         Snapshot: auto Copy Clone Debug Eq Hash;
-        Notify<'static>: Send Sync Unpin Debug FusedStream;
-        NotifyArc: Send Sync Unpin Debug FusedStream;
+        Notify<'static>: auto Debug FusedStream;
+        NotifyArc: auto Debug FusedStream;
         UpgradeError: auto Copy Clone Debug Display Error Eq Hash;
         ReleaseError: auto Debug Display Error Eq;
 
@@ -176,16 +177,16 @@ fn types() -> Vec<Row> {
         RwLockWriteGuard<'static, u32>: auto Debug Display;
         MappedRwLockWriteGuard<'static, u32>: auto Debug Display;
         RwLockReadGuardArc<u32>: auto Debug Display;
-        RwLockUpgradableReadGuardArc<u32>: Send Sync Unpin Debug Display;
-        RwLockWriteGuardArc<u32>: Send Sync Unpin Debug Display;
-        Read<'static, u32>: Send Sync Debug FusedFuture;
-        UpgradableRead<'static, u32>: Send Sync Debug FusedFuture;
-        Write<'static, u32>: Send Sync Debug FusedFuture;
-        Upgrade<'static, u32>: Send Sync Debug FusedFuture;
-        ReadArc<'static, u32>: Send Sync Debug FusedFuture;
-        UpgradableReadArc<'static, u32>: Send Sync Debug FusedFuture;
-        WriteArc<'static, u32>: Send Sync Debug FusedFuture;
-        UpgradeArc<u32>: Send Sync Debug FusedFuture;
+        RwLockUpgradableReadGuardArc<u32>: auto Debug Display;
+        RwLockWriteGuardArc<u32>: auto Debug Display;
+        Read<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableRead<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Write<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Upgrade<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        ReadArc<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableReadArc<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        WriteArc<'static, u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradeArc<u32>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
         RwLock<Sent>: Send Unpin UnwindSafe Default Debug;
         RwLockReadGuard<'static, Sent>: Unpin Debug;
         RwLockUpgradableReadGuard<'static, Sent>: Unpin Debug;
@@ -210,16 +211,16 @@ fn types() -> Vec<Row> {
         RwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<Seen>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        RwLockUpgradableReadGuardArc<Seen>: Unpin Debug Display;
-        RwLockWriteGuardArc<Seen>: Unpin Debug Display;
-        Read<'static, Seen>: Send Sync Debug FusedFuture;
-        UpgradableRead<'static, Seen>: Sync Debug FusedFuture;
-        Write<'static, Seen>: Sync Debug FusedFuture;
-        Upgrade<'static, Seen>: Sync Debug FusedFuture;
-        ReadArc<'static, Seen>: Debug FusedFuture;
-        UpgradableReadArc<'static, Seen>: Debug FusedFuture;
-        WriteArc<'static, Seen>: Debug FusedFuture;
-        UpgradeArc<Seen>: Debug FusedFuture;
+        RwLockUpgradableReadGuardArc<Seen>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockWriteGuardArc<Seen>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        Read<'static, Seen>: Send Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableRead<'static, Seen>: Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Write<'static, Seen>: Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Upgrade<'static, Seen>: Sync UnwindSafe RefUnwindSafe Debug FusedFuture;
+        ReadArc<'static, Seen>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableReadArc<'static, Seen>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        WriteArc<'static, Seen>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradeArc<Seen>: UnwindSafe RefUnwindSafe Debug FusedFuture;
         RwLock<Kept>: Unpin UnwindSafe Default Debug;
         RwLockReadGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockUpgradableReadGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
@@ -227,30 +228,30 @@ fn types() -> Vec<Row> {
         RwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        RwLockUpgradableReadGuardArc<Kept>: Unpin Debug Display;
-        RwLockWriteGuardArc<Kept>: Unpin Debug Display;
-        Read<'static, Kept>: Debug FusedFuture;
-        UpgradableRead<'static, Kept>: Debug FusedFuture;
-        Write<'static, Kept>: Debug FusedFuture;
-        Upgrade<'static, Kept>: Debug FusedFuture;
-        ReadArc<'static, Kept>: Debug FusedFuture;
-        UpgradableReadArc<'static, Kept>: Debug FusedFuture;
-        WriteArc<'static, Kept>: Debug FusedFuture;
-        UpgradeArc<Kept>: Debug FusedFuture;
+        RwLockUpgradableReadGuardArc<Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        RwLockWriteGuardArc<Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+        Read<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableRead<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Write<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        Upgrade<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        ReadArc<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradableReadArc<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        WriteArc<'static, Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
+        UpgradeArc<Kept>: UnwindSafe RefUnwindSafe Debug FusedFuture;
         RwLockReadGuardArc<u32, u32>: auto Debug Display;
-        MappedRwLockWriteGuardArc<u32, u32>: Send Sync Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, u32>: auto Debug Display;
         RwLockReadGuardArc<Sent, u32>: Unpin Debug Display;
         MappedRwLockWriteGuardArc<Sent, u32>: Unpin Debug Display;
         RwLockReadGuardArc<Seen, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        MappedRwLockWriteGuardArc<Seen, u32>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<Seen, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<u32, Sent>: Unpin Debug;
         MappedRwLockWriteGuardArc<u32, Sent>: Send Unpin Debug;
         RwLockReadGuardArc<u32, Seen>: auto Debug Display;
-        MappedRwLockWriteGuardArc<u32, Seen>: Sync Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<u32, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        MappedRwLockWriteGuardArc<u32, Kept>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<u32, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-        MappedRwLockWriteGuardArc<Kept, u32>: Unpin Debug Display;
+        MappedRwLockWriteGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
     }
 }
 
@@ -272,42 +273,42 @@ fn values() -> Vec<Row> {
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
     #[allow(unused_mut, clippy::let_and_return, reason = "with features there is more")]
     let mut rows = values! {
-        "multilock::acquire" lock.acquire(Shared) => Send Sync FusedFuture;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => ;
-        "multilock::wait" lock.wait(Shared) => Send Sync FusedFuture;
-        "multilock::acquire_arc" arc.acquire_arc(Shared) => Send Sync FusedFuture;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => ;
-        "guard::upgrade" hold().upgrade() => Send Sync;
-        "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync;
-        "notify::wait" lock.notify(Shared).wait() => Send Sync FusedFuture;
-        "notify::wait" arc.notify_arc(Shared).wait() => Send Sync FusedFuture;
-        "handle_lock::acquire" names.acquire(Shared, 1) => Send Sync FusedFuture;
-        "handle_lock::acquire" sent.acquire(Shared, Cell::new(1)) => Send FusedFuture;
-        "handle_lock::acquire" kept.acquire(Shared, Rc::new(1)) => FusedFuture;
-        "handle_lock::acquire_new" ids.acquire_new(Shared) => Send Sync FusedFuture;
-        "handle_lock::context" names.context(Shared, 1) => Send Sync FusedFuture;
-        "handle_lock::context" sent.context(Shared, Cell::new(1)) => Send FusedFuture;
-        "handle_lock::context" kept.context(Shared, Rc::new(1)) => FusedFuture;
-        "handle_lock::wait" kept.wait(Shared) => Send Sync FusedFuture;
-        "handle_lock::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync;
-        "handle_lock::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync;
-        "handle_lock::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => ;
-        "set::acquire" set.acquire(Shared) => Send Sync FusedFuture;
-        "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync;
-        "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => ;
-        "set::wait" set.wait(Shared) => Send Sync FusedFuture;
+        "multilock::acquire" lock.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send UnwindSafe;
+        "multilock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "multilock::wait" lock.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "multilock::acquire_arc" arc.acquire_arc(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send UnwindSafe;
+        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "guard::upgrade" hold().upgrade() => Send Sync RefUnwindSafe;
+        "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "notify::wait" lock.notify(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "notify::wait" arc.notify_arc(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::acquire" sent.acquire(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
+        "handle_lock::acquire" kept.acquire(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::acquire_new" ids.acquire_new(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::context" names.context(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
+        "handle_lock::context" kept.context(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::wait" kept.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "handle_lock::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "handle_lock::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "handle_lock::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
+        "set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "set::wait" set.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::locks" set.locks() => auto;
-        "set::acquire_all" acquire_all(pairs) => Send Sync FusedFuture;
+        "set::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::holds" try_acquire_all(pairs).unwrap().holds() => auto;
-        "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync FusedFuture;
-        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync;
-        "guards::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync;
+        "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
+        "guards::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
         "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
-        "lockable::wait" Lockable::wait(&set, Shared) => Send Sync FusedFuture;
+        "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]
     rows.extend(lock_api_values());
@@ -340,6 +341,29 @@ fn types_have_these_traits_and_no_others() {
 #[test]
 fn results_without_a_name_have_these_traits_and_no_others() {
     check(&values());
+}
+
+/// Whatever its parameters are, unless there is a reason.
+#[test]
+fn whatever_is_public_passes_where_panics_are_caught() {
+    const REASONS: &[(&str, &str)] = &[
+        ("RwLock", "there is no poisoning: a writer that panics leaves the data as they are"),
+        ("lock_api::", "its locks, and so its guards and their futures, are as `RwLock`"),
+        ("::upgrade", "the future has an exclusive reference to the guard"),
+    ];
+    let mut passes = BTreeMap::new();
+    for (name, has, _) in types().into_iter().chain(values()) {
+        let name = name.split('<').next().unwrap();
+        let all =
+            ["UnwindSafe", "RefUnwindSafe"].iter().all(|one| has.split(' ').any(|it| it == *one));
+        *passes.entry(name).or_insert(false) |= all || has.starts_with("auto");
+    }
+    let has_reason = |name: &str| {
+        REASONS.iter().any(|(of, _)| name == *of || of.contains("::") && name.contains(of))
+    };
+    let wrong: Vec<_> =
+        passes.into_iter().filter(|(name, passes)| *passes == has_reason(name)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// Also where the type of the lock is not known, nor that of a name.
@@ -425,7 +449,6 @@ shortens! { 'a:
 #[cfg(not(miri))]
 #[test]
 fn whatever_is_public_is_in_a_table() {
-    use std::collections::BTreeSet;
     use std::fs;
     use std::path::Path;
 

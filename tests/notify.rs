@@ -9,6 +9,8 @@
 mod support;
 
 use std::future::Future;
+#[cfg(panic = "unwind")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::{FusedStream, Stream};
-use multilock::{Guard, Mode, MultiLock, Notify};
+use multilock::{Guard, LockSet, Mode, MultiLock, Notify};
 use support::{
     Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once,
     without_allocation,
@@ -528,6 +530,35 @@ fn notify_is_told_though_the_waker_of_a_waiter_has_panicked() {
         drop(hold(&lock, Exclusive));
     }
     wait.run().unwrap();
+}
+
+/// A stream whose poll has panicked listens at the next one. It passes where panics are caught.
+#[test]
+#[cfg(panic = "unwind")]
+fn notify_listens_again_after_a_waker_has_panicked() {
+    let locks = [MultiLock::new(), MultiLock::new()];
+    let set: LockSet<&MultiLock> = locks.iter().collect();
+    for mut monitor in [locks[0].notify(Exclusive), set.notify(Exclusive)] {
+        monitor.clear();
+        let guard = hold(&locks[0], Exclusive);
+        let panics = Hooks { on_clone: Box::new(|| panic!("clone")), ..Hooks::default() }.waker();
+        let poll = move || {
+            assert!(
+                Pin::new(&mut monitor)
+                    .poll_next(&mut Context::from_waker(Waker::noop()))
+                    .is_pending()
+            );
+            let panics = AssertUnwindSafe(|| {
+                _ = Pin::new(&mut monitor).poll_next(&mut Context::from_waker(&panics));
+            });
+            assert!(catch_unwind(panics).is_err());
+            monitor
+        };
+        let mut monitor = catch_unwind(poll).expect("the panic is caught inside");
+        let mut next = Task::queued(next(&mut monitor));
+        drop(guard);
+        next.run().expect("it is told");
+    }
 }
 
 /// The poll of a ready future is the last one.

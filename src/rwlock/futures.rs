@@ -4,6 +4,8 @@
 use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
+#[cfg(target_has_atomic = "ptr")]
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll, ready};
@@ -11,6 +13,8 @@ use core::task::{Context, Poll, ready};
 use futures_core::FusedFuture;
 
 use super::guards::FORGOTTEN;
+#[cfg(target_has_atomic = "ptr")]
+use super::guards::unwinds;
 #[cfg(target_has_atomic = "ptr")]
 use super::{RwLock, RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -128,6 +132,13 @@ owns!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
 owns!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
 #[cfg(target_has_atomic = "ptr")]
 owns!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
+
+#[cfg(target_has_atomic = "ptr")]
+unwinds! {
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] ReadArc<'_, T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] UpgradableReadArc<'_, T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] WriteArc<'_, T>;
+}
 
 /// A future that makes a writer of its upgradable reader.
 macro_rules! upgrades {

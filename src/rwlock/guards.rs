@@ -20,6 +20,8 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
+#[cfg(target_has_atomic = "ptr")]
+use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -312,6 +314,25 @@ guard! {
 }
 #[cfg(target_has_atomic = "ptr")]
 writes!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U);
+
+/// Of an `Arc` of a lock it counts that there is a cell in it. What has one passes where panics are caught as what borrows
+/// the lock does: if the data do, which are as the panic has left them.
+#[cfg(target_has_atomic = "ptr")]
+macro_rules! unwinds {
+    ($([$($generics:tt)*] $Type:ty;)+) => {$(
+        impl<$($generics)*> ::core::panic::UnwindSafe for $Type {}
+        impl<$($generics)*> ::core::panic::RefUnwindSafe for $Type {}
+    )+};
+}
+#[cfg(target_has_atomic = "ptr")]
+pub(super) use unwinds;
+
+#[cfg(target_has_atomic = "ptr")]
+unwinds! {
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] RwLockUpgradableReadGuardArc<T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] RwLockWriteGuardArc<T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe, U: ?Sized + RefUnwindSafe] MappedRwLockWriteGuardArc<T, U>;
+}
 
 /// The beginning of each example.
 macro_rules! example {
