@@ -60,6 +60,7 @@ pub struct HandleInUse<H>(pub H);
 
 impl<H> HandleInUse<H> {
     /// The name.
+    #[must_use]
     pub fn into_handle(self) -> H {
         self.0
     }
@@ -85,6 +86,7 @@ pub enum TryAcquireError<H> {
 
 impl<H> TryAcquireError<H> {
     /// The name.
+    #[must_use]
     pub fn into_handle(self) -> H {
         match self {
             Self::HandleInUse(handle) | Self::WouldBlock(handle) => handle,

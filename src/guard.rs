@@ -20,6 +20,7 @@ struct Hold<L: Deref<Target = MultiLock>> {
 }
 
 impl<L: Deref<Target = MultiLock>> Hold<L> {
+    #[track_caller]
     fn downgrade(&mut self, to: Mode) {
         assert!(self.mode.includes(to), "cannot downgrade from {:?} to {to:?}", self.mode);
         if to != self.mode {
@@ -64,6 +65,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         shared.then(|| Self { lock: self.lock.clone(), mode: Mode::Shared })
     }
 
+    #[track_caller]
     fn into_handle(self) -> Handle {
         let handle = Handle::new(self.lock.id.get(), self.mode);
         let this = ManuallyDrop::new(self);
@@ -142,6 +144,7 @@ macro_rules! guard {
             /// guard.downgrade(Mode::Shared);
             /// assert!(lock.try_acquire(Mode::Shared).is_some());
             /// ```
+            #[track_caller]
             pub fn downgrade(&mut self, to: Mode) {
                 self.0.downgrade(to);
             }
@@ -225,6 +228,7 @@ macro_rules! guard {
             /// assert_eq!(lock.snapshot().shared_holders(), 2);
             /// # drop(more);
             /// ```
+            #[must_use = "the lock is released as soon as the guard is dropped"]
             pub fn share(&self) -> Option<Self> {
                 self.0.share().map(Self)
             }
@@ -247,6 +251,7 @@ macro_rules! guard {
             /// lock.release(handle).unwrap();
             /// assert_eq!(lock.locked(), None);
             /// ```
+            #[track_caller]
             pub fn into_handle(self) -> Handle {
                 self.0.into_handle()
             }
@@ -290,6 +295,68 @@ guard! {
     /// A hold of a [`MultiLock`] in an [`Arc`], until it is dropped. It is `'static`; else it is a
     /// [`Guard`].
     GuardArc, GuardArc, Arc<MultiLock>
+}
+
+/// A guard that is dropped as soon as it is there is warned of, also in an `Option`, and where the type of the lock is not
+/// known; and so is a future that is not awaited. That these fail for this reason is shown by their twins below.
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = MultiLock::new();
+/// lock.try_acquire(Mode::Shared);
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = MultiLock::new();
+/// lock.acquire(Mode::Shared);
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// fn share(guard: &Guard<'_>) {
+///     guard.share();
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// fn enter(lock: &impl Lockable) {
+///     lock.acquire_blocking(Mode::Shared);
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = RwLock::new(1);
+/// lock.try_read();
+/// ```
+#[cfg(doctest)]
+struct IsNotDropped;
+
+#[cfg(doctest)]
+impl IsNotDropped {
+    /// ```
+    /// # #![deny(unused_must_use)]
+    /// # use multilock::*;
+    /// # let lock = MultiLock::new();
+    /// let _ = lock.try_acquire(Mode::Shared);
+    /// let _ = lock.acquire(Mode::Shared);
+    /// fn share(guard: &Guard<'_>) {
+    ///     let _ = guard.share();
+    /// }
+    /// fn enter(lock: &impl Lockable) {
+    ///     let _ = lock.acquire_blocking(Mode::Shared);
+    /// }
+    /// # let lock = RwLock::new(1);
+    /// let _ = lock.try_read();
+    /// ```
+    fn twins() {}
 }
 
 /// Whatever acquires a lock, holds or watches it goes before the lock does.

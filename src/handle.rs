@@ -125,6 +125,7 @@ impl LockId {
     /// # Panics
     ///
     /// When all of `usize` has been used.
+    #[track_caller]
     pub(crate) fn get(&self) -> NonZeroUsize {
         if let Some(id) = NonZeroUsize::new(self.0.load(Relaxed)) {
             return id;

@@ -323,6 +323,7 @@ impl<H: Eq> HandleLock<H> {
     ///
     /// As [`acquire_new`](Self::acquire_new).
     #[must_use = "the lock stays held until the name is released"]
+    #[track_caller]
     pub fn try_acquire_new(&self, mode: Mode) -> Option<H>
     where
         H: From<HandleId> + Clone,
@@ -439,6 +440,7 @@ impl<H: Eq> HandleLock<H> {
         self.table.claim(handle).map_err(HandleInUse)
     }
 
+    #[track_caller]
     fn claim_new(&self) -> (H, Claim<'_, H>)
     where
         H: From<HandleId> + Clone,
@@ -545,6 +547,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// guard.downgrade(Mode::Shared);
     /// assert_eq!(lock.holders(), [(1, Mode::Shared)]);
     /// ```
+    #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let mut hold = self.hold();
         // The table first: no holder is shown there in a mode that it has not. If `to` is stronger,

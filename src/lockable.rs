@@ -70,9 +70,11 @@ pub trait Lockable: sealed::Locks + Send + Sync {
         Self: 'a;
 
     /// The strongest mode that it is held in. See [`MultiLock::locked`].
+    #[must_use]
     fn locked(&self) -> Option<Mode>;
 
     /// Acquires if that is possible now. See [`MultiLock::try_acquire`].
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>>;
 
     /// Acquires as soon as that is possible. See [`MultiLock::acquire`].
@@ -80,6 +82,7 @@ pub trait Lockable: sealed::Locks + Send + Sync {
 
     /// Acquires, and blocks the thread until it can. See [`MultiLock::acquire_blocking`].
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_>;
 
     /// Waits until `mode` can be acquired. See [`MultiLock::wait`].
@@ -107,6 +110,7 @@ pub trait Lockable: sealed::Locks + Send + Sync {
 /// each.
 pub trait LockGuard: Sized + Send + Sync {
     /// The mode that the lock is held in.
+    #[must_use]
     fn mode(&self) -> Mode;
 
     /// Changes the hold to a weaker mode, or to the same.
@@ -114,9 +118,15 @@ pub trait LockGuard: Sized + Send + Sync {
     /// # Panics
     ///
     /// If `to` is stronger than the mode of the guard.
+    #[track_caller]
     fn downgrade(&mut self, to: Mode);
 
     /// Detaches the hold from the guard.
+    ///
+    /// # Panics
+    ///
+    /// If `usize::MAX` locks and sets have had handles before this one.
+    #[track_caller]
     fn into_handle(self) -> Handle;
 }
 
@@ -138,10 +148,12 @@ macro_rules! lock_guard {
                 self.mode()
             }
 
+            #[track_caller]
             fn downgrade(&mut self, to: Mode) {
                 self.downgrade(to);
             }
 
+            #[track_caller]
             fn into_handle(self) -> Handle {
                 self.into_handle()
             }

@@ -176,6 +176,7 @@ impl MultiLock {
     /// assert!(lock.try_acquire(Mode::Exclusive).is_some());
     /// ```
     #[inline]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn try_acquire(&self, mode: Mode) -> Option<Guard<'_>> {
         self.raw.try_acquire(mode).then(|| Guard::new(self, mode))
     }
@@ -271,6 +272,7 @@ impl MultiLock {
     /// assert!(lock.acquire_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
     /// ```
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.acquire_deadline(mode, deadline),
@@ -282,6 +284,7 @@ impl MultiLock {
     ///
     /// `None` if the time is over. If `deadline` has passed, that is one try.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
         let in_time = Instant::now() < deadline;
         let entered = self.raw.acquire_at_once(mode)
@@ -491,6 +494,7 @@ impl MultiLock {
 impl MultiLock {
     /// As [`try_acquire`](Self::try_acquire), with a guard that is `'static`.
     #[inline]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
         self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
     }
@@ -530,6 +534,7 @@ impl MultiLock {
 
     /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that is `'static`.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_timeout_arc(
         self: &Arc<Self>,
         mode: Mode,
@@ -540,6 +545,7 @@ impl MultiLock {
 
     /// As [`acquire_deadline`](Self::acquire_deadline), with a guard that is `'static`.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline_arc(
         self: &Arc<Self>,
         mode: Mode,

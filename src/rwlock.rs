@@ -122,6 +122,7 @@ macro_rules! acquisitions {
         /// assert!(lock.try_write().is_none());
         /// ```
         #[inline]
+        #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $try(&self) -> Option<$Guard<'_, T>> {
             let entered = self.lock.raw.try_acquire(Mode::$mode);
             entered.then(|| $Guard::new(&self.lock, self.data()))
@@ -190,6 +191,7 @@ macro_rules! acquisitions {
         #[doc = concat!("assert!(lock.", stringify!($timeout), "(Duration::from_millis(1)).is_none());")]
         /// ```
         #[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
+        #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
             let guard = self.lock.acquire_timeout(Mode::$mode, timeout)?;
             Some($Guard::new(guard.into_lock(), self.data()))
@@ -198,6 +200,7 @@ macro_rules! acquisitions {
         #[doc = concat!("As [`", stringify!($try), "`](Self::", stringify!($try), "), with a guard that owns the lock.")]
         #[cfg(target_has_atomic = "ptr")]
         #[inline]
+        #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $try_arc(self: &Arc<Self>) -> Option<$GuardArc<T>> {
             let entered = self.lock.raw.try_acquire(Mode::$mode);
             entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
@@ -220,6 +223,7 @@ macro_rules! acquisitions {
 
         #[doc = concat!("As [`", stringify!($timeout), "`](Self::", stringify!($timeout), "), with a guard that owns the lock.")]
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
+        #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
             core::mem::forget(self.lock.acquire_timeout(Mode::$mode, timeout)?);
             Some($GuardArc::new(self.clone().into(), self.data()))

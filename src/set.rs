@@ -121,6 +121,7 @@ impl<L: Lockable> LockSet<L> {
     }
 
     /// The locks, each once, in the order in which they are acquired.
+    #[must_use]
     pub fn locks(&self) -> impl DoubleEndedIterator<Item = &MultiLock> + ExactSizeIterator {
         (0..self.len()).map(|n| sealed::Locks::nth(self, n))
     }
@@ -147,6 +148,7 @@ impl<L: Lockable> LockSet<L> {
     /// drop(one);
     /// assert!(set.try_acquire(Mode::Exclusive).is_some());
     /// ```
+    #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
         many::try_acquire(Uniform { set: self, mode }).map(SetGuard)
     }
@@ -183,6 +185,7 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// `None` if the time is over. See [`MultiLock::acquire_timeout`].
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<SetGuard<'_, L>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.acquire_deadline(mode, deadline),
@@ -194,6 +197,7 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// `None` if the time is over. If `deadline` has passed, that is one try.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<SetGuard<'_, L>> {
         let in_time = Instant::now() < deadline;
         let acquired = in_time.then(|| block_on(self.acquire(mode), Some(deadline))).flatten();
@@ -352,6 +356,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// # Panics
     ///
     /// If `to` is stronger than the mode of the guard.
+    #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let Uniform { set, mode } = &mut self.0.0;
         assert!(mode.includes(to), "cannot downgrade from {mode:?} to {to:?}");
@@ -369,6 +374,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// # Panics
     ///
     /// If `usize::MAX` locks and sets have had handles before this one.
+    #[track_caller]
     pub fn into_handle(self) -> Handle {
         let handle = Handle::new(self.set().id.get(), self.mode());
         mem::forget(self);
@@ -501,6 +507,7 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// assert_eq!(guard.mode_of(&locks[0]), Some(Mode::Exclusive));
 /// assert!(try_acquire_all(&wanted[1..]).is_none());
 /// ```
+#[must_use = "the locks are released as soon as the guard is dropped"]
 pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
     many::try_acquire(wanted).map(AllGuard)
 }

@@ -367,7 +367,7 @@ macro_rules! reads {
             #[doc = concat!("let more = ", stringify!($Guard), "::clone(&guard).unwrap();")]
             /// assert_eq!((guard.0, more.1), (1, 2));
             /// ```
-            #[must_use]
+            #[must_use = "access ends as soon as the guard is dropped"]
             #[allow(clippy::should_implement_trait, reason = "it may fail, and as for `Arc` it is not for the data")]
             pub fn clone(guard: &Self) -> Option<Self> {
                 let shared = guard.lock.multilock().raw.share();
@@ -499,7 +499,7 @@ macro_rules! changes {
             #[doc = concat!("let reader = ", stringify!($Upgradable), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, reader.1), (1, 2));
             /// ```
-            #[must_use]
+            #[must_use = "access ends as soon as the guard is dropped"]
             pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
                 let shared = guard.lock.multilock().raw.share();
                 shared.then(|| $Read::new(guard.lock.clone().into(), guard.data))
@@ -567,8 +567,12 @@ macro_rules! changes {
             ///
             /// As [`upgrade`](Self::upgrade).
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            #[track_caller]
             pub fn upgrade_blocking(guard: Self) -> $Write<$($args)*> {
-                block_on(Self::upgrade(guard), None).expect("there is no deadline")
+                let upgrading = Upgrading::new(&guard.lock.multilock().raw, Mode::Upgradable);
+                assert!(block_on(upgrading, None) == Some(true), "{FORGOTTEN}");
+                let (lock, data) = guard.into_parts();
+                $Write::new(lock, data)
             }
 
             /// Waits for write access, which ends when the guard of that is dropped. Then this one reads on, with
@@ -606,6 +610,7 @@ macro_rules! changes {
 
             /// Gives write access if there is no other reader, until the guard of that is dropped. Then this one reads
             /// on, with nobody in between. Never waits.
+            #[must_use = "access ends as soon as the guard is dropped"]
             pub fn try_upgrade_in_place(guard: &mut Self) -> Option<RwLockUpgradedGuard<'_, T>> {
                 let lock = guard.lock.multilock();
                 let upgraded = lock.raw.try_upgrade(Mode::Upgradable).is_ok();

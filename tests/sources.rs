@@ -1,0 +1,205 @@
+//! What is to be so of all public functions, and of all sources, as the sources have it.
+
+#![cfg(not(any(miri, loom, shuttle, target_family = "wasm")))]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The files of the crate, without those that are for tests alone.
+fn sources() -> Vec<(String, String)> {
+    let (mut files, mut paths) =
+        (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push((name(&path), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// From `src` on.
+fn name(path: &Path) -> String {
+    let name: PathBuf = path.iter().skip_while(|part| *part != "src").skip(1).collect();
+    name.to_str().unwrap().replace('\\', "/")
+}
+
+struct Function {
+    name: String,
+    /// What stands before it: documentation and attributes, one each.
+    head: Vec<String>,
+    /// What it returns.
+    output: String,
+}
+
+impl Function {
+    fn has(&self, attribute: &str) -> bool {
+        self.head.iter().any(|line| line.starts_with(&format!("#[{attribute}")))
+    }
+}
+
+/// The functions that are public, or of a public trait.
+fn public_functions() -> Vec<Function> {
+    let mut functions = Vec::new();
+    for (file, text) in sources() {
+        // The methods of a public trait are public, too.
+        let traits = text
+            .split("\npub trait ")
+            .skip(1)
+            .map(|text| text.split("\n}").next().unwrap().split("{}").next().unwrap());
+        for (text, public) in traits.map(|text| (text, "")).chain([(&*text, "pub ")]) {
+            let mut head = Vec::new();
+            let mut rest = text;
+            while let Some((line, after)) =
+                rest.split_once('\n').or((!rest.is_empty()).then_some((rest, "")))
+            {
+                let line = line.trim();
+                let item = line.strip_prefix(public).unwrap_or("//");
+                let item = ["const ", "async "]
+                    .iter()
+                    .fold(item, |item, word| item.strip_prefix(word).unwrap_or(item));
+                if let Some(item) = item.strip_prefix("fn ") {
+                    let signature = rest.split(" {\n").next().unwrap().split(';').next().unwrap();
+                    let signature = signature.split("\n    where").next().unwrap();
+                    let output = signature.rsplit_once(") -> ").map_or("", |(_, output)| output);
+                    let is_async = line.contains("async fn");
+                    functions.push(Function {
+                        name: format!("{file}: {}", item.split(['(', '<']).next().unwrap()),
+                        head: std::mem::take(&mut head),
+                        output: if is_async { "impl Future" } else { output.trim() }.to_owned(),
+                    });
+                } else if line.starts_with("#[") || line.starts_with("///") {
+                    head.push(line.to_owned());
+                } else if !line.starts_with("//") {
+                    head.clear();
+                }
+                rest = after;
+            }
+        }
+    }
+    assert!(functions.len() > 100, "only {}", functions.len());
+    functions
+}
+
+/// A `Result` warns by itself, and so do futures and iterators, and types that say so.
+#[test]
+fn a_result_that_is_not_used_is_warned_of() {
+    const EXCEPT: &[(&str, &str)] = &[(
+        "handle_lock.rs: release",
+        "that nobody had the name may be what was to be made sure of",
+    )];
+    let named = |text: &str| {
+        text.split("#[must_use")
+            .skip(1)
+            .filter_map(|after| {
+                let (_, item) = after.split_once("pub struct ")?;
+                let is_near = !after.split("pub struct ").next().unwrap().contains("fn ");
+                let name: String =
+                    item.chars().take_while(|c| c.is_alphanumeric() || "$_".contains(*c)).collect();
+                is_near.then_some(name)
+            })
+            .collect::<Vec<_>>()
+    };
+    let mut types: Vec<_> = sources().iter().flat_map(|(_, text)| named(text)).collect();
+    // What two macros are for.
+    for (made, by) in [
+        ("Guard", "$Guard"),
+        ("GuardArc", "$Guard"),
+        ("Notify", "$Notify"),
+        ("NotifyArc", "$Notify"),
+    ] {
+        assert!(types.iter().any(|one| one == by));
+        types.push(made.to_owned());
+    }
+    let is_used = |f: &Function| {
+        let output = &*f.output;
+        let name = output.split(['<', ' ']).next().unwrap();
+        // What a macro calls so is a guard or a future of one.
+        let of_macro = name.starts_with('$');
+        match output {
+            "" => true,
+            _ if f.has("doc(hidden)") => true,
+            _ if output.contains("Future")
+                || output.starts_with("impl Iterator")
+                || name == "Result" =>
+            {
+                true
+            }
+            // The lint sees through neither.
+            _ if output.contains("Guard") && (name == "Option" || name.starts_with("Self::")) => {
+                f.has("must_use = ")
+            }
+            _ if of_macro => true,
+            _ => f.has("must_use") || types.iter().any(|one| one == name),
+        }
+    };
+    let wrong: Vec<_> = public_functions()
+        .into_iter()
+        .filter(|f| is_used(f) == EXCEPT.iter().any(|(name, _)| *name == f.name))
+        .map(|f| f.name)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// But for futures, which panic where they are polled.
+#[test]
+fn a_panic_is_the_callers() {
+    let panics = |f: &Function| f.head.iter().any(|line| *line == "/// # Panics");
+    let wrong: Vec<_> = public_functions()
+        .into_iter()
+        .filter(|f| !f.output.contains("Future") && !f.output.contains("$Upgrade"))
+        .filter(|f| panics(f) != f.has("track_caller"))
+        .map(|f| f.name)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[cfg(panic = "unwind")]
+#[test]
+fn a_panic_says_where_the_caller_is() {
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+
+    use Mode::{Exclusive, Shared};
+    use multilock::{
+        HandleLock, LockGuard, LockSet, Mode, MultiLock, RwLock, RwLockUpgradableReadGuard,
+    };
+
+    thread_local! {
+        /// Of the last panic, while one is checked.
+        static LINE: Cell<Option<u32>> = const { Cell::new(None) };
+    }
+    let before = take_hook();
+    set_hook(Box::new(move |info| match info.location() {
+        Some(location) if LINE.get().is_some() && location.file() == file!() => {
+            LINE.set(Some(location.line()));
+        }
+        _ => before(info),
+    }));
+    fn check(f: impl FnOnce(), line: u32) {
+        LINE.set(Some(0));
+        assert!(catch_unwind(AssertUnwindSafe(f)).is_err());
+        assert_eq!(LINE.take(), Some(line));
+    }
+    fn generic(mut guard: impl LockGuard) {
+        check(|| guard.downgrade(Exclusive), line!());
+    }
+
+    let lock = Arc::new(MultiLock::new());
+    let names = HandleLock::new();
+    let set: LockSet<&MultiLock> = [&*lock].into_iter().collect();
+    let guard = || lock.try_acquire(Shared).unwrap();
+    check(|| guard().downgrade(Exclusive), line!());
+    check(|| lock.try_acquire_arc(Shared).unwrap().downgrade(Exclusive), line!());
+    check(|| names.try_context(Shared, 1).unwrap().downgrade(Exclusive), line!());
+    check(|| set.try_acquire(Shared).unwrap().downgrade(Exclusive), line!());
+    generic(guard());
+    generic(set.try_acquire(Shared).unwrap());
+    let data = RwLock::new(0);
+    let mut reader = data.try_upgradable_read().unwrap();
+    std::mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader));
+    check(|| drop(RwLockUpgradableReadGuard::upgrade_blocking(reader)), line!());
+}
