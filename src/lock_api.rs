@@ -173,7 +173,7 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 
     unsafe fn upgrade(&self) {
         let done = self.finish_upgrade(None);
-        debug_assert!(done, "an upgradable hold is not refused an upgrade");
+        assert!(done, "an upgradable hold is not refused an upgrade");
     }
 
     unsafe fn try_upgrade(&self) -> bool {
@@ -366,7 +366,7 @@ pub fn lock_api_upgrade<'a, T: ?Sized>(
         let lock = RwLockUpgradableReadGuard::rwlock(&guard);
         // Dropped here, or if a waker panics, it leaves the hold as it was, and then the guard is dropped.
         let done = Upgrading::new(&raw(lock).raw, Upgradable).await;
-        debug_assert!(done, "an upgradable hold is not refused an upgrade");
+        assert!(done, "an upgradable hold is not refused an upgrade");
         core::mem::forget(guard);
         // SAFETY: the hold of the guard, which has not ended, is exclusive.
         unsafe { lock.make_write_guard_unchecked() }

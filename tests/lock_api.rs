@@ -753,3 +753,21 @@ fn e1_a_waker_that_panics_leaves_no_guard_without_a_hold() {
         assert_idle(raw(&lock));
     }
 }
+
+/// Here for a guard that is not of the hold that there is. Nothing is written by it, in any build.
+#[test]
+fn e1_an_upgrade_that_is_refused_does_not_go_on() {
+    let lock = Lock::new(0);
+    let refused = |upgrade: &dyn Fn(Upgradable<'_, i32>)| {
+        std::mem::forget(lock.write());
+        // SAFETY: none. It is for an upgradable hold, and there is another; the data are not touched.
+        let guard = unsafe { lock.make_upgradable_guard_unchecked() };
+        let panic = catch_unwind(AssertUnwindSafe(|| upgrade(guard))).expect_err("it is refused");
+        assert!(message(panic).contains("is not refused"));
+        // SAFETY: what the guard has left of the exclusive hold is an upgradable one.
+        drop(unsafe { lock.make_upgradable_guard_unchecked() });
+        assert_idle(raw(&lock));
+    };
+    refused(&|guard| drop(Upgradable::upgrade(guard)));
+    refused(&|guard| drop(Task::new(lock_api_upgrade(guard)).poll()));
+}

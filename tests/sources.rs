@@ -203,3 +203,18 @@ fn a_panic_says_where_the_caller_is() {
     std::mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader));
     check(|| drop(RwLockUpgradableReadGuard::upgrade_blocking(reader)), line!());
 }
+
+/// What guards a promise is checked in every build. What is checked in some only, and why:
+#[test]
+fn nothing_that_is_promised_is_checked_in_some_builds_only() {
+    const EXCEPT: &[(&str, &str)] = &[
+        ("list.rs", "was_called: the waker of a node that was called has been taken out"),
+        ("queue.rs", "answer: goes by, if it still listens"),
+        ("state.rs", "release: in the way of each release; who releases has a guard or a handle"),
+    ];
+    let found: Vec<_> = sources()
+        .into_iter()
+        .flat_map(|(file, text)| vec![file; text.matches("debug_assert").count()])
+        .collect();
+    assert_eq!(found, EXCEPT.iter().map(|(file, _)| *file).collect::<Vec<_>>());
+}
