@@ -131,8 +131,16 @@ impl LockId {
             return id;
         }
         static LAST: AtomicUsize = AtomicUsize::new(0);
-        let last = LAST.fetch_update(Relaxed, Relaxed, |last| last.checked_add(1));
-        let new = last.expect("no more than `usize::MAX` locks can have had handles") + 1;
+        // Not `fetch_update`, which newer compilers call `try_update`.
+        let mut last = LAST.load(Relaxed);
+        let new = loop {
+            let next = last.checked_add(1);
+            let next = next.expect("no more than `usize::MAX` locks can have had handles");
+            match LAST.compare_exchange_weak(last, next, Relaxed, Relaxed) {
+                Ok(_) => break next,
+                Err(now) => last = now,
+            }
+        };
         let id = match self.0.compare_exchange(0, new, Relaxed, Relaxed) {
             Ok(_) => new,
             Err(theirs) => theirs,

@@ -121,7 +121,7 @@ impl<L: Lockable> LockSet<L> {
     }
 
     /// The locks, each once, in the order in which they are acquired.
-    #[must_use]
+    #[must_use = "iterators are lazy and do nothing unless consumed"]
     pub fn locks(&self) -> impl DoubleEndedIterator<Item = &MultiLock> + ExactSizeIterator {
         (0..self.len()).map(|n| sealed::Locks::nth(self, n))
     }

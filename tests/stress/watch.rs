@@ -135,7 +135,13 @@ impl Wake for Ring {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let Self(bell, task) = &**self;
-        let _ = bell.0.fetch_update(Relaxed, Relaxed, |now| (now != DONE).then_some(WOKEN));
+        let mut now = bell.0.load(Relaxed);
+        while now != DONE {
+            match bell.0.compare_exchange_weak(now, WOKEN, Relaxed, Relaxed) {
+                Ok(_) => break,
+                Err(seen) => now = seen,
+            }
+        }
         task.wake_by_ref();
     }
 }
