@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
+use core::future::poll_fn;
 use core::mem::{self, ManuallyDrop};
 use core::pin::pin;
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
@@ -17,6 +18,7 @@ use crate::handle::HandleId;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
 use crate::notify::Notify;
+use crate::raw::Upgrading;
 use crate::state::Snapshot;
 use crate::sync::const_fn;
 use crate::table::{Claim, Spot, Stage, Table};
@@ -39,7 +41,7 @@ use crate::table::{Claim, Spot, Stage, Table};
 /// A hold that has a guard is ended by the guard alone. To [`release`](Self::release) its name, or
 /// that of an acquisition which still waits, does nothing.
 ///
-/// A guard or a waiting future that is forgotten (`mem::forget`) keeps its name in use for ever.
+/// A guard or a waiting acquisition that is forgotten (`mem::forget`) keeps its name in use for ever.
 ///
 /// # Foreign code
 ///
@@ -494,6 +496,10 @@ impl<H> fmt::Debug for HandleLock<H> {
 /// there.
 ///
 /// One that is dropped by a panic releases the lock: there is no poisoning.
+///
+/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use for ever. If the future of its
+/// upgrade is forgotten while it waits, the guard is upgradable from then on, and the lock is held for ever, also
+/// when the guard is dropped. Neither harms another holder.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {
@@ -569,7 +575,8 @@ impl<'a, H> HandleGuard<'a, H> {
     }
 
     /// Makes the hold exclusive, once the other shared holders have left, as [`Guard::upgrade`] does.
-    /// An exclusive one stays as it is.
+    /// An exclusive one stays as it is. While the upgrade waits, [`holders`](HandleLock::holders) shows it as
+    /// upgradable.
     ///
     /// # Cancel safety
     ///
@@ -597,8 +604,26 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # }
     /// ```
     pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
-        self.hold().upgrade().await?;
-        self.set(Mode::Exclusive);
+        let from = self.mode;
+        if from != Mode::Exclusive {
+            let lock = self.lock;
+            let mut upgrading = pin!(Upgrading::new(&lock.lock.raw, from));
+            // Dropped before the upgrade: the table does not show a stronger mode than the word.
+            let mut ends_as = SetModeOnDrop { guard: self, mode: from };
+            let upgraded = poll_fn(|cx| {
+                let poll = upgrading.as_mut().poll(cx);
+                if poll.is_pending() {
+                    // What the word says while the upgrade waits. If the future is forgotten, the guard is left
+                    // with that: to release a shared acquisition would take away another holder's.
+                    ends_as.guard.set(Mode::Upgradable);
+                }
+                poll
+            });
+            if !upgraded.await {
+                return Err(UpgradeError::Conflict);
+            }
+            ends_as.mode = Mode::Exclusive;
+        }
         Ok(())
     }
 
@@ -612,6 +637,18 @@ impl<'a, H> HandleGuard<'a, H> {
             self.mode = mode;
             self.spot.set(Stage::Guarded(mode));
         }
+    }
+}
+
+/// Sets the mode of a guard when its upgrade ends: refused, cancelled or done.
+struct SetModeOnDrop<'g, 'a, H> {
+    guard: &'g mut HandleGuard<'a, H>,
+    mode: Mode,
+}
+
+impl<H> Drop for SetModeOnDrop<'_, '_, H> {
+    fn drop(&mut self) {
+        self.guard.set(self.mode);
     }
 }
 

@@ -411,6 +411,25 @@ fn u2_a_guard_upgrades_when_the_other_holders_have_left() {
 }
 
 #[test]
+fn holders_show_an_upgrade_that_waits_as_the_lock_does() {
+    for from in [Shared, Upgradable] {
+        let lock = Lock::new();
+        let mut guard = lock.try_context(from, 1).unwrap();
+        lock.try_acquire(Shared, 2).unwrap();
+        let upgrade = Task::queued(guard.upgrade());
+        assert_eq!(lock.holders(), [(1, Upgradable), (2, Shared)]);
+        assert_eq!(lock.locked(), Some(Upgradable));
+        drop(upgrade);
+        assert_eq!((guard.mode(), lock.holders()), (from, vec![(1, from), (2, Shared)]));
+        let mut upgrade = Task::queued(guard.upgrade());
+        assert_eq!(lock.release(&2), Some(Shared));
+        upgrade.run().expect("woken").unwrap();
+        drop(upgrade);
+        assert_eq!((guard.mode(), lock.holders()), (Exclusive, vec![(1, Exclusive)]));
+    }
+}
+
+#[test]
 fn u3_the_second_of_two_upgraders_is_told_at_once() {
     let lock = Lock::new();
     let mut first = lock.try_context(Upgradable, 1).unwrap();

@@ -111,3 +111,31 @@ fn names_of_holders_follow_a_downgrade() {
         join([thread]);
     });
 }
+
+/// An upgradable holder is shown beside a shared one, and never beside another upgradable one.
+///
+/// Fails if `HandleGuard::upgrade` changes the table before the lock, and if a cancelled one changes it back after the
+/// lock.
+#[test]
+fn names_of_holders_follow_a_cancelled_upgrade() {
+    model(|| {
+        let lock = Arc::new(HandleLock::new());
+        let mut guard = lock.try_context(Shared, 1).unwrap();
+        let other = lock.try_context(Shared, 2).unwrap();
+        let thread = {
+            let lock = lock.clone();
+            spawn(move || {
+                if let Ok(_guard) = lock.try_context(Upgradable, 3) {
+                    assert!(!lock.holders().contains(&(1, Upgradable)));
+                }
+            })
+        };
+        let mut upgrade = Box::pin(guard.upgrade());
+        let poll = upgrade.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(upgrade);
+        assert!(poll.is_pending() || poll == Poll::Ready(Err(UpgradeError::Conflict)));
+        assert_eq!(guard.mode(), Shared);
+        thread.join().unwrap();
+        drop((guard, other));
+    });
+}

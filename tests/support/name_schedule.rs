@@ -367,7 +367,12 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let name = if form == Form::AcquireNew { Name::Given(NAMES + id) } else { name };
             self.names.push((name, Stage::Waits(id, mode)));
         }
-        let Poll::Ready(done) = poll else { return };
+        let Poll::Ready(done) = poll else {
+            if let Job::Upgrade(_, name) = job {
+                self.set(name, Stage::Guarded(Upgradable));
+            }
+            return;
+        };
         drop(self.take_task(id));
         match (done, job) {
             (Done::Entered(result), Job::Acquire(_, mode, name)) => {
