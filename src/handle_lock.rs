@@ -5,12 +5,14 @@ use core::borrow::Borrow;
 use core::fmt;
 use core::future::poll_fn;
 use core::mem::{self, ManuallyDrop};
-use core::pin::pin;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, ready};
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 
+use crate::acquire::Acquire;
 use crate::error::{HandleInUse, TryAcquireError, UpgradeError};
 use crate::fused::Fused;
 use crate::guard::Guard;
@@ -57,6 +59,10 @@ use crate::table::{Claim, Spot, Stage, Table};
 ///
 /// The first acquisition allocates room for eight names. More is allocated when more are in use at
 /// once, and stays until the lock is dropped. Nothing else is allocated for a name.
+///
+/// Names may be large. An operation needs stack for at most 6 names, the one that it is given and the one that it
+/// returns among them, and for at most 16 in a build without optimization. The future of an acquisition has room for
+/// one name.
 ///
 /// # Examples
 ///
@@ -165,7 +171,7 @@ impl<H: Eq> HandleLock<H> {
     /// assert_eq!(lock.release(&1), Some(Mode::Shared));
     /// ```
     pub fn try_acquire(&self, mode: Mode, handle: H) -> Result<(), TryAcquireError<H>> {
-        self.enter(handle, || self.lock.try_acquire(mode))
+        self.enter(&mut Some(handle), || self.lock.try_acquire(mode))
     }
 
     /// Acquires the lock by the name `handle`, as soon as no holder excludes `mode`.
@@ -200,14 +206,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
-        Fused::<_, H>::new(async move {
-            // Made before the name is claimed, and dropped after it has been taken out: whoever is
-            // woken in our stead may use the name.
-            let acquire = pin!(self.lock.acquire(mode));
-            let claim = self.claim(handle)?;
-            keep(claim, acquire.await);
-            Ok(())
-        })
+        AcquireNamed::new(self, mode, handle, |_, claim, guard| keep(claim, guard))
     }
 
     /// Acquires the lock by the name `handle`, and blocks the thread until it can.
@@ -221,9 +220,14 @@ impl<H: Eq> HandleLock<H> {
     /// [`HandleInUse`], at once, if the name is in use. Nothing has changed.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
-        let claim = self.claim(handle)?;
-        keep(claim, self.lock.acquire_blocking(mode));
-        Ok(())
+        let mut handle = Some(handle);
+        match self.table.claim(&mut handle) {
+            Some(claim) => {
+                keep(claim, self.lock.acquire_blocking(mode));
+                Ok(())
+            }
+            None => Err(HandleInUse(back(&mut handle))),
+        }
     }
 
     /// Acquires the lock by the name `handle`, and blocks the thread until it can, but no longer than
@@ -254,7 +258,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         timeout: Duration,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(handle, || self.lock.acquire_timeout(mode, timeout))
+        self.enter(&mut Some(handle), || self.lock.acquire_timeout(mode, timeout))
     }
 
     /// Acquires the lock by the name `handle`, and blocks the thread until it can, but no longer than
@@ -270,7 +274,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         deadline: Instant,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(handle, || self.lock.acquire_deadline(mode, deadline))
+        self.enter(&mut Some(handle), || self.lock.acquire_deadline(mode, deadline))
     }
 
     /// Acquires the lock by a fresh name, as soon as no holder excludes `mode`, and gives the name.
@@ -307,12 +311,14 @@ impl<H: Eq> HandleLock<H> {
     where
         H: From<HandleId> + Clone,
     {
+        let mut handle = None;
         Fused::<_, H>::new(async move {
-            // As in `acquire`.
+            // Made before the name is claimed, and dropped after it has been taken out: a waiter that is woken in
+            // its stead may use the name.
             let acquire = pin!(self.lock.acquire(mode));
-            let (handle, claim) = self.claim_new();
+            let claim = self.claim_new(&mut handle);
             keep(claim, acquire.await);
-            handle
+            back(&mut handle)
         })
     }
 
@@ -330,10 +336,11 @@ impl<H: Eq> HandleLock<H> {
     where
         H: From<HandleId> + Clone,
     {
-        let (handle, claim) = self.claim_new();
+        let mut handle = None;
+        let claim = self.claim_new(&mut handle);
         let guard = self.lock.try_acquire(mode)?;
         keep(claim, guard);
-        Some(handle)
+        handle
     }
 
     /// Ends the hold that has the name `handle`, and says which mode it was in.
@@ -361,7 +368,8 @@ impl<H: Eq> HandleLock<H> {
         Q: Eq + ?Sized,
     {
         // The name is out before the lock is free, and is dropped after: its drop is foreign code.
-        let (_name, mode) = self.table.take(handle)?;
+        let mut name = None;
+        let mode = self.table.take(handle, &mut name)?;
         drop(Guard::new(&self.lock, mode));
         Some(mode)
     }
@@ -400,12 +408,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<HandleGuard<'_, H>, HandleInUse<H>>> {
-        Fused::<_, H>::new(async move {
-            // As in `acquire`.
-            let acquire = pin!(self.lock.acquire(mode));
-            let claim = self.claim(handle)?;
-            Ok(HandleGuard::new(self, claim, acquire.await))
-        })
+        AcquireNamed::new(self, mode, handle, HandleGuard::new)
     }
 
     /// Acquires the lock by the name `handle`, if that is possible now, with a guard that ends the
@@ -431,44 +434,58 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> Result<HandleGuard<'_, H>, TryAcquireError<H>> {
-        let claim = self.claim(handle)?;
-        match self.lock.try_acquire(mode) {
-            Some(guard) => Ok(HandleGuard::new(self, claim, guard)),
-            None => Err(TryAcquireError::WouldBlock(claim.give_up())),
-        }
+        let settle = |claim, guard| HandleGuard::new(self, claim, guard);
+        self.claim_and(&mut Some(handle), || self.lock.try_acquire(mode), settle)
     }
 
-    fn claim(&self, handle: H) -> Result<Claim<'_, H>, HandleInUse<H>> {
-        self.table.claim(handle).map_err(HandleInUse)
-    }
-
+    /// Puts a fresh name in. There is a copy of it in `handle` then, which was empty.
     #[track_caller]
-    fn claim_new(&self) -> (H, Claim<'_, H>)
+    fn claim_new<'a>(&'a self, handle: &mut Option<H>) -> Claim<'a, H>
     where
         H: From<HandleId> + Clone,
     {
         loop {
-            let handle = H::from(HandleId::new(self.lock.id.get()));
-            if let Ok(claim) = self.table.claim(handle.clone()) {
-                return (handle, claim);
+            let fresh = handle.insert(HandleId::new(self.lock.id.get()).into());
+            if let Some(claim) = self.table.claim(&mut Some(fresh.clone())) {
+                return claim;
             }
         }
     }
 
     fn enter<'a>(
         &'a self,
-        handle: H,
+        handle: &mut Option<H>,
         acquire: impl FnOnce() -> Option<Guard<'a>>,
     ) -> Result<(), TryAcquireError<H>> {
-        let claim = self.claim(handle)?;
-        match acquire() {
-            Some(guard) => {
-                keep(claim, guard);
-                Ok(())
-            }
-            None => Err(TryAcquireError::WouldBlock(claim.give_up())),
-        }
+        self.claim_and(handle, acquire, keep)
     }
+
+    /// Acquires by the name in `handle`, and settles that.
+    ///
+    /// Names may be large. So from here on they are not passed by value, but swapped from one place to another.
+    fn claim_and<'a, T>(
+        &'a self,
+        handle: &mut Option<H>,
+        acquire: impl FnOnce() -> Option<Guard<'a>>,
+        settle: impl FnOnce(Claim<'a, H>, Guard<'a>) -> T,
+    ) -> Result<T, TryAcquireError<H>> {
+        let refusal = match self.table.claim(handle) {
+            None => TryAcquireError::HandleInUse,
+            Some(claim) => match acquire() {
+                Some(guard) => return Ok(settle(claim, guard)),
+                None => {
+                    claim.give_up(handle);
+                    TryAcquireError::WouldBlock
+                }
+            },
+        };
+        Err(refusal(back(handle)))
+    }
+}
+
+/// The name in `handle`.
+fn back<H>(handle: &mut Option<H>) -> H {
+    handle.take().expect("there is a name")
 }
 
 /// Leaves the hold of `guard` to whoever releases it by the name of `claim`.
@@ -487,6 +504,62 @@ impl<H> fmt::Debug for HandleLock<H> {
     /// Shows the [`snapshot`](Self::snapshot), and touches nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("HandleLock").field(&self.snapshot()).finish()
+    }
+}
+
+/// An acquisition by a name. It is written by hand: of an `async` block the future has room for a name wherever one
+/// passes by.
+struct AcquireNamed<'a, H, T> {
+    lock: &'a HandleLock<H>,
+    /// Until the first poll.
+    handle: Option<H>,
+    /// As long as it waits. Dropped before `acquire`: a waiter that is woken in its stead may use the name.
+    claim: Option<Claim<'a, H>>,
+    acquire: Acquire<'a>,
+    settle: fn(&'a HandleLock<H>, Claim<'a, H>, Guard<'a>) -> T,
+}
+
+impl<'a, H, T> AcquireNamed<'a, H, T> {
+    fn new(
+        lock: &'a HandleLock<H>,
+        mode: Mode,
+        handle: H,
+        settle: fn(&'a HandleLock<H>, Claim<'a, H>, Guard<'a>) -> T,
+    ) -> Self {
+        let acquire = Acquire::new(&lock.lock, mode);
+        Self { lock, handle: Some(handle), claim: None, acquire, settle }
+    }
+}
+
+impl<'a, H: Eq, T> Future for AcquireNamed<'a, H, T> {
+    type Output = Result<T, HandleInUse<H>>;
+
+    /// # Panics
+    ///
+    /// When the future was ready before.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the acquisition, which alone is pinned with this, is not moved.
+        let (acquire, handle, claim, lock, settle) = unsafe {
+            let this = self.get_unchecked_mut();
+            let acquire = Pin::new_unchecked(&mut this.acquire);
+            (acquire, &mut this.handle, &mut this.claim, this.lock, this.settle)
+        };
+        if handle.is_some() {
+            *claim = lock.table.claim(handle);
+            if claim.is_none() {
+                return Poll::Ready(Err(HandleInUse(back(handle))));
+            }
+        }
+        assert!(claim.is_some(), "polled after it was ready");
+        let guard = ready!(acquire.poll(cx));
+        let claim = claim.take().expect("it is there until the acquisition is ready");
+        Poll::Ready(Ok(settle(lock, claim, guard)))
+    }
+}
+
+impl<H: Eq, T> FusedFuture for AcquireNamed<'_, H, T> {
+    fn is_terminated(&self) -> bool {
+        self.handle.is_none() && self.claim.is_none()
     }
 }
 
@@ -655,7 +728,8 @@ impl<H> Drop for SetModeOnDrop<'_, '_, H> {
 impl<H> Drop for HandleGuard<'_, H> {
     fn drop(&mut self) {
         // As in `HandleLock::release`.
-        let _name = self.spot.take();
+        let mut name = None;
+        self.spot.take(&mut name);
         drop(ManuallyDrop::into_inner(self.hold()));
     }
 }

@@ -9,8 +9,8 @@
 //! A list of chunks that only grows: an entry stays where it was put until it is taken out, and a
 //! [`Spot`] says where that is.
 //!
-//! The slots of a chunk are touched inside of its [`Section`] only. There at most [`ROOM`] names are
-//! compared or cloned; none is dropped, nobody is woken, and nothing is allocated. So a section is
+//! The slots of a chunk and their names are touched inside of its [`Section`] only. There at most [`ROOM`] names
+//! are compared or cloned; none is dropped, nobody is woken, and nothing is allocated. So a section is
 //! short, however many names there are. The section of the ticket is the only one that is entered
 //! inside of another.
 //!
@@ -34,12 +34,20 @@
 //! gets on. The next look is only at the names that have come since: the others have been seen.
 //!
 //! Tickets have 64 bits everywhere, for which not every target has an atomic: hence their own section.
+//!
+//! # Large names
+//!
+//! A name may be too large for several of it to be on the stack. A chunk is made where it stays, on the heap. A name
+//! is swapped between a slot and an `Option` of the caller, which each function is given by reference: a name that
+//! is passed or returned by value is one more name on the stack, in each function that it passes.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
+use core::cell::UnsafeCell;
 use core::iter;
 use core::mem;
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::lazy::Lazy;
 use crate::mode::Mode;
@@ -55,15 +63,27 @@ pub(crate) struct Table<H> {
 }
 
 struct Chunk<H> {
-    slots: Section<[Option<Entry<H>>; ROOM]>,
+    slots: Section<Slots>,
+    names: Names<H>,
     next: Lazy<Self>,
 }
 
-struct Entry<H> {
-    name: H,
-    ticket: u64,
-    stage: Stage,
+/// What belongs to the names of a chunk. It means nothing where there is no name.
+struct Slots {
+    tickets: [u64; ROOM],
+    stages: [Stage; ROOM],
 }
+
+/// The names of a chunk. A section is made on the stack and moved, so the names, which may be large, are beside it.
+struct Names<H>(UnsafeCell<[Option<H>; ROOM]>);
+
+// SAFETY: through a reference to it, one thread at a time reaches the names, in the section of their chunk. So they
+// only have to be `Send`, as for a mutex.
+unsafe impl<H: Send> Sync for Names<H> {}
+
+// As for `Section`.
+impl<H> UnwindSafe for Names<H> {}
+impl<H> RefUnwindSafe for Names<H> {}
 
 /// What is done by a name.
 #[derive(Clone, Copy)]
@@ -96,43 +116,42 @@ impl<H> Table<H> {
         iter::successors(self.first.get(), |chunk| chunk.next.get())
     }
 
-    /// Puts `name` in, or gives it back if it is there.
-    pub(crate) fn claim(&self, mut name: H) -> Result<Claim<'_, H>, H>
+    /// Puts the name that is in `name` into the table. Leaves it in `name` if the table has it already.
+    pub(crate) fn claim(&self, name: &mut Option<H>) -> Option<Claim<'_, H>>
     where
         H: Eq,
     {
         let mut new = 0;
         loop {
             let ticket = self.next_ticket.with(|next| *next);
-            if self.chunks().any(|chunk| chunk.has(&name, new)) {
-                return Err(name);
+            let wanted = name.as_ref().expect("there is a name");
+            if self.chunks().any(|chunk| chunk.has(wanted, new)) {
+                return None;
             }
-            match self.put(name, ticket) {
-                Ok(spot) => return Ok(Claim(spot)),
-                Err(back) => name = back,
+            if let Some(spot) = self.put(name, ticket) {
+                return Some(Claim(spot));
             }
             new = ticket;
         }
     }
 
-    /// Puts `name` in with `ticket`, or gives it back if that is not the next.
-    fn put(&self, name: H, ticket: u64) -> Result<Spot<'_, H>, H> {
-        let mut entry = Some(Entry { name, ticket, stage: Stage::Waiting });
+    /// Puts the name that is in `name` into a slot, with `ticket`. Leaves it in `name` if that is not the next.
+    fn put(&self, name: &mut Option<H>, ticket: u64) -> Option<Spot<'_, H>> {
         let mut chunk = self.first.get_or_make(Chunk::new);
         loop {
-            let index = chunk.slots.with(|slots| {
-                let index = slots.iter().position(Option::is_none)?;
+            let index = chunk.with(|slots, names| {
+                let index = names.iter().position(Option::is_none)?;
                 if self.take_ticket(ticket) {
-                    slots[index] = entry.take();
+                    slots.tickets[index] = ticket;
+                    slots.stages[index] = Stage::Waiting;
+                    mem::swap(&mut names[index], name);
                 }
                 Some(index)
             });
-            match (index, entry) {
-                (Some(index), None) => return Ok(Spot { chunk, index }),
-                (Some(_), Some(entry)) => return Err(entry.name),
-                (None, full) => entry = full,
+            match index {
+                Some(index) => return name.is_none().then_some(Spot { chunk, index }),
+                None => chunk = chunk.next.get_or_make(Chunk::new),
             }
-            chunk = chunk.next.get_or_make(Chunk::new);
         }
     }
 
@@ -144,18 +163,21 @@ impl<H> Table<H> {
         })
     }
 
-    /// Takes out the name by which the lock is held, unless by a guard.
-    pub(crate) fn take<Q>(&self, name: &Q) -> Option<(H, Mode)>
+    /// Takes out the name by which the lock is held, unless by a guard. It is in `to` then, which was empty.
+    pub(crate) fn take<Q>(&self, name: &Q, to: &mut Option<H>) -> Option<Mode>
     where
         H: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         self.chunks().find_map(|chunk| {
-            chunk.slots.with(|slots| {
-                slots.iter_mut().find_map(|slot| {
-                    let Stage::Held(mode) = slot.as_ref()?.stage else { return None };
-                    let entry = slot.take_if(|entry| entry.name.borrow() == name)?;
-                    Some((entry.name, mode))
+            chunk.with(|slots, names| {
+                names.iter_mut().zip(&slots.stages).find_map(|(slot, stage)| {
+                    let Stage::Held(mode) = *stage else { return None };
+                    if slot.as_ref()?.borrow() != name {
+                        return None;
+                    }
+                    mem::swap(slot, to);
+                    Some(mode)
                 })
             })
         })
@@ -167,20 +189,30 @@ impl<H> Table<H> {
     where
         H: Clone,
     {
-        let mut holders = Vec::new();
+        let (mut holders, mut order) = (Vec::new(), Vec::new());
         for chunk in self.chunks() {
-            let mut copies = [const { None }; ROOM];
-            chunk.slots.with(|slots| {
-                let entries = slots.iter().flatten();
-                let held = entries.filter_map(|entry| Some((entry, entry.stage.mode()?)));
-                for ((entry, mode), copy) in held.zip(&mut copies) {
-                    *copy = Some((entry.ticket, entry.name.clone(), mode));
+            // So that nothing is allocated in the section.
+            holders.reserve(ROOM);
+            order.reserve(ROOM);
+            chunk.with(|slots, names| {
+                for (index, name) in names.iter().enumerate() {
+                    if let (Some(name), Some(mode)) = (name, slots.stages[index].mode()) {
+                        holders.push((name.clone(), mode));
+                        order.push((slots.tickets[index], order.len()));
+                    }
                 }
             });
-            holders.extend(copies.into_iter().flatten());
         }
-        holders.sort_unstable_by_key(|&(ticket, ..)| ticket);
-        holders.into_iter().map(|(_, name, mode)| (name, mode)).collect()
+        order.sort_unstable();
+        // Each name is swapped to its place: a sort would have several on the stack.
+        for to in 0..order.len() {
+            let mut from = order[to].1;
+            while from < to {
+                from = order[from].1;
+            }
+            holders.swap(from, to);
+        }
+        holders
     }
 }
 
@@ -195,8 +227,27 @@ impl<H> Drop for Table<H> {
 }
 
 impl<H> Chunk<H> {
+    /// Made where it stays, and not on the stack, where there may be no room for so many names.
     fn new() -> Box<Self> {
-        Box::new(Self { slots: Section::new([const { None }; ROOM]), next: Lazy::new() })
+        let mut chunk = Box::<Self>::new_uninit();
+        let at = chunk.as_mut_ptr();
+        let slots = Slots { tickets: [0; ROOM], stages: [Stage::Waiting; ROOM] };
+        // SAFETY: the places are those of the fields in the box, and all of them are written.
+        unsafe {
+            (&raw mut (*at).slots).write(Section::new(slots));
+            (&raw mut (*at).next).write(Lazy::new());
+            let names = UnsafeCell::raw_get(&raw const (*at).names.0).cast::<Option<H>>();
+            (0..ROOM).for_each(|index| names.add(index).write(None));
+            chunk.assume_init()
+        }
+    }
+
+    /// Runs `f` on what is in the slots, in their section.
+    fn with<R>(&self, f: impl FnOnce(&mut Slots, &mut [Option<H>; ROOM]) -> R) -> R {
+        self.slots.with(|slots| {
+            // SAFETY: the names are touched here only, and the section lets one thread in at a time.
+            f(slots, unsafe { &mut *self.names.0.get() })
+        })
     }
 
     /// Whether `name` is here, with the ticket `new` or a later one.
@@ -204,8 +255,9 @@ impl<H> Chunk<H> {
     where
         H: Eq,
     {
-        self.slots.with(|slots| {
-            slots.iter().flatten().any(|entry| entry.ticket >= new && entry.name == *name)
+        self.with(|slots, names| {
+            let entries = names.iter().zip(&slots.tickets);
+            entries.filter(|entry| *entry.1 >= new).any(|entry| entry.0.as_ref() == Some(name))
         })
     }
 }
@@ -217,28 +269,27 @@ pub(crate) struct Spot<'a, H> {
 }
 
 impl<H> Spot<'_, H> {
-    fn with<R>(&self, f: impl FnOnce(&mut Entry<H>) -> R) -> R {
-        self.chunk.slots.with(|slots| f(slots[self.index].as_mut().expect(OURS)))
-    }
-
     pub(crate) fn set(&self, stage: Stage) {
-        self.with(|entry| entry.stage = stage);
+        self.chunk.with(|slots, _| slots.stages[self.index] = stage);
     }
 
     pub(crate) fn name(&self) -> H
     where
         H: Clone,
     {
-        self.with(|entry| entry.name.clone())
+        let mut copy = None;
+        self.chunk.with(|_, names| copy = names[self.index].clone());
+        copy.expect(OURS)
     }
 
-    /// Takes the entry out. To be done once.
-    pub(crate) fn take(&self) -> H {
-        self.chunk.slots.with(|slots| slots[self.index].take()).expect(OURS).name
+    /// Takes the name out. It is in `to` then, which was empty. To be done once.
+    pub(crate) fn take(&self, to: &mut Option<H>) {
+        self.chunk.with(|_, names| mem::swap(&mut names[self.index], to));
+        debug_assert!(to.is_some(), "{OURS}");
     }
 }
 
-const OURS: &str = "nobody else takes the entry out";
+const OURS: &str = "only the owner of the spot takes the name out";
 
 /// A name that is in use, and by which nobody holds the lock yet. Taken out again if it is dropped.
 pub(crate) struct Claim<'a, H>(Spot<'a, H>);
@@ -250,9 +301,9 @@ impl<'a, H> Claim<'a, H> {
         self.into_spot()
     }
 
-    /// Takes the name out.
-    pub(crate) fn give_up(self) -> H {
-        self.into_spot().take()
+    /// Takes the name out. It is in `to` then, which was empty.
+    pub(crate) fn give_up(self, to: &mut Option<H>) {
+        self.into_spot().take(to);
     }
 
     fn into_spot(self) -> Spot<'a, H> {
@@ -264,8 +315,9 @@ impl<'a, H> Claim<'a, H> {
 
 impl<H> Drop for Claim<'_, H> {
     fn drop(&mut self) {
-        // Out of the section: the drop of a name is foreign code.
-        drop(self.0.take());
+        // Dropped out of the section: the drop of a name is foreign code.
+        let mut name = None;
+        self.0.take(&mut name);
     }
 }
 

@@ -13,6 +13,7 @@ use std::borrow::Borrow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::error::Error;
+use std::hint::black_box;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::TryAcquireError::{self, WouldBlock};
 use multilock::{HandleGuard, HandleId, HandleInUse, HandleLock, MultiLock, UpgradeError};
 
-use support::{Counting, Hooks, Task, allocations, message, now, without_allocation};
+use support::{Counting, Hooks, Task, allocations, message, now, poll_once, without_allocation};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -852,6 +853,90 @@ fn a_lock_with_very_many_names_goes_on_a_small_stack() {
     for name in 0..4_000 {
         lock.try_acquire(Shared, name).unwrap();
     }
-    let small = std::thread::Builder::new().stack_size(64 * 1024);
-    small.spawn(move || drop(lock)).unwrap().join().unwrap();
+    on_stack(64 * 1024, move || drop(lock));
+}
+
+/// Runs `run` in a thread with a stack of `size` bytes. One that is too small ends the program.
+#[cfg(not(target_family = "wasm"))]
+fn on_stack(size: usize, run: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(size).spawn(run).unwrap().join().unwrap();
+}
+
+/// A name of 256 KiB.
+#[derive(Clone, PartialEq, Eq)]
+struct Large([u64; 32 * 1024]);
+
+impl Large {
+    fn boxed(number: u64) -> Box<Self> {
+        let mut name = Box::<Self>::new_uninit();
+        // SAFETY: zeros are numbers, and the first one is written after them.
+        unsafe {
+            name.as_mut_ptr().write_bytes(0, 1);
+            (&raw mut (*name.as_mut_ptr()).0).cast::<u64>().write(number);
+            name.assume_init()
+        }
+    }
+}
+
+impl From<HandleId> for Large {
+    fn from(_: HandleId) -> Self {
+        *Self::boxed(100)
+    }
+}
+
+/// The bound that the documentation of [`HandleLock`] states: for so many names an operation needs stack.
+#[cfg(not(target_family = "wasm"))]
+const STACK: usize = if cfg!(debug_assertions) { 16 } else { 6 };
+
+#[test]
+#[cfg(not(any(miri, target_family = "wasm")))]
+fn x_operations_need_stack_for_a_few_names_only() {
+    type Run = fn(&HandleLock<Large>, Box<Large>);
+    fn has_room_for_one<F: Future>(future: &F) {
+        assert!(size_of_val(future) < size_of::<Large>() + 1024);
+    }
+    // Each is a function of its own, with a frame of its own.
+    let operations: &[(&str, Run)] = &[
+        ("try_acquire", |lock, name| assert!(lock.try_acquire(Shared, *name).is_ok())),
+        ("try_acquire, refused", |lock, name| assert!(lock.try_acquire(Exclusive, *name).is_err())),
+        ("try_acquire, in use", |lock, _| {
+            assert!(lock.try_acquire(Shared, *Large::boxed(1)).is_err());
+        }),
+        ("acquire", |lock, name| assert!(Task::new(lock.acquire(Shared, *name)).poll().is_ready())),
+        ("acquire, in place", |lock, name| {
+            assert!(poll_once(lock.acquire(Shared, *name)).is_ready())
+        }),
+        ("acquire, in use", |lock, _| {
+            assert!(Task::new(lock.acquire(Shared, *Large::boxed(1))).poll().is_ready());
+        }),
+        ("acquire, cancelled", |lock, name| drop(Task::queued(lock.acquire(Exclusive, *name)))),
+        ("acquire_new", |lock, _| drop(Task::new(lock.acquire_new(Shared)).poll())),
+        ("try_acquire_new", |lock, _| assert!(lock.try_acquire_new(Shared).is_some())),
+        #[cfg(feature = "std")]
+        ("acquire_blocking", |lock, name| assert!(lock.acquire_blocking(Shared, *name).is_ok())),
+        #[cfg(feature = "std")]
+        ("acquire_timeout", |lock, name| {
+            assert!(lock.acquire_timeout(Exclusive, *name, Duration::from_millis(1)).is_err());
+        }),
+        ("context", |lock, name| assert!(Task::new(lock.context(Shared, *name)).poll().is_ready())),
+        ("try_context", |lock, name| assert!(lock.try_context(Shared, *name).is_ok())),
+        ("handle", |lock, name| {
+            let guard = lock.try_context(Shared, *name).ok().unwrap();
+            assert!(guard.handle().0[1] == 0);
+        }),
+        ("holders", |lock, _| assert_eq!(lock.holders().len(), 10)),
+        ("the future of acquire", |lock, name| has_room_for_one(&lock.acquire(Shared, *name))),
+        ("the future of acquire_new", |lock, _| has_room_for_one(&lock.acquire_new(Shared))),
+        ("the future of context", |lock, name| has_room_for_one(&lock.context(Shared, *name))),
+        ("release", |lock, _| assert_eq!(lock.release(&*Large::boxed(1)), Some(Shared))),
+    ];
+    for &(operation, run) in operations {
+        on_stack(STACK * size_of::<Large>() + 64 * 1024, move || {
+            eprintln!("{operation}");
+            let lock = HandleLock::new();
+            // In two chunks.
+            (0..10).for_each(|name| lock.try_acquire(Shared, *Large::boxed(name)).ok().unwrap());
+            black_box(run)(&lock, Large::boxed(50));
+        });
+    }
 }
