@@ -50,7 +50,8 @@ use crate::table::{Claim, Spot, Stage, Table};
 /// Names are compared and cloned inside of critical sections. With the feature `critical-section`
 /// interrupts are off meanwhile, and else other threads may wait. So `Eq`, `Clone` and `Borrow` of a name
 /// should be quick, and must not use the same lock: that hangs or panics. If they panic, the lock
-/// stays as it was. Names are dropped outside of critical sections, and may use the lock when they are.
+/// stays as it was. Names are dropped outside of critical sections, and may use the lock when they are. When the
+/// lock is dropped and the drop of a name panics, the other names are dropped all the same.
 ///
 /// # Cost
 ///

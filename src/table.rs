@@ -50,6 +50,7 @@ use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::lazy::Lazy;
+use crate::many::for_each;
 use crate::mode::Mode;
 use crate::sync::{Section, const_fn};
 
@@ -217,12 +218,16 @@ impl<H> Table<H> {
 }
 
 impl<H> Drop for Table<H> {
-    /// One chunk after the other, and not one inside of the other: there may be many.
+    /// One chunk after the other, and not one inside of the other: there may be many. So, too, if the drop of a
+    /// name panics.
     fn drop(&mut self) {
-        let mut chunk = self.first.take();
-        while let Some(mut now) = chunk {
-            chunk = now.next.take();
-        }
+        let mut next = self.first.take();
+        let chunks = iter::from_fn(|| {
+            let mut chunk = next.take()?;
+            next = chunk.next.take();
+            Some(chunk)
+        });
+        for_each(chunks, drop);
     }
 }
 
@@ -324,16 +329,51 @@ impl<H> Drop for Claim<'_, H> {
 #[cfg(test)]
 #[cfg(not(any(loom, shuttle)))]
 mod tests {
+    use core::ptr;
+    use std::cell::Cell;
+    use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
     use super::*;
 
-    /// As many chunks as would fill the stack if each was dropped inside of the one before.
-    #[test]
-    fn a_long_table_is_dropped() {
-        let table = Table::<u8>::new();
+    /// As many chunks as would fill the stack if each was dropped inside of the one before. Gives the last.
+    fn long<H>(table: &Table<H>) -> &Chunk<H> {
         let mut last = table.first.get_or_make(Chunk::new);
         for _ in 0..if cfg!(miri) { 100 } else { 100_000 } {
             last = last.next.get_or_make(Chunk::new);
         }
+        last
+    }
+
+    #[test]
+    fn a_long_table_is_dropped() {
+        let table = Table::<u8>::new();
+        long(&table);
         drop(table);
+    }
+
+    #[test]
+    #[cfg(panic = "unwind")]
+    fn a_long_table_is_dropped_also_if_the_drop_of_a_name_panics() {
+        struct Name<'a>(&'a Cell<u32>, bool);
+        impl Drop for Name<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+                if self.1 {
+                    resume_unwind(Box::new(()));
+                }
+            }
+        }
+        let dropped = Cell::new(0);
+        let table = Table::new();
+        let last = long(&table);
+        for chunk in [table.first.get().unwrap(), last] {
+            chunk.with(|_, names| {
+                for (index, name) in names.iter_mut().enumerate() {
+                    *name = Some(Name(&dropped, index == 3 && !ptr::eq(chunk, last)));
+                }
+            });
+        }
+        catch_unwind(AssertUnwindSafe(|| drop(table))).unwrap_err();
+        assert_eq!(dropped.get(), 16);
     }
 }
