@@ -8,7 +8,6 @@ mod random;
 mod support;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
@@ -363,7 +362,8 @@ impl<'a> Others<'a> {
             self.holders.clear();
             self.check();
         }
-        for n in 0..self.locks.count(self.part) {
+        // Miri is slow, and gets one lock of a set.
+        for n in 0..if cfg!(miri) { 1 } else { self.locks.count(self.part) } {
             for mode in Mode::ALL {
                 assert!(self.hold(n, mode), "{mode:?} is kept out of a free lock");
                 self.check();
@@ -975,8 +975,11 @@ fn c_a_forgotten_upgrade_leaves_the_lock_held_and_harms_no_other_holder() {
 // ----------------------------------------------------------------------------------- Completeness
 
 /// The list of all that is public names each function that returns a future.
+#[cfg(not(miri))]
 #[test]
 fn every_function_that_returns_a_future_is_forgotten_here() {
+    use std::collections::BTreeSet;
+
     let plain = |path: &str| {
         let mut depth = 0;
         let mut keep = |c: char| {
