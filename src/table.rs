@@ -290,7 +290,7 @@ impl<H> Spot<'_, H> {
     /// Takes the name out. It is in `to` then, which was empty. To be done once.
     pub(crate) fn take(&self, to: &mut Option<H>) {
         self.chunk.with(|_, names| mem::swap(&mut names[self.index], to));
-        debug_assert!(to.is_some(), "{OURS}");
+        assert!(to.is_some(), "{OURS}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sets of locks that overlap with each other and with single acquisitions.
 
 use super::*;
+use crate::many::TURNS;
 use crate::{LockSet, acquire_all};
 
 /// Two locks, and numbers that are not atomic: each is safe where its lock is held. Their order is that
@@ -142,7 +143,7 @@ fn turned_away<'a>(
     let mut waits = queued(set.acquire(Exclusive));
     drop(guard);
     let mut cx = Context::from_waker(Waker::noop());
-    for lock in [&pair.locks[1], &pair.locks[0], &pair.locks[1]] {
+    for lock in pair.locks.iter().rev().cycle().take(2 * usize::from(TURNS) + 1) {
         let _guard = lock.try_acquire(Exclusive).unwrap();
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
