@@ -46,38 +46,50 @@ use crate::sync::thread;
 ///
 /// # Fairness
 ///
-/// * Who comes new in shared or upgradable mode waits while the lock is held and somebody waits in
-///   exclusive mode. A lock that nobody holds is for whoever comes.
-/// * When an exclusive holder leaves, all who wait in shared mode are woken together, and with them
-///   the first who waits in upgradable mode. No exclusive waiter is woken before the lock is free
-///   again: when those that have entered have left, also if another of them has not come yet.
-/// * Exclusive waiters are woken first come, first served.
-/// * A release does not hand the lock over to a task. It wakes, and until the woken task is polled
-///   somebody who comes new can take the lock. After a waiter has been overtaken like that, whoever
-///   comes new to `acquire` lets one poll pass before it takes a free lock; and an exclusive waiter
-///   that has been overtaken is woken before those that have not. So nobody is overtaken more than once
-///   who is polled before one that comes new has been polled twice. With several threads that is not
-///   certain: two polls can be quicker than a wake-up. Who only tries is not held back.
-/// * A thread that blocks in a method of this lock surely runs when it is woken. So the second time it
-///   is handed the lock: it finds the lock taken once, at most, and next time it is woken it holds it.
-/// * No place in the queue is worth anything to a task that does not run: while the lock can be
-///   acquired, a waiter that is polled acquires it, or lets such a thread have it, whatever other
-///   waiters do. Each time the lock becomes free another waiter is woken.
+/// * **Write-preferring.** While the lock is held and a waiter for exclusive mode is queued, newcomers in the other
+///   modes wait. A free lock is for the first that is polled. A holder is no newcomer: [`Guard::share`] goes past
+///   waiters, so holders that share again and again keep an exclusive waiter out, and a holder that downgrades and
+///   upgrades before others are polled keeps those out that it has woken.
+/// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together, and with them the first
+///   upgradable one. The next exclusive waiter is woken when the lock is free again. Exclusive waiters are woken in
+///   FIFO order.
+/// * **Barging.** A release wakes a task but does not hand it the lock. Until that task is polled, the lock is free, and
+///   a newcomer can *barge*: it takes the lock first. So can a queued waiter that is polled for another reason, as in a
+///   `select!`. The woken waiter is then *overtaken*, and queued again; an exclusive one is woken before those that were
+///   not overtaken. After one waiter was overtaken, newcomers let one poll pass before they take a free lock.
+/// * **Bounded overtaking.** After a waiter was overtaken four times, it *reserves* the lock. Until it has entered,
+///   every other waiter that excludes it stands back, however often it is polled: it wakes itself and looks again. The
+///   reservation ends before that only if the waiter is not polled in time: when others have stood back for a
+///   millisecond, or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), at 1,024 polls.
+///   The same waiter can reserve the lock again after it was polled, and overtaken once more.
+///   So a waiter that is polled within a millisecond after it is woken is overtaken four times, and a few times more
+///   only where other starving waiters reserve the lock before it. A task that polls an acquisition for longer than a
+///   millisecond in one of its turns can overtake a waiter on the same worker thread again.
+/// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is overtaken at most once:
+///   the next release whose turn it is hands it the lock.
+/// * **Tries.** `try_` methods do not stand back, and barge as often as they succeed. So does the last try of
+///   acquisitions with a limit.
+/// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free lock, beyond a
+///   reservation that it has made: once, for that moment. An unpolled exclusive waiter keeps newcomers in the other
+///   modes out of a *held* lock, and an unpolled [upgrade](Guard::upgrade), which is a holder, keeps out all.
 ///
 /// # Cancel safety
 ///
-/// All futures of this type can be dropped at any point. They do nothing before they are polled. Who
-/// drops a waiting one gives up its place; if it had been woken already, the next is woken in its
-/// stead; if others waited only because of it, they are woken too.
+/// All futures of this type can be dropped at any point. They do nothing before they are polled. A waiting future that is
+/// dropped leaves the queue; if it had been woken, the next waiter is woken in its stead; if others waited only because
+/// of it, they are woken, too.
+///
+/// A waiting future that is *forgotten* (`mem::forget`) stays a waiter that is not polled, for ever: an exclusive one
+/// keeps newcomers in the other modes out of the lock while it is held, and one wake-up may be lost to it.
 ///
 /// # Deadlocks
 ///
-/// A task that has one hold and waits for another of the same lock may wait for itself; also if both
-/// are shared, as somebody may wait in exclusive mode between them. [`Guard::share`] does not wait.
+/// A task that holds the lock and waits for it again may wait for itself; also if both acquisitions are shared, as a
+/// waiter for exclusive mode may be queued between them. [`Guard::share`] does not wait.
 ///
-/// A task that keeps a queued future, does not poll it, and waits for another task that wants the lock:
-/// the wake-up may have gone to that future, and the other task sleeps until the next release. Drop a
-/// future that you do not poll any more; that passes its wake-up on.
+/// A task that keeps a queued future, does not poll it, and waits for another task that wants the lock: the wake-up may
+/// have gone to that future, and the other task sleeps until the next release. Drop a future that you do not poll any
+/// more; that passes its wake-up on.
 ///
 /// # Memory ordering
 ///
@@ -86,10 +98,16 @@ use crate::sync::thread;
 ///
 /// # Wakers
 ///
-/// Wakers are cloned, woken and dropped while no lock of this crate and no critical section is held.
-/// A waker may use the lock from there, and poll from there. With `std`, a waker that panics in
-/// `wake` does not keep others from being woken: its panic comes out of the call that has woken it.
-/// Without `std`, whoever was to be woken after it may not be.
+/// Wakers are cloned, woken and dropped while no queue is locked, and outside of critical sections. They may use the
+/// lock, and poll. They may find it held: a set that is being released wakes waiters of one member while it holds
+/// the others, and an acquisition drops the waker of an earlier poll when it has entered.
+///
+/// A waker that polls inline, and whose task releases the lock there, wakes the next waiter from within: one level of
+/// stack for each waiter. The inner wake-up is not put off until the outer waker has returned, as it would be lost if
+/// that waker waits for it. An executor that polls inline should bound the depth itself.
+///
+/// With `std`, a waker that panics in `wake` does not keep others from being woken: its panic comes out of the call that
+/// has woken it. Without `std`, waiters that were to be woken after it may not be.
 ///
 /// # Limits
 ///

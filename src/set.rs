@@ -31,25 +31,15 @@ use crate::notify::Notify;
 ///
 /// # Fairness
 ///
-/// * A set holds nothing while it waits. It waits in the queue of the first member that was in the
-///   way, and [what holds there](MultiLock#fairness) holds for it: whoever comes new to that member
-///   does not keep the set from it for ever. In turn, the set lets one poll pass for those who were
-///   overtaken at any member.
-/// * When its turn comes there, it takes all members, or none. If another member is in the way then, it
-///   lets the next one pass, and waits for that other member; in exclusive mode in front of those that
-///   were not turned away.
-/// * A set that was turned away also lays claims to its members, now to these and now to those, until
-///   it has them. Where there is a claim, whoever comes new to the free member lets one poll pass; and
-///   if the set wants it exclusively, nobody new joins shared holders. So members become free again
-///   and again, and the set comes out of step with those who hold them in turns.
-/// * Of several sets that try at the same moment, one gets all that it wants, unless somebody holds a
-///   part of it.
-/// * That is no turn that is certain. A set gets in when it is polled while there is room at all of its
-///   members. If others hold one or the other nearly all the time, it may take long: the moments that
-///   they leave are as short as a poll, and two must come together. Only a lock that holds one member
-///   while it waits for another could change that, and would deadlock with a task that has a hold of a
-///   member and wants another. If a set must get in, keep single holds short, or take the set for them,
-///   too.
+/// A set holds nothing while it waits. It waits in the queue of the first member that is in the way, as any waiter of
+/// that member does: [overtaking is bounded](MultiLock#fairness) there. When it is woken it takes all members, or none.
+/// If another member is in the way then, the set is *turned away*: it passes the wake-up on, and waits for that
+/// member, in exclusive mode in front of waiters that were not overtaken. A set that was turned away six times reserves
+/// the members that come before the one that it waits for, in the order of [`locks`](Self::locks): waiters of those stand
+/// back for at most a millisecond, or 1,024 polls where there is no clock, each time that the set is woken and turned
+/// away. So it comes to all members while they are free, if the holders of each leave within that time. Where
+/// acquisitions of members last longer, and others follow at once, nothing bounds how long a set waits: keep them short,
+/// or take the set for them, too. Sets reserve in one order, so no two sets wait for each other's reservations.
 ///
 /// # Cancel safety
 ///
@@ -58,12 +48,11 @@ use crate::notify::Notify;
 ///
 /// # Deadlocks
 ///
-/// A task that has a hold of one member, and waits for the set, may wait for itself.
+/// A task that holds one member, and waits for the set, may wait for itself.
 ///
-/// Two sets never wait for each other. But a set that waits counts as a waiter of all members that it
-/// has claims to: while it waits in exclusive mode, nobody new joins the shared holders of any of
-/// them. So, as with any exclusive waiter, tasks that take members one by one, in different orders,
-/// may deadlock where without it all of them could share.
+/// Two sets never wait for each other. A task that holds one member and waits for another that a set has reserved is
+/// delayed for the moment of the reservation, and not for ever. While a set waits for a member in exclusive mode,
+/// newcomers do not join the shared holders of that member, as with any exclusive waiter.
 ///
 /// # Examples
 ///
