@@ -141,7 +141,9 @@ pub(crate) const TURNS: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
 async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     // 1. A waiter that was overtaken goes first, if it is polled now.
     if stop.0.raw.is_reserved(stop.1) {
-        stand_back().await;
+        if stop.0.raw.defers(stop.1) {
+            stand_back().await;
+        }
         match take(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
             Ok(()) => return,
             Err(next) => stop = next,
@@ -165,11 +167,14 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             let called = poll_fn(|cx| place.as_mut().poll_turn(cx)).await.then_some(lock);
             let admits = if turns == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
             let mut turn = take(wanted, admits, called, Some(reserved.waiter));
-            if turn.is_err_and(|next| {
-                (turns < TURNS && !ptr::eq(next.0, lock)) || next.0.raw.is_reserved(next.1)
-            }) {
-                stand_back().await;
-                turn = take(wanted, Snapshot::admits, called, Some(reserved.waiter));
+            if let Err((next, wanted_mode)) = turn {
+                let is_overtaken = next.raw.is_reserved(wanted_mode);
+                if is_overtaken || turns < TURNS && !ptr::eq(next, lock) {
+                    if !is_overtaken || next.raw.defers(wanted_mode) {
+                        stand_back().await;
+                    }
+                    turn = take(wanted, Snapshot::admits, called, Some(reserved.waiter));
+                }
             }
             match turn {
                 Ok(()) => {

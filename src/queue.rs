@@ -97,6 +97,10 @@ pub(crate) struct Waiters {
     counts: [usize; Lane::COUNT],
     /// For a waiter that is starving.
     pub(crate) reservation: Reservation,
+    /// How many newcomers still let one poll pass for waiters that were overtaken.
+    pub(crate) deferences: u8,
+    /// Whether an upgradable or an exclusive waiter was woken last, where both waited.
+    pub(crate) last_turn: Option<Mode>,
 }
 
 impl Waiters {
@@ -132,6 +136,8 @@ impl Queue {
                 lists: [const { List::EMPTY }; Line::COUNT],
                 counts: [0; Lane::COUNT],
                 reservation: Reservation::NONE,
+                deferences: 0,
+                last_turn: None,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
             #[cfg(feature = "std")]

@@ -28,6 +28,9 @@ const LOOKS: u32 = if cfg!(loom) {
     4
 };
 
+/// How many newcomers let one poll pass, each time that a waiter was overtaken.
+const DEFERENCES: u8 = u8::MAX;
+
 /// The lock without guards: whoever acquires must release.
 pub(crate) struct RawLock {
     state: State,
@@ -77,7 +80,20 @@ impl RawLock {
         self.state.load().admits_newcomer(mode) && self.acquire_at_once(mode)
     }
 
-    /// Whether a newcomer to `mode` has to [stand back](stand_back) once.
+    /// Whether a newcomer to `mode` lets one poll pass, for a waiter that was overtaken.
+    ///
+    /// That waiter may not be polled any more, and newcomers may be made anew for each poll. So it is over after
+    /// [`DEFERENCES`] of them, until a waiter is overtaken again.
+    pub(crate) fn defers(&self, mode: Mode) -> bool {
+        self.is_reserved(mode)
+            && self.queue().with(|waiters| {
+                let left = waiters.deferences;
+                waiters.deferences = left.saturating_sub(1);
+                left > 0
+            })
+    }
+
+    /// Whether newcomers to `mode` may have to stand back.
     pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
         self.state.load().is_reserved(mode)
     }
@@ -160,7 +176,8 @@ impl RawLock {
     ///
     /// This is where shared and exclusive waiters take turns: after an exclusive hold come all shared
     /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
-    /// been called before, and have not come, it is the turn of the others.
+    /// been called before, and have not come, it is the turn of the others. Of upgradable and exclusive
+    /// waiters neither has two turns while the other waits.
     #[cold]
     fn wake(&self, change: Change) {
         self.wake_by(change, false);
@@ -202,15 +219,26 @@ impl RawLock {
         }
 
         let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
+        // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
+        // waiters. So where both wait, upgradable and exclusive ones take turns.
+        let both = word.has(Lane::Upgradable) && word.has(Lane::Exclusive);
+        let last = if both { queue.with(|waiters| waiters.last_turn) } else { None };
+        let turn_of_exclusive = match last {
+            Some(Mode::Upgradable) => true,
+            Some(_) => false,
+            None => !turn_of_shared,
+        };
         let mut called = false;
         if turn_of_shared {
-            called = self.call_shared(queue, word, &mut wake);
+            called = self.call_shared(queue, word, !both || !turn_of_exclusive, &mut wake);
+        } else if both && word.is_free() && !turn_of_exclusive {
+            called = self.call_upgradable(queue, word, &mut wake);
         }
         if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = self.call_exclusive(queue, word, &mut wake);
+            called = self.call_exclusive(queue, word, both, &mut wake);
         }
-        if !called && word.is_free() && !turn_of_shared {
-            self.call_shared(queue, word, &mut wake);
+        if !called && word.is_free() {
+            self.call_shared(queue, word, true, &mut wake);
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
@@ -218,24 +246,39 @@ impl RawLock {
         }
     }
 
-    /// Calls all shared waiters, and the first upgradable one. Says whether there is one.
-    fn call_shared(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+    /// Calls all shared waiters, and the first upgradable one if it is its `turn`. Says whether there is one.
+    fn call_shared(&self, queue: &Queue, word: Snapshot, turn: bool, wake: &mut Wake) -> bool {
         let mut called = false;
         if word.has(Lane::Shared) && word.fits(Mode::Shared) {
             called |= queue.call_all(Line::Shared, &|| self.acquire_called(Mode::Shared), wake);
         }
-        if word.has(Lane::Upgradable) && word.fits(Mode::Upgradable) {
-            let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
-            called |= queue.call_first(Line::Upgradable, give, wake);
+        if turn {
+            called |= self.call_upgradable(queue, word, wake);
+        }
+        called
+    }
+
+    /// Calls the first upgradable waiter. Says whether there is one.
+    fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
+        let called = word.has(Lane::Upgradable)
+            && word.fits(Mode::Upgradable)
+            && queue.call_first(Line::Upgradable, give, wake);
+        if called && word.has(Lane::Exclusive) {
+            queue.with(|waiters| waiters.last_turn = Some(Mode::Upgradable));
         }
         called
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+    fn call_exclusive(&self, queue: &Queue, word: Snapshot, both: bool, wake: &mut Wake) -> bool {
         let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
-        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
-            || queue.call_first(Line::Exclusive, give, wake)
+        let called = word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
+            || queue.call_first(Line::Exclusive, give, wake);
+        if called && both {
+            queue.with(|waiters| waiters.last_turn = Some(Mode::Exclusive));
+        }
+        called
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -427,10 +470,11 @@ impl<'a> Place<'a> {
                         seat.listen(line, kind, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
-                            // A thread is handed the lock instead.
-                            if called && ENTER && !thread {
+                            if called && ENTER {
+                                seat.waiters.deferences = DEFERENCES;
                                 *lost = lost.saturating_add(1);
-                                if *lost >= RACES {
+                                // A thread is handed the lock instead.
+                                if *lost >= RACES && !thread {
                                     seat.waiters.reservation.make(id, mode, false);
                                 }
                             }
@@ -476,10 +520,8 @@ impl<'a> Place<'a> {
         let (lanes, lost, mut seat) = self.parts();
         seat.as_mut().answer();
         *lost = lost.saturating_add(1);
-        if *lost < RACES && lanes.has(Lane::Overtaken) {
-            return;
-        }
         seat.with(|seat| {
+            seat.waiters.deferences = DEFERENCES;
             if !lanes.has(Lane::Overtaken) {
                 lock.enter_lanes(seat.waiters, Lanes::of(Lane::Overtaken));
                 *lanes = lanes.and(Lane::Overtaken);
