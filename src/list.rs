@@ -136,29 +136,41 @@ impl List {
         self.len
     }
 
-    /// Puts `node` at the end, as one of that kind.
+    /// Puts `node` at the end, or at the front if it is to be `first`, as one of that kind.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
     /// * Before it goes, it is called, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: Kind) {
+    pub(crate) unsafe fn insert(
+        &mut self,
+        node: Pin<&Node>,
+        first: bool,
+        waker: Waker,
+        kind: Kind,
+    ) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. It is still the caller's alone.
         node.called.store(false, Relaxed);
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
-        let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
+        let (previous, next) =
+            if first { (ptr::null(), self.first) } else { (self.last, ptr::null()) };
+        let new = Links { previous, next, waker: Some(waker) };
         // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
         unsafe { node.with(|links| *links = new) };
-        // SAFETY: the last is null, or in this list; by L2 the lists are locked.
-        let linked = unsafe { set(self.last, |last| last.next = node) };
-        if !linked {
+        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
+        let linked = unsafe {
+            (set(previous, |links| links.next = node), set(next, |links| links.previous = node))
+        };
+        if !linked.0 {
             self.first = node;
         }
-        self.last = node;
+        if !linked.1 {
+            self.last = node;
+        }
         self.len += 1;
     }
 

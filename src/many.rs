@@ -84,18 +84,20 @@ fn in_the_way(
 
 /// Takes all, or none.
 ///
-/// `called` is the lock where the caller was called: there it may enter like one that was. The caller is the `waiter`
-/// that stands back where the lock is reserved for another, or none that does.
+/// `queued` is the lock where the caller waits, and whether it was woken there: so it enters there as such a waiter, and
+/// at all others if `admits` says so. The caller is the `waiter` that stands back where a lock is reserved for another,
+/// or none that does.
 fn take<'a>(
     wanted: &'a impl InOrder,
     admits: impl Fn(Snapshot, Mode) -> bool,
-    called: Option<&MultiLock>,
+    queued: Option<(&MultiLock, bool)>,
     waiter: Option<usize>,
 ) -> Result<(), Stop<'a>> {
-    let is_called = |lock| called.is_some_and(|called| ptr::eq(called, lock));
+    let is_queued = |lock| queued.is_some_and(|(queued, _)| ptr::eq(queued, lock));
+    let is_called = |lock| is_queued(lock) && queued.is_some_and(|(_, called)| called);
     let may = |lock: &MultiLock, mode| {
         let (word, called) = (lock.snapshot(), is_called(lock));
-        (if called { word.fits(mode) } else { admits(word, mode) })
+        (if is_queued(lock) { word.lets_in(mode, called) } else { admits(word, mode) })
             && !waiter.is_some_and(|waiter| lock.raw.makes_stand_back(waiter, mode, called))
     };
     if let Some(stop) = in_the_way(wanted, may) {
@@ -164,16 +166,16 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
         stop = loop {
             // 3. Woken, or by luck: try. A waiter that was overtaken at another lock goes first, if it is polled now. And
             // where members are not reserved, another lock that is in the way may be free at the next poll.
-            let called = poll_fn(|cx| place.as_mut().poll_turn(cx)).await.then_some(lock);
+            let queued = Some((lock, poll_fn(|cx| place.as_mut().poll_turn(cx)).await));
             let admits = if turns == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
-            let mut turn = take(wanted, admits, called, Some(reserved.waiter));
+            let mut turn = take(wanted, admits, queued, Some(reserved.waiter));
             if let Err((next, wanted_mode)) = turn {
                 let is_overtaken = next.raw.is_reserved(wanted_mode);
-                if is_overtaken || turns < TURNS && !ptr::eq(next, lock) {
+                if !ptr::eq(next, lock) && (is_overtaken || turns < TURNS) {
                     if !is_overtaken || next.raw.defers(wanted_mode) {
                         stand_back().await;
                     }
-                    turn = take(wanted, Snapshot::admits, called, Some(reserved.waiter));
+                    turn = take(wanted, Snapshot::admits, queued, Some(reserved.waiter));
                 }
             }
             match turn {

@@ -235,7 +235,7 @@ impl RawLock {
             called = self.call_upgradable(queue, word, &mut wake);
         }
         if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = self.call_exclusive(queue, word, both, &mut wake);
+            called = self.call_exclusive(queue, word, &mut wake);
         }
         if !called && word.is_free() {
             self.call_shared(queue, word, true, &mut wake);
@@ -261,24 +261,16 @@ impl RawLock {
     /// Calls the first upgradable waiter. Says whether there is one.
     fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
         let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
-        let called = word.has(Lane::Upgradable)
+        word.has(Lane::Upgradable)
             && word.fits(Mode::Upgradable)
-            && queue.call_first(Line::Upgradable, give, wake);
-        if called && word.has(Lane::Exclusive) {
-            queue.with(|waiters| waiters.last_turn = Some(Mode::Upgradable));
-        }
-        called
+            && queue.call_first(Line::Upgradable, give, wake)
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-    fn call_exclusive(&self, queue: &Queue, word: Snapshot, both: bool, wake: &mut Wake) -> bool {
+    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
         let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
-        let called = word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
-            || queue.call_first(Line::Exclusive, give, wake);
-        if called && both {
-            queue.with(|waiters| waiters.last_turn = Some(Mode::Exclusive));
-        }
-        called
+        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
+            || queue.call_first(Line::Exclusive, give, wake)
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -451,6 +443,9 @@ impl<'a> Place<'a> {
                             seat.answer();
                             seat.waiters.uncount(*lanes);
                             seat.waiters.reservation.end(id);
+                            if mode != Mode::Shared {
+                                seat.waiters.last_turn = Some(mode);
+                            }
                             *lanes = Lanes::NONE;
                         }
                         Some(Poll::Ready(()))
@@ -467,7 +462,9 @@ impl<'a> Place<'a> {
                             true if next.has(Lane::Overtaken) => Kind::Heir,
                             true => Kind::Thread,
                         };
-                        seat.listen(line, kind, cx, &mut new).then(|| {
+                        // An upgradable one keeps its place by going to the front, where it was when it was called.
+                        let first = mode == Mode::Upgradable && called;
+                        seat.listen(line, first, kind, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
                             if called && ENTER {
@@ -543,6 +540,9 @@ impl Drop for Place<'_> {
         }
         let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
             seat.waiters.reservation.end(seat.id());
+            if entered && mode != Mode::Shared {
+                seat.waiters.last_turn = Some(mode);
+            }
             let (called, given) = (seat.is_called(), seat.is_given());
             (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
         });

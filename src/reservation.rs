@@ -54,10 +54,14 @@ impl Reservation {
         (self.firm, self.moment) = (true, Moment::NEW);
     }
 
-    /// Whether another waiter, in `mode` and woken or not, has to stand back.
+    /// Whether another waiter, in `mode` and woken or not, has to stand back. Only shared ones enter beside the owner; an
+    /// upgradable one could, too, but may upgrade before a shared owner is polled.
     #[inline]
     pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
-        self.owner != 0 && self.owner != waiter && mode.excludes(self.mode) && (self.firm || !woken)
+        self.owner != 0
+            && self.owner != waiter
+            && (mode != Mode::Shared || self.mode == Mode::Exclusive)
+            && (self.firm || !woken)
     }
 
     /// A waiter that could enter stands back, unless the moment is over: that ends the reservation.

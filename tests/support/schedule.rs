@@ -480,7 +480,8 @@ impl<C: Choices> Schedule<C> {
         let woken = task.take_call();
         task.was_woken = false;
         let others = self.tasks.iter().filter(|other| other.id != id && other.waits(Job::Acquire));
-        let may_be_reserved = others.clone().any(|o| o.lost >= RACES && o.mode.excludes(mode));
+        let may_be_reserved =
+            others.clone().any(|o| o.lost >= RACES && (mode != Shared || o.mode == Exclusive));
         let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         if new_waker {
             self.old_flags.push(mem::replace(&mut task.flag, Flag::new()));
