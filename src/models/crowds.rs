@@ -554,7 +554,7 @@ fn crowds_of_sets_and_single_acquisitions_all_get_in() {
     });
 }
 
-/// Sets that have laid claims, and give up: who comes once to one of the members gets in.
+/// Sets that were turned away give up: a task that comes once to one of the members gets in.
 #[test]
 fn crowds_get_in_where_sets_give_up() {
     crowd(|| {
