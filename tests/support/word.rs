@@ -30,6 +30,7 @@ impl Word {
 }
 
 /// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` tells.
+#[allow(dead_code, reason = "not for the model of names")]
 pub(crate) fn is_overtaken(snapshot: Snapshot) -> bool {
     format!("{snapshot:?}").contains("overtaken: true")
 }
