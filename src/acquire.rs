@@ -57,7 +57,7 @@ impl<'a> Acquire<'a> {
         let this = unsafe { self.get_unchecked_mut() };
         let raw = &this.lock.raw;
         match this.progress {
-            Progress::New if raw.defers(this.mode) => {
+            Progress::New if raw.is_reserved(this.mode) && raw.defers() => {
                 this.progress = Progress::StandsBack;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

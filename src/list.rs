@@ -156,21 +156,38 @@ impl List {
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
-        let (previous, next) =
-            if first { (ptr::null(), self.first) } else { (self.last, ptr::null()) };
-        let new = Links { previous, next, waker: Some(waker) };
+        if first {
+            // SAFETY: as for this.
+            return unsafe { self.insert_first(node, waker) };
+        }
+        let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
         // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
         unsafe { node.with(|links| *links = new) };
-        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
-        let linked = unsafe {
-            (set(previous, |links| links.next = node), set(next, |links| links.previous = node))
-        };
-        if !linked.0 {
+        // SAFETY: the last is null, or in this list; by L2 the lists are locked.
+        let linked = unsafe { set(self.last, |last| last.next = node) };
+        if !linked {
             self.first = node;
         }
-        if !linked.1 {
+        self.last = node;
+        self.len += 1;
+    }
+
+    /// As [`insert`](Self::insert), at the front.
+    ///
+    /// # Safety
+    ///
+    /// As for `insert`.
+    #[cold]
+    unsafe fn insert_first(&mut self, node: &Node, waker: Waker) {
+        let new = Links { previous: ptr::null(), next: self.first, waker: Some(waker) };
+        // SAFETY: as in `insert`.
+        unsafe { node.with(|links| *links = new) };
+        // SAFETY: the first is null, or in this list; by L2 the lists are locked.
+        let linked = unsafe { set(self.first, |first| first.previous = node) };
+        if !linked {
             self.last = node;
         }
+        self.first = node;
         self.len += 1;
     }
 

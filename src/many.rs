@@ -143,7 +143,7 @@ pub(crate) const TURNS: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
 async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     // 1. A waiter that was overtaken goes first, if it is polled now.
     if stop.0.raw.is_reserved(stop.1) {
-        if stop.0.raw.defers(stop.1) {
+        if stop.0.raw.defers() {
             stand_back().await;
         }
         match take(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
@@ -172,7 +172,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             if let Err((next, wanted_mode)) = turn {
                 let is_overtaken = next.raw.is_reserved(wanted_mode);
                 if !ptr::eq(next, lock) && (is_overtaken || turns < TURNS) {
-                    if !is_overtaken || next.raw.defers(wanted_mode) {
+                    if !is_overtaken || next.raw.defers() {
                         stand_back().await;
                     }
                     turn = take(wanted, Snapshot::admits, queued, Some(reserved.waiter));

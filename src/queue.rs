@@ -116,6 +116,15 @@ impl Waiters {
         lanes.each(|lane| self.counts[lane] -= 1);
     }
 
+    /// The waiter `id` has entered in `mode`.
+    #[inline]
+    pub(crate) fn has_entered(&mut self, mode: Mode, id: usize) {
+        self.reservation.end(id);
+        if mode != Mode::Shared {
+            self.last_turn = Some(mode);
+        }
+    }
+
     /// Those of `lanes` in which there is one waiter.
     #[inline]
     pub(crate) fn last_of(&self, lanes: Lanes) -> Lanes {

@@ -7,7 +7,7 @@ use core::task::{Context, Poll, Waker};
 
 use crate::list::Kind;
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, Give, LazyQueue, Line, NOTHING, Queue, Seat, Waiters, Wake};
+use crate::queue::{EdgeCount, Give, LazyQueue, Line, Locked, NOTHING, Queue, Seat, Waiters, Wake};
 use crate::reservation::RACES;
 use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
 use crate::sync::atomic::Ordering::Acquire;
@@ -80,20 +80,22 @@ impl RawLock {
         self.state.load().admits_newcomer(mode) && self.acquire_at_once(mode)
     }
 
-    /// Whether a newcomer to `mode` lets one poll pass, for a waiter that was overtaken.
+    /// Whether a newcomer lets one poll pass, where a waiter [was overtaken](Self::is_reserved).
     ///
     /// That waiter may not be polled any more, and newcomers may be made anew for each poll. So it is over after
     /// [`DEFERENCES`] of them, until a waiter is overtaken again.
-    pub(crate) fn defers(&self, mode: Mode) -> bool {
-        self.is_reserved(mode)
-            && self.queue().with(|waiters| {
-                let left = waiters.deferences;
-                waiters.deferences = left.saturating_sub(1);
-                left > 0
-            })
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn defers(&self) -> bool {
+        self.queue().with(|waiters| {
+            let left = waiters.deferences;
+            waiters.deferences = left.saturating_sub(1);
+            left > 0
+        })
     }
 
-    /// Whether newcomers to `mode` may have to stand back.
+    /// Whether newcomers to `mode` could enter, but for a waiter that was overtaken.
+    #[inline]
     pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
         self.state.load().is_reserved(mode)
     }
@@ -237,7 +239,7 @@ impl RawLock {
         if !called && word.is_free() && word.has(Lane::Exclusive) {
             called = self.call_exclusive(queue, word, &mut wake);
         }
-        if !called && word.is_free() {
+        if !called && word.is_free() && (both || !turn_of_shared) {
             self.call_shared(queue, word, true, &mut wake);
         }
         // Last: no waiter depends on a monitor.
@@ -277,6 +279,21 @@ impl RawLock {
     fn wake_others(&self) {
         let word = self.state.load();
         self.wake(Change { before: word, after: word });
+    }
+
+    /// Whether the reservation of another waiter is in the way of one in `mode`; and whether that could enter, and so
+    /// stands back. The queue is locked.
+    #[cold]
+    #[inline(never)]
+    fn is_barred(&self, seat: &mut Locked<'_>, mode: Mode, woken: bool) -> (bool, bool) {
+        let id = seat.id();
+        let reservation = &mut seat.waiters.reservation;
+        if !reservation.bars(id, mode, woken) {
+            return (false, false);
+        }
+        let stands_back = self.state.load().lets_in(mode, woken);
+        let barred = !stands_back || reservation.makes_stand_back();
+        (barred, barred && stands_back)
     }
 
     /// Whether `waiter`, which could enter in `mode`, has to stand back for another that has a reservation.
@@ -400,14 +417,11 @@ impl<'a> Place<'a> {
                     next = next.and(Lane::Overtaken);
                 }
                 let announced = if new.is_some() { next } else { Lanes::NONE };
-                let id = seat.id();
-                let mut barred =
-                    seat.waiters.reservation.bars(id, mode, called) && !seat.is_given();
-                if barred && lock.state.load().lets_in(mode, called) {
-                    barred = seat.waiters.reservation.makes_stand_back();
-                    if barred && called {
+                let mut barred = false;
+                if seat.waiters.reservation.is_made() && !seat.is_given() {
+                    (barred, stands_back) = lock.is_barred(seat, mode, called);
+                    if stands_back && called {
                         // It stays called: if it is dropped, it passes that on.
-                        stands_back = true;
                         return Some(Poll::Pending);
                     }
                 }
@@ -442,10 +456,7 @@ impl<'a> Place<'a> {
                         if ENTER {
                             seat.answer();
                             seat.waiters.uncount(*lanes);
-                            seat.waiters.reservation.end(id);
-                            if mode != Mode::Shared {
-                                seat.waiters.last_turn = Some(mode);
-                            }
+                            seat.waiters.has_entered(mode, seat.id());
                             *lanes = Lanes::NONE;
                         }
                         Some(Poll::Ready(()))
@@ -468,12 +479,8 @@ impl<'a> Place<'a> {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
                             if called && ENTER {
-                                seat.waiters.deferences = DEFERENCES;
-                                *lost = lost.saturating_add(1);
-                                // A thread is handed the lock instead.
-                                if *lost >= RACES && !thread {
-                                    seat.waiters.reservation.make(id, mode, false);
-                                }
+                                // A thread is handed the lock instead of a reservation.
+                                lose(seat, mode, lost, !thread);
                             }
                             Poll::Pending
                         })
@@ -516,17 +523,26 @@ impl<'a> Place<'a> {
         let (lock, mode) = (self.lock, self.mode);
         let (lanes, lost, mut seat) = self.parts();
         seat.as_mut().answer();
-        *lost = lost.saturating_add(1);
         seat.with(|seat| {
-            seat.waiters.deferences = DEFERENCES;
             if !lanes.has(Lane::Overtaken) {
                 lock.enter_lanes(seat.waiters, Lanes::of(Lane::Overtaken));
                 *lanes = lanes.and(Lane::Overtaken);
             }
-            if *lost >= RACES {
-                seat.waiters.reservation.make(seat.id(), mode, false);
-            }
+            lose(seat, mode, lost, true);
         });
+    }
+}
+
+/// A waiter was woken and overtaken, now for one time more than `lost`, and `reserves` the lock if that was too often. The
+/// queue is locked.
+#[cold]
+#[inline(never)]
+fn lose(seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserves: bool) {
+    seat.waiters.deferences = DEFERENCES;
+    *lost = lost.saturating_add(1);
+    if *lost >= RACES && reserves {
+        let id = seat.id();
+        seat.waiters.reservation.make(id, mode, false);
     }
 }
 
@@ -539,9 +555,10 @@ impl Drop for Place<'_> {
             return;
         }
         let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
-            seat.waiters.reservation.end(seat.id());
-            if entered && mode != Mode::Shared {
-                seat.waiters.last_turn = Some(mode);
+            if entered {
+                seat.waiters.has_entered(mode, seat.id());
+            } else {
+                seat.waiters.reservation.end(seat.id());
             }
             let (called, given) = (seat.is_called(), seat.is_given());
             (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))

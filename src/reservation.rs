@@ -29,9 +29,14 @@ impl Reservation {
     pub(crate) const NONE: Self =
         Self { owner: 0, mode: Mode::Shared, firm: false, moment: Moment::NEW };
 
+    #[inline]
+    pub(crate) fn is_made(&self) -> bool {
+        self.owner != 0
+    }
+
     /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not over.
     pub(crate) fn make(&mut self, owner: usize, mode: Mode, firm: bool) {
-        if self.owner == 0 || self.owner == owner || self.moment.is_over() {
+        if !self.is_made() || self.owner == owner || self.moment.is_over() {
             *self = Self { owner, mode, firm, moment: Moment::NEW };
         }
     }
@@ -58,7 +63,7 @@ impl Reservation {
     /// upgradable one could, too, but may upgrade before a shared owner is polled.
     #[inline]
     pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
-        self.owner != 0
+        self.is_made()
             && self.owner != waiter
             && (mode != Mode::Shared || self.mode == Mode::Exclusive)
             && (self.firm || !woken)
@@ -66,6 +71,7 @@ impl Reservation {
 
     /// A waiter that could enter stands back, unless the moment is over: that ends the reservation.
     #[cold]
+    #[inline(never)]
     pub(crate) fn makes_stand_back(&mut self) -> bool {
         let is_over = self.moment.is_over();
         if is_over {
