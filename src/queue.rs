@@ -99,7 +99,7 @@ pub(crate) struct Waiters {
     pub(crate) reservation: Reservation,
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: u8,
-    /// Whether an upgradable or an exclusive waiter has entered last.
+    /// Whether an upgradable or an exclusive waiter has entered last, if the other kind waited meanwhile.
     pub(crate) last_turn: Option<Mode>,
 }
 
@@ -120,9 +120,12 @@ impl Waiters {
     #[inline]
     pub(crate) fn has_entered(&mut self, mode: Mode, id: usize) {
         self.reservation.end(id);
-        if mode != Mode::Shared {
-            self.last_turn = Some(mode);
-        }
+        let other = match mode {
+            Mode::Shared => return,
+            Mode::Upgradable => Lane::Exclusive,
+            Mode::Exclusive => Lane::Upgradable,
+        };
+        self.last_turn = (self.counts[other as usize] > 0).then_some(mode);
     }
 
     /// Those of `lanes` in which there is one waiter.
