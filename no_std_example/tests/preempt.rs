@@ -785,12 +785,12 @@ fn nops() {
 /// For how many instructions an operation of the lock may mask interrupts: see "In firmware" in the
 /// documentation of the crate. The longest is to wake eight waiters of a crowd.
 const MASKED: u32 = if cfg!(not(target_has_atomic = "ptr")) {
-    400
+    490
 } else if cfg!(target_arch = "riscv32") {
     // It saves and restores each register with an instruction of its own.
-    275
+    300
 } else {
-    285
+    340
 };
 
 /// The same without contention: nothing, where there is a compare-and-swap.
