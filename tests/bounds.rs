@@ -1,0 +1,574 @@
+//! Promises that have a bound, and that a short program would refute without it. Each test shows both: how far the
+//! promise goes, and what is beyond it.
+//!
+//! The letters are those of the contract; `w` is for what wakers may do and may expect.
+
+#![cfg(not(any(loom, shuttle)))]
+#![cfg_attr(
+    any(not(feature = "std"), target_family = "wasm"),
+    allow(unused_imports, dead_code, reason = "no threads that block")
+)]
+
+mod support;
+
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use multilock::Mode::{self, Exclusive, Shared, Upgradable};
+use multilock::{
+    Guard, HandleLock, LockSet, MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    try_acquire_all,
+};
+use support::{
+    Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once, without_allocation,
+};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// No wait of these tests takes that long, on a slow machine either.
+const LONG: Duration = Duration::from_secs(20);
+
+/// More polls than a waiter waits for another that is not polled, where there is no clock.
+const MANY: usize = 1100;
+
+fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
+    lock.try_acquire(mode).expect("the lock can be acquired")
+}
+
+/// A waiter for which the lock is reserved, as it lost so many races, and that is not polled when it is woken once more.
+fn starving<'a>(lock: &'a MultiLock, mode: Mode) -> Task<impl Future<Output = Guard<'a>>> {
+    let mut guard = hold(lock, Exclusive);
+    let mut waiter = Task::queued(lock.acquire(mode));
+    for _ in 0..10 {
+        drop(guard);
+        guard = hold(lock, Exclusive);
+        assert!(waiter.woken());
+        waiter.waits();
+    }
+    drop(guard);
+    assert!(waiter.woken());
+    waiter
+}
+
+// -------------------------------------------------------------------------------- Waiters that sleep
+
+/// A dormant writer stands in the way of readers and upgradable readers of a lock that is held, as long as it is there,
+/// and in nobody's way to a lock that is free. A dormant reader stands in nobody's way.
+#[test]
+fn p1_a_dormant_waiter_keeps_newcomers_out_of_a_held_lock_only() {
+    for dormant in Mode::ALL {
+        let lock = MultiLock::new();
+        let (holder, owner) = (hold(&lock, Shared), hold(&lock, Upgradable));
+        let mut sleeper = Task::new(lock.acquire(dormant));
+        if dormant == Shared {
+            drop(sleeper.finish());
+            continue;
+        }
+        sleeper.waits();
+        let is_writer = dormant == Exclusive;
+        drop(owner);
+        for mode in [Shared, Upgradable] {
+            let mut newcomer = Task::new(lock.acquire(mode));
+            if is_writer {
+                assert!((0..MANY).all(|_| newcomer.poll().is_pending()), "{mode:?}");
+                assert!(lock.try_acquire(mode).is_none());
+                assert_eq!(newcomer.wakes(), 0);
+            } else {
+                drop(newcomer.finish());
+            }
+        }
+        drop(holder);
+        for mode in Mode::ALL {
+            drop(hold(&lock, mode));
+            drop(now(lock.acquire(mode)));
+        }
+    }
+}
+
+/// It keeps them out as long as the lock is never free, and no longer than it exists.
+#[test]
+fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
+    let lock = MultiLock::new();
+    let holder = hold(&lock, Shared);
+    let dormant = Task::queued(lock.acquire(Exclusive));
+    let mut reader = Task::queued(lock.acquire(Shared));
+    drop(dormant);
+    assert!(reader.woken());
+    drop((reader.finish(), holder));
+    assert_idle(&lock);
+}
+
+/// A waiter that lost so many races that the lock is reserved for it, and is then not polled, delays newcomers for a
+/// moment, once, and not the next ones. Without a clock the moment is a number of polls.
+#[test]
+fn p1_a_dormant_waiter_with_a_reservation_delays_others_for_a_moment_once() {
+    for (dormant, mode) in [(Exclusive, Exclusive), (Exclusive, Shared), (Shared, Exclusive)] {
+        let lock = MultiLock::new();
+        let sleeper = starving(&lock, dormant);
+        let wakes = sleeper.wakes();
+        let mut newcomer = Task::new(lock.acquire(mode));
+        let start = Instant::now();
+        let guard = loop {
+            match newcomer.poll() {
+                std::task::Poll::Ready(guard) => break guard,
+                std::task::Poll::Pending => assert!(newcomer.woken(), "nobody else will wake it"),
+            }
+            let is_over = if cfg!(feature = "std") {
+                start.elapsed() > LONG
+            } else {
+                newcomer.polls() > MANY
+            };
+            assert!(!is_over, "{dormant:?} keeps {mode:?} out of a free lock");
+        };
+        assert!(newcomer.polls() > 2, "nothing was reserved");
+        drop(guard);
+        // One poll is let pass for a waiter that was overtaken, and that is all.
+        for _ in 0..3 {
+            let mut next = Task::queued(lock.acquire(mode));
+            assert!(next.woken());
+            drop(next.finish());
+        }
+        assert!(sleeper.wakes() - wakes <= 1 || mode == Exclusive);
+        drop(sleeper);
+        assert_idle(&lock);
+    }
+}
+
+/// Whatever only tries is held back by holders and by waiting writers of a lock that is held, and by no reservation.
+#[test]
+fn p1_a_try_is_not_held_back_by_a_reservation() {
+    for dormant in Mode::ALL {
+        for mode in Mode::ALL {
+            let lock = MultiLock::new();
+            let _sleeper = starving(&lock, dormant);
+            for _ in 0..3 {
+                drop(hold(&lock, mode));
+                drop(try_acquire_all([(&lock, mode)]).unwrap());
+                let set: LockSet<&MultiLock> = [&lock].into_iter().collect();
+                drop(set.try_acquire(mode).unwrap());
+            }
+        }
+    }
+    let data = RwLock::new(());
+    let _sleeper = starving(data.raw(), Exclusive);
+    for _ in 0..3 {
+        drop(data.try_read().unwrap());
+        drop(data.try_upgradable_read().unwrap());
+        drop(data.try_write().unwrap());
+    }
+}
+
+/// An upgrade that waits is a holder. Not polled, it keeps everybody out, also when the others have left, until it is
+/// polled or dropped.
+#[test]
+fn q1_a_dormant_upgrade_keeps_everybody_out() {
+    for drops in [false, true] {
+        let lock = MultiLock::new();
+        let mut owner = hold(&lock, Upgradable);
+        let reader = hold(&lock, Shared);
+        let mut upgrade = Task::queued(owner.upgrade());
+        assert!(reader.share().is_none());
+        drop(reader);
+        assert!(upgrade.woken());
+        let mut others = Mode::ALL.map(|mode| Task::queued(lock.acquire(mode)));
+        for (other, mode) in others.iter_mut().zip(Mode::ALL) {
+            assert!((0..MANY).all(|_| other.poll().is_pending()) && other.wakes() == 0);
+            assert!(lock.try_acquire(mode).is_none());
+        }
+        if drops {
+            drop(upgrade);
+        } else {
+            upgrade.finish().unwrap();
+            drop(upgrade);
+        }
+        drop(owner);
+        // Each release wakes the next.
+        for _ in 0..others.len() {
+            let ready = others.iter_mut().filter_map(Task::run).count();
+            assert!(ready > 0 || others.iter().all(|other| other.polls() > MANY + 1));
+        }
+        assert_idle(&lock);
+    }
+}
+
+// -------------------------------------------------------------------------------- What overtakes whom
+
+/// A writer that waits stops newcomers, and not the holders: a chain of clones, of which there is always one, keeps it
+/// out as long as it goes on, and no longer.
+#[test]
+fn q1_holders_that_share_go_past_a_writer_that_waits() {
+    fn keeps_out<G>(raw: &MultiLock, first: G, next: impl Fn(&G) -> G) {
+        let mut writer = Task::queued(raw.acquire(Exclusive));
+        let mut guard = first;
+        for _ in 0..MANY {
+            guard = next(&guard);
+            writer.waits();
+            assert!(raw.try_acquire(Shared).is_none(), "a newcomer waits");
+        }
+        assert_eq!(writer.wakes(), 0);
+        drop(guard);
+        assert!(writer.woken());
+        drop(writer.finish());
+        assert_idle(raw);
+    }
+    let lock = MultiLock::new();
+    keeps_out(&lock, hold(&lock, Shared), |guard| guard.share().unwrap());
+    let data = RwLock::new(());
+    keeps_out(data.raw(), data.try_read().unwrap(), |guard| RwLockReadGuard::clone(guard).unwrap());
+    let upgradable = data.try_upgradable_read().unwrap();
+    let reader = RwLockUpgradableReadGuard::share(&upgradable);
+    drop(upgradable);
+    keeps_out(data.raw(), reader.unwrap(), |guard| RwLockReadGuard::clone(guard).unwrap());
+}
+
+/// A holder that downgrades and upgrades again before the others are polled has never left. It keeps them out, and wakes
+/// each of them once each time. As soon as one of them is polled in between, it is in.
+#[test]
+fn u4_a_holder_that_upgrades_again_keeps_out_those_that_it_has_woken() {
+    let lock = MultiLock::new();
+    let mut holder = hold(&lock, Exclusive);
+    let mut readers = [(); 3].map(|()| Task::queued(lock.acquire(Shared)));
+    for n in 1..=100 {
+        holder.downgrade(Upgradable);
+        assert!(readers.iter().all(|reader| reader.wakes() == n));
+        holder.try_upgrade().unwrap();
+        readers.iter_mut().for_each(Task::waits);
+    }
+    holder.downgrade(Upgradable);
+    let inside = readers.each_mut().map(|reader| reader.run().expect("a poll in between"));
+    assert!(holder.try_upgrade().is_err());
+    drop((inside, holder));
+    assert_idle(&lock);
+}
+
+/// When an exclusive holder leaves, the readers that wait are woken together. A newcomer may take the free lock before
+/// they are polled, as often as it comes between a wake-up and the poll. A writer that waits is woken only after they
+/// were in.
+#[test]
+fn q2_a_newcomer_may_go_before_woken_readers_and_a_waiting_writer_is_woken_after_them() {
+    let lock = MultiLock::new();
+    let mut holder = hold(&lock, Exclusive);
+    let mut readers = [(); 3].map(|()| Task::queued(lock.acquire(Shared)));
+    let mut writer = Task::queued(lock.acquire(Exclusive));
+    for n in 1..=100 {
+        drop(holder);
+        assert!(readers.iter().all(|reader| reader.wakes() == n), "together");
+        // Before they lost a race a newcomer that awaits is in as quickly as one that only tries.
+        holder = if n == 1 { now(lock.acquire(Exclusive)) } else { hold(&lock, Exclusive) };
+        readers.iter_mut().for_each(Task::waits);
+        assert_eq!(writer.wakes(), 0);
+    }
+    drop(holder);
+    let inside = readers.each_mut().map(|reader| reader.run().unwrap());
+    assert_eq!(writer.wakes(), 0);
+    drop(inside);
+    assert!(writer.woken());
+    drop(writer.finish());
+    assert_idle(&lock);
+}
+
+/// A release wakes waiters that can enter at that moment: whichever of them is polled first is in. It wakes at most one
+/// that is upgradable and at most one that is exclusive, but does not know of another that is awake for the same place.
+#[test]
+fn p3_each_waiter_that_a_release_wakes_could_enter() {
+    let held: [&[Mode]; 7] = [
+        &[Exclusive],
+        &[Shared],
+        &[Shared, Shared],
+        &[Upgradable],
+        &[Upgradable, Shared],
+        &[Shared, Upgradable],
+        &[Upgradable, Shared, Shared],
+    ];
+    let mut woken_in_all = 0;
+    for held in held {
+        for number in 0..3_usize.pow(4) {
+            let modes = [1, 3, 9, 27].map(|digit| Mode::ALL[number / digit % 3]);
+            // Who is woken is the same each time.
+            for first in 0..modes.len() {
+                let lock = MultiLock::new();
+                let mut holders: Vec<_> = held.iter().map(|mode| hold(&lock, *mode)).collect();
+                let mut waiters = modes.map(|mode| (mode, Task::new(lock.acquire(mode))));
+                let mut inside = Vec::new();
+                for (_, waiter) in &mut waiters {
+                    if let std::task::Poll::Ready(guard) = waiter.poll() {
+                        inside.push(guard);
+                    }
+                }
+                drop(holders.remove(0));
+                for mode in [Upgradable, Exclusive] {
+                    let woken = waiters.iter().filter(|it| it.0 == mode && it.1.woken());
+                    assert!(woken.count() <= 1, "{mode:?} of {modes:?} behind {held:?}");
+                }
+                let (mode, waiter) = &mut waiters[first];
+                if waiter.woken() {
+                    woken_in_all += 1;
+                    assert!(waiter.run().is_some(), "{mode:?} of {modes:?} behind {held:?}");
+                }
+            }
+        }
+    }
+    assert!(woken_in_all > 200, "{woken_in_all}");
+
+    // Two are awake for one place: the second release cannot tell that the first of them is about to come.
+    let lock = MultiLock::new();
+    let holder = hold(&lock, Exclusive);
+    let mut waiters = [(); 2].map(|()| Task::queued(lock.acquire(Upgradable)));
+    drop(holder);
+    let (reader, other) = (hold(&lock, Shared), hold(&lock, Shared));
+    drop(reader);
+    assert!(waiters.iter().all(|waiter| waiter.wakes() == 1));
+    let guard = waiters[0].finish();
+    waiters[1].waits();
+    drop((guard, other));
+    assert!(waiters[1].woken());
+}
+
+/// To drop the future of an upgrade keeps the guard that it borrows, and drops the guard that was given to it.
+#[test]
+fn u2_a_dropped_upgrade_keeps_the_guard_that_it_borrows_and_no_other() {
+    let lock = MultiLock::new();
+    let (mut owner, reader) = (hold(&lock, Upgradable), hold(&lock, Shared));
+    drop(Task::queued(owner.upgrade()));
+    assert_eq!((owner.mode(), lock.snapshot().is_upgrading()), (Upgradable, false));
+    drop((owner, reader));
+    assert_idle(&lock);
+
+    let names = HandleLock::new();
+    let mut owner = names.try_context(Upgradable, 1).unwrap();
+    let reader = names.try_context(Shared, 2).unwrap();
+    drop(Task::queued(owner.upgrade()));
+    assert_eq!(names.holders(), [(1, Upgradable), (2, Shared)]);
+    drop((owner, reader));
+
+    let data = RwLock::new(1);
+    let mut owner = data.try_upgradable_read().unwrap();
+    let reader = data.try_read().unwrap();
+    drop(Task::queued(RwLockUpgradableReadGuard::upgrade_in_place(&mut owner)));
+    assert_eq!((*owner, data.raw().locked()), (1, Some(Upgradable)));
+    drop(Task::queued(RwLockUpgradableReadGuard::upgrade(owner)));
+    assert_eq!(data.raw().locked(), Some(Shared));
+    drop(reader);
+    assert_idle(data.raw());
+
+    let data = Arc::new(RwLock::new(1));
+    let owner = data.try_upgradable_read_arc().unwrap();
+    let reader = data.try_read().unwrap();
+    drop(Task::queued(multilock::RwLockUpgradableReadGuardArc::upgrade(owner)));
+    assert_eq!(data.raw().locked(), Some(Shared));
+    drop(reader);
+    assert_idle(data.raw());
+}
+
+// -------------------------------------------------------------------------------- Cost
+
+/// A thread allocates its parker when it blocks for the first time, for whatever lock. It does not allocate for a later
+/// wait, at whatever lock, beyond the queue of a lock that never had a waiter.
+#[test]
+#[cfg(all(feature = "std", target_os = "linux"))]
+fn x2_a_thread_allocates_one_parker_for_all_locks() {
+    const SHORT: Duration = Duration::from_millis(1);
+    let (lock, data) = (MultiLock::new(), RwLock::new(()));
+    let names = HandleLock::new();
+    names.try_acquire(Exclusive, 0).unwrap();
+    let _holds = (hold(&lock, Exclusive), data.try_write().unwrap());
+    let set: LockSet<&MultiLock> = [&lock, data.raw()].into_iter().collect();
+    let _queues = (lock.notify(Shared), data.raw().notify(Shared), names.notify(Shared));
+    let waits: [&(dyn Fn() + Sync); 5] = [
+        &|| assert!(lock.acquire_timeout(Shared, SHORT).is_none()),
+        &|| assert!(data.read_timeout(SHORT).is_none()),
+        &|| assert!(names.acquire_timeout(Shared, 1, SHORT).is_err()),
+        &|| assert!(set.acquire_timeout(Shared, SHORT).is_none()),
+        &|| assert!(lock.acquire_timeout(Exclusive, SHORT).is_none()),
+    ];
+    for first in 0..waits.len() {
+        thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let counts = (0..waits.len())
+                    .map(|n| allocations(waits[(first + n) % waits.len()]).1)
+                    .collect::<Vec<_>>();
+                assert_eq!(counts, [1, 0, 0, 0, 0], "beginning with {first}");
+            });
+            thread.join().unwrap();
+        });
+    }
+}
+
+/// Where nobody waits for a monitor, an edge does the same beside one as beside ten thousand: it counts. That it enters
+/// no critical section is in `interrupts.rs`.
+#[test]
+fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {
+    let (number, rounds) = if cfg!(miri) { (50, 3) } else { (10_000, 2_000) };
+    let lock = MultiLock::new();
+    // The quickest of some runs: others use the machine, too.
+    let time = || {
+        let run = || {
+            let start = Instant::now();
+            for _ in 0..rounds {
+                drop(hold(&lock, Exclusive));
+            }
+            start.elapsed()
+        };
+        (0..20).map(|_| run()).min().unwrap()
+    };
+    let one = [Shared, Upgradable, Exclusive].map(|mode| lock.notify(mode));
+    let beside_one = time();
+    let many: Vec<_> = (0..number).map(|n| lock.notify(Mode::ALL[n % 3])).collect();
+    let beside_many = time();
+    without_allocation("an edge", || drop(hold(&lock, Exclusive)));
+    assert!(one.iter().chain(&many).all(|monitor| monitor.is_set()));
+    if !cfg!(miri) {
+        assert!(beside_many < 10 * beside_one, "{beside_many:?} and {beside_one:?}");
+    }
+}
+
+// -------------------------------------------------------------------------------- Wakers
+
+/// A waker runs with no queue locked. A set is released from the last member to the first: while the waker of a waiter at
+/// one member runs, the members before it are held and those behind it are free.
+#[test]
+fn w_a_waker_runs_while_a_set_holds_the_members_before() {
+    let locks: Arc<[MultiLock; 3]> = Arc::default();
+    let set: LockSet<&MultiLock> = locks.iter().collect();
+    let guard = set.try_acquire(Exclusive).unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut waiters: Vec<_> = (0..3).map(|n| Task::new(locks[n].acquire(Exclusive))).collect();
+    for waiter in &mut waiters {
+        let (locks, seen) = (locks.clone(), seen.clone());
+        let on_wake = move || {
+            let held = locks.each_ref().map(|lock| lock.locked().is_some());
+            seen.lock().unwrap().push(held);
+            // It needs the queue of each.
+            for (lock, held) in locks.iter().zip(held) {
+                assert_eq!(poll_once(lock.acquire(Exclusive)).is_pending(), held);
+            }
+        };
+        let waker = Hooks { on_wake: Box::new(on_wake), ..Hooks::default() }.waker();
+        assert!(waiter.poll_with(&waker).is_pending());
+    }
+    drop(guard);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen[..], [[true, true, false], [true, false, false], [false; 3]]);
+}
+
+/// A waiter that was not woken, and finds the lock free, drops its waker when it holds the lock already, with no queue
+/// locked. A set that does so holds nothing yet.
+#[test]
+fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
+    let lock = Arc::new(MultiLock::new());
+    let found = Arc::new(Mutex::new(Vec::new()));
+    let waker = || {
+        let (lock, found) = (lock.clone(), found.clone());
+        let on_drop = move || {
+            found.lock().unwrap().push(lock.locked());
+            // With the queue locked it would hang.
+            drop(lock.notify(Shared));
+        };
+        Hooks { on_drop: Box::new(on_drop), ..Hooks::default() }.waker()
+    };
+    let set: LockSet<&MultiLock> = [&*lock].into_iter().collect();
+    for of_a_set in [false, true] {
+        let holder = hold(&lock, Exclusive);
+        // The release wakes this one instead.
+        let first = Task::queued(lock.acquire(Exclusive));
+        let lent = waker();
+        let mut one = Task::new(lock.acquire(Exclusive));
+        let mut all = Task::new(set.acquire(Exclusive));
+        let waits = if of_a_set {
+            all.poll_with(&lent).is_pending()
+        } else {
+            one.poll_with(&lent).is_pending()
+        };
+        assert!(waits);
+        drop(lent);
+        found.lock().unwrap().clear();
+        drop(holder);
+        if of_a_set {
+            drop(all.finish());
+            assert_eq!(found.lock().unwrap()[..], [None]);
+        } else {
+            drop(one.finish());
+            assert_eq!(found.lock().unwrap()[..], [Some(Exclusive)]);
+        }
+        drop(first);
+    }
+    assert_idle(&lock);
+}
+
+/// A waker that polls inline, and whose task releases the lock there, wakes the next waiter from within: one level of
+/// nesting for each waiter, and no more.
+#[test]
+#[cfg(not(target_family = "wasm"))]
+fn w_wakers_that_poll_inline_nest_once_for_each_waiter() {
+    let count = if cfg!(miri) { 20 } else { 1000 };
+    let nest = move || {
+        for mode in [Exclusive, Upgradable] {
+            let lock = Arc::new(MultiLock::new());
+            let [depth, deepest, entered] = [(); 3].map(|()| Arc::new(AtomicUsize::new(0)));
+            let guard = hold(&lock, Exclusive);
+            for _ in 0..count {
+                let (lock, depth) = (lock.clone(), depth.clone());
+                let (deepest, entered) = (deepest.clone(), entered.clone());
+                Inline::spawn(async move {
+                    let guard = lock.acquire(mode).await;
+                    deepest.fetch_max(depth.fetch_add(1, SeqCst) + 1, SeqCst);
+                    // Wakes the next, which is polled before this returns.
+                    drop(guard);
+                    depth.fetch_sub(1, SeqCst);
+                    entered.fetch_add(1, SeqCst);
+                });
+            }
+            drop(guard);
+            assert_eq!(entered.load(SeqCst), count, "{mode:?}");
+            assert_eq!(deepest.load(SeqCst), count, "{mode:?}");
+            assert_idle(&lock);
+        }
+    };
+    thread::Builder::new().stack_size(8 << 20).spawn(nest).unwrap().join().unwrap();
+}
+
+/// Why the next wake-up is not put off until the outer waker returns: that one may wait for it. Here the task that a
+/// waker polls releases the lock, and waits for the thread or the task that is next.
+#[test]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+fn w_a_waker_that_waits_for_the_next_waiter_is_not_in_its_way() {
+    for by_thread in [false, true] {
+        let lock = Arc::new(MultiLock::new());
+        let guard = hold(&lock, Exclusive);
+        let (is_in, next_is_in) = mpsc::channel();
+        let in_time = Arc::new(AtomicUsize::new(0));
+        let (first, count) = (lock.clone(), in_time.clone());
+        Inline::spawn(async move {
+            drop(first.acquire(Exclusive).await);
+            // Still inside of the waker.
+            if next_is_in.recv_timeout(LONG).is_ok() {
+                count.fetch_add(1, SeqCst);
+            }
+        });
+        let next = lock.clone();
+        let thread = if by_thread {
+            let thread = thread::spawn(move || {
+                let _guard = next.acquire_blocking(Exclusive);
+                is_in.send(()).unwrap();
+            });
+            // It is as good if the thread has not come to the queue yet: then it finds the lock free.
+            thread::sleep(Duration::from_millis(10));
+            Some(thread)
+        } else {
+            Inline::spawn(async move {
+                let _guard = next.acquire(Exclusive).await;
+                is_in.send(()).unwrap();
+            });
+            None
+        };
+        drop(guard);
+        if let Some(thread) = thread {
+            thread.join().unwrap();
+        }
+        assert_eq!(in_time.load(SeqCst), 1, "the next waiter was not woken from within");
+        assert_idle(&lock);
+    }
+}
