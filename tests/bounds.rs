@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
     Guard, HandleLock, LockSet, MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
-    try_acquire_all,
 };
 use support::{
     Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once, without_allocation,
@@ -36,21 +35,6 @@ const MANY: usize = 1100;
 
 fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
     lock.try_acquire(mode).expect("the lock can be acquired")
-}
-
-/// A waiter for which the lock is reserved, as it lost so many races, and that is not polled when it is woken once more.
-fn starving<'a>(lock: &'a MultiLock, mode: Mode) -> Task<impl Future<Output = Guard<'a>>> {
-    let mut guard = hold(lock, Exclusive);
-    let mut waiter = Task::queued(lock.acquire(mode));
-    for _ in 0..10 {
-        drop(guard);
-        guard = hold(lock, Exclusive);
-        assert!(waiter.woken());
-        waiter.waits();
-    }
-    drop(guard);
-    assert!(waiter.woken());
-    waiter
 }
 
 // -------------------------------------------------------------------------------- Waiters that sleep
@@ -99,66 +83,6 @@ fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
     assert!(reader.woken());
     drop((reader.finish(), holder));
     assert_idle(&lock);
-}
-
-/// A waiter that lost so many races that the lock is reserved for it, and is then not polled, delays newcomers for a
-/// moment, once, and not the next ones. Without a clock the moment is a number of polls.
-#[test]
-fn p1_a_dormant_waiter_with_a_reservation_delays_others_for_a_moment_once() {
-    for (dormant, mode) in [(Exclusive, Exclusive), (Exclusive, Shared), (Shared, Exclusive)] {
-        let lock = MultiLock::new();
-        let sleeper = starving(&lock, dormant);
-        let wakes = sleeper.wakes();
-        let mut newcomer = Task::new(lock.acquire(mode));
-        let start = Instant::now();
-        let guard = loop {
-            match newcomer.poll() {
-                std::task::Poll::Ready(guard) => break guard,
-                std::task::Poll::Pending => assert!(newcomer.woken(), "nobody else will wake it"),
-            }
-            let is_over = if cfg!(feature = "std") {
-                start.elapsed() > LONG
-            } else {
-                newcomer.polls() > MANY
-            };
-            assert!(!is_over, "{dormant:?} keeps {mode:?} out of a free lock");
-        };
-        assert!(newcomer.polls() > 2, "nothing was reserved");
-        drop(guard);
-        // One poll is let pass for a waiter that was overtaken, and that is all.
-        for _ in 0..3 {
-            let mut next = Task::queued(lock.acquire(mode));
-            assert!(next.woken());
-            drop(next.finish());
-        }
-        assert!(sleeper.wakes() - wakes <= 1 || mode == Exclusive);
-        drop(sleeper);
-        assert_idle(&lock);
-    }
-}
-
-/// Whatever only tries is held back by holders and by waiting writers of a lock that is held, and by no reservation.
-#[test]
-fn p1_a_try_is_not_held_back_by_a_reservation() {
-    for dormant in Mode::ALL {
-        for mode in Mode::ALL {
-            let lock = MultiLock::new();
-            let _sleeper = starving(&lock, dormant);
-            for _ in 0..3 {
-                drop(hold(&lock, mode));
-                drop(try_acquire_all([(&lock, mode)]).unwrap());
-                let set: LockSet<&MultiLock> = [&lock].into_iter().collect();
-                drop(set.try_acquire(mode).unwrap());
-            }
-        }
-    }
-    let data = RwLock::new(());
-    let _sleeper = starving(data.raw(), Exclusive);
-    for _ in 0..3 {
-        drop(data.try_read().unwrap());
-        drop(data.try_upgradable_read().unwrap());
-        drop(data.try_write().unwrap());
-    }
 }
 
 /// An upgrade that waits is a holder. Not polled, it keeps everybody out, also when the others have left, until it is
@@ -325,6 +249,71 @@ fn p3_each_waiter_that_a_release_wakes_could_enter() {
     waiters[1].waits();
     drop((guard, other));
     assert!(waiters[1].woken());
+}
+
+/// The end of an exclusive acquisition wakes the first upgradable waiter with the shared ones. Not so if an exclusive
+/// waiter is queued, too, and an upgradable one had the last turn: those two take turns.
+#[test]
+fn q2_upgradable_and_exclusive_waiters_take_turns_where_both_wait() {
+    let lock = MultiLock::new();
+    let holder = hold(&lock, Exclusive);
+    let mut upgradable = [(); 2].map(|()| Task::queued(lock.acquire(Upgradable)));
+    let mut reader = Task::queued(lock.acquire(Shared));
+    let mut writer = Task::queued(lock.acquire(Exclusive));
+    drop(holder);
+    assert!(reader.woken() && upgradable[0].woken());
+    // It ends as an exclusive one, for which it had no turn.
+    let mut owner = upgradable[0].finish();
+    drop(reader.finish());
+    owner.try_upgrade().unwrap();
+    let mut reader = Task::queued(lock.acquire(Shared));
+    drop(owner);
+    assert!(reader.woken() && !upgradable[1].woken() && !writer.woken());
+    drop(reader.finish());
+    assert!(writer.woken() && !upgradable[1].woken());
+    drop(writer.finish());
+    assert!(upgradable[1].woken());
+    drop(upgradable[1].finish());
+    assert_idle(&lock);
+}
+
+/// A set is woken when the member comes free for which it waits. It may find another in the way: that release has let no
+/// waiter in.
+#[test]
+fn p3_a_set_may_be_woken_though_another_member_is_held() {
+    let locks = [MultiLock::new(), MultiLock::new()];
+    let set: LockSet<&MultiLock> = locks.iter().collect();
+    let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+    let (one, other) = (hold(first, Exclusive), hold(second, Exclusive));
+    let mut task = Task::queued(set.acquire(Exclusive));
+    drop(one);
+    assert_eq!(task.wakes(), 1);
+    // It lets one poll pass, as the other member may come free, and goes to sleep there.
+    while task.woken() {
+        task.waits();
+    }
+    assert!(task.polls() <= 3);
+    drop(other);
+    assert!(task.woken());
+    drop(task.finish());
+    locks.iter().for_each(assert_idle);
+}
+
+/// Where a waiter was overtaken, newcomers let one poll pass. They are told by a bit that a dormant waiter leaves behind,
+/// so only some do: at most 255 of them each time that a waiter was overtaken.
+#[test]
+fn p1_a_dormant_waiter_that_was_overtaken_costs_255_newcomers_a_poll() {
+    let lock = MultiLock::new();
+    let holder = hold(&lock, Exclusive);
+    let mut dormant = Task::queued(lock.acquire(Exclusive));
+    drop(holder);
+    let holder = hold(&lock, Exclusive);
+    dormant.waits();
+    drop(holder);
+    let waits = (0..300).filter(|_| poll_once(lock.acquire(Exclusive)).is_pending()).count();
+    assert_eq!(waits, 255);
+    drop(dormant);
+    assert_idle(&lock);
 }
 
 /// To drop the future of an upgrade keeps the guard that it borrows, and drops the guard that was given to it.

@@ -73,6 +73,34 @@ fn b2_a_crowd_of_monitors_is_woken_with_interrupts_on() {
     assert_eq!(checks.0.load(Relaxed), crowd.len());
 }
 
+/// An edge that no monitor waits for is counted, and enters no critical section: another thread is in one all the time.
+#[test]
+fn x1_an_edge_that_no_monitor_waits_for_masks_nothing() {
+    let lock = Arc::new(MultiLock::new());
+    let monitors = Mode::ALL.map(|mode| lock.notify_arc(mode));
+    let (entered, is_entered) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    let other = std::thread::spawn(move || {
+        critical_section::with(|_| {
+            entered.send(()).unwrap();
+            _ = may_leave.recv();
+        });
+    });
+    is_entered.recv().unwrap();
+    let (done, is_done) = std::sync::mpsc::channel();
+    let edges = std::thread::spawn(move || {
+        monitors.iter().for_each(|monitor| monitor.clear());
+        drop(lock.try_acquire(Mode::Exclusive).unwrap());
+        done.send(monitors.iter().all(|monitor| monitor.is_set())).unwrap();
+        monitors
+    });
+    let are_set = is_done.recv_timeout(std::time::Duration::from_secs(20));
+    drop(leave);
+    other.join().unwrap();
+    drop(edges.join().unwrap());
+    assert_eq!(are_set, Ok(true), "an edge waits for a critical section");
+}
+
 /// A handler comes while everything is as it is: it tries a set, and releases one.
 #[test]
 fn b2_a_set_may_be_tried_and_released_where_interrupts_are_off() {
