@@ -1,4 +1,5 @@
-//! `REGRESSIONS.md` names what there is: all its rows are there, and the tests in them.
+//! `REGRESSIONS.md` names what there is: all its rows are there, and the tests in them. So does the table of promises in
+//! `TESTING.md`.
 
 #![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
 
@@ -6,6 +7,13 @@ use std::fs;
 use std::path::Path;
 
 const PAGE: &str = include_str!("REGRESSIONS.md");
+const TESTING: &str = include_str!("../TESTING.md");
+
+/// The section of `TESTING.md` that says which test would refute which sentence.
+fn sentences() -> &'static str {
+    let (_, rest) = TESTING.split_once("\n## Sentence by sentence\n").expect("the section");
+    rest.split("\n## ").next().unwrap()
+}
 
 /// What is between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
@@ -24,7 +32,7 @@ fn source(path: &str) -> String {
 
 #[test]
 fn whatever_is_named_is_there() {
-    let names = quoted(PAGE).filter(|quote| quote.contains("::"));
+    let names = quoted(PAGE).chain(quoted(sentences())).filter(|quote| quote.contains("::"));
     for quote in names {
         let (path, name) = quote.rsplit_once("::").unwrap();
         let item = if name.starts_with(char::is_uppercase) {
@@ -47,7 +55,22 @@ fn whatever_is_named_is_there() {
 fn each_row_is_there_once() {
     let rows: Vec<_> = PAGE.lines().filter_map(|line| line.strip_prefix("| ")).collect();
     let ids = rows.iter().map(|row| row.split(" | ").next().unwrap()).filter(|id| *id != "row");
-    let all = (1..=18).map(|n| format!("R{n}")).chain((1..=34).map(|n| format!("L{n}")));
+    let all = (1..=18).map(|n| format!("R{n}")).chain((1..=44).map(|n| format!("L{n}")));
     assert!(ids.eq(all));
     assert!(rows.iter().all(|row| row.split(" | ").count() == 3), "three columns");
+}
+
+/// Each sentence has a test, or says what else would show that it is wrong.
+#[test]
+fn each_sentence_has_a_test() {
+    let rows: Vec<_> = sentences().lines().filter_map(|line| line.strip_prefix("| ")).collect();
+    assert!(rows.len() > 50, "{}", rows.len());
+    for row in rows {
+        let columns: Vec<_> = row.trim_end_matches(" |").split(" | ").collect();
+        let [sentence, test] = columns[..] else { panic!("two columns: {row}") };
+        assert!(
+            test == "test" || test.contains("::") || test.contains('.'),
+            "what would refute {sentence:?}?"
+        );
+    }
 }
