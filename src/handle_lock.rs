@@ -175,7 +175,7 @@ impl<H: Eq> HandleLock<H> {
         self.enter(&mut Some(handle), || self.lock.try_acquire(mode))
     }
 
-    /// Acquires the lock by the name `handle`, as soon as no holder excludes `mode`.
+    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is available.
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
@@ -278,7 +278,7 @@ impl<H: Eq> HandleLock<H> {
         self.enter(&mut Some(handle), || self.lock.acquire_deadline(mode, deadline))
     }
 
-    /// Acquires the lock by a fresh name, as soon as no holder excludes `mode`, and gives the name.
+    /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available, and gives the name.
     ///
     /// The name is not in use by anybody else. It is made from a [`HandleId`], and `From` should make
     /// different names of different ids: it is asked again as long as the name is in use.
@@ -375,7 +375,7 @@ impl<H: Eq> HandleLock<H> {
         Some(mode)
     }
 
-    /// Acquires the lock by the name `handle`, as soon as no holder excludes `mode`, with a guard that
+    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is available. with a guard that
     /// ends the hold.
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.

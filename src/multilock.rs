@@ -39,7 +39,7 @@ use crate::sync::thread;
 /// releases it when dropped, or a [`Handle`], which can be released from anywhere.
 ///
 /// The lock needs no runtime. It allocates when somebody waits for the first time: a queue, for the life
-/// of the lock, in one piece. No later wait of a task allocates. The first blocking wait of a thread also
+/// of the lock, in one piece (and for a moment another, if two waiters come at once). No later wait of a task allocates. The first blocking wait of a thread also
 /// allocates the parker that the thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of
 /// blocking waits allocate one for themselves: a wait in a waker that another blocking wait of the thread
 /// runs, and a wait in the destructor of a thread-local.
@@ -47,30 +47,32 @@ use crate::sync::thread;
 /// # Fairness
 ///
 /// * **Write-preferring.** While the lock is held and a waiter for exclusive mode is queued, newcomers in the other
-///   modes wait. A free lock is for the first that is polled. A holder is no newcomer: [`Guard::share`] goes past
+///   modes wait. A free lock is for the first that is polled, but for the rules below. A holder is no newcomer: [`Guard::share`] goes past
 ///   waiters, so holders that share again and again keep an exclusive waiter out, and a holder that downgrades and
 ///   upgrades before others are polled keeps those out that it has woken.
 /// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together, and with them the first
-///   upgradable one. The next exclusive waiter is woken when the lock is free again. Exclusive waiters are woken in
-///   FIFO order.
+///   upgradable one, unless an exclusive waiter is queued and the last turn was an upgradable one's. The next exclusive
+///   waiter is woken when the lock is free again. Exclusive waiters that were not overtaken are woken in FIFO order.
 /// * **Barging.** A release wakes a task but does not hand it the lock. Until that task is polled, the lock is free, and
 ///   a newcomer can *barge*: it takes the lock first. So can a queued waiter that is polled for another reason, as in a
 ///   `select!`. The woken waiter is then *overtaken*, and queued again; an exclusive one is woken before those that were
-///   not overtaken. After one waiter was overtaken, newcomers let one poll pass before they take a free lock.
-/// * **Bounded overtaking.** After a waiter was overtaken four times, it *reserves* the lock. Until it has entered,
-///   every other waiter that excludes it stands back, however often it is polled: it wakes itself and looks again. The
-///   reservation ends before that only if the waiter is not polled in time: when others have stood back for a
+///   not overtaken. After a waiter was overtaken, newcomers, up to 255 of them, let one poll pass before they take a free
+///   lock.
+/// * **Bounded overtaking.** After a waiter was overtaken four times, it *reserves* the lock. Until it has entered
+///   or is dropped, other waiters that could keep it out stand back, however often they are polled: they wake themselves and
+///   look again. Those whose turn it was before the owner was woken do not. The reservation ends sooner if the owner is not
+///   polled in time: when others have stood back for a
 ///   millisecond, or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), at 1,024 polls.
 ///   The same waiter can reserve the lock again after it was polled, and overtaken once more.
-///   So a waiter that is polled within a millisecond after it is woken is overtaken four times, and a few times more
-///   only where other starving waiters reserve the lock before it. A task that polls an acquisition for longer than a
+///   So a waiter that is polled within a millisecond after it is woken is overtaken by waiters at most four times, and a few
+///   times more where other starving waiters reserve the lock before it. A task that polls an acquisition for longer than a
 ///   millisecond in one of its turns can overtake a waiter on the same worker thread again.
 /// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is overtaken at most once:
 ///   the next release whose turn it is hands it the lock.
 /// * **Tries.** `try_` methods do not stand back, and barge as often as they succeed. So does the last try of
 ///   acquisitions with a limit.
-/// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free lock, beyond a
-///   reservation that it has made: once, for that moment. An unpolled exclusive waiter keeps newcomers in the other
+/// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free lock, beyond the one
+///   poll that newcomers let pass, and a reservation that it has made: once, for that moment. An unpolled exclusive waiter keeps newcomers in the other
 ///   modes out of a *held* lock, and an unpolled [upgrade](Guard::upgrade), which is a holder, keeps out all.
 ///
 /// # Cancel safety
@@ -79,8 +81,9 @@ use crate::sync::thread;
 /// dropped leaves the queue; if it had been woken, the next waiter is woken in its stead; if others waited only because
 /// of it, they are woken, too.
 ///
-/// A waiting future that is *forgotten* (`mem::forget`) stays a waiter that is not polled, for ever: an exclusive one
-/// keeps newcomers in the other modes out of the lock while it is held, and one wake-up may be lost to it.
+/// A waiting future that is *forgotten* (`mem::forget`) stays a waiter that is not polled, for ever: the
+/// [`snapshot`](Self::snapshot) shows it, an exclusive one keeps newcomers in the other modes out of the lock while it is
+/// held, and one wake-up may be lost to it.
 ///
 /// # Deadlocks
 ///
@@ -99,8 +102,9 @@ use crate::sync::thread;
 /// # Wakers
 ///
 /// Wakers are cloned, woken and dropped while no queue is locked, and outside of critical sections. They may use the
-/// lock, and poll. They may find it held: a set that is being released wakes waiters of one member while it holds
-/// the others, and an acquisition drops the waker of an earlier poll when it has entered.
+/// lock, and poll. They may find it held: a set that is being released, or that gives back what it has taken, wakes waiters
+/// of one member while it still holds those before it, and an acquisition drops the waker of an earlier poll when it has
+/// entered.
 ///
 /// A waker that polls inline, and whose task releases the lock there, wakes the next waiter from within: one level of
 /// stack for each waiter. The inner wake-up is not put off until the outer waker has returned, as it would be lost if
@@ -179,8 +183,8 @@ impl MultiLock {
     /// Acquires the lock if that is possible now. Never waits, and never fails for another reason
     /// than a holder or waiter that is there.
     ///
-    /// `None` if a holder excludes `mode`; if `mode` is not exclusive, the lock is held, and somebody
-    /// waits in exclusive mode; or at the limit of holders.
+    /// `None` if a holder excludes `mode`, or upgrades; if `mode` is not exclusive, the lock is held, and a
+    /// waiter for exclusive mode is queued; or at the limit of holders. A reservation does not hold it back.
     ///
     /// # Examples
     ///
@@ -199,7 +203,7 @@ impl MultiLock {
         self.raw.try_acquire(mode).then(|| Guard::new(self, mode))
     }
 
-    /// Acquires the lock, as soon as no holder excludes `mode`.
+    /// Acquires the lock in `mode`, waiting asynchronously until it is available.
     ///
     /// Who waits for whom is said at [`MultiLock`](Self#fairness).
     ///

@@ -339,7 +339,7 @@ notify! {
     ///
     /// # Cost
     ///
-    /// An edge costs one counter for each mode, however many monitors there are, and a wake-up for each
+    /// An edge costs one atomic addition for each mode that has become acquirable, however many monitors there are, and a wake-up for each
     /// that waits. A release that is no edge does nothing for them; it notices that there are some. The
     /// first monitor of a lock allocates what the first waiter would.
     ///

@@ -49,7 +49,8 @@ pub use guards::{
 /// # Leaks
 ///
 /// A guard that is forgotten (`mem::forget`), or an upgrade while it waits, leaves the lock held for ever, and harms
-/// nothing else.
+/// nothing else. A waiting acquisition that is forgotten stays a waiter that is not polled: see
+/// [`MultiLock`](crate::MultiLock#cancel-safety).
 ///
 /// # Poisoning
 ///

@@ -37,7 +37,7 @@ use crate::notify::Notify;
 /// member, in exclusive mode in front of waiters that were not overtaken. A set that was turned away six times reserves
 /// the members that come before the one that it waits for, in the order of [`locks`](Self::locks): waiters of those stand
 /// back for at most a millisecond, or 1,024 polls where there is no clock, each time that the set is woken and turned
-/// away. So it comes to all members while they are free, if the holders of each leave within that time. Where
+/// away. So it comes to all members while they are free, if the holders of each leave within that time, and no try barges. Where
 /// acquisitions of members last longer, and others follow at once, nothing bounds how long a set waits: keep them short,
 /// or take the set for them, too. Sets reserve in one order, so no two sets wait for each other's reservations.
 ///
@@ -142,7 +142,7 @@ impl<L: Lockable> LockSet<L> {
         many::try_acquire(Uniform { set: self, mode }).map(SetGuard)
     }
 
-    /// Acquires all members, as soon as none of them is held in a way that excludes `mode`.
+    /// Acquires all members in `mode`, waiting asynchronously until they are available together.
     ///
     /// Who waits for whom is said at [`LockSet`](Self#fairness).
     ///
