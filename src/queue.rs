@@ -99,7 +99,7 @@ pub(crate) struct Waiters {
     pub(crate) reservation: Reservation,
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: u8,
-    /// Whether an upgradable or an exclusive waiter has entered last, if the other kind waited meanwhile.
+    /// Whether an upgradable or an exclusive waiter was woken last where both waited, if it entered.
     pub(crate) last_turn: Option<Mode>,
 }
 
@@ -116,16 +116,11 @@ impl Waiters {
         lanes.each(|lane| self.counts[lane] -= 1);
     }
 
-    /// The waiter `id` has entered in `mode`.
-    #[inline]
-    pub(crate) fn has_entered(&mut self, mode: Mode, id: usize) {
-        self.reservation.end(id);
-        let other = match mode {
-            Mode::Shared => return,
-            Mode::Upgradable => Lane::Exclusive,
-            Mode::Exclusive => Lane::Upgradable,
-        };
-        self.last_turn = (self.counts[other as usize] > 0).then_some(mode);
+    /// A waiter that was woken in `mode` has not entered.
+    pub(crate) fn give_back_turn(&mut self, mode: Mode) {
+        if self.last_turn == Some(mode) {
+            self.last_turn = None;
+        }
     }
 
     /// Those of `lanes` in which there is one waiter.

@@ -1,5 +1,6 @@
 #![doc = include_str!("DESIGN.md")]
 
+use core::cell::Cell;
 use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
@@ -221,26 +222,21 @@ impl RawLock {
         }
 
         let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
-        // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
-        // waiters. So where both wait, upgradable and exclusive ones take turns.
-        let both = word.has(Lane::Upgradable) && word.has(Lane::Exclusive);
-        let last = if both { queue.with(|waiters| waiters.last_turn) } else { None };
-        let turn_of_exclusive = match last {
-            Some(Mode::Upgradable) => true,
-            Some(_) => false,
-            None => !turn_of_shared,
-        };
+        let upgradable: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
+        let exclusive: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
         let mut called = false;
-        if turn_of_shared {
-            called = self.call_shared(queue, word, !both || !turn_of_exclusive, &mut wake);
-        } else if both && word.is_free() && !turn_of_exclusive {
-            called = self.call_upgradable(queue, word, &mut wake);
+        if word.has_upgradable_and_exclusive() {
+            called = self.call_in_turn(queue, word, turn_of_shared, &mut wake);
+        } else if turn_of_shared {
+            called = self.call_shared(queue, word, &mut wake)
+                | self.call_upgradable(queue, word, upgradable, &mut wake);
         }
         if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = self.call_exclusive(queue, word, &mut wake);
+            called = self.call_exclusive(queue, word, exclusive, &mut wake);
         }
-        if !called && word.is_free() && (both || !turn_of_shared) {
-            self.call_shared(queue, word, true, &mut wake);
+        if !called && word.is_free() && !turn_of_shared {
+            self.call_shared(queue, word, &mut wake);
+            self.call_upgradable(queue, word, upgradable, &mut wake);
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
@@ -248,29 +244,78 @@ impl RawLock {
         }
     }
 
-    /// Calls all shared waiters, and the first upgradable one if it is its `turn`. Says whether there is one.
-    fn call_shared(&self, queue: &Queue, word: Snapshot, turn: bool, wake: &mut Wake) -> bool {
-        let mut called = false;
-        if word.has(Lane::Shared) && word.fits(Mode::Shared) {
-            called |= queue.call_all(Line::Shared, &|| self.acquire_called(Mode::Shared), wake);
+    /// Calls those whose turn it is where upgradable and exclusive waiters wait. Says whether there is one.
+    ///
+    /// Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
+    /// waiters. So of these two kinds neither has two turns.
+    #[cold]
+    #[inline(never)]
+    fn call_in_turn(
+        &self,
+        queue: &Queue,
+        word: Snapshot,
+        turn_of_shared: bool,
+        wake: &mut Wake,
+    ) -> bool {
+        let turn_of_exclusive = match queue.with(|waiters| waiters.last_turn) {
+            None => !turn_of_shared,
+            Some(last) => last == Mode::Upgradable,
+        };
+        let failed = Cell::new(false);
+        let give = |mode| {
+            let given = self.acquire_called(mode);
+            failed.set(!given);
+            given
+        };
+        let upgradable: Give<'_> = &|| give(Mode::Upgradable);
+        let exclusive: Give<'_> = &|| give(Mode::Exclusive);
+        let mut called = turn_of_shared && self.call_shared(queue, word, wake);
+        let mut turn = None;
+        if !turn_of_exclusive && (turn_of_shared || word.is_free()) {
+            turn = self.call_upgradable(queue, word, upgradable, wake).then_some(Mode::Upgradable);
         }
-        if turn {
-            called |= self.call_upgradable(queue, word, wake);
+        if !called && turn.is_none() && word.is_free() {
+            turn = self.call_exclusive(queue, word, exclusive, wake).then_some(Mode::Exclusive);
+        }
+        if !called && turn.is_none() && word.is_free() {
+            turn = self.call_upgradable(queue, word, upgradable, wake).then_some(Mode::Upgradable);
+        }
+        if turn.is_some() {
+            called = true;
+            // An heir that could not be given the lock has had no turn.
+            queue.with(|waiters| waiters.last_turn = turn.filter(|_| !failed.get()));
         }
         called
     }
 
+    /// Calls all shared waiters. Says whether there is one.
+    fn call_shared(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        word.has(Lane::Shared)
+            && word.fits(Mode::Shared)
+            && queue.call_all(Line::Shared, &|| self.acquire_called(Mode::Shared), wake)
+    }
+
     /// Calls the first upgradable waiter. Says whether there is one.
-    fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-        let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
+    fn call_upgradable(
+        &self,
+        queue: &Queue,
+        word: Snapshot,
+        give: Give<'_>,
+        wake: &mut Wake,
+    ) -> bool {
         word.has(Lane::Upgradable)
             && word.fits(Mode::Upgradable)
             && queue.call_first(Line::Upgradable, give, wake)
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-        let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
+    fn call_exclusive(
+        &self,
+        queue: &Queue,
+        word: Snapshot,
+        give: Give<'_>,
+        wake: &mut Wake,
+    ) -> bool {
         word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
             || queue.call_first(Line::Exclusive, give, wake)
     }
@@ -456,7 +501,7 @@ impl<'a> Place<'a> {
                         if ENTER {
                             seat.answer();
                             seat.waiters.uncount(*lanes);
-                            seat.waiters.has_entered(mode, seat.id());
+                            seat.waiters.reservation.end(seat.id());
                             *lanes = Lanes::NONE;
                         }
                         Some(Poll::Ready(()))
@@ -539,6 +584,7 @@ impl<'a> Place<'a> {
 #[inline(never)]
 fn lose(seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserves: bool) {
     seat.waiters.deferences = DEFERENCES;
+    seat.waiters.give_back_turn(mode);
     *lost = lost.saturating_add(1);
     if *lost >= RACES && reserves {
         let id = seat.id();
@@ -555,12 +601,11 @@ impl Drop for Place<'_> {
             return;
         }
         let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
-            if entered {
-                seat.waiters.has_entered(mode, seat.id());
-            } else {
-                seat.waiters.reservation.end(seat.id());
-            }
+            seat.waiters.reservation.end(seat.id());
             let (called, given) = (seat.is_called(), seat.is_given());
+            if called && !entered {
+                seat.waiters.give_back_turn(mode);
+            }
             (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
         });
         if given {

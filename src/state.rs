@@ -202,6 +202,13 @@ impl Snapshot {
         self.0 & lane.bit() != 0
     }
 
+    /// Waiters of both modes wait.
+    #[inline]
+    pub(crate) const fn has_upgradable_and_exclusive(self) -> bool {
+        let both = Lane::Upgradable.bit() | Lane::Exclusive.bit();
+        self.0 & both == both
+    }
+
     /// Somebody may have to be woken when a holder leaves.
     #[inline]
     const fn has_waiters(self) -> bool {
