@@ -194,9 +194,9 @@ fn c1_a_monitor_without_memory_leaves_nothing() {
     assert!(monitor.is_set());
 }
 
-/// Also one that was turned away, and lays claims to members at which nobody has waited.
+/// Also one that was turned away, and reserves members at which no waiter has been.
 #[test]
-fn c1_a_set_without_memory_leaves_no_claim() {
+fn c1_a_set_without_memory_leaves_no_reservation() {
     let turned_away = |locks: &Locks, mode| {
         let set = locks.set();
         let mut members = set.locks();

@@ -89,6 +89,10 @@ impl RawLock {
     #[inline(never)]
     pub(crate) fn defers(&self) -> bool {
         self.queue().with(|waiters| {
+            // Its moment goes on meanwhile.
+            if waiters.reservation.is_made() && !waiters.reservation.makes_stand_back() {
+                waiters.deferences = 0;
+            }
             let left = waiters.deferences;
             waiters.deferences = left.saturating_sub(1);
             left > 0

@@ -761,7 +761,7 @@ pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
         assert!(R::timeout(MOMENT, waiter.as_mut()).await.is_none());
         let second = [one, other][1 - first];
         assert!(is_awaited(second, Exclusive));
-        // Its claims keep nobody out of those that are free.
+        // It keeps no waiter out of those that are free.
         behind(3 - one - other, Exclusive).await;
         behind([one, other][first], Shared).await;
         drop(waiter);
