@@ -194,15 +194,16 @@ impl<H> Table<H> {
         for chunk in self.chunks() {
             // So that nothing is allocated in the section.
             holders.reserve(ROOM);
-            order.reserve(ROOM);
+            let (mut tickets, number) = ([None; ROOM], order.len());
             chunk.with(|slots, names| {
                 for (index, name) in names.iter().enumerate() {
                     if let (Some(name), Some(mode)) = (name, slots.stages[index].mode()) {
                         holders.push((name.clone(), mode));
-                        order.push((slots.tickets[index], order.len()));
+                        tickets[index] = Some(slots.tickets[index]);
                     }
                 }
             });
+            order.extend(tickets.into_iter().flatten().zip(number..));
         }
         order.sort_unstable();
         // Each name is swapped to its place: a sort would have several on the stack.

@@ -230,6 +230,7 @@ const CONTENDED: &[(&str, fn())] = &[
     ("release by handle", release_by_handle),
     ("names", names),
     ("names of a crowd", names_of_a_crowd),
+    ("holders of a crowd", holders_of_a_crowd),
     ("adopt a handle, first", || with_new_locks(adopt_a_handle)),
     ("wait for a name", wait_for_a_name),
     ("wait for a set", wait_for_a_set),
@@ -563,6 +564,18 @@ fn names_of_a_crowd() {
         assert_eq!(names.release(&17), Some(Shared));
     });
     for name in 10..17 {
+        names.release(&name);
+    }
+}
+
+/// As many as are copied in one critical section.
+fn holders_of_a_crowd() {
+    let names = &locks().names;
+    for name in 10..18 {
+        names.try_acquire(Shared, name).unwrap();
+    }
+    under_fire(|| assert!(names.holders().len() >= 8));
+    for name in 10..18 {
         names.release(&name);
     }
 }
