@@ -318,11 +318,19 @@ impl<C: Choices> Schedule<C> {
             let runs = |task: &&Task| task.phase == Phase::New || task.is_woken();
             let tasks = schedule.tasks.iter().filter(runs).map(|task| Step::Poll(task.id));
             let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
-            schedule.choices.pick(tasks.chain(holds))
+            schedule.choices.pick(holds.chain(tasks))
         };
+        let last = self.steps.len() + 500;
         while let Some(step) = goes_on(self) {
             self.step(step);
-            assert!(self.steps.len() < 500, "it does not come to an end");
+            if let Step::Poll(id) = step {
+                // One that stands back lets the others run.
+                if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
+                    let task = self.tasks.remove(index);
+                    self.tasks.push(task);
+                }
+            }
+            assert!(self.steps.len() < last, "it does not come to an end");
         }
         assert!(self.tasks.is_empty(), "somebody is left asleep");
     }

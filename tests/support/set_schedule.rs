@@ -320,8 +320,15 @@ impl<'a, C: Choices> Schedule<'a, C> {
         loop {
             let tasks = self.tasks.iter().filter_map(&next);
             let holds = self.holds.iter().map(|hold| Step::Release(hold.id));
-            let Some(step) = self.choices.pick(tasks.chain(holds)) else { break };
+            let Some(step) = self.choices.pick(holds.chain(tasks)) else { break };
             self.step(step);
+            if let Step::Poll(id) = step {
+                // One that stands back lets the others run.
+                if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
+                    let task = self.tasks.remove(index);
+                    self.tasks.push(task);
+                }
+            }
             assert!(self.steps.len() < last, "it does not come to an end");
         }
     }
