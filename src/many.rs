@@ -94,10 +94,14 @@ fn take<'a>(
     waiter: Option<usize>,
 ) -> Result<(), Stop<'a>> {
     let is_queued = |lock| queued.is_some_and(|(queued, _)| ptr::eq(queued, lock));
-    let is_called = |lock| is_queued(lock) && queued.is_some_and(|(_, called)| called);
+    // Where it has a reservation it enters as one that was woken: a waiter that stands back for it is not in its way.
+    let is_called = |lock: &MultiLock| {
+        is_queued(lock) && queued.is_some_and(|(_, called)| called)
+            || waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter))
+    };
     let may = |lock: &MultiLock, mode| {
         let (word, called) = (lock.snapshot(), is_called(lock));
-        (if is_queued(lock) { word.lets_in(mode, called) } else { admits(word, mode) })
+        (if called || is_queued(lock) { word.lets_in(mode, called) } else { admits(word, mode) })
             && !waiter.is_some_and(|waiter| lock.raw.makes_stand_back(waiter, mode, called))
     };
     if let Some(stop) = in_the_way(wanted, may) {
@@ -211,7 +215,8 @@ struct Reserved<'a, W: InOrder> {
 }
 
 impl<W: InOrder> Reserved<'_, W> {
-    /// Reserves the first `count` locks, and no others. Those whose moment was over are reserved anew.
+    /// Reserves the first `count` locks, and no others. Those whose reservation has ended are reserved anew; what a waiter
+    /// stands back for goes on.
     fn set(&mut self, count: usize) {
         // An allocation may fail, by a panic: no lock is reserved yet, and nothing that follows allocates.
         self.wanted.in_order().take(count).for_each(|(lock, _)| _ = lock.raw.queue());

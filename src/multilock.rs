@@ -61,7 +61,7 @@ use crate::sync::thread;
 /// * **Bounded overtaking.** After a waiter was overtaken four times, it *reserves* the lock. Until it has entered
 ///   or is dropped, other waiters that could keep it out stand back, however often they are polled: they wake themselves and
 ///   look again. Those whose turn it was before the owner was woken do not. The reservation ends sooner if the owner is not
-///   polled in time: when others have stood back for a
+///   polled in time, before it is woken and once more after: when others have stood back for a
 ///   millisecond, or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), at 1,024 polls.
 ///   The same waiter can reserve the lock again after it was polled, and overtaken once more.
 ///   So a waiter that is polled within a millisecond after it is woken is overtaken by waiters at most four times, and a few

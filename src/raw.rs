@@ -355,14 +355,22 @@ impl RawLock {
             })
     }
 
-    /// Reserves the lock for `waiter`, which waits at another. If it is a `new` reservation, newcomers are told to look
+    /// Whether `waiter` has a reservation.
+    pub(crate) fn is_reserved_for(&self, waiter: usize) -> bool {
+        self.snapshot().has(Lane::Overtaken)
+            && self.queue().with(|waiters| waiters.reservation.owner() == waiter)
+    }
+
+    /// Reserves the lock for `waiter`, which waits at another, unless it is: the moment of a reservation goes on. If it is a `new` reservation, newcomers are told to look
     /// for it, until it is [ended](Self::end_reservation).
     pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
         self.queue().with(|waiters| {
             if new {
                 self.enter_lanes(waiters, Lanes::of(Lane::Overtaken));
             }
-            waiters.reservation.make(waiter, mode, true);
+            if waiters.reservation.owner() != waiter {
+                waiters.reservation.make(waiter, mode, true);
+            }
         });
     }
 

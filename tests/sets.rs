@@ -549,6 +549,71 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
     }
 }
 
+/// An acquisition of all three that has reserved the first two and waits for the third, which is held.
+fn with_reservations<'a, F: Future>(
+    locks: &'a [MultiLock; 3],
+    acquisition: F,
+) -> (Task<F>, Guard<'a>) {
+    let mut third = hold(&locks[2], Exclusive);
+    let mut task = Task::queued(acquisition);
+    for _ in 0..4 {
+        let second = hold(&locks[1], Exclusive);
+        drop(third);
+        task.waits();
+        task.waits();
+        third = hold(&locks[2], Exclusive);
+        drop(second);
+        task.waits();
+        task.waits();
+    }
+    (task, third)
+}
+
+/// Turned away again and again, a set does not prolong the moment for which a member is kept that is free all the time.
+#[cfg(not(miri))]
+#[test]
+fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
+    let locks = [(); 3].map(|()| MultiLock::new());
+    let all = acquire_all(locks.each_ref().map(|lock| (lock, Exclusive)));
+    let (mut task, mut third) = with_reservations(&locks, all);
+    let mut newcomer = Task::new(locks[0].acquire(Exclusive));
+    let (start, mut polls) = (std::time::Instant::now(), 0);
+    while newcomer.poll().is_pending() {
+        polls += 1;
+        let is_late = start.elapsed() > std::time::Duration::from_millis(50) && polls > 2_000;
+        assert!(!is_late, "the member is free, and kept for ever");
+        if polls % 20 == 0 {
+            let second = hold(&locks[1], Exclusive);
+            drop(third);
+            task.waits();
+            task.waits();
+            third = hold(&locks[2], Exclusive);
+            drop(second);
+            task.waits();
+            task.waits();
+        }
+    }
+}
+
+/// A member that was reserved in shared mode is there to be had, though a writer that stands back waits beside a reader.
+#[test]
+fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
+    for mode in [Shared, Upgradable] {
+        let locks = [(); 3].map(|()| MultiLock::new());
+        let wanted = [(&locks[0], Exclusive), (&locks[1], mode), (&locks[2], Exclusive)];
+        let (mut task, third) = with_reservations(&locks, acquire_all(wanted));
+        let mut writer = Task::queued(locks[1].acquire(Exclusive));
+        writer.waits();
+        let mut reader = Task::queued(locks[1].acquire(Shared));
+        let Poll::Ready(reads) = reader.poll() else { panic!("it need not stand back") };
+        drop(third);
+        assert!(task.woken() && task.poll().is_ready(), "{mode:?}");
+        drop(reads);
+        drop(writer);
+        assert_all_idle(&locks);
+    }
+}
+
 /// The set that has reserved a member goes: the others get in at once.
 #[test]
 fn c1_a_set_that_goes_ends_its_reservations() {
