@@ -187,6 +187,15 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
                     place.as_mut().set_entered();
                     break 'taken Taken(wanted);
                 }
+                // It stands back, or that is over already: it keeps its wake-up, which it may have to pass on.
+                Err(next)
+                    if ptr::eq(next.0, lock)
+                        && lock
+                            .snapshot()
+                            .lets_in(mode, queued.is_some_and(|(_, called)| called)) =>
+                {
+                    stand_back().await;
+                }
                 Err(next) if ptr::eq(next.0, lock) => place.as_mut().set_overtaken(),
                 Err(next) => break next,
             }

@@ -551,7 +551,7 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
 
 /// An acquisition of all three that has reserved the first two and waits for the third, which is held.
 fn with_reservations<'a, F: Future>(
-    locks: &'a [MultiLock; 3],
+    locks: &'a [MultiLock],
     acquisition: F,
 ) -> (Task<F>, Guard<'a>) {
     let mut third = hold(&locks[2], Exclusive);
@@ -593,6 +593,33 @@ fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
             task.waits();
         }
     }
+}
+
+/// A set that is woken at a member, and finds it reserved for another when it tries, still passes the wake-up on.
+#[test]
+fn c3_a_set_that_stands_back_keeps_its_wake_up() {
+    let locks = [(); 4].map(|()| MultiLock::new());
+    let second = hold(&locks[1], Exclusive);
+    let pair = acquire_all([(&locks[0], Upgradable), (&locks[1], Upgradable)]);
+    let mut task = Task::queued(pair);
+    let mut behind = Task::queued(locks[1].acquire(Upgradable));
+    drop(second);
+    assert!(task.woken() && !behind.woken());
+    // Another member is in the way, for one poll.
+    let first = hold(&locks[0], Exclusive);
+    task.waits();
+    let all = [1, 2, 3].map(|n| (&locks[n], Exclusive));
+    let (reserves, third) = with_reservations(&locks[1..], acquire_all(all));
+    drop(first);
+    task.waits();
+    assert!(task.woken() && !behind.woken());
+    let _first = hold(&locks[0], Exclusive);
+    drop((reserves, third));
+    for _ in 0..4 {
+        task.waits();
+    }
+    assert!(behind.woken(), "the member is free, and all sleep");
+    drop(behind.run().unwrap());
 }
 
 /// A member that was reserved in shared mode is there to be had, though a writer that stands back waits beside a reader.
