@@ -65,7 +65,12 @@ fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
             let (dormant, guard) = starving(&data);
             // It is woken, and with it the wake-up of this release is lost to those that wait already.
             drop(guard);
-            join([user(&data, mode)]);
+            // Another thread changes the word and locks the queue meanwhile.
+            let monitors = {
+                let data = data.clone();
+                spawn(move || drop(data.lock.notify(Shared)))
+            };
+            join([user(&data, mode), monitors]);
             drop(dormant);
             data.check(u32::from(mode == Exclusive));
         });
