@@ -34,7 +34,8 @@ use random::{Choices, Random, for_seeds};
 use support::{Task, assert_idle};
 
 /// Whether the moment for which a lock is kept is a time. Else it is a number of polls.
-const TIMED: bool = cfg!(all(feature = "std", not(target_family = "wasm")));
+const TIMED: bool =
+    cfg!(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))));
 
 /// The longest moment for which a lock is kept for a waiter that is not polled.
 const MOMENT: Duration = Duration::from_millis(2);
