@@ -170,7 +170,8 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
         stop = loop {
             // 3. Woken, or by luck: try. A waiter that was overtaken at another lock goes first, if it is polled now. And
             // where members are not reserved, another lock that is in the way may be free at the next poll.
-            let queued = Some((lock, poll_fn(|cx| place.as_mut().poll_turn(cx)).await));
+            let woken = poll_fn(|cx| place.as_mut().poll_turn(cx)).await;
+            let queued = Some((lock, woken));
             let admits = if turns == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
             let mut turn = take(wanted, admits, queued, Some(reserved.waiter));
             if let Err((next, wanted_mode)) = turn {
@@ -188,12 +189,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
                     break 'taken Taken(wanted);
                 }
                 // It stands back, or that is over already: it keeps its wake-up, which it may have to pass on.
-                Err(next)
-                    if ptr::eq(next.0, lock)
-                        && lock
-                            .snapshot()
-                            .lets_in(mode, queued.is_some_and(|(_, called)| called)) =>
-                {
+                Err(next) if ptr::eq(next.0, lock) && lock.snapshot().lets_in(mode, woken) => {
                     stand_back().await;
                 }
                 Err(next) if ptr::eq(next.0, lock) => place.as_mut().set_overtaken(),

@@ -503,7 +503,8 @@ impl Locked<'_> {
     }
 
     /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
-    /// `new`, in `line` if it did not listen, at its end or as the `first`, and there as one of that kind; what it had before is in `new` then.
+    /// `new`, in `line` if it did not listen, at its end or as the `first`, and there as one of that kind; what it had
+    /// before is in `new` then.
     #[inline]
     pub(crate) fn listen(
         &mut self,

@@ -361,8 +361,8 @@ impl RawLock {
             && self.queue().with(|waiters| waiters.reservation.owner() == waiter)
     }
 
-    /// Reserves the lock for `waiter`, which waits at another, unless it is: the moment of a reservation goes on. If it is a `new` reservation, newcomers are told to look
-    /// for it, until it is [ended](Self::end_reservation).
+    /// Reserves the lock for `waiter`, which waits at another, unless it is: the moment of a reservation goes on. If it
+    /// is a `new` reservation, newcomers are told to look for it, until it is [ended](Self::end_reservation).
     pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
         self.queue().with(|waiters| {
             if new {
