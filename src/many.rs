@@ -94,21 +94,23 @@ fn take<'a>(
     waiter: Option<usize>,
 ) -> Result<(), Stop<'a>> {
     let is_queued = |lock| queued.is_some_and(|(queued, _)| ptr::eq(queued, lock));
-    // Where it has a reservation it enters as one that was woken: a waiter that stands back for it is not in its way.
-    let is_called = |lock: &MultiLock| {
-        is_queued(lock) && queued.is_some_and(|(_, called)| called)
-            || waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter))
-    };
+    let is_woken = |lock| queued.is_some_and(|(queued, woken)| woken && ptr::eq(queued, lock));
     let may = |lock: &MultiLock, mode| {
-        let (word, called) = (lock.snapshot(), is_called(lock));
-        (if called || is_queued(lock) { word.lets_in(mode, called) } else { admits(word, mode) })
-            && !waiter.is_some_and(|waiter| lock.raw.makes_stand_back(waiter, mode, called))
+        let (word, woken) = (lock.snapshot(), is_woken(lock));
+        let could = if is_queued(lock) { word.lets_in(mode, woken) } else { admits(word, mode) };
+        waiter.map_or(could, |waiter| lock.raw.may_enter(waiter, mode, woken, could))
     };
     if let Some(stop) = in_the_way(wanted, may) {
         return Err(stop);
     }
+    // A waiter that stands back for a reservation is not in the way of its owner.
+    let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
-        if is_called(lock) { lock.raw.acquire_called(mode) } else { lock.raw.try_acquire(mode) }
+        if is_woken(lock) || is_owner(lock) {
+            lock.raw.acquire_called(mode)
+        } else {
+            lock.raw.try_acquire(mode)
+        }
     };
     match in_the_way(wanted, enter) {
         None => Ok(()),
@@ -210,7 +212,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
 }
 
 /// No waiter of any lock, and so none that has a reservation.
-const NEWCOMER: usize = 0;
+pub(crate) const NEWCOMER: usize = 0;
 
 /// The first `count` locks, which are reserved for a set that waits for the next one. Dropped, it ends that.
 struct Reserved<'a, W: InOrder> {

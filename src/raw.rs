@@ -345,20 +345,26 @@ impl RawLock {
         (barred, barred && stands_back)
     }
 
-    /// Whether `waiter`, which could enter in `mode`, has to stand back for another that has a reservation.
-    pub(crate) fn makes_stand_back(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
-        // Whose reservation it is was overtaken, or says so here.
-        self.snapshot().has(Lane::Overtaken)
-            && self.queue().with(|waiters| {
-                let reservation = &mut waiters.reservation;
-                reservation.bars(waiter, mode, woken) && reservation.makes_stand_back()
-            })
+    /// Whether `waiter` may enter in `mode`, which `could` if there were no reservations: not where it has to stand back
+    /// for another, and where it has one itself as if it was `woken`.
+    pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, woken: bool, could: bool) -> bool {
+        let word = self.snapshot();
+        // The owner of a reservation was overtaken, or is counted with those that were.
+        if !word.has(Lane::Overtaken) {
+            return could;
+        }
+        self.queue().with(|waiters| {
+            let reservation = &mut waiters.reservation;
+            let bars = reservation.bars(waiter, mode, woken);
+            reservation.is_of(waiter) && word.fits(mode)
+                || could && !(bars && reservation.makes_stand_back())
+        })
     }
 
     /// Whether `waiter` has a reservation.
     pub(crate) fn is_reserved_for(&self, waiter: usize) -> bool {
         self.snapshot().has(Lane::Overtaken)
-            && self.queue().with(|waiters| waiters.reservation.owner() == waiter)
+            && self.queue().with(|waiters| waiters.reservation.is_of(waiter))
     }
 
     /// Reserves the lock for `waiter`, which waits at another, unless it is: the moment of a reservation goes on. If it
@@ -368,7 +374,7 @@ impl RawLock {
             if new {
                 self.enter_lanes(waiters, Lanes::of(Lane::Overtaken));
             }
-            if waiters.reservation.owner() != waiter {
+            if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
             }
         });

@@ -49,6 +49,10 @@ impl Reservation {
         }
     }
 
+    pub(crate) fn is_of(&self, waiter: usize) -> bool {
+        self.is_made() && self.owner == waiter
+    }
+
     #[inline]
     pub(crate) fn owner(&self) -> usize {
         self.owner

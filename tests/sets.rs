@@ -645,6 +645,33 @@ fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
     }
 }
 
+/// A new set has no reservation, where no waiter has one either: it does not join readers past a writer that waits.
+#[test]
+fn q1_a_new_set_does_not_join_readers_past_a_writer_that_was_overtaken() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
+    let mut writers = [first, second].map(|lock| {
+        let guard = hold(lock, Exclusive);
+        let mut task = Task::queued(lock.acquire(Exclusive));
+        drop(guard);
+        let guard = hold(lock, Exclusive);
+        task.waits();
+        drop(guard);
+        task
+    });
+    let reads = hold(second, Shared);
+    writers[1].waits();
+    let mut task = Task::new(set.acquire(Shared));
+    for _ in 0..4 {
+        task.waits();
+    }
+    drop(reads);
+    drop(writers);
+    drop(task.run().unwrap());
+    assert_all_idle(&locks);
+}
+
 /// The set that has reserved a member goes: the others get in at once.
 #[test]
 fn c1_a_set_that_goes_ends_its_reservations() {

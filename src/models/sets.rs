@@ -1,7 +1,7 @@
 //! Sets of locks that overlap with each other and with single acquisitions.
 
 use super::*;
-use crate::many::TURNS;
+use crate::many::{NEWCOMER, TURNS};
 use crate::{LockSet, acquire_all};
 
 /// Two locks, and numbers that are not atomic: each is safe where its lock is held. Their order is that
@@ -148,7 +148,7 @@ fn turned_away<'a>(
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
     }
-    assert!(pair.locks[0].raw.makes_stand_back(0, Exclusive, true), "it is reserved");
+    assert!(!pair.locks[0].raw.may_enter(NEWCOMER, Exclusive, true, true), "it is reserved");
     waits
 }
 
