@@ -99,7 +99,7 @@ pub(crate) struct Waiters {
     pub(crate) reservation: Reservation,
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: u8,
-    /// Whether an upgradable or an exclusive waiter was woken last where both waited, if it entered.
+    /// Whether an upgradable or an exclusive waiter was woken last, if the other kind waited, and it entered.
     pub(crate) last_turn: Option<Mode>,
 }
 
@@ -114,6 +114,17 @@ impl Waiters {
     #[inline]
     pub(crate) fn uncount(&mut self, lanes: Lanes) {
         lanes.each(|lane| self.counts[lane] -= 1);
+    }
+
+    /// The first waiter of `line` is called.
+    #[inline]
+    fn take_turn(&mut self, line: Line) {
+        let (mode, other) = match line {
+            Line::Upgradable => (Mode::Upgradable, Lane::Exclusive),
+            Line::Exclusive | Line::Overtaken => (Mode::Exclusive, Lane::Upgradable),
+            _ => return,
+        };
+        self.last_turn = (self.counts[other as usize] > 0).then_some(mode);
     }
 
     /// A waiter that was woken in `mode` has not entered.
@@ -198,7 +209,11 @@ impl Queue {
             if list.call(&mut round, reservation.owner(), wake.is_fair(), give) {
                 reservation.set_firm();
             }
-            list.len()
+            let left = list.len();
+            if N == 1 && round.len() > 0 {
+                waiters.take_turn(line);
+            }
+            left
         });
         round.wakers().for_each(|waker| wake.one(waker));
         (round.len(), left)

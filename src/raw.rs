@@ -1,6 +1,5 @@
 #![doc = include_str!("DESIGN.md")]
 
-use core::cell::Cell;
 use core::future::poll_fn;
 use core::mem;
 use core::pin::Pin;
@@ -226,70 +225,31 @@ impl RawLock {
         }
 
         let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
-        let upgradable: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
-        let exclusive: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
-        let mut called = false;
-        if word.has_upgradable_and_exclusive() {
-            called = self.call_in_turn(queue, word, turn_of_shared, &mut wake);
-        } else if turn_of_shared {
-            called = self.call_shared(queue, word, &mut wake)
-                | self.call_upgradable(queue, word, upgradable, &mut wake);
+        // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
+        // waiters. So where upgradable and exclusive ones wait, neither has two turns.
+        let both = word.has_upgradable_and_exclusive();
+        let last = if both { queue.with(|waiters| waiters.last_turn) } else { None };
+        let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
+
+        let mut called = turn_of_shared && self.call_shared(queue, word, &mut wake);
+        if turn_of_upgradable && (turn_of_shared || word.is_free()) {
+            called |= self.call_upgradable(queue, word, &mut wake);
         }
         if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = self.call_exclusive(queue, word, exclusive, &mut wake);
+            called = self.call_exclusive(queue, word, &mut wake);
         }
-        if !called && word.is_free() && !turn_of_shared {
-            self.call_shared(queue, word, &mut wake);
-            self.call_upgradable(queue, word, upgradable, &mut wake);
+        if !called && word.is_free() {
+            if !turn_of_shared {
+                self.call_shared(queue, word, &mut wake);
+            }
+            if !turn_of_upgradable {
+                self.call_upgradable(queue, word, &mut wake);
+            }
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
             edges.tell(&mut wake);
         }
-    }
-
-    /// Calls those whose turn it is where upgradable and exclusive waiters wait. Says whether there is one.
-    ///
-    /// Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
-    /// waiters. So of these two kinds neither has two turns.
-    #[cold]
-    #[inline(never)]
-    fn call_in_turn(
-        &self,
-        queue: &Queue,
-        word: Snapshot,
-        turn_of_shared: bool,
-        wake: &mut Wake,
-    ) -> bool {
-        let turn_of_exclusive = match queue.with(|waiters| waiters.last_turn) {
-            None => !turn_of_shared,
-            Some(last) => last == Mode::Upgradable,
-        };
-        let failed = Cell::new(false);
-        let give = |mode| {
-            let given = self.acquire_called(mode);
-            failed.set(!given);
-            given
-        };
-        let upgradable: Give<'_> = &|| give(Mode::Upgradable);
-        let exclusive: Give<'_> = &|| give(Mode::Exclusive);
-        let mut called = turn_of_shared && self.call_shared(queue, word, wake);
-        let mut turn = None;
-        if !turn_of_exclusive && (turn_of_shared || word.is_free()) {
-            turn = self.call_upgradable(queue, word, upgradable, wake).then_some(Mode::Upgradable);
-        }
-        if !called && turn.is_none() && word.is_free() {
-            turn = self.call_exclusive(queue, word, exclusive, wake).then_some(Mode::Exclusive);
-        }
-        if !called && turn.is_none() && word.is_free() {
-            turn = self.call_upgradable(queue, word, upgradable, wake).then_some(Mode::Upgradable);
-        }
-        if turn.is_some() {
-            called = true;
-            // An heir that could not be given the lock has had no turn.
-            queue.with(|waiters| waiters.last_turn = turn.filter(|_| !failed.get()));
-        }
-        called
     }
 
     /// Calls all shared waiters. Says whether there is one.
@@ -300,26 +260,16 @@ impl RawLock {
     }
 
     /// Calls the first upgradable waiter. Says whether there is one.
-    fn call_upgradable(
-        &self,
-        queue: &Queue,
-        word: Snapshot,
-        give: Give<'_>,
-        wake: &mut Wake,
-    ) -> bool {
+    fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
         word.has(Lane::Upgradable)
             && word.fits(Mode::Upgradable)
             && queue.call_first(Line::Upgradable, give, wake)
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-    fn call_exclusive(
-        &self,
-        queue: &Queue,
-        word: Snapshot,
-        give: Give<'_>,
-        wake: &mut Wake,
-    ) -> bool {
+    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
+        let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
         word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
             || queue.call_first(Line::Exclusive, give, wake)
     }
