@@ -9,6 +9,7 @@
 //! have stood back for a bounded moment, by the clock or by a number of polls ([`Moment`]). That waiter can reserve
 //! the lock again only after it was polled, and overtaken, once more.
 
+use self::moment::Moment;
 use crate::mode::Mode;
 
 /// How many races a waiter loses before the lock is reserved for it. From the first race on, a load of 50 tasks that
@@ -90,39 +91,35 @@ impl Reservation {
     feature = "std",
     not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
 ))]
-struct Moment(Option<std::time::Instant>);
+mod moment {
+    use std::time::{Duration, Instant};
 
-#[cfg(all(
-    feature = "std",
-    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
-))]
-impl Moment {
-    const NEW: Self = Self(None);
+    pub(super) struct Moment(Option<Instant>);
 
-    fn is_over(&mut self) -> bool {
-        const LENGTH: std::time::Duration = std::time::Duration::from_millis(1);
-        self.0.get_or_insert_with(std::time::Instant::now).elapsed() >= LENGTH
+    impl Moment {
+        pub(super) const NEW: Self = Self(None);
+
+        pub(super) fn is_over(&mut self) -> bool {
+            self.0.get_or_insert_with(Instant::now).elapsed() >= Duration::from_millis(1)
+        }
     }
 }
 
-/// For how long waiters stand back for one that may not be polled any more, where there is no clock: so many polls,
-/// of all of them.
+/// The same where there is no clock: so many polls, of all of them.
 #[cfg(not(all(
     feature = "std",
     not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
 )))]
-struct Moment(u16);
+mod moment {
+    pub(super) struct Moment(u16);
 
-#[cfg(not(all(
-    feature = "std",
-    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
-)))]
-impl Moment {
-    /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
-    const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 3 } else { 1024 });
+    impl Moment {
+        /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
+        pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 3 } else { 1024 });
 
-    fn is_over(&mut self) -> bool {
-        self.0 = self.0.saturating_sub(1);
-        self.0 == 0
+        pub(super) fn is_over(&mut self) -> bool {
+            self.0 = self.0.saturating_sub(1);
+            self.0 == 0
+        }
     }
 }
