@@ -136,58 +136,63 @@ impl List {
         self.len
     }
 
-    /// Puts `node` at the end, or at the front if it is to be `first`, as one of that kind.
+    /// Puts `node` at the end, as one of that kind.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
     /// * Before it goes, it is called, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(
-        &mut self,
-        node: Pin<&Node>,
-        first: bool,
-        waker: Waker,
-        kind: Kind,
-    ) {
+    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: Kind) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. It is still the caller's alone.
         node.called.store(false, Relaxed);
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
-        if first {
-            // SAFETY: as for this.
-            return unsafe { self.insert_first(node, waker) };
-        }
-        let new = Links { previous: self.last, next: ptr::null(), waker: Some(waker) };
-        // SAFETY: it is the caller's, and in no list. It has no waker there, so none is dropped here.
-        unsafe { node.with(|links| *links = new) };
-        // SAFETY: the last is null, or in this list; by L2 the lists are locked.
-        let linked = unsafe { set(self.last, |last| last.next = node) };
-        if !linked {
-            self.first = node;
-        }
-        self.last = node;
-        self.len += 1;
+        // SAFETY: it is the caller's, and in no list; it comes after the last.
+        unsafe { self.link(node, self.last, ptr::null(), Some(waker)) };
     }
 
-    /// As [`insert`](Self::insert), at the front.
+    /// Puts `node` before all others.
     ///
     /// # Safety
     ///
-    /// As for `insert`.
+    /// The node is in this list.
     #[cold]
-    unsafe fn insert_first(&mut self, node: &Node, waker: Waker) {
-        let new = Links { previous: ptr::null(), next: self.first, waker: Some(waker) };
-        // SAFETY: as in `insert`.
-        unsafe { node.with(|links| *links = new) };
-        // SAFETY: the first is null, or in this list; by L2 the lists are locked.
-        let linked = unsafe { set(self.first, |first| first.previous = node) };
-        if !linked {
+    pub(crate) unsafe fn move_to_front(&mut self, node: &Node) {
+        // SAFETY: it is in this list, and then in none; it comes before the first.
+        unsafe {
+            let waker = self.remove(node);
+            self.link(node, ptr::null(), self.first, waker);
+        }
+    }
+
+    /// Puts `node` between two that are neighbours, or null at an end.
+    ///
+    /// # Safety
+    ///
+    /// The node is in no list, and the lists are locked. The others are null, or in this list.
+    #[inline]
+    unsafe fn link(
+        &mut self,
+        node: &Node,
+        previous: *const Node,
+        next: *const Node,
+        waker: Option<Waker>,
+    ) {
+        // SAFETY: it is in no list, and the lists are locked. It has no waker there, so none is dropped here.
+        unsafe { node.with(|links| *links = Links { previous, next, waker }) };
+        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
+        let linked = unsafe {
+            (set(previous, |links| links.next = node), set(next, |links| links.previous = node))
+        };
+        if !linked.0 {
+            self.first = node;
+        }
+        if !linked.1 {
             self.last = node;
         }
-        self.first = node;
         self.len += 1;
     }
 

@@ -423,7 +423,7 @@ impl<'a> Seat<'a> {
     pub(crate) fn poll(mut self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
         let mut new = (!self.as_mut().listens()).then(|| cx.waker().clone());
         while !self.as_mut().is_called() {
-            if self.as_mut().with(|seat| seat.listen(line, false, Kind::Task, cx, &mut new)) {
+            if self.as_mut().with(|seat| seat.listen(line, Kind::Task, cx, &mut new)) {
                 return Poll::Pending;
             }
             new = Some(cx.waker().clone());
@@ -518,13 +518,11 @@ impl Locked<'_> {
     }
 
     /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
-    /// `new`, in `line` if it did not listen, at its end or as the `first`, and there as one of that kind; what it had
-    /// before is in `new` then.
+    /// `new`, in `line` if it did not listen, and there as one of that kind; what it had before is in `new` then.
     #[inline]
     pub(crate) fn listen(
         &mut self,
         line: Line,
-        first: bool,
         kind: Kind,
         cx: &Context<'_>,
         new: &mut Option<Waker>,
@@ -542,8 +540,15 @@ impl Locked<'_> {
         // * the node is ours, and in no list: it does not listen;
         // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
         //   then.
-        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, first, waker, kind) };
+        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker, kind) };
         true
+    }
+
+    /// It listens, and is the first of its line from now on.
+    pub(crate) fn go_first(&mut self) {
+        let list = &mut self.waiters.lists[*self.seat.line as usize];
+        // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it is not.
+        unsafe { list.move_to_front(&self.seat.node) };
     }
 
     /// The next of the exclusive waiters that were overtaken is an heir, and another.

@@ -486,12 +486,14 @@ impl<'a> Place<'a> {
                             true if next.has(Lane::Overtaken) => Kind::Heir,
                             true => Kind::Thread,
                         };
-                        // An upgradable one keeps its place by going to the front, where it was when it was called.
-                        let first = mode == Mode::Upgradable && called;
-                        seat.listen(line, first, kind, cx, &mut new).then(|| {
+                        seat.listen(line, kind, cx, &mut new).then(|| {
                             seat.waiters.count(next.without(*lanes));
                             *lanes = next;
                             if called && ENTER {
+                                if mode == Mode::Upgradable {
+                                    // It keeps its place: it was the first when it was called.
+                                    seat.go_first();
+                                }
                                 // A thread is handed the lock instead of a reservation.
                                 lose(seat, mode, lost, !thread);
                             }
