@@ -13,9 +13,7 @@ use crate::reservation::Reservation;
 use crate::state::{Lane, Lanes};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-#[cfg(feature = "std")]
-use crate::sync::unmodelled;
-use crate::sync::{Section, const_fn};
+use crate::sync::{Section, const_fn, unmodelled};
 
 /// The queue of a lock, made when somebody waits for the first time.
 pub(crate) struct LazyQueue(Lazy<Queue>);
@@ -84,6 +82,8 @@ pub(crate) struct Queue {
     waiters: Section<Waiters>,
     /// For each mode, what monitors look at and listen to.
     edges: [Edges; Mode::ALL.len()],
+    /// How many newcomers still let one poll pass for waiters that were overtaken.
+    pub(crate) deferences: unmodelled::AtomicU8,
     /// Whether to look at the lock for a moment before waiting.
     #[cfg(feature = "std")]
     pub(crate) patience: Patience,
@@ -97,8 +97,6 @@ pub(crate) struct Waiters {
     counts: [usize; Lane::COUNT],
     /// For a waiter that is starving.
     pub(crate) reservation: Reservation,
-    /// How many newcomers still let one poll pass for waiters that were overtaken.
-    pub(crate) deferences: u8,
     /// Whether an upgradable or an exclusive waiter was woken last, if the other kind waited, and it entered.
     pub(crate) last_turn: Option<Mode>,
 }
@@ -154,10 +152,10 @@ impl Queue {
                 lists: [const { List::EMPTY }; Line::COUNT],
                 counts: [0; Lane::COUNT],
                 reservation: Reservation::NONE,
-                deferences: 0,
                 last_turn: None,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
+            deferences: unmodelled::AtomicU8::new(0),
             #[cfg(feature = "std")]
             patience: Patience::default(),
         })

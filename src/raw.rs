@@ -15,6 +15,7 @@ use crate::sync::atomic::fence;
 use crate::sync::const_fn;
 #[cfg(feature = "std")]
 use crate::sync::relax;
+use crate::sync::unmodelled::Ordering::Relaxed;
 
 /// How often one looks at a lock that may soon be free: after 2, 4, 8 and 16 pauses, which take less than a
 /// microsecond. Under loom, whose threads run when it says so, never; under shuttle, whose threads run during
@@ -83,19 +84,19 @@ impl RawLock {
     /// Whether a newcomer lets one poll pass, where a waiter [was overtaken](Self::is_reserved).
     ///
     /// That waiter may not be polled any more, and newcomers may be made anew for each poll. So it is over after
-    /// [`DEFERENCES`] of them, until a waiter is overtaken again.
+    /// [`DEFERENCES`] of them, until a waiter is overtaken again, and where the lock is reserved with the reservation.
     #[cold]
     #[inline(never)]
     pub(crate) fn defers(&self) -> bool {
-        self.queue().with(|waiters| {
-            // Its moment goes on meanwhile.
-            if waiters.reservation.is_made() && !waiters.reservation.makes_stand_back() {
-                waiters.deferences = 0;
-            }
-            let left = waiters.deferences;
-            waiters.deferences = left.saturating_sub(1);
-            left > 0
-        })
+        let queue = self.queue();
+        let left = queue.deferences.load(Relaxed);
+        if left > 0 {
+            // What newcomers write over each other is lost: then a few more let a poll pass.
+            queue.deferences.store(left - 1, Relaxed);
+            return true;
+        }
+        queue
+            .with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_stand_back())
     }
 
     /// Whether newcomers to `mode` could enter, but for a waiter that was overtaken.
@@ -327,15 +328,25 @@ impl RawLock {
             if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
             }
+            self.queue().deferences.store(0, Relaxed);
         });
     }
 
     /// Ends what [`reserve`](Self::reserve) began. Nobody is woken: the wake-up of the free lock has been passed on.
     pub(crate) fn end_reservation(&self, waiter: usize) {
         self.queue().with(|waiters| {
-            waiters.reservation.end(waiter);
+            self.end_reservation_of(waiters, waiter);
             _ = self.leave_lanes(waiters, Lanes::of(Lane::Overtaken));
         });
+    }
+
+    /// Ends the reservation of `waiter`, if it has one: newcomers defer to other waiters that were overtaken.
+    #[inline]
+    fn end_reservation_of(&self, waiters: &mut Waiters, waiter: usize) {
+        if waiters.reservation.is_of(waiter) {
+            waiters.reservation.end();
+            self.queue().deferences.store(DEFERENCES, Relaxed);
+        }
     }
 
     /// Somebody more is in `lanes`. Says what the word was.
@@ -469,7 +480,7 @@ impl<'a> Place<'a> {
                         if ENTER {
                             seat.answer();
                             seat.waiters.uncount(*lanes);
-                            seat.waiters.reservation.end(seat.id());
+                            lock.end_reservation_of(seat.waiters, seat.id());
                             *lanes = Lanes::NONE;
                         }
                         Some(Poll::Ready(()))
@@ -495,7 +506,7 @@ impl<'a> Place<'a> {
                                     seat.go_first();
                                 }
                                 // A thread is handed the lock instead of a reservation.
-                                lose(seat, mode, lost, !thread);
+                                lose(lock, seat, mode, lost, !thread);
                             }
                             Poll::Pending
                         })
@@ -543,7 +554,7 @@ impl<'a> Place<'a> {
                 lock.enter_lanes(seat.waiters, Lanes::of(Lane::Overtaken));
                 *lanes = lanes.and(Lane::Overtaken);
             }
-            lose(seat, mode, lost, true);
+            lose(lock, seat, mode, lost, true);
         });
     }
 }
@@ -552,14 +563,16 @@ impl<'a> Place<'a> {
 /// queue is locked.
 #[cold]
 #[inline(never)]
-fn lose(seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserves: bool) {
-    seat.waiters.deferences = DEFERENCES;
-    seat.waiters.give_back_turn(mode);
+fn lose(lock: &RawLock, seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserves: bool) {
+    let id = seat.id();
+    let waiters = &mut seat.waiters;
+    waiters.give_back_turn(mode);
     *lost = lost.saturating_add(1);
     if *lost >= RACES && reserves {
-        let id = seat.id();
-        seat.waiters.reservation.make(id, mode, false);
+        waiters.reservation.make(id, mode, false);
     }
+    let deferences = if waiters.reservation.is_made() { 0 } else { DEFERENCES };
+    lock.queue().deferences.store(deferences, Relaxed);
 }
 
 impl Drop for Place<'_> {
@@ -571,7 +584,7 @@ impl Drop for Place<'_> {
             return;
         }
         let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
-            seat.waiters.reservation.end(seat.id());
+            lock.end_reservation_of(seat.waiters, seat.id());
             let (called, given) = (seat.is_called(), seat.is_given());
             if called && !entered {
                 seat.waiters.give_back_turn(mode);

@@ -42,14 +42,11 @@ impl Reservation {
         }
     }
 
-    /// Ends the reservation if it is that of `owner`.
-    #[inline]
-    pub(crate) fn end(&mut self, owner: usize) {
-        if self.owner == owner {
-            self.owner = 0;
-        }
+    pub(crate) fn end(&mut self) {
+        self.owner = 0;
     }
 
+    #[inline]
     pub(crate) fn is_of(&self, waiter: usize) -> bool {
         self.is_made() && self.owner == waiter
     }
@@ -80,7 +77,7 @@ impl Reservation {
     pub(crate) fn makes_stand_back(&mut self) -> bool {
         let is_over = self.moment.is_over();
         if is_over {
-            self.owner = 0;
+            self.end();
         }
         !is_over
     }
