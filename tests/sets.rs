@@ -550,6 +550,24 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
     }
 }
 
+/// The task waits for the third lock, which `third` holds, and is turned away at the second, and at the third again.
+#[cfg(not(miri))]
+fn turn_away_again<'a, F: Future>(
+    locks: &'a [MultiLock],
+    task: &mut Task<F>,
+    third: Guard<'a>,
+) -> Guard<'a> {
+    let second = hold(&locks[1], Exclusive);
+    drop(third);
+    task.waits();
+    task.waits();
+    let third = hold(&locks[2], Exclusive);
+    drop(second);
+    task.waits();
+    task.waits();
+    third
+}
+
 /// An acquisition of all three that has reserved the first two and waits for the third, which is held.
 #[cfg(not(miri))]
 fn with_reservations<'a, F: Future>(
@@ -559,14 +577,7 @@ fn with_reservations<'a, F: Future>(
     let mut third = hold(&locks[2], Exclusive);
     let mut task = Task::queued(acquisition);
     for _ in 0..4 {
-        let second = hold(&locks[1], Exclusive);
-        drop(third);
-        task.waits();
-        task.waits();
-        third = hold(&locks[2], Exclusive);
-        drop(second);
-        task.waits();
-        task.waits();
+        third = turn_away_again(locks, &mut task, third);
     }
     (task, third)
 }
@@ -585,14 +596,7 @@ fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
         let is_late = start.elapsed() > std::time::Duration::from_millis(50) && polls > 2_000;
         assert!(!is_late, "the member is free, and kept for ever");
         if polls % 20 == 0 {
-            let second = hold(&locks[1], Exclusive);
-            drop(third);
-            task.waits();
-            task.waits();
-            third = hold(&locks[2], Exclusive);
-            drop(second);
-            task.waits();
-            task.waits();
+            third = turn_away_again(&locks, &mut task, third);
         }
     }
 }

@@ -326,8 +326,7 @@ impl<C: Choices> Schedule<C> {
             if let Step::Poll(id) = step {
                 // One that stands back lets the others run.
                 if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
-                    let task = self.tasks.remove(index);
-                    self.tasks.push(task);
+                    self.tasks[index..].rotate_left(1);
                 }
             }
             assert!(self.steps.len() < last, "it does not come to an end");

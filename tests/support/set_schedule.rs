@@ -325,8 +325,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
             if let Step::Poll(id) = step {
                 // One that stands back lets the others run.
                 if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
-                    let task = self.tasks.remove(index);
-                    self.tasks.push(task);
+                    self.tasks[index..].rotate_left(1);
                 }
             }
             assert!(self.steps.len() < last, "it does not come to an end");
