@@ -92,7 +92,7 @@ impl Locks {
         self.data.try_upgradable_read_arc().zip(self.data.try_read_arc())
     }
 
-    /// Their words, and who has which name.
+    /// Their words, and which names are held.
     fn look(&self) -> impl PartialEq + fmt::Debug + use<> {
         let [first, second] = self.others.each_ref().map(MultiLock::snapshot);
         let names = (self.names.snapshot(), self.names.holders());

@@ -332,7 +332,7 @@ impl RawLock {
         });
     }
 
-    /// Ends what [`reserve`](Self::reserve) began. Nobody is woken: the wake-up of the free lock has been passed on.
+    /// Ends what [`reserve`](Self::reserve) began. It wakes no waiter: the wake-up of the free lock has been passed on.
     pub(crate) fn end_reservation(&self, waiter: usize) {
         self.queue().with(|waiters| {
             self.end_reservation_of(waiters, waiter);
@@ -453,7 +453,7 @@ impl<'a> Place<'a> {
                     lock.state.unmark(seat.waiters.last_of(*lanes));
                     Announced::Acquired
                 } else if barred && (ENTER || !called) {
-                    // The announcement is the look, too: a release before it made room that nobody else will report.
+                    // The announcement is the look, too: no other release reports the room that one before it has made.
                     stands_back = lock.state.mark(announced).lets_in(mode, called);
                     Announced::Waiting
                 } else if ENTER

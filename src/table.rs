@@ -10,7 +10,7 @@
 //! [`Spot`] says where that is.
 //!
 //! The slots of a chunk and their names are touched inside of its [`Section`] only. There at most [`ROOM`] names
-//! are compared or cloned; none is dropped, nobody is woken, and nothing is allocated. So a section is
+//! are compared or cloned; none is dropped, no waiter is woken, and nothing is allocated. So a section is
 //! short, however many names there are. The section of the ticket is the only one that is entered
 //! inside of another.
 //!

@@ -40,7 +40,7 @@ fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
 // -------------------------------------------------------------------------------- Waiters that sleep
 
 /// A dormant writer stands in the way of readers and upgradable readers of a lock that is held, as long as it is there,
-/// and in nobody's way to a lock that is free. A dormant reader stands in nobody's way.
+/// and in no waiter's way to a lock that is free. A dormant reader is in no waiter's way.
 #[test]
 fn p1_a_dormant_waiter_keeps_newcomers_out_of_a_held_lock_only() {
     for dormant in Mode::ALL {
@@ -211,7 +211,7 @@ fn p3_each_waiter_that_a_release_wakes_could_enter() {
     for held in held {
         for number in (0..3_usize.pow(4)).step_by(if cfg!(miri) { 31 } else { 1 }) {
             let modes = [1, 3, 9, 27].map(|digit| Mode::ALL[number / digit % 3]);
-            // Who is woken is the same each time.
+            // The same waiters are woken each time.
             for first in 0..modes.len() {
                 let lock = MultiLock::new();
                 let mut holders: Vec<_> = held.iter().map(|mode| hold(&lock, *mode)).collect();
@@ -387,7 +387,7 @@ fn x2_a_thread_allocates_one_parker_for_all_locks() {
     }
 }
 
-/// Where nobody waits for a monitor, an edge does the same beside one as beside ten thousand: it counts. That it enters
+/// Where no task awaits a monitor, an edge does the same beside one as beside ten thousand: it counts. That it enters
 /// no critical section is in `interrupts.rs`.
 #[test]
 fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {

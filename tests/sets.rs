@@ -278,7 +278,7 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
 
 // -------------------------------------------------------------------------------- Progress, members
 
-/// A set that nobody polls, in whatever state, keeps nobody from a lock that is free: for a bounded moment, once for each
+/// A set that is not polled, in whatever state, keeps no waiter from a lock that is free: for a bounded moment, once for each
 /// member, if it was turned away and has reserved it, and else for one poll.
 #[test]
 fn p1_a_dormant_set_stops_nobody() {

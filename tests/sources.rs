@@ -89,7 +89,7 @@ fn public_functions() -> Vec<Function> {
 fn a_result_that_is_not_used_is_warned_of() {
     const EXCEPT: &[(&str, &str)] = &[(
         "handle_lock.rs: release",
-        "that nobody had the name may be what was to be made sure of",
+        "that the name was not held may be what was to be made sure of",
     )];
     let named = |text: &str| {
         text.split("#[must_use")
@@ -210,7 +210,7 @@ fn nothing_that_is_promised_is_checked_in_some_builds_only() {
     const EXCEPT: &[(&str, &str)] = &[
         ("list.rs", "was_called: the waker of a node that was called has been taken out"),
         ("queue.rs", "answer: goes by, if it still listens"),
-        ("state.rs", "release: in the way of each release; who releases has a guard or a handle"),
+        ("state.rs", "release: in the way of each release; the caller has a guard or a handle"),
     ];
     let found: Vec<_> = sources()
         .into_iter()
