@@ -86,7 +86,7 @@ impl Reservation {
 /// For how long waiters stand back for one that may not be polled any more: a millisecond after the first has.
 #[cfg(all(
     feature = "std",
-    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+    not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
 ))]
 mod moment {
     use std::time::{Duration, Instant};
@@ -102,17 +102,23 @@ mod moment {
     }
 }
 
-/// The same where there is no clock: so many polls, of all of them.
+/// The same where there is no clock, or where, as in Miri, it goes on by each step: so many polls, of all of them.
 #[cfg(not(all(
     feature = "std",
-    not(any(loom, shuttle, all(target_family = "wasm", target_os = "unknown")))
+    not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
 )))]
 mod moment {
     pub(super) struct Moment(u16);
 
     impl Moment {
         /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
-        pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) { 3 } else { 1024 });
+        pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) {
+            3
+        } else if cfg!(miri) {
+            64
+        } else {
+            1024
+        });
 
         pub(super) fn is_over(&mut self) -> bool {
             self.0 = self.0.saturating_sub(1);

@@ -35,7 +35,7 @@ use support::{Task, assert_idle};
 
 /// Whether the moment for which a lock is kept is a time. Else it is a number of polls.
 const TIMED: bool =
-    cfg!(all(feature = "std", not(all(target_family = "wasm", target_os = "unknown"))));
+    cfg!(all(feature = "std", not(any(miri, all(target_family = "wasm", target_os = "unknown")))));
 
 /// The longest moment for which a lock is kept for a waiter that is not polled.
 const MOMENT: Duration = Duration::from_millis(2);
@@ -270,7 +270,7 @@ impl Cases {
 
     /// How often the rivals acquire in one case before it ends without the waiter.
     fn most(&self) -> usize {
-        if cfg!(miri) && TIMED { 20 } else { 2 * self.bound }
+        2 * self.bound
     }
 
     fn run(&mut self, case: impl Debug, race: impl FnOnce(usize) -> Option<usize>) {
@@ -299,9 +299,8 @@ impl Cases {
         println!(
             "{what}: {worst} acquisitions of the rivals at worst, with {which}; {number} cases"
         );
-        // Under Miri a poll takes longer than the time for which a lock is kept.
         assert!(
-            beyond.is_empty() || cfg!(miri) && TIMED,
+            beyond.is_empty(),
             "{what}: the rivals acquire more than {bound} times before the waiter is in, with {beyond:#?}"
         );
     }
@@ -636,7 +635,7 @@ fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
                     }
                     overtaken += usize::from(start.elapsed() < LATE);
                     assert!(
-                        overtaken <= BOUND || cfg!(miri) && TIMED,
+                        overtaken <= BOUND,
                         "overtaken {overtaken} times: {mode:?}, {newcomers:?}, {polls}"
                     );
                     rounds += 1;

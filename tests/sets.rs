@@ -519,7 +519,6 @@ fn q3_a_set_that_was_turned_away_is_called_before_the_others() {
 
 /// A set that was turned away reserves the first member: newcomers stand back there while it waits for the second, for a
 /// bounded moment, and try all the same.
-#[cfg(not(miri))]
 #[test]
 fn q3_a_set_that_was_turned_away_reserves_members() {
     for newcomer in Mode::ALL {
@@ -551,7 +550,6 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
 }
 
 /// The task waits for the third lock, which `third` holds, and is turned away at the second, and at the third again.
-#[cfg(not(miri))]
 fn turn_away_again<'a, F: Future>(
     locks: &'a [MultiLock],
     task: &mut Task<F>,
@@ -569,7 +567,6 @@ fn turn_away_again<'a, F: Future>(
 }
 
 /// An acquisition of all three that has reserved the first two and waits for the third, which is held.
-#[cfg(not(miri))]
 fn with_reservations<'a, F: Future>(
     locks: &'a [MultiLock],
     acquisition: F,
@@ -583,7 +580,6 @@ fn with_reservations<'a, F: Future>(
 }
 
 /// Turned away again and again, a set does not prolong the moment for which a member is kept that is free all the time.
-#[cfg(not(miri))]
 #[test]
 fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
     let locks = [(); 3].map(|()| MultiLock::new());
@@ -602,7 +598,6 @@ fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
 }
 
 /// A set that is woken at a member, and finds it reserved for another when it tries, still passes the wake-up on.
-#[cfg(not(miri))]
 #[test]
 fn c3_a_set_that_stands_back_keeps_its_wake_up() {
     let locks = [(); 4].map(|()| MultiLock::new());
@@ -630,7 +625,6 @@ fn c3_a_set_that_stands_back_keeps_its_wake_up() {
 }
 
 /// A member that was reserved in shared mode is there to be had, though a writer that stands back waits beside a reader.
-#[cfg(not(miri))]
 #[test]
 fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
     for mode in [Shared, Upgradable] {
