@@ -733,7 +733,7 @@ fn random_tries_are_as_a_plain_list_says() {
     let lock = Lock::new();
     let mut list: Vec<(u32, Mode)> = Vec::new();
     let mut guards: Vec<HandleGuard<'_, u32>> = Vec::new();
-    for _ in 0..if cfg!(miri) { 300 } else { 20_000 } {
+    for _ in 0..if cfg!(miri) { 150 } else { 20_000 } {
         let name = below(24);
         let mode = [Shared, Shared, Shared, Upgradable, Exclusive][below(5) as usize];
         let expected = if list.iter().any(|holder| holder.0 == name) {

@@ -25,13 +25,13 @@ use schedule::Schedule;
 
 #[test]
 fn every_step_of_random_schedules_is_as_promised() {
-    for_seeds(if cfg!(miri) { 40 } else { 50_000 }, |seed| Schedule::of_seed(seed).run());
+    for_seeds(if cfg!(miri) { 20 } else { 50_000 }, |seed| Schedule::of_seed(seed).run());
 }
 
 /// Polled when they are woken, beside others that are polled for other reasons, too.
 #[test]
 fn q3_no_waiter_of_random_rivals_is_starved() {
-    for_seeds(if cfg!(miri) { 2 } else { 3_000 }, |seed| Schedule::of_rivals(seed).run());
+    for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| Schedule::of_rivals(seed).run());
 }
 
 /// As a fuzzer has them.
