@@ -58,13 +58,13 @@ use crate::sync::thread;
 ///   `select!`. The woken waiter is then *overtaken*, and queued again; an exclusive one is woken before those that were
 ///   not overtaken. After a waiter was overtaken, newcomers, up to 255 of them, let one poll pass before they take a free
 ///   lock.
-/// * **Bounded overtaking.** After a waiter was overtaken four times, it *reserves* the lock. Until it has entered
+/// * **Bounded overtaking.** After a waiter was overtaken twice, it *reserves* the lock. Until it has entered
 ///   or is dropped, other waiters that could keep it out stand back, however often they are polled: they wake themselves and
 ///   look again. Those whose turn it was before the owner was woken do not. The reservation ends sooner if the owner is not
 ///   polled in time, before it is woken and once more after: when others have stood back for a
 ///   millisecond, or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), at 1,024 polls.
 ///   The same waiter can reserve the lock again after it was polled, and overtaken once more.
-///   So a waiter that is polled within a millisecond after it is woken is overtaken by waiters at most four times, and a few
+///   So a waiter that is polled within a millisecond after it is woken is overtaken by waiters at most twice, and a few
 ///   times more where other starving waiters reserve the lock before it. A task that polls an acquisition for longer than a
 ///   millisecond in one of its turns can overtake a waiter on the same worker thread again.
 /// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is overtaken at most once:

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
@@ -32,8 +33,9 @@ type ApiLock = lock_api::RwLock<MultiLock, u32>;
 /// How many random schedules there are for each function and mode.
 const SCHEDULES: u64 = if cfg!(miri) { 1 } else { 400 };
 
-/// A poll of a waiter that acquires is this one or the next, while the lock can be acquired: promise P1.
-const POLLS: usize = 2;
+/// How long a lock is kept for waiters that are not polled, at most: they are up to four, and one more is forgotten.
+const MOMENT: Duration = Duration::from_millis(10);
+const MOMENT_POLLS: usize = 10_000;
 
 /// Forgets `value`. Its memory is reachable for ever: so other waiters of a queue may still point to it, and Miri does not
 /// take it for a leak.
@@ -280,6 +282,21 @@ impl<'a> Others<'a> {
         true
     }
 
+    /// The lock can be acquired: the waiter gets in at this poll or the next, or stands back for a moment.
+    #[track_caller]
+    fn enter(&mut self, at: usize) {
+        let (start, mut polls) = (Instant::now(), 0);
+        while !self.poll(at) {
+            polls += 1;
+            let in_time = polls < MOMENT_POLLS || start.elapsed() < MOMENT;
+            let looks_again = polls < 2 || self.waiters[at].task.woken();
+            assert!(
+                in_time && looks_again,
+                "a waiter that is polled does not get in: {polls} polls"
+            );
+        }
+    }
+
     /// A waiter is woken and loses the race, so newcomers stand back for it.
     fn overtake(&mut self) {
         let n = self.any_lock();
@@ -357,7 +374,7 @@ impl<'a> Others<'a> {
         }
         while !self.waiters.is_empty() {
             let at = self.random.below(self.waiters.len());
-            assert!((0..POLLS).any(|_| self.poll(at)), "a waiter that is polled does not get in");
+            self.enter(at);
             self.check();
             self.holders.clear();
             self.check();
@@ -387,7 +404,7 @@ impl<'a> Others<'a> {
                 self.holders.clear();
             }
             assert!(self.waiters[0].task.woken(), "two wake-ups are lost");
-            assert!((0..POLLS).any(|_| self.poll(0)));
+            self.enter(0);
             self.holders.clear();
         }
     }

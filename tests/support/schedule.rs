@@ -229,7 +229,7 @@ pub(crate) struct Schedule<C: Choices> {
 }
 
 /// How many races a waiter loses before the lock is reserved for it.
-const RACES: usize = 4;
+pub(crate) const RACES: usize = 2;
 
 /// How many steps are made before the end.
 const MOST_STEPS: usize = 80;
