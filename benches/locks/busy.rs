@@ -11,7 +11,7 @@ use crate::executor::{Runtime, yield_now};
 use crate::harness::{Case, Waited, waits_with_goals};
 use crate::report::Goal;
 
-/// The waits of each contestant.
+/// The waits of each contestant in a round.
 const WAITS: usize = 1000;
 /// The messages that a mailbox has room for.
 const CAPACITY: usize = 32;

@@ -80,8 +80,9 @@ const HANGS: Duration = Duration::from_secs(60);
 const SPINNING: u64 = 2000;
 /// The acquisitions of a round in which each wait is measured, if their number is not given.
 const WAITS: usize = 500;
-/// The rounds in which a given number of waits is measured.
-const ROUNDS_OF_WAITS: usize = 4;
+/// The rounds of so many waits each, if their number is given. A machine that does something else for
+/// four milliseconds has its part in one of them.
+const ROUNDS_OF_WAITS: usize = 5;
 /// The limit of waits where nothing is measured.
 const TINY_LIMIT: Duration = Duration::from_millis(20);
 
@@ -147,8 +148,7 @@ pub(crate) fn many(count: usize) -> usize {
 pub(crate) struct Harness {
     /// How long all rounds of a case take.
     pub(crate) case: Duration,
-    /// How long waits may take before they are cut off: for a given number of them all of a
-    /// contestant, else those of a round.
+    /// How long the waits of a round may take before they are cut off.
     pub(crate) limit: Duration,
 }
 
@@ -190,14 +190,18 @@ impl Harness {
             }
             Kind::Waits { count, goals, bodies } => {
                 let mut samples = self.samples(&name, count, &bodies);
-                samples.iter_mut().for_each(|(_, samples)| samples.waits.sort_by(f64::total_cmp));
+                let sort = |waits: &mut Vec<f64>| waits.sort_by(f64::total_cmp);
+                samples
+                    .iter_mut()
+                    .for_each(|(_, samples)| samples.rounds.iter_mut().for_each(sort));
                 let parts = [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)];
                 let rows = parts.into_iter().map(|(part, at)| {
-                    let wait = |samples: &Samples| {
-                        let last = samples.waits.len().saturating_sub(1);
-                        let wait = samples.waits.get((last as f64 * at).round() as usize);
-                        wait.copied().unwrap_or(f64::NAN)
+                    let wait_of = |waits: &Vec<f64>| {
+                        let last = waits.len().saturating_sub(1);
+                        waits.get((last as f64 * at).round() as usize).copied().unwrap_or(f64::NAN)
                     };
+                    let wait =
+                        |samples: &Samples| median(samples.rounds.iter().map(wait_of).collect());
                     let cells = samples.iter().map(|(who, samples)| (*who, wait(samples)));
                     // More waits may have a longer one among them.
                     let cut_off = samples.iter().filter(|(_, samples)| {
@@ -262,14 +266,15 @@ impl Harness {
         taking_part.into_iter().map(|(who, .., rounds)| (who, median(rounds))).collect()
     }
 
-    /// All waits of each. A contestant that reaches the limit takes no part in later rounds.
+    /// All waits of each, by rounds if the number of those of a round is given. A contestant that
+    /// reaches the limit with less than half of its waits takes no part in later rounds.
     fn samples(
         &self,
         name: &str,
         count: Option<usize>,
         bodies: &Columns<Waits>,
     ) -> Columns<Samples> {
-        let in_a_round = count.map_or(WAITS, |count| count.div_ceil(ROUNDS_OF_WAITS));
+        let in_a_round = count.unwrap_or(WAITS);
         let mut samples: Columns<Samples> =
             bodies.iter().map(|(who, _)| (*who, Samples::default())).collect();
         let (start, ran, mut rounds) = (Instant::now(), processor_time(), 0);
@@ -280,23 +285,20 @@ impl Harness {
         while goes_on(rounds) {
             rounds += 1;
             for ((who, body), (_, samples)) in bodies.iter().zip(&mut samples) {
-                if samples.is_cut_off {
+                if samples.is_out {
                     continue;
                 }
-                // A given number of waits has one limit for all of its rounds.
-                let used = if count.is_some() { samples.used } else { Duration::ZERO };
-                let limit = self.limit.saturating_sub(used);
-                let round = Instant::now();
-                let waited = watched(name, who, || body(in_a_round, limit));
-                samples.used += round.elapsed();
-                samples.add(&waited, in_a_round);
-                if samples.is_cut_off {
+                let waited = watched(name, who, || body(in_a_round, self.limit));
+                if count.is_some() || samples.rounds.is_empty() {
+                    samples.rounds.push(Vec::new());
+                }
+                if samples.add(&waited, in_a_round) {
                     let of = count.map_or(String::new(), |count| format!(" of {count}"));
                     let last = samples.unfinished.map_or(String::new(), |wait| {
                         format!(", the last of which had no end after {wait:.0} us")
                     });
                     let waits =
-                        format!("{}{of} waits in {:?}{last}", samples.waits.len(), self.limit);
+                        format!("{}{of} waits in {:?}{last}", waited.waits.len(), self.limit);
                     eprintln!("{name}: {who} is cut off: {waits}");
                 }
             }
@@ -309,21 +311,26 @@ impl Harness {
 /// What is known of the waits of a contestant.
 #[derive(Default)]
 struct Samples {
-    /// In microseconds.
-    waits: Vec<f64>,
+    /// In microseconds: the quantiles of each are taken, and of those the median.
+    rounds: Vec<Vec<f64>>,
     /// How long the wait took so far that had no end.
     unfinished: Option<f64>,
     is_cut_off: bool,
-    /// How long all rounds took.
-    used: Duration,
+    is_out: bool,
 }
 
 impl Samples {
-    fn add(&mut self, waited: &Waited, count: usize) {
-        self.waits.extend(waited.waits.iter().map(|wait| wait.as_secs_f64() * 1e6));
-        let last = self.waits.last().copied();
-        self.unfinished = last.filter(|_| waited.is_last_unfinished);
-        self.is_cut_off = waited.is_last_unfinished || waited.waits.len() < count;
+    /// Whether the round was cut off.
+    fn add(&mut self, waited: &Waited, count: usize) -> bool {
+        let waits = waited.waits.iter().map(|wait| wait.as_secs_f64() * 1e6);
+        if waited.is_last_unfinished {
+            self.unfinished = waits.clone().next_back();
+        }
+        self.rounds.last_mut().expect("a round has begun").extend(waits);
+        let is_cut_off = waited.is_last_unfinished || waited.waits.len() < count;
+        self.is_cut_off |= is_cut_off;
+        self.is_out = waited.waits.len() < count / 2;
+        is_cut_off
     }
 }
 

@@ -45,7 +45,7 @@ const CASE: Duration = Duration::from_millis(7000);
 const QUICK_CASE: Duration = Duration::from_millis(500);
 /// When waits are cut off that are measured one by one.
 const LIMIT: Duration = Duration::from_secs(4);
-const QUICK_LIMIT: Duration = Duration::from_secs(1);
+const QUICK_LIMIT: Duration = Duration::from_secs(2);
 
 fn cases() -> Vec<Case> {
     let of = [
