@@ -22,14 +22,14 @@ pub(crate) fn cases() -> Vec<Case> {
         let ours: Body = Box::new(move |times| monitored(monitors, times));
         let floor: Body = Box::new(|times| hold_often(&Word::default(), times));
         let columns = vec![(MultiLock::NAME, ours), (Word::NAME, floor)];
-        cases.push(case(format!("monitors/{monitors} that nobody awaits"), columns));
+        cases.push(case(format!("monitors/{monitors} that no task awaits"), columns));
     }
     let ours: Body = Box::new(woken);
     cases.push(case(format!("monitors/{AWAITED} that are woken"), vec![(MultiLock::NAME, ours)]));
     cases
 }
 
-/// Monitors hear of all that comes and goes, and nobody awaits them.
+/// Monitors are told of each edge, and no task awaits them.
 fn monitored(monitors: usize, times: u64) -> Duration {
     let lock = MultiLock::new();
     let monitors: Vec<_> = (0..many(monitors)).map(|_| lock.notify(Mode::Shared)).collect();
