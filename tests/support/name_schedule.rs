@@ -338,8 +338,12 @@ impl<'a, C: Choices> Schedule<'a, C> {
 
     fn poll(&mut self, id: Id, new_waker: bool) {
         let word = self.word();
-        let is_reserved_for = |task: &Task<'_>| task.acquires().is_some() && task.lost >= RACES;
-        let may_be_reserved = self.tasks.iter().any(|task| task.id != id && is_reserved_for(task));
+        let task = self.tasks.iter().find(|task| task.id == id).unwrap();
+        let mut others = self.tasks.iter().filter(|other| other.id != id && other.lost >= RACES);
+        // As in `Reservation::bars`.
+        let may_be_reserved = task.acquires().is_some_and(|mode| {
+            others.any(|o| o.acquires().is_some_and(|it| mode != Shared || it == Exclusive))
+        });
         let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         let (job, is_new) = (task.job, !task.polled);
         let woken = task.flag.take() > 0;
