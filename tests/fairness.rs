@@ -11,6 +11,8 @@
 
 #[path = "support/fifo.rs"]
 mod fifo;
+#[path = "support/moment.rs"]
+mod moment;
 #[path = "support/random.rs"]
 mod random;
 mod support;
@@ -30,16 +32,9 @@ use multilock::{
 };
 
 use fifo::{Fifo, turns};
+use moment::{Moment, TIMED};
 use random::{Choices, Random, for_seeds};
 use support::{Task, assert_idle};
-
-/// Whether the moment for which a lock is kept is a time. Else it is a number of polls.
-const TIMED: bool =
-    cfg!(all(feature = "std", not(any(miri, all(target_family = "wasm", target_os = "unknown")))));
-
-/// The longest moment for which a lock is kept for a waiter that is not polled.
-const MOMENT: Duration = Duration::from_millis(2);
-const MOMENT_POLLS: usize = 2_000;
 
 /// A round of polls that takes longer says nothing of fairness: a machine that is busy may take longer for it than a lock is
 /// kept.
@@ -849,63 +844,6 @@ fn p2_a_newcomer_that_stood_back_is_woken() {
 
 // ------------------------------------------------------------------------- Progress, dormant waiters
 
-/// The moment for which a lock is kept for a dormant waiter, as its rivals see it, or some of them one after the other.
-struct Moment {
-    times: usize,
-    /// The end of the first poll that was in vain: the moment has begun by then.
-    start: Option<Instant>,
-    polls: usize,
-}
-
-impl Default for Moment {
-    fn default() -> Self {
-        Self::times(1)
-    }
-}
-
-impl Moment {
-    fn times(times: usize) -> Self {
-        Self { times, start: None, polls: 0 }
-    }
-
-    fn is_over(&self) -> bool {
-        match self.start {
-            Some(start) => start.elapsed() > MOMENT * self.times as u32,
-            None => self.polls >= MOMENT_POLLS * self.times,
-        }
-    }
-
-    /// One poll of a task that waits for a free lock. One that begins after the moment is not in vain, if it is not the first
-    /// of a newcomer, or of a waiter since the lock is free.
-    #[track_caller]
-    fn poll<F: Future>(&mut self, task: &mut Task<F>) -> Option<F::Output> {
-        let is_over = self.is_over();
-        if let Poll::Ready(output) = task.poll() {
-            return Some(output);
-        }
-        assert!(
-            !is_over || task.polls() <= 2,
-            "the lock is free, and is kept for longer than stated: {} polls",
-            self.polls
-        );
-        assert!(task.woken(), "the lock is free, and no other task will wake this one");
-        self.polls += 1;
-        if TIMED {
-            self.start.get_or_insert_with(Instant::now);
-        }
-        None
-    }
-
-    #[track_caller]
-    fn enter<F: Future>(&mut self, task: &mut Task<F>) -> F::Output {
-        loop {
-            if let Some(output) = self.poll(task) {
-                return output;
-            }
-        }
-    }
-}
-
 /// A waiter that loses races: each time it was woken, and finds the lock taken when it is polled. It is woken once more,
 /// and the lock is free.
 #[track_caller]
@@ -1377,10 +1315,10 @@ mod threads {
         println!("{what:?}: in after {first:?}, ran for {ran:?}; the next twenty: {others:?}");
         assert!(first < SOON, "{what:?} is kept out for {first:?}");
         assert!(
-            ran < MOMENT / 5,
+            ran < moment::MOMENT / 5,
             "{what:?} does not sleep while it is kept out: it runs for {ran:?}"
         );
-        assert!(others < MOMENT, "{what:?}: the next twenty are delayed, too: {others:?}");
+        assert!(others < moment::MOMENT, "{what:?}: the next twenty are delayed, too: {others:?}");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 #![cfg(not(any(loom, shuttle)))]
 
+#[path = "support/moment.rs"]
+mod moment;
 #[path = "support/random.rs"]
 mod random;
 mod support;
@@ -15,9 +17,9 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use moment::Moment;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
     Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable, MultiLock,
@@ -32,10 +34,6 @@ type ApiLock = lock_api::RwLock<MultiLock, u32>;
 
 /// How many random schedules there are for each function and mode.
 const SCHEDULES: u64 = if cfg!(miri) { 1 } else { 400 };
-
-/// How long a lock is kept for waiters that are not polled, at most: they are up to four, and one more is forgotten.
-const MOMENT: Duration = Duration::from_millis(10);
-const MOMENT_POLLS: usize = 10_000;
 
 /// Forgets `value`. Its memory is reachable for ever: so other waiters of a queue may still point to it, and Miri does not
 /// take it for a leak.
@@ -282,19 +280,12 @@ impl<'a> Others<'a> {
         true
     }
 
-    /// The lock can be acquired: the waiter gets in at this poll or the next, or stands back for a moment.
+    /// The lock can be acquired, but may be kept for up to four other waiters, and for the one that is forgotten.
     #[track_caller]
     fn enter(&mut self, at: usize) {
-        let (start, mut polls) = (Instant::now(), 0);
-        while !self.poll(at) {
-            polls += 1;
-            let in_time = polls < MOMENT_POLLS || start.elapsed() < MOMENT;
-            let looks_again = polls < 2 || self.waiters[at].task.woken();
-            assert!(
-                in_time && looks_again,
-                "a waiter that is polled does not get in: {polls} polls"
-            );
-        }
+        let Waiter { n, mode, mut task } = self.waiters.remove(at);
+        let _hold = Moment::times(5).enter(&mut task);
+        self.holders.push(Holder { n: Some(n), mode, _hold });
     }
 
     /// A waiter is woken and loses the race, so newcomers stand back for it.
