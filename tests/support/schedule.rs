@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
@@ -39,6 +40,8 @@ enum Step {
     Share(Id, Id),
     Detach(Id),
     Adopt(Id),
+    /// The thread is not run for longer than the lock is kept for a starving waiter.
+    Pause,
 }
 
 /// How often a kind of step is tried, if the schedule has it at all.
@@ -153,6 +156,10 @@ impl Task {
     fn is_overtaken(&self) -> bool {
         self.lost > 0
     }
+
+    fn may_have_reserved(&self) -> bool {
+        self.lost >= RACES
+    }
 }
 
 enum Holder {
@@ -222,6 +229,8 @@ pub(crate) struct Schedule<C: Choices> {
     rivals: bool,
     /// How often a waiter could be overtaken by what does not stand back: a try, or a holder that changes its mode.
     barged: usize,
+    /// The begin of the first poll that was in vain since there are waiters that may have reserved the lock.
+    kept_since: Option<Instant>,
     /// The waiter that this step has dropped: its mode, and whether it had been woken.
     dropped: Option<(Mode, bool)>,
     /// Those that nobody must wake or keep any more.
@@ -230,6 +239,14 @@ pub(crate) struct Schedule<C: Choices> {
 
 /// How many races a waiter loses before the lock is reserved for it.
 pub(crate) const RACES: usize = 2;
+
+/// For how long the lock is kept for that waiter. Without a clock, and in Miri, it is for more polls than are made here.
+const MOMENT: Duration = if cfg!(miri) { Duration::MAX } else { Duration::from_millis(1) };
+
+/// Whether a reservation that was made at `since` may be over: newcomers need not stand back any more.
+fn is_over(since: Instant) -> bool {
+    since.elapsed() >= MOMENT
+}
 
 /// How many steps are made before the end.
 const MOST_STEPS: usize = 80;
@@ -277,6 +294,7 @@ impl<C: Choices> Schedule<C> {
             last_place: 0,
             rivals: false,
             barged: 0,
+            kept_since: None,
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -374,6 +392,9 @@ impl<C: Choices> Schedule<C> {
         }
         if choices.one_in(4) {
             return Some(Step::Release(choices.pick(self.holds.iter())?.id));
+        }
+        if self.kept_since.is_some() && !cfg!(miri) && choices.one_in(1_000) {
+            return Some(Step::Pause);
         }
         let first = self.tasks.iter().filter(|task| task.is_woken()).min_by_key(|task| task.turn);
         match first {
@@ -476,6 +497,7 @@ impl<C: Choices> Schedule<C> {
                     self.hold(id, hold.mode, lock.adopt_arc(handle).unwrap());
                 }
             }
+            Step::Pause => thread::sleep(MOMENT),
         }
         None
     }
@@ -487,8 +509,9 @@ impl<C: Choices> Schedule<C> {
         let woken = task.take_call();
         task.was_woken = false;
         let others = self.tasks.iter().filter(|other| other.id != id && other.waits(Job::Acquire));
-        let may_be_reserved =
-            others.clone().any(|o| o.lost >= RACES && (mode != Shared || o.mode == Exclusive));
+        let mut owners = others.filter(|other| other.may_have_reserved());
+        let is_kept = owners.clone().next().is_some();
+        let may_be_reserved = owners.any(|owner| mode != Shared || owner.mode == Exclusive);
         let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         if new_waker {
             self.old_flags.push(mem::replace(&mut task.flag, Flag::new()));
@@ -507,13 +530,20 @@ impl<C: Choices> Schedule<C> {
         let may_be_stale = task.job == Job::Wait && woken && task.could;
 
         let waker = Waker::from(task.flag.clone());
+        let begin = Instant::now();
         let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
+        let is_over = self.kept_since.is_some_and(is_over);
 
         let makes_room = task.job == Job::Acquire && is_expected && poll.is_pending();
         let as_expected = poll.is_ready() == is_expected
             || poll.is_ready() && may_be_stale
+            || poll.is_ready() && stands_back && is_over
             || makes_room && may_be_reserved && task.flag.count() > 0;
         assert!(as_expected, "{:?} is ready: {}; {word:?}", task.job, poll.is_ready());
+        if is_kept && poll.is_pending() {
+            self.kept_since.get_or_insert(begin);
+        }
+        self.barged += usize::from(poll.is_ready() && is_over);
         let Poll::Ready(done) = poll else {
             if task.phase != Phase::Waiting {
                 task.place = self.last_place;
@@ -674,6 +704,10 @@ impl<C: Choices> Schedule<C> {
         let index = self.tasks.iter().position(|task| task.id == id).unwrap();
         let task = self.tasks.swap_remove(index);
         self.old_flags.push(task.flag.clone());
+        let is_kept = self.tasks.iter().any(Task::may_have_reserved);
+        if !is_kept && !self.kept_since.is_some_and(is_over) {
+            self.kept_since = None;
+        }
         task
     }
 
