@@ -31,6 +31,7 @@ impl<T> Lazy<T> {
         }
     }
 
+    #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is finished.
         // Weakened, the model `p2_what_is_made_when_it_is_needed_is_finished` fails.
@@ -41,10 +42,14 @@ impl<T> Lazy<T> {
     }
 
     /// The value. Allocates if there is none yet; of two that are made at once, one stays.
+    #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Box<T>) -> &T {
-        if let Some(value) = self.get() {
-            return value;
-        }
+        self.get().unwrap_or_else(|| self.make(make))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         may_fail();
         let new = Box::into_raw(make());
         // ORDERING: Release, for `get`. Acquire on both sides: we may find another's value.

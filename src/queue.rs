@@ -97,8 +97,8 @@ pub(crate) struct Waiters {
     counts: [usize; Lane::COUNT],
     /// For a waiter that is starving.
     pub(crate) reservation: Reservation,
-    /// Whether an upgradable or an exclusive waiter was woken last, if the other kind waited, and it entered.
-    pub(crate) last_turn: Option<Mode>,
+    /// See [`Queue::last_turn`].
+    last_turn: Option<Mode>,
 }
 
 impl Waiters {
@@ -112,17 +112,6 @@ impl Waiters {
     #[inline]
     pub(crate) fn uncount(&mut self, lanes: Lanes) {
         lanes.each(|lane| self.counts[lane] -= 1);
-    }
-
-    /// The first waiter of `line` is called.
-    #[inline]
-    fn take_turn(&mut self, line: Line) {
-        let (mode, other) = match line {
-            Line::Upgradable => (Mode::Upgradable, Lane::Exclusive),
-            Line::Exclusive | Line::Overtaken => (Mode::Exclusive, Lane::Upgradable),
-            _ => return,
-        };
-        self.last_turn = (self.counts[other as usize] > 0).then_some(mode);
     }
 
     /// A waiter that was woken in `mode` has not entered.
@@ -167,11 +156,25 @@ impl Queue {
         self.waiters.with(f)
     }
 
+    /// The mode of the waiter that was woken last, of those that were woken while both upgradable and exclusive ones
+    /// waited, unless it did not enter.
+    #[cold]
+    pub(crate) fn last_turn(&self) -> Option<Mode> {
+        self.with(|waiters| waiters.last_turn)
+    }
+
     /// Calls the first who listens in `line`. Says whether there is one.
     ///
-    /// If that is an heir, it is called only if `give` takes for it what it waits for.
-    pub(crate) fn call_first(&self, line: Line, give: Give<'_>, wake: &mut Wake) -> bool {
-        let (called, left) = self.call_round::<1>(line, give, wake);
+    /// If that is an heir, it is called only if `give` takes for it what it waits for. If it is called, and `turn` is a
+    /// mode, that is the [last turn](Self::last_turn).
+    pub(crate) fn call_first(
+        &self,
+        line: Line,
+        turn: Option<Mode>,
+        give: Give<'_>,
+        wake: &mut Wake,
+    ) -> bool {
+        let (called, left) = self.call_round::<1>(line, turn, give, wake);
         called + left > 0
     }
 
@@ -179,13 +182,13 @@ impl Queue {
     ///
     /// It ends at the first heir for which `give` cannot take what it waits for: it is taken, for all.
     pub(crate) fn call_all(&self, line: Line, give: Give<'_>, wake: &mut Wake) -> bool {
-        let (mut called, mut left) = self.call_round::<ROUND>(line, give, wake);
+        let (mut called, mut left) = self.call_round::<ROUND>(line, None, give, wake);
         let any = called + left > 0;
         while called > 0 && left > 0 {
             called = if left < ROUND {
-                self.call_round::<1>(line, give, wake).0
+                self.call_round::<1>(line, None, give, wake).0
             } else {
-                self.call_round::<ROUND>(line, give, wake).0
+                self.call_round::<ROUND>(line, None, give, wake).0
             };
             left -= called;
         }
@@ -196,22 +199,21 @@ impl Queue {
     fn call_round<const N: usize>(
         &self,
         line: Line,
+        turn: Option<Mode>,
         give: Give<'_>,
         wake: &mut Wake,
     ) -> (usize, usize) {
         // Made here, and not moved: while the queue is locked no more is done than must be.
         let mut round = Round::<N>::EMPTY;
         let left = self.with(|waiters| {
-            let Waiters { lists, reservation, .. } = waiters;
-            let list = &mut lists[line as usize];
-            if list.call(&mut round, reservation.owner(), wake.is_fair(), give) {
-                reservation.set_firm();
+            let list = &mut waiters.lists[line as usize];
+            if list.call(&mut round, waiters.reservation.owner(), wake.is_fair(), give) {
+                waiters.reservation.set_firm();
             }
-            let left = list.len();
-            if N == 1 && round.len() > 0 {
-                waiters.take_turn(line);
+            if turn.is_some() && round.len() > 0 {
+                waiters.last_turn = turn;
             }
-            left
+            list.len()
         });
         round.wakers().for_each(|waker| wake.one(waker));
         (round.len(), left)
@@ -636,12 +638,22 @@ impl Wake {
 
 #[cfg(feature = "std")]
 impl Drop for Wake {
+    #[inline]
     fn drop(&mut self) {
-        match self.panic.take() {
-            Some(panic) if std::thread::panicking() => discard(panic),
-            Some(panic) => std::panic::resume_unwind(panic),
-            None => {}
+        if let Some(panic) = self.panic.take() {
+            pass_on(panic);
         }
+    }
+}
+
+/// Goes on with the panic of a waker, unless another is on its way.
+#[cfg(feature = "std")]
+#[cold]
+fn pass_on(panic: Box<dyn core::any::Any + Send>) {
+    if std::thread::panicking() {
+        discard(panic);
+    } else {
+        std::panic::resume_unwind(panic);
     }
 }
 

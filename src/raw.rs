@@ -212,10 +212,21 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.call_first(Line::Upgrade, NOTHING, &mut wake);
+                queue.call_first(Line::Upgrade, None, NOTHING, &mut wake);
             }
-            return;
+        } else if word.is_awaited_in_any_mode() {
+            self.call_next(queue, change, &mut wake);
         }
+        // Last: no waiter depends on a monitor.
+        if let Some(edges) = edges {
+            edges.tell(&mut wake);
+        }
+    }
+
+    /// Calls the waiters whose turn it is.
+    #[inline]
+    fn call_next(&self, queue: &Queue, change: Change, wake: &mut Wake) {
+        let word = change.after;
         // A shared holder that leaves others behind makes no room, unless there was none at all. But
         // if there is room, for an upgradable one, then whoever was called for it has not come.
         let made_room = !change.makes_no_room()
@@ -225,31 +236,36 @@ impl RawLock {
             return;
         }
 
-        let turn_of_shared = change.ends_exclusive() || !word.has(Lane::Exclusive);
+        if !word.has(Lane::Exclusive) {
+            self.call_shared(queue, word, wake);
+            self.call_upgradable(queue, word, wake);
+            return;
+        }
+        if word.awaits_only_exclusive() {
+            if word.is_free() {
+                self.call_exclusive(queue, word, wake);
+            }
+            return;
+        }
+
+        let turn_of_shared = change.ends_exclusive();
         // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
         // waiters. So where upgradable and exclusive ones wait, neither has two turns.
-        let both = word.has_upgradable_and_exclusive();
-        let last = if both { queue.with(|waiters| waiters.last_turn) } else { None };
+        let last = if word.has(Lane::Upgradable) { queue.last_turn() } else { None };
         let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
 
-        let mut called = turn_of_shared && self.call_shared(queue, word, &mut wake);
+        let mut called = turn_of_shared && self.call_shared(queue, word, wake);
         if turn_of_upgradable && (turn_of_shared || word.is_free()) {
-            called |= self.call_upgradable(queue, word, &mut wake);
+            called |= self.call_upgradable(queue, word, wake);
         }
-        if !called && word.is_free() && word.has(Lane::Exclusive) {
-            called = self.call_exclusive(queue, word, &mut wake);
+        if called || !word.is_free() || self.call_exclusive(queue, word, wake) {
+            return;
         }
-        if !called && word.is_free() {
-            if !turn_of_shared {
-                self.call_shared(queue, word, &mut wake);
-            }
-            if !turn_of_upgradable {
-                self.call_upgradable(queue, word, &mut wake);
-            }
+        if !turn_of_shared {
+            self.call_shared(queue, word, wake);
         }
-        // Last: no waiter depends on a monitor.
-        if let Some(edges) = edges {
-            edges.tell(&mut wake);
+        if !turn_of_upgradable {
+            self.call_upgradable(queue, word, wake);
         }
     }
 
@@ -263,16 +279,18 @@ impl RawLock {
     /// Calls the first upgradable waiter. Says whether there is one.
     fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
         let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
+        let turn = word.has(Lane::Exclusive).then_some(Mode::Upgradable);
         word.has(Lane::Upgradable)
             && word.fits(Mode::Upgradable)
-            && queue.call_first(Line::Upgradable, give, wake)
+            && queue.call_first(Line::Upgradable, turn, give, wake)
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
     fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
         let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
-        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, give, wake)
-            || queue.call_first(Line::Exclusive, give, wake)
+        let turn = word.has(Lane::Upgradable).then_some(Mode::Exclusive);
+        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, turn, give, wake)
+            || queue.call_first(Line::Exclusive, turn, give, wake)
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
@@ -497,19 +515,20 @@ impl<'a> Place<'a> {
                             true if next.has(Lane::Overtaken) => Kind::Heir,
                             true => Kind::Thread,
                         };
-                        seat.listen(line, kind, cx, &mut new).then(|| {
-                            seat.waiters.count(next.without(*lanes));
-                            *lanes = next;
-                            if called && ENTER {
-                                if mode == Mode::Upgradable {
-                                    // It keeps its place: it was the first when it was called.
-                                    seat.go_first();
-                                }
-                                // A thread is handed the lock instead of a reservation.
-                                lose(lock, seat, mode, lost, !thread);
+                        if !seat.listen(line, kind, cx, &mut new) {
+                            return None;
+                        }
+                        seat.waiters.count(next.without(*lanes));
+                        *lanes = next;
+                        if called && ENTER {
+                            if mode == Mode::Upgradable {
+                                // It keeps its place: it was the first when it was called.
+                                seat.go_first();
                             }
-                            Poll::Pending
-                        })
+                            // A thread is handed the lock instead of a reservation.
+                            lose(lock, seat, mode, lost, !thread);
+                        }
+                        Some(Poll::Pending)
                     }
                 }
             });

@@ -167,6 +167,13 @@ impl Snapshot {
         self.has(Lane::of(mode))
     }
 
+    /// Whether somebody waits to acquire the lock.
+    #[inline]
+    pub(crate) const fn is_awaited_in_any_mode(self) -> bool {
+        let lanes = Lane::Shared.bit() | Lane::Upgradable.bit() | Lane::Exclusive.bit();
+        self.0 & lanes != 0
+    }
+
     /// Whether a holder waits for the shared holders to leave, to become exclusive.
     #[must_use]
     #[inline]
@@ -200,13 +207,6 @@ impl Snapshot {
     #[inline]
     pub(crate) const fn has(self, lane: Lane) -> bool {
         self.0 & lane.bit() != 0
-    }
-
-    /// Waiters of both modes wait.
-    #[inline]
-    pub(crate) const fn has_upgradable_and_exclusive(self) -> bool {
-        let both = Lane::Upgradable.bit() | Lane::Exclusive.bit();
-        self.0 & both == both
     }
 
     /// Somebody may have to be woken when a holder leaves.
