@@ -38,13 +38,13 @@ impl LazyQueue {
 /// Where a waiter listens.
 #[derive(Clone, Copy)]
 pub(crate) enum Line {
-    Shared,
-    Upgradable,
     Exclusive,
     /// Exclusive waiters that were overtaken.
     Overtaken,
     /// The holder that upgrades.
     Upgrade,
+    Shared,
+    Upgradable,
     SharedMonitors,
     UpgradableMonitors,
     ExclusiveMonitors,
@@ -78,6 +78,11 @@ pub(crate) type Give<'a> = &'a dyn Fn() -> bool;
 pub(crate) const NOTHING: Give<'static> = &|| false;
 
 /// The waiters and the monitors of a lock.
+///
+/// With `std` the fields are in an order in which a wait touches two cache lines: that of the mutex and the counts, and
+/// that of its list. In the compiler's order it touches five, and tasks of two workers that contend for the lock take
+/// 1.15 times as long (`cargo bench --bench locks -- short/`).
+#[cfg_attr(feature = "std", repr(C, align(64)))]
 pub(crate) struct Queue {
     waiters: Section<Waiters>,
     /// For each mode, what monitors look at and listen to.
@@ -89,23 +94,26 @@ pub(crate) struct Queue {
     pub(crate) patience: Patience,
 }
 
-/// Who waits, and how many: what is touched only with the queue locked.
+/// Who waits, and how many: what is touched only with the queue locked. In the order of [`Queue`].
+#[cfg_attr(feature = "std", repr(C))]
 pub(crate) struct Waiters {
-    /// For each [`Line`], who listens there, in the order of their coming.
-    lists: [List; Line::COUNT],
-    /// For each [`Lane`], how many waiters there are.
-    counts: [usize; Lane::COUNT],
     /// For a waiter that is starving.
     pub(crate) reservation: Reservation,
+    /// For each [`Lane`], how many waiters there are.
+    counts: [u32; Lane::COUNT],
     /// See [`Queue::last_turn`].
     last_turn: Option<Mode>,
+    /// For each [`Line`], who listens there, in the order of their coming.
+    lists: [List; Line::COUNT],
 }
 
 impl Waiters {
-    /// Counts one waiter more in each of `lanes`.
+    /// Counts one waiter more in each of `lanes`. So many that it panics would fill a quarter of a terabyte.
     #[inline]
     pub(crate) fn count(&mut self, lanes: Lanes) {
-        lanes.each(|lane| self.counts[lane] += 1);
+        lanes.each(|lane| {
+            self.counts[lane] = self.counts[lane].checked_add(1).expect("fewer than 2^32 wait");
+        });
     }
 
     /// Counts one waiter less in each of `lanes`.
@@ -675,6 +683,30 @@ pub(crate) fn discard(panic: Box<dyn core::any::Any + Send>) {
 #[cfg(not(any(loom, shuttle)))]
 mod tests {
     use super::*;
+
+    #[cfg(all(feature = "std", target_pointer_width = "64"))]
+    #[test]
+    fn a_wait_touches_two_cache_lines() {
+        use core::mem::{align_of, offset_of, size_of};
+
+        let waiters = size_of::<Section<Waiters>>() - size_of::<Waiters>();
+        let line = |offset| (offset_of!(Queue, waiters) + waiters + offset) / 64;
+        let list = |of| offset_of!(Waiters, lists) + of as usize * size_of::<List>();
+        let lines = |of| (line(list(of)), line(list(of) + size_of::<List>() - 1));
+        assert_eq!(align_of::<Queue>(), 64);
+        assert_eq!((line(0), line(offset_of!(Waiters, last_turn))), (0, 0));
+        assert_eq!((lines(Line::Exclusive), lines(Line::Overtaken)), ((1, 1), (1, 1)));
+        assert_eq!((lines(Line::Shared), lines(Line::Upgradable)), ((2, 2), (2, 2)));
+    }
+
+    #[test]
+    #[should_panic = "fewer than 2^32 wait"]
+    fn more_waiters_than_can_be_counted_are_refused() {
+        Queue::new().with(|waiters| {
+            waiters.counts[Lane::Shared as usize] = u32::MAX;
+            waiters.count(Lanes::of(Lane::Shared));
+        });
+    }
 
     /// Whoever makes an edge that nobody listens for goes by without the queue.
     #[test]
