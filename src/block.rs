@@ -229,6 +229,8 @@ mod tests {
                         return Poll::Ready(());
                     }
                     if polls == FEW {
+                        // Before the other thread begins to sleep: this one may be stopped as soon as it does.
+                        pending = Instant::now();
                         let waker = cx.waker().clone();
                         thread::spawn(|| {
                             thread::sleep(20 * NAP);
@@ -236,9 +238,9 @@ mod tests {
                         });
                     } else {
                         wake_by_another_thread(cx.waker());
+                        pending = Instant::now();
                     }
                     polls += 1;
-                    pending = Instant::now();
                     Poll::Pending
                 });
                 assert_eq!(block_on(wait, deadline), Some(()));
