@@ -10,7 +10,7 @@ use futures_core::FusedFuture;
 use crate::guard::Guard;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::Place;
+use crate::raw::Waiter;
 
 /// An acquisition of `lock`.
 pub(crate) struct Acquire<'a> {
@@ -30,7 +30,7 @@ enum Progress<'a> {
     /// It lets one poll pass: somebody was overtaken, and goes first if it is polled now.
     StandsBack,
     /// Dropped by [`Acquire::drop`], as long as it waits. Else it has nothing to do when it goes.
-    Waits(ManuallyDrop<Place<'a>>),
+    Waits(ManuallyDrop<Waiter<'a>>),
     Done,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Acquire<'a> {
                 return Poll::Ready(());
             }
             Progress::New | Progress::StandsBack => {
-                let place = Place::take(raw, this.mode, this.thread);
+                let place = Waiter::take(raw, this.mode, this.thread);
                 this.progress = Progress::Waits(ManuallyDrop::new(place));
             }
             Progress::Waits(_) | Progress::Done => {}
@@ -84,12 +84,12 @@ impl<'a> Acquire<'a> {
 }
 
 impl Drop for Acquire<'_> {
-    // Not the glue that the compiler makes, which would be called by all who never wait.
+    // Not the glue that the compiler makes, which would be notified by all who never wait.
     #[inline]
     fn drop(&mut self) {
         #[cold]
         #[inline(never)]
-        fn cancel(place: &mut ManuallyDrop<Place<'_>>) {
+        fn cancel(place: &mut ManuallyDrop<Waiter<'_>>) {
             // SAFETY: the future is dropped, and with it the place, where it is. Nobody touches it any more.
             unsafe { ManuallyDrop::drop(place) };
         }
@@ -110,7 +110,7 @@ impl<'a> Future for Acquire<'a> {
         // SAFETY: as in `wait`; where there is a place, it is not touched here.
         let this = unsafe { self.as_mut().get_unchecked_mut() };
         let (lock, mode) = (this.lock, this.mode);
-        if matches!(this.progress, Progress::New) && lock.raw.acquire_at_once(mode) {
+        if matches!(this.progress, Progress::New) && lock.raw.try_acquire_as_newcomer(mode) {
             this.progress = Progress::Done;
             return Poll::Ready(Guard::new(lock, mode));
         }

@@ -11,7 +11,7 @@ use crate::error::UpgradeError;
 use crate::handle::Handle;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::Upgrading;
+use crate::raw::RawUpgrade;
 
 /// A hold of the lock behind `L`.
 struct Hold<L: Deref<Target = MultiLock>> {
@@ -48,8 +48,8 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         if from != Mode::Exclusive {
             // What the word says while it waits. If the future is forgotten the guard is left with that.
             self.mode = Mode::Upgradable;
-            let mut ends_as = EndsAs { hold: &mut self.mode, mode: from };
-            if !Upgrading::new(&self.lock.raw, from).await {
+            let mut ends_as = SetModeOnDrop { hold: &mut self.mode, mode: from };
+            if !RawUpgrade::new(&self.lock.raw, from).await {
                 return Err(UpgradeError::Conflict);
             }
             ends_as.mode = Mode::Exclusive;
@@ -77,12 +77,12 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
 }
 
 /// What a hold is when an upgrade has ended.
-struct EndsAs<'a> {
+struct SetModeOnDrop<'a> {
     hold: &'a mut Mode,
     mode: Mode,
 }
 
-impl Drop for EndsAs<'_> {
+impl Drop for SetModeOnDrop<'_> {
     fn drop(&mut self) {
         *self.hold = self.mode;
     }

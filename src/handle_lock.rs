@@ -20,7 +20,7 @@ use crate::handle::HandleId;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
 use crate::notify::Notify;
-use crate::raw::Upgrading;
+use crate::raw::RawUpgrade;
 use crate::state::Snapshot;
 use crate::sync::const_fn;
 use crate::table::{Claim, Spot, Stage, Table};
@@ -681,7 +681,7 @@ impl<'a, H> HandleGuard<'a, H> {
         let from = self.mode;
         if from != Mode::Exclusive {
             let lock = self.lock;
-            let mut upgrading = pin!(Upgrading::new(&lock.lock.raw, from));
+            let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
             // Dropped before the upgrade: the table does not show a stronger mode than the word.
             let mut ends_as = SetModeOnDrop { guard: self, mode: from };
             let upgraded = poll_fn(|cx| {

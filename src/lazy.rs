@@ -16,15 +16,15 @@ pub(crate) fn may_fail() {
 }
 
 /// A value in a box of its own, or none yet.
-pub(crate) struct Lazy<T>(AtomicPtr<T>, PhantomData<*mut T>);
+pub(crate) struct OnceBox<T>(AtomicPtr<T>, PhantomData<*mut T>);
 
 // SAFETY: it is a box. Who has it has the value, and may take it along to another thread.
-unsafe impl<T: Send> Send for Lazy<T> {}
-// SAFETY: `&Lazy` hands `&T` to many threads at once (needs `Sync`), and one of them may make what
+unsafe impl<T: Send> Send for OnceBox<T> {}
+// SAFETY: `&OnceBox` hands `&T` to many threads at once (needs `Sync`), and one of them may make what
 // another drops (needs `Send`).
-unsafe impl<T: Send + Sync> Sync for Lazy<T> {}
+unsafe impl<T: Send + Sync> Sync for OnceBox<T> {}
 
-impl<T> Lazy<T> {
+impl<T> OnceBox<T> {
     const_fn! {
         pub(crate) fn new() -> Self {
             Self(AtomicPtr::new(ptr::null_mut()), PhantomData)
@@ -76,7 +76,7 @@ impl<T> Lazy<T> {
     }
 }
 
-impl<T> Drop for Lazy<T> {
+impl<T> Drop for OnceBox<T> {
     fn drop(&mut self) {
         drop(self.take());
     }

@@ -1,9 +1,9 @@
-//! Waiters in the order of their coming, in lists whose nodes are in the frames of those who wait. Who is
-//! called, and why, is not their business, nor what an heir is given.
+//! WaitLists in the order of their coming, in lists whose nodes are in the frames of those who wait. Who is
+//! notified, and why, is not their business, nor what a handoff waiter is given.
 //!
 //! # Invariants
 //!
-//! * **L1** A node is in one list from `insert` until it is called or removed, and until then it neither
+//! * **L1** A node is in one list from `insert` until it is notified or removed, and until then it neither
 //!   moves nor goes away.
 //! * **L2** All lists of a queue have one lock. The links of a node that is in one of them are touched only by
 //!   who has locked it; and so is a list. Whoever has a reference to a list has locked it.
@@ -39,9 +39,9 @@ unsafe impl Send for List {}
 /// A waiter's place in a list.
 pub(crate) struct Node {
     links: UnsafeCell<Links>,
-    /// It was called, and is in no list any more.
-    called: AtomicBool,
-    /// Of [`Kind`].
+    /// It was notified, and is in no list any more.
+    notified: AtomicBool,
+    /// Of [`WaiterKind`].
     kind: AtomicU8,
     /// For L1, and for L4.
     _pin: PhantomPinned,
@@ -49,12 +49,12 @@ pub(crate) struct Node {
 
 /// Who waits.
 #[derive(Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum WaiterKind {
     Task,
     /// A thread that blocks.
     Thread,
-    /// A thread that is called only if what it waits for is given to it.
-    Heir,
+    /// A thread that is notified only if what it waits for is given to it.
+    Handoff,
 }
 
 struct Links {
@@ -78,8 +78,8 @@ impl RefUnwindSafe for Node {}
 impl Node {
     pub(crate) fn new() -> Self {
         let links = Links { previous: ptr::null(), next: ptr::null(), waker: None };
-        let (called, kind) = (AtomicBool::new(false), AtomicU8::new(Kind::Task as u8));
-        Self { links: UnsafeCell::new(links), called, kind, _pin: PhantomPinned }
+        let (notified, kind) = (AtomicBool::new(false), AtomicU8::new(WaiterKind::Task as u8));
+        Self { links: UnsafeCell::new(links), notified, kind, _pin: PhantomPinned }
     }
 
     /// Where it is, which tells it from all others for as long as it is pinned.
@@ -88,30 +88,30 @@ impl Node {
         ptr::from_ref(self).addr()
     }
 
-    /// Whether it has been called since it was inserted. Nobody asks but its owner.
+    /// Whether it has been notified since it was inserted. Nobody asks but its owner.
     #[inline]
-    pub(crate) fn was_called(&self) -> bool {
-        // ORDERING: Acquire. Pairs with the Release in `List::call`: who has called it is done with it.
+    pub(crate) fn was_notified(&self) -> bool {
+        // ORDERING: Acquire. Pairs with the Release in `List::call`: who has notified it is done with it.
         // Weakened, the model `p1_a_waiter_may_be_polled_while_it_is_called` fails.
-        let called = self.called.load(Acquire);
-        if called && cfg!(any(loom, shuttle, debug_assertions)) {
+        let notified = self.notified.load(Acquire);
+        if notified && cfg!(any(loom, shuttle, debug_assertions)) {
             // SAFETY: we are the owner, and by L3 all of it is ours. Under loom and shuttle this is where that is
             // checked.
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
-        called
+        notified
     }
 
-    /// Whether it is an heir. Asked with the lists locked, or by its owner, of a node that is in none. Where no
+    /// Whether it is a handoff waiter. Asked with the lists locked, or by its owner, of a node that is in none. Where no
     /// thread waits there is none.
     #[inline]
-    pub(crate) fn is_heir(&self) -> bool {
-        self.is(Kind::Heir)
+    pub(crate) fn is_handoff(&self) -> bool {
+        self.is(WaiterKind::Handoff)
     }
 
     #[inline]
-    fn is(&self, kind: Kind) -> bool {
-        // ORDERING: Relaxed. It is written with the lists locked, and not after the node was called.
+    fn is(&self, kind: WaiterKind) -> bool {
+        // ORDERING: Relaxed. It is written with the lists locked, and not after the node was notified.
         HAS_THREADS && self.kind.load(Relaxed) == kind as u8
     }
 
@@ -141,12 +141,12 @@ impl List {
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
-    /// * Before it goes, it is called, or removed from this list.
+    /// * Before it goes, it is notified, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: Kind) {
+    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: WaiterKind) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. It is still the caller's alone.
-        node.called.store(false, Relaxed);
+        node.notified.store(false, Relaxed);
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
@@ -239,47 +239,47 @@ impl List {
         unsafe { node.with(renew) }
     }
 
-    /// Who is called next.
+    /// Who is notified next.
     #[inline]
     pub(crate) fn first(&self) -> Option<&Node> {
         // SAFETY: the first is null, or in this list, and by L1 it is there.
         unsafe { self.first.as_ref() }
     }
 
-    /// Calls the first `N`, or as many as there are. Their wakers are in `round`, which was empty, then.
+    /// Calls the first `N`, or as many as there are. Their wakers are in `batch`, which was empty, then.
     ///
-    /// An heir is called alone: what it is given nobody can have until it is woken. If `give` has nothing for it,
-    /// it is not called, nor who comes after it. If it is `fair`, each thread that it comes to is an heir from then
-    /// on, called or not.
+    /// A handoff waiter is notified alone: what it is given nobody can have until it is woken. If `hand_off` has nothing for it,
+    /// it is not notified, nor who comes after it. If it is `fair`, each thread that it comes to is a handoff waiter from then
+    /// on, notified or not.
     ///
     /// Returns whether the node at the address `sought` is one of those.
     #[inline]
     pub(crate) fn call<const N: usize>(
         &mut self,
-        round: &mut Round<N>,
+        batch: &mut WakeBatch<N>,
         sought: usize,
         fair: bool,
-        give: &dyn Fn() -> bool,
+        hand_off: &dyn Fn() -> bool,
     ) -> bool {
         let mut found = false;
-        for place in &mut round.wakers {
+        for place in &mut batch.wakers {
             // SAFETY: the first is null, or in this list, and by L1 it is there.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
-            if fair && node.is(Kind::Thread) {
-                // ORDERING: Relaxed. The lists are locked, and the owner looks behind the store of `called`.
-                node.kind.store(Kind::Heir as u8, Relaxed);
+            if fair && node.is(WaiterKind::Thread) {
+                // ORDERING: Relaxed. The lists are locked, and the owner looks behind the store of `notified`.
+                node.kind.store(WaiterKind::Handoff as u8, Relaxed);
             }
-            let heir = node.is_heir();
-            if heir && (round.len > 0 || !give()) {
+            let handoff = node.is_handoff();
+            if handoff && (batch.len > 0 || !hand_off()) {
                 break;
             }
             // SAFETY: it is in this list.
             *place = unsafe { self.remove(node) };
-            round.len += 1;
+            batch.len += 1;
             found |= node.address() == sought;
-            // ORDERING: Release, for `was_called`. From here on the node may be gone.
-            node.called.store(true, Release);
-            if heir {
+            // ORDERING: Release, for `was_notified`. From here on the node may be gone.
+            node.notified.store(true, Release);
+            if handoff {
                 break;
             }
         }
@@ -298,33 +298,33 @@ unsafe fn set(node: *const Node, f: impl FnOnce(&mut Links)) -> bool {
     unsafe { node.as_ref().map(|node| node.with(f)).is_some() }
 }
 
-/// How many waiters are called while the queue is locked, once. On a chip without `std` this bounds how
+/// How many waiters are notified while the queue is locked, once. On a chip without `std` this bounds how
 /// long interrupts are off.
-pub(crate) const ROUND: usize = 8;
+pub(crate) const BATCH: usize = 8;
 
-/// The wakers of waiters that were called together, and have not been woken yet.
-pub(crate) struct Round<const N: usize> {
+/// The wakers of waiters that were notified together, and have not been woken yet.
+pub(crate) struct WakeBatch<const N: usize> {
     wakers: [Option<Waker>; N],
     len: usize,
 }
 
-impl<const N: usize> Round<N> {
+impl<const N: usize> WakeBatch<N> {
     pub(crate) const EMPTY: Self = Self { wakers: [const { None }; N], len: 0 };
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// The next one to wake, first called first.
+    /// The next one to wake, first notified first.
     pub(crate) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
         self.wakers[..self.len].iter_mut().filter_map(Option::take)
     }
 }
 
-/// A waker that panics keeps nobody of its round from being woken. With `std` its panic is caught before
+/// A waker that panics keeps nobody of its batch from being woken. With `std` its panic is caught before
 /// it comes here.
 #[cfg(not(feature = "std"))]
-impl<const N: usize> Drop for Round<N> {
+impl<const N: usize> Drop for WakeBatch<N> {
     fn drop(&mut self) {
         self.wakers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
     }

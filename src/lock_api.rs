@@ -17,7 +17,7 @@ use crate::fused::Fused;
 use crate::mode::Mode::{self, Exclusive, Shared, Upgradable};
 use crate::multilock::MultiLock;
 use crate::queue::{caught, discard};
-use crate::raw::Upgrading;
+use crate::raw::RawUpgrade;
 
 impl MultiLock {
     fn enter(&self, mode: Mode) {
@@ -36,7 +36,7 @@ impl MultiLock {
     fn finish_upgrade(&self, deadline: Option<Instant>) -> bool {
         self.raw.try_upgrade(Upgradable).is_ok()
             || deadline.is_none_or(|deadline| Instant::now() < deadline)
-                && block_on(Upgrading::new(&self.raw, Upgradable), deadline) == Some(true)
+                && block_on(RawUpgrade::new(&self.raw, Upgradable), deadline) == Some(true)
     }
 
     /// Lets others have a hold in `mode`, and waits to have it again.
@@ -365,7 +365,7 @@ pub fn lock_api_upgrade<'a, T: ?Sized>(
     Fused::<_, &RwLock<MultiLock, T>>::new(async move {
         let lock = RwLockUpgradableReadGuard::rwlock(&guard);
         // Dropped here, or if a waker panics, it leaves the hold as it was, and then the guard is dropped.
-        let done = Upgrading::new(&raw(lock).raw, Upgradable).await;
+        let done = RawUpgrade::new(&raw(lock).raw, Upgradable).await;
         assert!(done, "an upgradable hold is not refused an upgrade");
         core::mem::forget(guard);
         // SAFETY: the hold of the guard, which has not ended, is exclusive.

@@ -23,7 +23,7 @@ use core::task::{Context, Poll};
 
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::{Place, stand_back};
+use crate::raw::{Waiter, stand_back};
 use crate::state::Snapshot;
 
 /// Locks that are to be taken as one.
@@ -45,11 +45,11 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
 }
 
 /// Holds of all locks, until it is dropped.
-pub(crate) struct Taken<W: InOrder>(pub(crate) W);
+pub(crate) struct AllHeld<W: InOrder>(pub(crate) W);
 
-impl<W: InOrder> Drop for Taken<W> {
+impl<W: InOrder> Drop for AllHeld<W> {
     /// The last is released first: whoever waits for all of them waits for the first that was in the
-    /// way, and finds the others free when it is called.
+    /// way, and finds the others free when it is notified.
     fn drop(&mut self) {
         for_each(self.0.in_order().rev(), |(lock, mode)| lock.raw.release(mode));
     }
@@ -57,28 +57,28 @@ impl<W: InOrder> Drop for Taken<W> {
 
 /// Runs `f` for each item, also for those after one where a waker panics.
 pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
-    struct Rest<I: Iterator, F: FnMut(I::Item)>(I, F);
-    impl<I: Iterator, F: FnMut(I::Item)> Rest<I, F> {
+    struct FinishOnDrop<I: Iterator, F: FnMut(I::Item)>(I, F);
+    impl<I: Iterator, F: FnMut(I::Item)> FinishOnDrop<I, F> {
         fn run(&mut self) {
             self.0.by_ref().for_each(&mut self.1);
         }
     }
-    impl<I: Iterator, F: FnMut(I::Item)> Drop for Rest<I, F> {
+    impl<I: Iterator, F: FnMut(I::Item)> Drop for FinishOnDrop<I, F> {
         fn drop(&mut self) {
             self.run();
         }
     }
-    Rest(items, f).run();
+    FinishOnDrop(items, f).run();
 }
 
 /// The lock that was in the way.
-type Stop<'a> = (&'a MultiLock, Mode);
+type Blocker<'a> = (&'a MultiLock, Mode);
 
 /// The first lock that cannot be acquired now.
 fn in_the_way(
     wanted: &impl InOrder,
     admits: impl Fn(&MultiLock, Mode) -> bool,
-) -> Option<Stop<'_>> {
+) -> Option<Blocker<'_>> {
     wanted.in_order().find(|&(lock, mode)| !admits(lock, mode))
 }
 
@@ -92,7 +92,7 @@ fn take<'a>(
     admits: impl Fn(Snapshot, Mode) -> bool,
     queued: Option<(&MultiLock, bool)>,
     waiter: Option<usize>,
-) -> Result<(), Stop<'a>> {
+) -> Result<(), Blocker<'a>> {
     let is_queued = |lock| queued.is_some_and(|(queued, _)| ptr::eq(queued, lock));
     let is_woken = |lock| queued.is_some_and(|(queued, woken)| woken && ptr::eq(queued, lock));
     let may = |lock: &MultiLock, mode| {
@@ -107,7 +107,7 @@ fn take<'a>(
     let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
         if is_woken(lock) || is_owner(lock) {
-            lock.raw.acquire_called(mode)
+            lock.raw.acquire_notified(mode)
         } else {
             lock.raw.try_acquire(mode)
         }
@@ -122,16 +122,16 @@ fn take<'a>(
     }
 }
 
-pub(crate) fn try_acquire<W: InOrder>(wanted: W) -> Option<Taken<W>> {
-    take(&wanted, Snapshot::admits, None, None).is_ok().then(|| Taken(wanted))
+pub(crate) fn try_acquire<W: InOrder>(wanted: W) -> Option<AllHeld<W>> {
+    take(&wanted, Snapshot::admits, None, None).is_ok().then(|| AllHeld(wanted))
 }
 
-pub(crate) async fn acquire<W: InOrder>(wanted: W) -> Taken<W> {
+pub(crate) async fn acquire<W: InOrder>(wanted: W) -> AllHeld<W> {
     if let Err(stop) = take(&wanted, Snapshot::admits_newcomer, None, None) {
         let mut slow = pin!(acquire_slow(&wanted, stop));
         poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
     }
-    Taken(wanted)
+    AllHeld(wanted)
 }
 
 /// Polls what is seldom needed, out of the way of what is.
@@ -146,7 +146,7 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
 /// longer than without any.
 pub(crate) const TURNS: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
 
-async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
+async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
     // 1. A waiter that was overtaken goes first, if it is polled now.
     if stop.0.raw.is_reserved(stop.1) {
         if stop.0.raw.defers() {
@@ -163,7 +163,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
     let mut waiter = pin!(None);
     let taken = 'taken: loop {
         let (lock, mode) = stop;
-        waiter.set(Some(Place::take(&lock.raw, mode, false)));
+        waiter.set(Some(Waiter::take(&lock.raw, mode, false)));
         let mut place = waiter.as_mut().as_pin_mut().expect("it was taken");
         reserved.waiter = place.as_mut().id();
         if turns > 0 {
@@ -172,7 +172,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
         stop = loop {
             // 3. Woken, or by luck: try. A waiter that was overtaken at another lock goes first, if it is polled now. And
             // where members are not reserved, another lock that is in the way may be free at the next poll.
-            let woken = poll_fn(|cx| place.as_mut().poll_turn(cx)).await;
+            let woken = poll_fn(|cx| place.as_mut().poll_notified(cx)).await;
             let queued = Some((lock, woken));
             let admits = if turns == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
             let mut turn = take(wanted, admits, queued, Some(reserved.waiter));
@@ -188,7 +188,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Stop<'_>) {
             match turn {
                 Ok(()) => {
                     place.as_mut().set_entered();
-                    break 'taken Taken(wanted);
+                    break 'taken AllHeld(wanted);
                 }
                 // It stands back, or that is over already: it keeps its wake-up, which it may have to pass on.
                 Err(next) if ptr::eq(next.0, lock) && lock.snapshot().lets_in(mode, woken) => {

@@ -23,7 +23,7 @@ use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
 
 use crate::block::block_on;
-use crate::lazy::Lazy;
+use crate::lazy::OnceBox;
 use crate::sync::UnsafeCell;
 use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
@@ -205,8 +205,8 @@ fn e2_data_is_visible_to_the_next_holder() {
     });
 }
 
-/// Fails if `RawLock::wake` has no fence, if `Lazy::get` is `Relaxed`, if a waiter announces
-/// itself before it listens or does not look again, and if `wake` calls nobody exclusive.
+/// Fails if `RawLock::wake` has no fence, if `OnceBox::get` is `Relaxed`, if a waiter announces
+/// itself before it is_queued or does not look again, and if `wake` calls nobody exclusive.
 #[test]
 fn p2_the_next_waiter_is_woken() {
     model(|| {
@@ -221,7 +221,7 @@ fn p2_the_next_waiter_is_woken() {
 
 /// Two shared holders wait for each other to be there: both must be woken.
 ///
-/// Fails if `call_shared` calls one waiter only.
+/// Fails if `notify_shared` calls one waiter only.
 #[test]
 fn f3_all_shared_waiters_are_woken() {
     model(|| {
@@ -239,9 +239,9 @@ fn f3_all_shared_waiters_are_woken() {
     });
 }
 
-/// A shared waiter that was called and sleeps on does not keep the next release from calling others.
+/// A shared waiter that was notified and sleeps on does not keep the next release from calling others.
 ///
-/// Fails if `wake` gives up when it is the turn of shared waiters, and all are called already.
+/// Fails if `wake` gives up when it is the turn of shared waiters, and all are notified already.
 #[test]
 fn f2_a_called_waiter_that_sleeps_on_stops_nobody() {
     model(|| {
@@ -270,7 +270,7 @@ fn q2_shared_and_exclusive_waiters_take_turns() {
     });
 }
 
-/// Somebody who takes the lock from under a woken waiter: the waiter is called again.
+/// Somebody who takes the lock from under a woken waiter: the waiter is notified again.
 ///
 /// Fails if `wake` does not call the overtaken.
 #[test]
@@ -294,7 +294,7 @@ fn q3_an_overtaken_waiter_is_woken_again() {
 
 /// An exclusive waiter that is dropped, while another thread waits because of it.
 ///
-/// Fails if `Place::drop` passes nothing on when the last exclusive waiter leaves.
+/// Fails if `Waiter::drop` passes nothing on when the last exclusive waiter leaves.
 #[test]
 fn c1_a_dropped_exclusive_waiter_lets_shared_ones_in() {
     model(|| {
@@ -310,7 +310,7 @@ fn c1_a_dropped_exclusive_waiter_lets_shared_ones_in() {
     });
 }
 
-/// A waiter that is called and dropped, `dropped` being its mode, and one that waits behind it.
+/// A waiter that is notified and dropped, `dropped` being its mode, and one that waits behind it.
 fn pass_on(dropped: Mode, waiting: Mode) {
     model(move || {
         let data = Data::new();
@@ -324,7 +324,7 @@ fn pass_on(dropped: Mode, waiting: Mode) {
     });
 }
 
-/// Fails if `Place::drop` passes nothing on.
+/// Fails if `Waiter::drop` passes nothing on.
 #[test]
 fn c2_a_dropped_shared_waiter_passes_its_call_on() {
     pass_on(Shared, Exclusive);
@@ -372,7 +372,7 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
     unsafe impl Sync for Value {}
 
     model(|| {
-        let lazy = Arc::new(Lazy::new());
+        let lazy = Arc::new(OnceBox::new());
         let make = || {
             let value = Box::new(Value(UnsafeCell::new(0)));
             // SAFETY: nobody else has it yet.
@@ -391,9 +391,9 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
     });
 }
 
-/// A waiter that is polled for no reason, while it is called.
+/// A waiter that is polled for no reason, while it is notified.
 ///
-/// Fails if `Node::was_called` does not acquire, if `List::call` does not release, and if it says so before it
+/// Fails if `Node::was_notified` does not acquire, if `List::call` does not release, and if it says so before it
 /// is done with the node.
 #[test]
 fn p1_a_waiter_may_be_polled_while_it_is_called() {
@@ -420,9 +420,9 @@ fn p1_a_waiter_may_be_polled_while_it_is_called() {
     });
 }
 
-/// One waiter leaves a lane while another joins it.
+/// One waiter leaves a flag while another joins it.
 ///
-/// Fails if the bit of a lane is cleared while somebody is counted in it.
+/// Fails if the bit of a flag is cleared while somebody is counted in it.
 #[test]
 fn c4_the_last_to_leave_does_not_erase_who_joins() {
     model(|| {
@@ -447,7 +447,7 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
         let guard = lock.try_acquire(Exclusive).unwrap();
         let mut first = queued(lock.acquire(Exclusive));
         let second = queued(lock.acquire_arc(Exclusive));
-        // The first is called, finds the lock taken, and is called once more; then the second is.
+        // The first is notified, finds the lock taken, and is notified once more; then the second is.
         drop(guard);
         let guard = lock.try_acquire(Exclusive).unwrap();
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -462,7 +462,7 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
     });
 }
 
-/// A release comes while one waiter leaves a lane, and another joins it.
+/// A release comes while one waiter leaves a flag, and another joins it.
 ///
 /// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
 #[test]
@@ -478,7 +478,7 @@ fn c4_a_release_while_a_lane_is_left_sees_who_joins() {
     });
 }
 
-/// One leaves a lane while another joins it and leaves it, too.
+/// One leaves a flag while another joins it and leaves it, too.
 ///
 /// Fails if the last to leave does not clear the bit.
 #[test]
@@ -509,7 +509,7 @@ fn passer_by(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
 }
 
 /// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not call the upgrade, and if the
-/// upgrade does not look again after it listens.
+/// upgrade does not look again after it is_queued.
 #[test]
 fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     model(|| {

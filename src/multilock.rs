@@ -147,7 +147,7 @@ pub struct MultiLock {
 
 /// How often a thread lets others run before it goes to sleep, having looked a few times.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-const YIELDS: u32 = if cfg!(loom) {
+const YIELD_ROUNDS: u32 = if cfg!(loom) {
     0
 } else if cfg!(shuttle) {
     1
@@ -250,7 +250,7 @@ impl MultiLock {
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
-        if !self.raw.acquire_at_once(mode) {
+        if !self.raw.try_acquire_as_newcomer(mode) {
             self.block(mode, None);
         }
         Guard::new(self, mode)
@@ -270,9 +270,9 @@ impl MultiLock {
     /// the lock is free, and only one poll is let pass.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     fn spin(&self, mode: Mode, yields: bool) -> bool {
-        self.raw.look(mode)
+        self.raw.spin(mode)
             || yields
-                && (0..YIELDS).take_while(|_| !self.raw.is_reserved(mode)).any(|_| {
+                && (0..YIELD_ROUNDS).take_while(|_| !self.raw.is_reserved(mode)).any(|_| {
                     thread::yield_now();
                     self.raw.acquire_if_admitted(mode)
                 })
@@ -309,7 +309,7 @@ impl MultiLock {
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
         let in_time = Instant::now() < deadline;
-        let entered = self.raw.acquire_at_once(mode)
+        let entered = self.raw.try_acquire_as_newcomer(mode)
             || in_time && self.block(mode, Some(deadline))
             || self.raw.try_acquire(mode);
         entered.then(|| Guard::new(self, mode))

@@ -6,38 +6,38 @@ use core::pin::{Pin, pin};
 use core::ptr;
 use core::task::{Context, Poll, Waker};
 
-use crate::lazy::Lazy;
-use crate::list::{Kind, List, Node, ROUND, Round};
+use crate::lazy::OnceBox;
+use crate::list::{BATCH, List, Node, WaiterKind, WakeBatch};
 use crate::mode::Mode;
 use crate::reservation::Reservation;
-use crate::state::{Lane, Lanes};
+use crate::state::{WaitFlag, WaitFlags};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::{Section, const_fn, unmodelled};
+use crate::sync::{Mutex, const_fn, unmodelled};
 
 /// The queue of a lock, made when somebody waits for the first time.
-pub(crate) struct LazyQueue(Lazy<Queue>);
+pub(crate) struct LazyQueue(OnceBox<WaitQueue>);
 
 impl LazyQueue {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self(Lazy::new())
+            Self(OnceBox::new())
         }
     }
 
-    pub(crate) fn get(&self) -> Option<&Queue> {
+    pub(crate) fn get(&self) -> Option<&WaitQueue> {
         self.0.get()
     }
 
     /// The queue. Allocates if there is none yet: all that the lock will ever allocate.
-    pub(crate) fn get_or_make(&self) -> &Queue {
-        self.0.get_or_make(Queue::new)
+    pub(crate) fn get_or_make(&self) -> &WaitQueue {
+        self.0.get_or_make(WaitQueue::new)
     }
 }
 
-/// Where a waiter listens.
+/// Where a waiter is_queued.
 #[derive(Clone, Copy)]
-pub(crate) enum Line {
+pub(crate) enum ListId {
     Exclusive,
     /// Exclusive waiters that were overtaken.
     Overtaken,
@@ -50,7 +50,7 @@ pub(crate) enum Line {
     ExclusiveMonitors,
 }
 
-impl Line {
+impl ListId {
     const COUNT: usize = 8;
 
     pub(crate) const fn of(mode: Mode) -> Self {
@@ -70,12 +70,12 @@ impl Line {
     }
 }
 
-/// Takes for an heir what it waits for, if it can. Not a type of its own, for each of which there would be one more
+/// Takes for a handoff waiter what it waits for, if it can. Not a type of its own, for each of which there would be one more
 /// copy of what calls it.
-pub(crate) type Give<'a> = &'a dyn Fn() -> bool;
+pub(crate) type HandOff<'a> = &'a dyn Fn() -> bool;
 
-/// For lines without heirs.
-pub(crate) const NOTHING: Give<'static> = &|| false;
+/// For lines without handoff waiters.
+pub(crate) const NO_HANDOFF: HandOff<'static> = &|| false;
 
 /// The waiters and the monitors of a lock.
 ///
@@ -83,43 +83,43 @@ pub(crate) const NOTHING: Give<'static> = &|| false;
 /// that of its list. In the compiler's order it touches five, and tasks of two workers that contend for the lock take
 /// 1.15 times as long (`cargo bench --bench locks -- short/`).
 #[cfg_attr(feature = "std", repr(C, align(64)))]
-pub(crate) struct Queue {
-    waiters: Section<Waiters>,
+pub(crate) struct WaitQueue {
+    waiters: Mutex<WaitLists>,
     /// For each mode, what monitors look at and listen to.
     edges: [Edges; Mode::ALL.len()],
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: unmodelled::AtomicU8,
     /// Whether to look at the lock for a moment before waiting.
     #[cfg(feature = "std")]
-    pub(crate) patience: Patience,
+    pub(crate) spin: AdaptiveSpin,
 }
 
-/// Who waits, and how many: what is touched only with the queue locked. In the order of [`Queue`].
+/// Who waits, and how many: what is touched only with the queue locked. In the order of [`WaitQueue`].
 #[cfg_attr(feature = "std", repr(C))]
-pub(crate) struct Waiters {
+pub(crate) struct WaitLists {
     /// For a waiter that is starving.
     pub(crate) reservation: Reservation,
-    /// For each [`Lane`], how many waiters there are.
-    counts: [u32; Lane::COUNT],
-    /// See [`Queue::last_turn`].
+    /// For each [`WaitFlag`], how many waiters there are.
+    counts: [u32; WaitFlag::COUNT],
+    /// See [`WaitQueue::last_turn`].
     last_turn: Option<Mode>,
-    /// For each [`Line`], who listens there, in the order of their coming.
-    lists: [List; Line::COUNT],
+    /// For each [`ListId`], who is_queued there, in the order of their coming.
+    lists: [List; ListId::COUNT],
 }
 
-impl Waiters {
-    /// Counts one waiter more in each of `lanes`. So many that it panics would fill a quarter of a terabyte.
+impl WaitLists {
+    /// Counts one waiter more in each of `flags`. So many that it panics would fill a quarter of a terabyte.
     #[inline]
-    pub(crate) fn count(&mut self, lanes: Lanes) {
-        lanes.each(|lane| {
-            self.counts[lane] = self.counts[lane].checked_add(1).expect("fewer than 2^32 wait");
+    pub(crate) fn count(&mut self, flags: WaitFlags) {
+        flags.each(|flag| {
+            self.counts[flag] = self.counts[flag].checked_add(1).expect("fewer than 2^32 wait");
         });
     }
 
-    /// Counts one waiter less in each of `lanes`.
+    /// Counts one waiter less in each of `flags`.
     #[inline]
-    pub(crate) fn uncount(&mut self, lanes: Lanes) {
-        lanes.each(|lane| self.counts[lane] -= 1);
+    pub(crate) fn uncount(&mut self, flags: WaitFlags) {
+        flags.each(|flag| self.counts[flag] -= 1);
     }
 
     /// A waiter that was woken in `mode` has not entered.
@@ -129,38 +129,38 @@ impl Waiters {
         }
     }
 
-    /// Those of `lanes` in which there is one waiter.
+    /// Those of `flags` in which there is one waiter.
     #[inline]
-    pub(crate) fn last_of(&self, lanes: Lanes) -> Lanes {
-        let mut last = Lanes::NONE;
-        lanes.each(|lane| {
-            if self.counts[lane] == 1 {
-                last = last.and_nth(lane);
+    pub(crate) fn sole_in(&self, flags: WaitFlags) -> WaitFlags {
+        let mut last = WaitFlags::NONE;
+        flags.each(|flag| {
+            if self.counts[flag] == 1 {
+                last = last.and_nth(flag);
             }
         });
         last
     }
 }
 
-impl Queue {
+impl WaitQueue {
     fn new() -> Box<Self> {
         Box::new(Self {
-            waiters: Section::new(Waiters {
-                lists: [const { List::EMPTY }; Line::COUNT],
-                counts: [0; Lane::COUNT],
+            waiters: Mutex::new(WaitLists {
+                lists: [const { List::EMPTY }; ListId::COUNT],
+                counts: [0; WaitFlag::COUNT],
                 reservation: Reservation::NONE,
                 last_turn: None,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
             deferences: unmodelled::AtomicU8::new(0),
             #[cfg(feature = "std")]
-            patience: Patience::default(),
+            spin: AdaptiveSpin::default(),
         })
     }
 
-    /// Runs `f` with the queue locked: see [`Section::with`].
+    /// Runs `f` with the queue locked: see [`Mutex::with`].
     #[inline]
-    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Waiters) -> R) -> R {
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut WaitLists) -> R) -> R {
         self.waiters.with(f)
     }
 
@@ -171,60 +171,65 @@ impl Queue {
         self.with(|waiters| waiters.last_turn)
     }
 
-    /// Calls the first who listens in `line`. Says whether there is one.
+    /// Calls the first who is_queued in `line`. Says whether there is one.
     ///
-    /// If that is an heir, it is called only if `give` takes for it what it waits for. If it is called, and `turn` is a
+    /// If that is a handoff waiter, it is notified only if `hand_off` takes for it what it waits for. If it is notified, and `turn` is a
     /// mode, that is the [last turn](Self::last_turn).
-    pub(crate) fn call_first(
+    pub(crate) fn notify_first(
         &self,
-        line: Line,
+        line: ListId,
         turn: Option<Mode>,
-        give: Give<'_>,
-        wake: &mut Wake,
+        hand_off: HandOff<'_>,
+        wake: &mut WakeAll,
     ) -> bool {
-        let (called, left) = self.call_round::<1>(line, turn, give, wake);
-        called + left > 0
+        let (notified, left) = self.notify_batch::<1>(line, turn, hand_off, wake);
+        notified + left > 0
     }
 
     /// Calls all who listen in `line`, but not those who come meanwhile. Says whether there are any.
     ///
-    /// It ends at the first heir for which `give` cannot take what it waits for: it is taken, for all.
-    pub(crate) fn call_all(&self, line: Line, give: Give<'_>, wake: &mut Wake) -> bool {
-        let (mut called, mut left) = self.call_round::<ROUND>(line, None, give, wake);
-        let any = called + left > 0;
-        while called > 0 && left > 0 {
-            called = if left < ROUND {
-                self.call_round::<1>(line, None, give, wake).0
+    /// It ends at the first handoff for which `hand_off` cannot take what it waits for: it is taken, for all.
+    pub(crate) fn notify_all(
+        &self,
+        line: ListId,
+        hand_off: HandOff<'_>,
+        wake: &mut WakeAll,
+    ) -> bool {
+        let (mut notified, mut left) = self.notify_batch::<BATCH>(line, None, hand_off, wake);
+        let any = notified + left > 0;
+        while notified > 0 && left > 0 {
+            notified = if left < BATCH {
+                self.notify_batch::<1>(line, None, hand_off, wake).0
             } else {
-                self.call_round::<ROUND>(line, None, give, wake).0
+                self.notify_batch::<BATCH>(line, None, hand_off, wake).0
             };
-            left -= called;
+            left -= notified;
         }
         any
     }
 
     /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
-    fn call_round<const N: usize>(
+    fn notify_batch<const N: usize>(
         &self,
-        line: Line,
+        line: ListId,
         turn: Option<Mode>,
-        give: Give<'_>,
-        wake: &mut Wake,
+        hand_off: HandOff<'_>,
+        wake: &mut WakeAll,
     ) -> (usize, usize) {
         // Made here, and not moved: while the queue is locked no more is done than must be.
-        let mut round = Round::<N>::EMPTY;
+        let mut batch = WakeBatch::<N>::EMPTY;
         let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
-            if list.call(&mut round, waiters.reservation.owner(), wake.is_fair(), give) {
+            if list.call(&mut batch, waiters.reservation.owner(), wake.is_fair(), hand_off) {
                 waiters.reservation.set_firm();
             }
-            if turn.is_some() && round.len() > 0 {
+            if turn.is_some() && batch.len() > 0 {
                 waiters.last_turn = turn;
             }
             list.len()
         });
-        round.wakers().for_each(|waker| wake.one(waker));
-        (round.len(), left)
+        batch.wakers().for_each(|waker| wake.one(waker));
+        (batch.len(), left)
     }
 
     /// How many edges of `mode` have been counted.
@@ -236,13 +241,13 @@ impl Queue {
     }
 
     /// Counts the edges that satisfy `is_edge`. Says whether somebody is to be told.
-    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Option<Counted<'_>> {
+    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Option<PendingEdges<'_>> {
         let count = |mode| is_edge(mode) && self.edges[mode as usize].count_one();
         let listened = Mode::ALL.map(count);
-        listened.contains(&true).then(|| Counted { queue: self, listened })
+        listened.contains(&true).then(|| PendingEdges { queue: self, listened })
     }
 
-    /// Listens to the edges of `mode` until `look` sees enough of them.
+    /// ListenerState to the edges of `mode` until `look` sees enough of them.
     ///
     /// `look` runs at every poll, the first time after the listener is in the list. After the next
     /// edge the wait is over in any case.
@@ -252,11 +257,11 @@ impl Queue {
         mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
     ) {
         let edges = &self.edges[mode as usize];
-        let mut seat = pin!(Seat::new(self));
-        // All who listen are called together: who is dropped after its call has nothing to pass on.
-        poll_fn(|cx| match seat.as_mut().poll(Line::of_monitors(mode), cx) {
+        let mut listener = pin!(Listener::new(self));
+        // All who listen are notified together: who is dropped after its call has nothing to pass on.
+        poll_fn(|cx| match listener.as_mut().poll(ListId::of_monitors(mode), cx) {
             Poll::Pending => look(edges.announce()),
-            called => called,
+            notified => notified,
         })
         .await;
     }
@@ -269,7 +274,7 @@ impl Queue {
 /// A guess and no more: what threads write over each other is lost.
 #[cfg(feature = "std")]
 #[derive(Default)]
-pub(crate) struct Patience {
+pub(crate) struct AdaptiveSpin {
     /// So many do not try.
     left: unmodelled::AtomicUsize,
     /// So many did not, the last time.
@@ -277,7 +282,7 @@ pub(crate) struct Patience {
 }
 
 #[cfg(feature = "std")]
-impl Patience {
+impl AdaptiveSpin {
     /// The most that do not try between two that do.
     const LONGEST: usize = 1023;
 
@@ -298,26 +303,26 @@ impl Patience {
     }
 }
 
-/// Edges that were counted, until all who listened to them are called.
-pub(crate) struct Counted<'a> {
-    queue: &'a Queue,
-    /// For each mode, whether somebody listens who was not called for it.
+/// Edges that were counted, until all who listened to them are notified.
+pub(crate) struct PendingEdges<'a> {
+    queue: &'a WaitQueue,
+    /// For each mode, whether somebody is_queued who was not notified for it.
     listened: [bool; Mode::ALL.len()],
 }
 
-impl Counted<'_> {
+impl PendingEdges<'_> {
     /// Calls them.
-    pub(crate) fn tell(mut self, wake: &mut Wake) {
+    pub(crate) fn tell(mut self, wake: &mut WakeAll) {
         for mode in Mode::ALL {
             if self.listened[mode as usize] {
-                self.queue.call_all(Line::of_monitors(mode), NOTHING, wake);
+                self.queue.notify_all(ListId::of_monitors(mode), NO_HANDOFF, wake);
                 self.listened[mode as usize] = false;
             }
         }
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for PendingEdges<'_> {
     /// If a waker has panicked, and nobody has caught it, they still listen.
     fn drop(&mut self) {
         for mode in Mode::ALL.into_iter().filter(|mode| self.listened[*mode as usize]) {
@@ -330,7 +335,7 @@ impl Drop for Counted<'_> {
 /// many there were, times two, and [`LISTENED`].
 struct Edges(AtomicUsize);
 
-/// Somebody listens that was not called since.
+/// Somebody is_queued that was not notified since.
 const LISTENED: usize = 1;
 const ONE_EDGE: usize = 2;
 
@@ -357,9 +362,9 @@ impl Edges {
         Self(AtomicUsize::new(0))
     }
 
-    /// One more edge. Says whether somebody listens who was not called for one before.
+    /// One more edge. Says whether somebody is_queued who was not notified for one before.
     fn count_one(&self) -> bool {
-        // ORDERING: Release, for `Queue::edges`.
+        // ORDERING: Release, for `WaitQueue::edges`.
         if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
             return false;
         }
@@ -369,36 +374,36 @@ impl Edges {
         true
     }
 
-    /// Says that somebody listens, whose listener is in the list already. Gives the number of edges:
+    /// Says that somebody is_queued, whose listener is in the list already. Gives the number of edges:
     /// whoever counts the next one will see it.
     fn announce(&self) -> EdgeCount {
-        // ORDERING: Acquire, as in `Queue::edges`: of the members of a set not all are looked at again.
+        // ORDERING: Acquire, as in `WaitQueue::edges`: of the members of a set not all are looked at again.
         // Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
         EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
     }
 }
 
 /// A waiter's place in a queue.
-pub(crate) struct Seat<'a> {
-    queue: &'a Queue,
+pub(crate) struct Listener<'a> {
+    queue: &'a WaitQueue,
     node: Node,
-    /// Where it listens, or did before.
-    line: Line,
-    state: Listens,
+    /// Where it is_queued, or did before.
+    line: ListId,
+    state: ListenerState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Listens {
+enum ListenerState {
     No,
     /// For all that it knows. Nothing but a call, or leaving, ends that: the node may be in a list.
     Yes,
-    /// It has been called, and has not answered.
+    /// It has been notified, and has not answered.
     Called,
 }
 
-impl<'a> Seat<'a> {
-    pub(crate) fn new(queue: &'a Queue) -> Self {
-        Self { queue, node: Node::new(), line: Line::Shared, state: Listens::No }
+impl<'a> Listener<'a> {
+    pub(crate) fn new(queue: &'a WaitQueue) -> Self {
+        Self { queue, node: Node::new(), line: ListId::Shared, state: ListenerState::No }
     }
 
     /// What tells the waiter from all others, as long as it is pinned.
@@ -406,211 +411,212 @@ impl<'a> Seat<'a> {
         self.parts().node.address()
     }
 
-    /// It listens, or else it was called or never did.
-    pub(crate) fn listens(self: Pin<&mut Self>) -> bool {
-        self.parts().listens()
+    /// It is_queued, or else it was notified or never did.
+    pub(crate) fn is_queued(self: Pin<&mut Self>) -> bool {
+        self.parts().is_queued()
     }
 
-    /// It has been called, and has not [answered](Self::answer).
-    pub(crate) fn is_called(self: Pin<&mut Self>) -> bool {
-        self.parts().is_called()
+    /// It has been notified, and has not [answered](Self::consume).
+    pub(crate) fn is_notified(self: Pin<&mut Self>) -> bool {
+        self.parts().is_notified()
     }
 
-    /// It is an heir that was called, so it has what it waits for.
-    pub(crate) fn is_given(self: Pin<&mut Self>) -> bool {
-        self.parts().is_given()
+    /// It is a handoff waiter that was notified, so it has what it waits for.
+    pub(crate) fn was_handed_off(self: Pin<&mut Self>) -> bool {
+        self.parts().was_handed_off()
     }
 
-    /// What it was called for is done, or cannot be.
-    pub(crate) fn answer(self: Pin<&mut Self>) {
-        self.parts().answer();
+    /// What it was notified for is done, or cannot be.
+    pub(crate) fn consume(self: Pin<&mut Self>) {
+        self.parts().consume();
     }
 
-    /// Says whether it has been called. If not, it listens from now on, in `line` if it did not before,
+    /// Says whether it has been notified. If not, it is_queued from now on, in `line` if it did not before,
     /// and with the waker of `cx`.
-    pub(crate) fn poll(mut self: Pin<&mut Self>, line: Line, cx: &Context<'_>) -> Poll<()> {
-        let mut new = (!self.as_mut().listens()).then(|| cx.waker().clone());
-        while !self.as_mut().is_called() {
-            if self.as_mut().with(|seat| seat.listen(line, Kind::Task, cx, &mut new)) {
+    pub(crate) fn poll(mut self: Pin<&mut Self>, line: ListId, cx: &Context<'_>) -> Poll<()> {
+        let mut new = (!self.as_mut().is_queued()).then(|| cx.waker().clone());
+        while !self.as_mut().is_notified() {
+            if self.as_mut().with(|listener| listener.listen(line, WaiterKind::Task, cx, &mut new))
+            {
                 return Poll::Pending;
             }
             new = Some(cx.waker().clone());
         }
-        self.answer();
+        self.consume();
         Poll::Ready(())
     }
 
-    /// Runs `f` with the queue locked: see [`Section::with`].
+    /// Runs `f` with the queue locked: see [`Mutex::with`].
     #[inline]
-    pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut Locked<'_>) -> R) -> R {
+    pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut LockedListener<'_>) -> R) -> R {
         let queue = self.queue;
-        queue.with(|waiters| f(&mut Locked { waiters, seat: self.parts() }))
+        queue.with(|waiters| f(&mut LockedListener { waiters, listener: self.parts() }))
     }
 
     #[inline]
-    fn parts(self: Pin<&mut Self>) -> Parts<'_> {
-        // SAFETY: the node, which alone is pinned with the seat, is not moved: it is given out pinned, here and
+    fn parts(self: Pin<&mut Self>) -> ListenerParts<'_> {
+        // SAFETY: the node, which alone is pinned with the listener, is not moved: it is given out pinned, here and
         // nowhere else.
         unsafe {
             let Self { node, line, state, .. } = self.get_unchecked_mut();
-            Parts { node: Pin::new_unchecked(node), line, state }
+            ListenerParts { node: Pin::new_unchecked(node), line, state }
         }
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        // SAFETY: if it listens, it was pinned when it began to, and it is not moved any more. If not, the node is
+        // SAFETY: if it is_queued, it was pinned when it began to, and it is not moved any more. If not, the node is
         // in no list, and may as well have been moved.
-        let mut seat = unsafe { Pin::new_unchecked(self) };
-        if seat.as_mut().listens() {
-            drop(seat.with(|seat| seat.leave()));
+        let mut listener = unsafe { Pin::new_unchecked(self) };
+        if listener.as_mut().is_queued() {
+            drop(listener.with(|listener| listener.leave()));
         }
     }
 }
 
-/// A seat, without its queue.
-struct Parts<'l> {
+/// A listener, without its queue.
+struct ListenerParts<'l> {
     node: Pin<&'l Node>,
-    line: &'l mut Line,
-    state: &'l mut Listens,
+    line: &'l mut ListId,
+    state: &'l mut ListenerState,
 }
 
-impl Parts<'_> {
+impl ListenerParts<'_> {
     #[inline]
-    fn listens(&mut self) -> bool {
-        if *self.state == Listens::Yes && self.node.was_called() {
-            *self.state = Listens::Called;
+    fn is_queued(&mut self) -> bool {
+        if *self.state == ListenerState::Yes && self.node.was_notified() {
+            *self.state = ListenerState::Called;
         }
-        *self.state == Listens::Yes
+        *self.state == ListenerState::Yes
     }
 
     #[inline]
-    fn is_called(&mut self) -> bool {
-        self.listens();
-        *self.state == Listens::Called
+    fn is_notified(&mut self) -> bool {
+        self.is_queued();
+        *self.state == ListenerState::Called
     }
 
     #[inline]
-    fn is_given(&mut self) -> bool {
-        self.is_called() && self.node.is_heir()
+    fn was_handed_off(&mut self) -> bool {
+        self.is_notified() && self.node.is_handoff()
     }
 
     #[inline]
-    fn answer(&mut self) {
-        debug_assert!(*self.state != Listens::Yes, "it is in a list");
-        // Who listens goes on: else it would be gone some day, and still in the list.
-        if *self.state == Listens::Called {
-            *self.state = Listens::No;
+    fn consume(&mut self) {
+        debug_assert!(*self.state != ListenerState::Yes, "it is in a list");
+        // Who is_queued goes on: else it would be gone some day, and still in the list.
+        if *self.state == ListenerState::Called {
+            *self.state = ListenerState::No;
         }
     }
 }
 
-/// A queue, locked, and a seat of it.
-pub(crate) struct Locked<'l> {
-    pub(crate) waiters: &'l mut Waiters,
-    seat: Parts<'l>,
+/// A queue, locked, and a listener of it.
+pub(crate) struct LockedListener<'l> {
+    pub(crate) waiters: &'l mut WaitLists,
+    listener: ListenerParts<'l>,
 }
 
-impl Locked<'_> {
-    /// It has been called, and has not answered. With the queue locked that does not come to pass any more.
+impl LockedListener<'_> {
+    /// It has been notified, and has not answered. With the queue locked that does not come to pass any more.
     #[inline]
-    pub(crate) fn is_called(&mut self) -> bool {
-        self.seat.is_called()
+    pub(crate) fn is_notified(&mut self) -> bool {
+        self.listener.is_notified()
     }
 
-    /// It is an heir that was called, so it has what it waits for.
+    /// It is a handoff waiter that was notified, so it has what it waits for.
     #[inline]
-    pub(crate) fn is_given(&mut self) -> bool {
-        self.seat.is_given()
+    pub(crate) fn was_handed_off(&mut self) -> bool {
+        self.listener.was_handed_off()
     }
 
-    /// Whether it listens with a waker of the task of `cx`. If it does not, it will if there is a waker in
+    /// Whether it is_queued with a waker of the task of `cx`. If it does not, it will if there is a waker in
     /// `new`, in `line` if it did not listen, and there as one of that kind; what it had before is in `new` then.
     #[inline]
     pub(crate) fn listen(
         &mut self,
-        line: Line,
-        kind: Kind,
+        line: ListId,
+        kind: WaiterKind,
         cx: &Context<'_>,
         new: &mut Option<Waker>,
     ) -> bool {
-        if self.seat.listens() {
-            let list = &self.waiters.lists[*self.seat.line as usize];
-            // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it
+        if self.listener.is_queued() {
+            let list = &self.waiters.lists[*self.listener.line as usize];
+            // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it
             // is not.
-            return unsafe { list.renew(&self.seat.node, cx.waker(), new) };
+            return unsafe { list.renew(&self.listener.node, cx.waker(), new) };
         }
         let Some(waker) = new.take() else { return false };
-        *self.seat.line = line;
-        *self.seat.state = Listens::Yes;
+        *self.listener.line = line;
+        *self.listener.state = ListenerState::Yes;
         // SAFETY:
         // * the node is ours, and in no list: it does not listen;
         // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
         //   then.
-        unsafe { self.waiters.lists[line as usize].insert(self.seat.node, waker, kind) };
+        unsafe { self.waiters.lists[line as usize].insert(self.listener.node, waker, kind) };
         true
     }
 
-    /// It listens, and is the first of its line from now on.
+    /// It is_queued, and is the first of its line from now on.
     pub(crate) fn go_first(&mut self) {
-        let list = &mut self.waiters.lists[*self.seat.line as usize];
-        // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it is not.
-        unsafe { list.move_to_front(&self.seat.node) };
+        let list = &mut self.waiters.lists[*self.listener.line as usize];
+        // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it is not.
+        unsafe { list.move_to_front(&self.listener.node) };
     }
 
-    /// The next of the exclusive waiters that were overtaken is an heir, and another.
+    /// The next of the exclusive waiters that were overtaken is a handoff waiter, and another.
     #[inline]
-    pub(crate) fn is_behind_heir(&self) -> bool {
-        let first = self.waiters.lists[Line::Overtaken as usize].first();
-        first.is_some_and(|node| node.is_heir() && !ptr::eq(node, &*self.seat.node))
+    pub(crate) fn is_behind_handoff(&self) -> bool {
+        let first = self.waiters.lists[ListId::Overtaken as usize].first();
+        first.is_some_and(|node| node.is_handoff() && !ptr::eq(node, &*self.listener.node))
     }
 
-    /// Calls that one, if `give` takes for it what it waits for. Gives its waker.
+    /// Calls that one, if `hand_off` takes for it what it waits for. Gives its waker.
     #[inline]
-    pub(crate) fn call_heir(&mut self, give: Give<'_>) -> Option<Waker> {
-        let mut round = Round::<1>::EMPTY;
-        // An heir makes no reservation.
-        self.waiters.lists[Line::Overtaken as usize].call(&mut round, 0, false, give);
-        round.wakers().next()
+    pub(crate) fn notify_handoff(&mut self, hand_off: HandOff<'_>) -> Option<Waker> {
+        let mut batch = WakeBatch::<1>::EMPTY;
+        // A handoff waiter makes no reservation.
+        self.waiters.lists[ListId::Overtaken as usize].call(&mut batch, 0, false, hand_off);
+        batch.wakers().next()
     }
 
     /// What tells the waiter from all others, as long as it is pinned.
     #[inline]
     pub(crate) fn id(&self) -> usize {
-        self.seat.node.address()
+        self.listener.node.address()
     }
 
-    /// What it was called for is done.
+    /// What it was notified for is done.
     #[inline]
-    pub(crate) fn answer(&mut self) {
-        self.seat.answer();
+    pub(crate) fn consume(&mut self) {
+        self.listener.consume();
     }
 
-    /// It listens no more. Gives the waker that it had, to be dropped with the queue unlocked.
+    /// It is_queued no more. Gives the waker that it had, to be dropped with the queue unlocked.
     #[inline]
     pub(crate) fn leave(&mut self) -> Option<Waker> {
-        if !self.seat.listens() {
+        if !self.listener.is_queued() {
             return None;
         }
-        *self.seat.state = Listens::No;
-        // SAFETY: the node is in this list, where it was put: it was not called, and with the queue locked it is
+        *self.listener.state = ListenerState::No;
+        // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it is
         // not.
-        unsafe { self.waiters.lists[*self.seat.line as usize].remove(&self.seat.node) }
+        unsafe { self.waiters.lists[*self.listener.line as usize].remove(&self.listener.node) }
     }
 }
 
 /// Wakes tasks. With `std`, a waker that panics keeps nobody from being woken: its panic goes on
 /// when all are.
-pub(crate) struct Wake {
+pub(crate) struct WakeAll {
     #[cfg(feature = "std")]
     fair: bool,
     #[cfg(feature = "std")]
     panic: Option<Box<dyn core::any::Any + Send>>,
 }
 
-impl Wake {
-    /// If it is `fair`, threads are handed what they are called for.
+impl WakeAll {
+    /// If it is `fair`, threads are handed what they are notified for.
     #[inline]
     pub(crate) fn new(fair: bool) -> Self {
         #[cfg(not(feature = "std"))]
@@ -645,7 +651,7 @@ impl Wake {
 }
 
 #[cfg(feature = "std")]
-impl Drop for Wake {
+impl Drop for WakeAll {
     #[inline]
     fn drop(&mut self) {
         if let Some(panic) = self.panic.take() {
@@ -689,26 +695,26 @@ mod tests {
     fn a_wait_touches_two_cache_lines() {
         use core::mem::{align_of, offset_of, size_of};
 
-        let waiters = size_of::<Section<Waiters>>() - size_of::<Waiters>();
-        let line = |offset| (offset_of!(Queue, waiters) + waiters + offset) / 64;
-        let list = |of| offset_of!(Waiters, lists) + of as usize * size_of::<List>();
+        let waiters = size_of::<Mutex<WaitLists>>() - size_of::<WaitLists>();
+        let line = |offset| (offset_of!(WaitQueue, waiters) + waiters + offset) / 64;
+        let list = |of| offset_of!(WaitLists, lists) + of as usize * size_of::<List>();
         let lines = |of| (line(list(of)), line(list(of) + size_of::<List>() - 1));
-        assert_eq!(align_of::<Queue>(), 64);
-        assert_eq!((line(0), line(offset_of!(Waiters, last_turn))), (0, 0));
-        assert_eq!((lines(Line::Exclusive), lines(Line::Overtaken)), ((1, 1), (1, 1)));
-        assert_eq!((lines(Line::Shared), lines(Line::Upgradable)), ((2, 2), (2, 2)));
+        assert_eq!(align_of::<WaitQueue>(), 64);
+        assert_eq!((line(0), line(offset_of!(WaitLists, last_turn))), (0, 0));
+        assert_eq!((lines(ListId::Exclusive), lines(ListId::Overtaken)), ((1, 1), (1, 1)));
+        assert_eq!((lines(ListId::Shared), lines(ListId::Upgradable)), ((2, 2), (2, 2)));
     }
 
     #[test]
     #[should_panic = "fewer than 2^32 wait"]
     fn more_waiters_than_can_be_counted_are_refused() {
-        Queue::new().with(|waiters| {
-            waiters.counts[Lane::Shared as usize] = u32::MAX;
-            waiters.count(Lanes::of(Lane::Shared));
+        WaitQueue::new().with(|waiters| {
+            waiters.counts[WaitFlag::Shared as usize] = u32::MAX;
+            waiters.count(WaitFlags::of(WaitFlag::Shared));
         });
     }
 
-    /// Whoever makes an edge that nobody listens for goes by without the queue.
+    /// Whoever makes an edge that nobody is_queued for goes by without the queue.
     #[test]
     fn edges_are_told_once_to_who_listens() {
         let edges = Edges::new();
@@ -723,12 +729,12 @@ mod tests {
     #[cfg(feature = "std")]
     #[test]
     fn patience_looks_less_often_the_less_it_sees() {
-        let patience = Patience::default();
+        let spin = AdaptiveSpin::default();
         // How many go by before the next look, which sees something or not.
         let until_look = |sees| {
             let goes_by = |_: &usize| {
                 let mut looked = false;
-                let seen = patience.try_out(|| {
+                let seen = spin.try_out(|| {
                     looked = true;
                     sees
                 });

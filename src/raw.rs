@@ -5,11 +5,16 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use crate::list::Kind;
+use crate::list::WaiterKind;
 use crate::mode::Mode;
-use crate::queue::{EdgeCount, Give, LazyQueue, Line, Locked, NOTHING, Queue, Seat, Waiters, Wake};
+use crate::queue::{
+    EdgeCount, HandOff, LazyQueue, ListId, Listener, LockedListener, NO_HANDOFF, WaitLists,
+    WaitQueue, WakeAll,
+};
 use crate::reservation::RACES;
-use crate::state::{Announced, Change, Lane, Lanes, Left, Snapshot, State, Upgrade};
+use crate::state::{
+    AfterRelease, Entered, Snapshot, State, Transition, UpgradeStep, WaitFlag, WaitFlags,
+};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 use crate::sync::const_fn;
@@ -21,7 +26,7 @@ use crate::sync::unmodelled::Ordering::Relaxed;
 /// microsecond. Under loom, whose threads run when it says so, never; under shuttle, whose threads run during
 /// a pause, once.
 #[cfg(feature = "std")]
-const LOOKS: u32 = if cfg!(loom) {
+const SPIN_ROUNDS: u32 = if cfg!(loom) {
     0
 } else if cfg!(shuttle) {
     1
@@ -56,29 +61,29 @@ impl RawLock {
 
     /// Acquires at once, unless that would overtake somebody who was overtaken before.
     #[inline]
-    pub(crate) fn acquire_at_once(&self, mode: Mode) -> bool {
-        self.state.acquire_as_newcomer(mode)
+    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
+        self.state.try_acquire_as_newcomer(mode)
     }
 
     /// Looks at the lock for a moment, if that has been worth while before, and acquires it if it comes free.
     #[cfg(feature = "std")]
     pub(crate) fn acquire_soon(&self, mode: Mode) -> bool {
-        self.queue.get().is_some_and(|queue| queue.patience.try_out(|| self.look(mode)))
+        self.queue.get().is_some_and(|queue| queue.spin.try_out(|| self.spin(mode)))
     }
 
     /// Looks at the lock for a moment, and acquires it if it comes free.
     #[cfg(feature = "std")]
-    pub(crate) fn look(&self, mode: Mode) -> bool {
-        (1..=LOOKS).any(|look| {
+    pub(crate) fn spin(&self, mode: Mode) -> bool {
+        (1..=SPIN_ROUNDS).any(|look| {
             (0..1 << look).for_each(|_| relax());
             self.acquire_if_admitted(mode)
         })
     }
 
-    /// As [`acquire_at_once`](Self::acquire_at_once), but a look that fails writes nothing.
+    /// As [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer), but a look that fails writes nothing.
     #[cfg(feature = "std")]
     pub(crate) fn acquire_if_admitted(&self, mode: Mode) -> bool {
-        self.state.load().admits_newcomer(mode) && self.acquire_at_once(mode)
+        self.state.load().admits_newcomer(mode) && self.try_acquire_as_newcomer(mode)
     }
 
     /// Whether a newcomer lets one poll pass, where a waiter [was overtaken](Self::is_reserved).
@@ -105,9 +110,9 @@ impl RawLock {
         self.state.load().is_reserved(mode)
     }
 
-    /// Acquires in `mode` if a waiter that was called may.
-    pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
-        self.state.acquire_called(mode)
+    /// Acquires in `mode` if a waiter that was notified may.
+    pub(crate) fn acquire_notified(&self, mode: Mode) -> bool {
+        self.state.acquire_notified(mode)
     }
 
     /// Counts one more monitor of `mode`. Gives the number of edges that it has seen: one less than
@@ -115,48 +120,49 @@ impl RawLock {
     pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
         let queue = self.queue.get_or_make();
         queue.with(|waiters| {
-            // Counted before the mark. An edge that comes after the mark is counted in any case after it;
-            // one that came before it may be seen once too often.
+            // Read before the flag is set: an edge that comes after that is counted after it in any case;
+            // an edge that came before it may be seen once too often.
             let seen = queue.edges(mode);
-            let acquirable = self.enter_lanes(waiters, Lanes::of(Lane::Monitors)).admits(mode);
+            let acquirable =
+                self.add_flags(waiters, WaitFlags::of(WaitFlag::Monitors)).admits(mode);
             if acquirable { seen.previous() } else { seen }
         })
     }
 
     /// The queue, for who waits.
-    pub(crate) fn queue(&self) -> &Queue {
+    pub(crate) fn queue(&self) -> &WaitQueue {
         self.queue.get_or_make()
     }
 
     /// A monitor goes.
     pub(crate) fn unmonitor(&self) {
-        let lanes = Lanes::of(Lane::Monitors);
-        self.queue.get_or_make().with(|waiters| _ = self.leave_lanes(waiters, lanes));
+        let flags = WaitFlags::of(WaitFlag::Monitors);
+        self.queue.get_or_make().with(|waiters| _ = self.remove_flags(waiters, flags));
     }
 
     /// Ends a hold in `mode`. The caller has one, and gives it up.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) {
-        if let Left::Waiters(word) = self.state.release(mode) {
+        if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
             self.wake_released(word, mode);
         }
     }
 
-    /// As [`release`](Self::release), but threads that block are not only called when it is their turn: they are handed
-    /// the lock, as those that were overtaken always are. Tasks are called as always, since one may not run.
+    /// As [`release`](Self::release), but threads that block are not only notified when it is their turn: they are handed
+    /// the lock, as those that were overtaken always are. Tasks are notified as always, since one may not run.
     ///
     /// If somebody is quicker who tries, they are handed it when their turn comes next.
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
-        if let Left::Waiters(word) = self.state.release(mode) {
-            self.wake_by(Change::release(word, mode), true);
+        if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
+            self.wake_by(Transition::release(word, mode), true);
         }
     }
 
     /// Changes a hold in mode `from` into one in the weaker mode `to`.
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) {
-        if let Left::Waiters(word) = self.state.downgrade(from, to) {
-            self.wake(Change::downgrade(word, from, to));
+        if let AfterRelease::WakeWaiters(word) = self.state.downgrade(from, to) {
+            self.wake(Transition::downgrade(word, from, to));
         }
     }
 
@@ -175,7 +181,7 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     fn wake_released(&self, word: Snapshot, mode: Mode) {
-        self.wake(Change::release(word, mode));
+        self.wake(Transition::release(word, mode));
     }
 
     /// Calls whoever may enter after `change`: a hold has ended or become a weaker one, or a waiter has
@@ -183,16 +189,16 @@ impl RawLock {
     ///
     /// This is where shared and exclusive waiters take turns: after an exclusive hold come all shared
     /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
-    /// been called before, and have not come, it is the turn of the others. Of upgradable and exclusive
+    /// been notified before, and have not come, it is the turn of the others. Of upgradable and exclusive
     /// waiters neither has two turns while the other waits.
     #[cold]
-    fn wake(&self, change: Change) {
+    fn wake(&self, change: Transition) {
         self.wake_by(change, false);
     }
 
     #[cold]
     #[inline(never)]
-    fn wake_by(&self, change: Change, fair: bool) {
+    fn wake_by(&self, change: Transition, fair: bool) {
         // ORDERING: Acquire. The release was a Release and no more, for the sake of those who have
         // nobody to wake. With the fence, whoever announced itself on the word before is found in
         // the queue and in its counts. Weakened, the model
@@ -202,9 +208,9 @@ impl RawLock {
             return;
         };
         let word = change.after;
-        let mut wake = Wake::new(fair);
+        let mut wake = WakeAll::new(fair);
         // Before anybody is woken, who might look.
-        let edges = if word.has(Lane::Monitors) {
+        let edges = if word.has(WaitFlag::Monitors) {
             queue.count_edges(|mode| change.is_edge(mode))
         } else {
             None
@@ -212,10 +218,10 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.call_first(Line::Upgrade, None, NOTHING, &mut wake);
+                queue.notify_first(ListId::Upgrade, None, NO_HANDOFF, &mut wake);
             }
         } else if word.is_awaited_in_any_mode() {
-            self.call_next(queue, change, &mut wake);
+            self.notify_next(queue, change, &mut wake);
         }
         // Last: no waiter depends on a monitor.
         if let Some(edges) = edges {
@@ -225,25 +231,25 @@ impl RawLock {
 
     /// Calls the waiters whose turn it is.
     #[inline]
-    fn call_next(&self, queue: &Queue, change: Change, wake: &mut Wake) {
+    fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
         // A shared holder that leaves others behind makes no room, unless there was none at all. But
-        // if there is room, for an upgradable one, then whoever was called for it has not come.
+        // if there is room, for an upgradable one, then whoever was notified for it has not come.
         let made_room = !change.makes_no_room()
             || word.is_free()
-            || word.has(Lane::Upgradable) && word.admits(Mode::Upgradable);
+            || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
         if !made_room || word.mode() == Some(Mode::Exclusive) {
             return;
         }
 
-        if !word.has(Lane::Exclusive) {
-            self.call_shared(queue, word, wake);
-            self.call_upgradable(queue, word, wake);
+        if !word.has(WaitFlag::Exclusive) {
+            self.notify_shared(queue, word, wake);
+            self.notify_upgradable(queue, word, wake);
             return;
         }
         if word.awaits_only_exclusive() {
             if word.is_free() {
-                self.call_exclusive(queue, word, wake);
+                self.notify_exclusive(queue, word, wake);
             }
             return;
         }
@@ -251,61 +257,66 @@ impl RawLock {
         let turn_of_shared = change.ends_exclusive();
         // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
         // waiters. So where upgradable and exclusive ones wait, neither has two turns.
-        let last = if word.has(Lane::Upgradable) { queue.last_turn() } else { None };
+        let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { None };
         let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
 
-        let mut called = turn_of_shared && self.call_shared(queue, word, wake);
+        let mut notified = turn_of_shared && self.notify_shared(queue, word, wake);
         if turn_of_upgradable && (turn_of_shared || word.is_free()) {
-            called |= self.call_upgradable(queue, word, wake);
+            notified |= self.notify_upgradable(queue, word, wake);
         }
-        if called || !word.is_free() || self.call_exclusive(queue, word, wake) {
+        if notified || !word.is_free() || self.notify_exclusive(queue, word, wake) {
             return;
         }
         if !turn_of_shared {
-            self.call_shared(queue, word, wake);
+            self.notify_shared(queue, word, wake);
         }
         if !turn_of_upgradable {
-            self.call_upgradable(queue, word, wake);
+            self.notify_upgradable(queue, word, wake);
         }
     }
 
     /// Calls all shared waiters. Says whether there is one.
-    fn call_shared(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-        word.has(Lane::Shared)
+    fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
+        word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
-            && queue.call_all(Line::Shared, &|| self.acquire_called(Mode::Shared), wake)
+            && queue.notify_all(ListId::Shared, &|| self.acquire_notified(Mode::Shared), wake)
     }
 
     /// Calls the first upgradable waiter. Says whether there is one.
-    fn call_upgradable(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-        let give: Give<'_> = &|| self.acquire_called(Mode::Upgradable);
-        let turn = word.has(Lane::Exclusive).then_some(Mode::Upgradable);
-        word.has(Lane::Upgradable)
+    fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
+        let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Upgradable);
+        let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
+        word.has(WaitFlag::Upgradable)
             && word.fits(Mode::Upgradable)
-            && queue.call_first(Line::Upgradable, turn, give, wake)
+            && queue.notify_first(ListId::Upgradable, turn, hand_off, wake)
     }
 
     /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
-    fn call_exclusive(&self, queue: &Queue, word: Snapshot, wake: &mut Wake) -> bool {
-        let give: Give<'_> = &|| self.acquire_called(Mode::Exclusive);
-        let turn = word.has(Lane::Upgradable).then_some(Mode::Exclusive);
-        word.has(Lane::Overtaken) && queue.call_first(Line::Overtaken, turn, give, wake)
-            || queue.call_first(Line::Exclusive, turn, give, wake)
+    fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
+        let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Exclusive);
+        let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
+        word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, turn, hand_off, wake)
+            || queue.notify_first(ListId::Exclusive, turn, hand_off, wake)
     }
 
     /// Calls whoever may enter, after a waiter has gone that others did not wait for.
     fn wake_others(&self) {
         let word = self.state.load();
-        self.wake(Change { before: word, after: word });
+        self.wake(Transition { before: word, after: word });
     }
 
     /// Whether the reservation of another waiter is in the way of one in `mode`; and whether that could enter, and so
     /// stands back. The queue is locked.
     #[cold]
     #[inline(never)]
-    fn is_barred(&self, seat: &mut Locked<'_>, mode: Mode, woken: bool) -> (bool, bool) {
-        let id = seat.id();
-        let reservation = &mut seat.waiters.reservation;
+    fn is_barred(
+        &self,
+        listener: &mut LockedListener<'_>,
+        mode: Mode,
+        woken: bool,
+    ) -> (bool, bool) {
+        let id = listener.id();
+        let reservation = &mut listener.waiters.reservation;
         if !reservation.bars(id, mode, woken) {
             return (false, false);
         }
@@ -319,7 +330,7 @@ impl RawLock {
     pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, woken: bool, could: bool) -> bool {
         let word = self.snapshot();
         // The owner of a reservation was overtaken, or is counted with those that were.
-        if !word.has(Lane::Overtaken) {
+        if !word.has(WaitFlag::Overtaken) {
             return could;
         }
         self.queue().with(|waiters| {
@@ -332,7 +343,7 @@ impl RawLock {
 
     /// Whether `waiter` has a reservation.
     pub(crate) fn is_reserved_for(&self, waiter: usize) -> bool {
-        self.snapshot().has(Lane::Overtaken)
+        self.snapshot().has(WaitFlag::Overtaken)
             && self.queue().with(|waiters| waiters.reservation.is_of(waiter))
     }
 
@@ -341,7 +352,7 @@ impl RawLock {
     pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
         self.queue().with(|waiters| {
             if new {
-                self.enter_lanes(waiters, Lanes::of(Lane::Overtaken));
+                self.add_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
             }
             if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
@@ -354,53 +365,53 @@ impl RawLock {
     pub(crate) fn end_reservation(&self, waiter: usize) {
         self.queue().with(|waiters| {
             self.end_reservation_of(waiters, waiter);
-            _ = self.leave_lanes(waiters, Lanes::of(Lane::Overtaken));
+            _ = self.remove_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
         });
     }
 
     /// Ends the reservation of `waiter`, if it has one: newcomers defer to other waiters that were overtaken.
     #[inline]
-    fn end_reservation_of(&self, waiters: &mut Waiters, waiter: usize) {
+    fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
         if waiters.reservation.is_of(waiter) {
             waiters.reservation.end();
             self.queue().deferences.store(DEFERENCES, Relaxed);
         }
     }
 
-    /// Somebody more is in `lanes`. Says what the word was.
-    fn enter_lanes(&self, waiters: &mut Waiters, lanes: Lanes) -> Snapshot {
-        waiters.count(lanes);
-        self.state.mark(lanes)
+    /// Somebody more is in `flags`. Says what the word was.
+    fn add_flags(&self, waiters: &mut WaitLists, flags: WaitFlags) -> Snapshot {
+        waiters.count(flags);
+        self.state.set_waiting(flags)
     }
 
-    /// Somebody in `lanes` goes. Says which of them are empty now, and what that makes of the word.
-    fn leave_lanes(&self, waiters: &mut Waiters, lanes: Lanes) -> (Lanes, Change) {
-        let emptied = waiters.last_of(lanes);
-        waiters.uncount(lanes);
-        (emptied, self.state.unmark(emptied))
+    /// Somebody in `flags` goes. Says which of them are empty now, and what that makes of the word.
+    fn remove_flags(&self, waiters: &mut WaitLists, flags: WaitFlags) -> (WaitFlags, Transition) {
+        let emptied = waiters.sole_in(flags);
+        waiters.uncount(flags);
+        (emptied, self.state.clear_waiting(emptied))
     }
 }
 
 /// A hold that ends if it is dropped.
-struct Held<'a> {
+struct ReleaseOnDrop<'a> {
     lock: &'a RawLock,
     mode: Mode,
 }
 
-impl Drop for Held<'_> {
+impl Drop for ReleaseOnDrop<'_> {
     fn drop(&mut self) {
         self.lock.release(self.mode);
     }
 }
 
 /// A waiter for a hold, from its first wait until it has it or is dropped.
-pub(crate) struct Place<'a> {
+pub(crate) struct Waiter<'a> {
     lock: &'a RawLock,
-    seat: Seat<'a>,
+    listener: Listener<'a>,
     /// Where it is counted.
-    lanes: Lanes,
+    flags: WaitFlags,
     mode: Mode,
-    /// It surely runs when it is called, for which others may wait: a thread, and no task.
+    /// It surely runs when it is notified, for which others may wait: a thread, and no task.
     thread: bool,
     /// It has what it waits for, by a way of its own.
     entered: bool,
@@ -408,11 +419,11 @@ pub(crate) struct Place<'a> {
     lost: u8,
 }
 
-impl<'a> Place<'a> {
-    /// For a thread, or for a task. A thread that was overtaken is an heir.
+impl<'a> Waiter<'a> {
+    /// For a thread, or for a task. A thread that was overtaken is a handoff waiter.
     pub(crate) fn take(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
-        let seat = Seat::new(lock.queue.get_or_make());
-        Self { lock, seat, lanes: Lanes::NONE, mode, thread, entered: false, lost: 0 }
+        let listener = Listener::new(lock.queue.get_or_make());
+        Self { lock, listener, flags: WaitFlags::NONE, mode, thread, entered: false, lost: 0 }
     }
 
     /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
@@ -420,7 +431,7 @@ impl<'a> Place<'a> {
         let (lock, mode) = (self.lock, self.mode);
         let (there, wakers) = self.wait::<true>(cx);
         // A waker that is dropped may panic: until that is over the hold ends with us.
-        let hold = there.is_ready().then(|| Held { lock, mode });
+        let hold = there.is_ready().then(|| ReleaseOnDrop { lock, mode });
         drop(wakers);
         mem::forget(hold);
         there
@@ -429,10 +440,10 @@ impl<'a> Place<'a> {
     /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
     /// [`set_entered`](Self::set_entered), with [`set_overtaken`](Self::set_overtaken), or by going.
     ///
-    /// Says whether it was called. If not, it could have entered as anybody can.
-    pub(crate) fn poll_turn(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
+    /// Says whether it was notified. If not, it could have entered as anybody can.
+    pub(crate) fn poll_notified(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (there, _wakers) = self.as_mut().wait::<false>(cx);
-        there.map(|()| self.parts().2.is_called())
+        there.map(|()| self.parts().2.is_notified())
     }
 
     /// Waits until it has entered, or until it could, if it is not to `ENTER`. Gives wakers that are left
@@ -443,97 +454,97 @@ impl<'a> Place<'a> {
         cx: &Context<'_>,
     ) -> (Poll<()>, [Option<Waker>; 2]) {
         let (lock, mode, thread) = (self.lock, self.mode, self.thread);
-        let (lanes, lost, mut seat) = self.as_mut().parts();
-        // Unless it was called, and can enter, it has to listen: who comes new has found the lock taken.
-        let listens = seat.as_mut().listens();
-        let can_enter =
-            seat.as_mut().is_given() || seat.as_mut().is_called() && lock.state.load().fits(mode);
-        let mut new = (!listens && !can_enter).then(|| cx.waker().clone());
-        let (mut old, mut heir) = (None, None);
+        let (flags, lost, mut listener) = self.as_mut().parts();
+        // Unless it was notified, and can enter, it has to listen: who comes new has found the lock taken.
+        let is_queued = listener.as_mut().is_queued();
+        let can_enter = listener.as_mut().was_handed_off()
+            || listener.as_mut().is_notified() && lock.state.load().fits(mode);
+        let mut new = (!is_queued && !can_enter).then(|| cx.waker().clone());
+        let (mut old, mut handoff) = (None, None);
         loop {
             let mut stands_back = false;
-            let there = seat.as_mut().with(|seat| {
-                let called = seat.is_called();
-                let mut next = lanes.and(Lane::of(mode));
-                if called && ENTER {
-                    next = next.and(Lane::Overtaken);
+            let there = listener.as_mut().with(|listener| {
+                let notified = listener.is_notified();
+                let mut next = flags.and(WaitFlag::of(mode));
+                if notified && ENTER {
+                    next = next.and(WaitFlag::Overtaken);
                 }
-                let announced = if new.is_some() { next } else { Lanes::NONE };
+                let announced = if new.is_some() { next } else { WaitFlags::NONE };
                 let mut barred = false;
-                if seat.waiters.reservation.is_made() && !seat.is_given() {
-                    (barred, stands_back) = lock.is_barred(seat, mode, called);
-                    if stands_back && called {
-                        // It stays called: if it is dropped, it passes that on.
+                if listener.waiters.reservation.is_made() && !listener.was_handed_off() {
+                    (barred, stands_back) = lock.is_barred(listener, mode, notified);
+                    if stands_back && notified {
+                        // It stays notified: if it is dropped, it passes that on.
                         return Some(Poll::Pending);
                     }
                 }
-                let found = if seat.is_given() {
-                    lock.state.unmark(seat.waiters.last_of(*lanes));
-                    Announced::Acquired
-                } else if barred && (ENTER || !called) {
+                let found = if listener.was_handed_off() {
+                    lock.state.clear_waiting(listener.waiters.sole_in(*flags));
+                    Entered::Yes
+                } else if barred && (ENTER || !notified) {
                     // The announcement is the look, too: no other release reports the room that one before it has made.
-                    stands_back = lock.state.mark(announced).lets_in(mode, called);
-                    Announced::Waiting
+                    stands_back = lock.state.set_waiting(announced).lets_in(mode, notified);
+                    Entered::Queued
                 } else if ENTER
-                    && !called
-                    && seat.is_behind_heir()
+                    && !notified
+                    && listener.is_behind_handoff()
                     && lock.state.load().awaits_only_exclusive()
                 {
-                    // If the lock is free, the call of the heir is about to come, and we shall not be quicker. First
+                    // If the lock is free, the call of the handoff waiter is about to come, and we shall not be quicker. First
                     // the announcement: if it is not free now, it will be made so by who sees that.
-                    lock.state.mark(announced);
-                    heir = seat.call_heir(&|| lock.acquire_called(Mode::Exclusive));
-                    Announced::Waiting
+                    lock.state.set_waiting(announced);
+                    handoff = listener.notify_handoff(&|| lock.acquire_notified(Mode::Exclusive));
+                    Entered::Queued
                 } else if ENTER {
-                    let emptied = seat.waiters.last_of(*lanes);
-                    lock.state.enter_or_announce(mode, called, emptied, announced)
-                } else if called {
-                    Announced::Acquired
+                    let emptied = listener.waiters.sole_in(*flags);
+                    lock.state.enter_or_set_waiting(mode, notified, emptied, announced)
+                } else if notified {
+                    Entered::Yes
                 } else {
-                    lock.state.look_or_announce(mode, announced)
+                    lock.state.check_or_set_waiting(mode, announced)
                 };
                 match found {
-                    Announced::Acquired => {
-                        old = seat.leave();
+                    Entered::Yes => {
+                        old = listener.leave();
                         if ENTER {
-                            seat.answer();
-                            seat.waiters.uncount(*lanes);
-                            lock.end_reservation_of(seat.waiters, seat.id());
-                            *lanes = Lanes::NONE;
+                            listener.consume();
+                            listener.waiters.uncount(*flags);
+                            lock.end_reservation_of(listener.waiters, listener.id());
+                            *flags = WaitFlags::NONE;
                         }
                         Some(Poll::Ready(()))
                     }
-                    Announced::Waiting => {
+                    Entered::Queued => {
                         let line = match mode {
                             // An exclusive waiter that was overtaken keeps its place by going where it is
-                            // called before the others. All shared ones are called together anyway.
-                            Mode::Exclusive if next.has(Lane::Overtaken) => Line::Overtaken,
-                            mode => Line::of(mode),
+                            // notified before the others. All shared ones are notified together anyway.
+                            Mode::Exclusive if next.has(WaitFlag::Overtaken) => ListId::Overtaken,
+                            mode => ListId::of(mode),
                         };
                         let kind = match thread {
-                            false => Kind::Task,
-                            true if next.has(Lane::Overtaken) => Kind::Heir,
-                            true => Kind::Thread,
+                            false => WaiterKind::Task,
+                            true if next.has(WaitFlag::Overtaken) => WaiterKind::Handoff,
+                            true => WaiterKind::Thread,
                         };
-                        if !seat.listen(line, kind, cx, &mut new) {
+                        if !listener.listen(line, kind, cx, &mut new) {
                             return None;
                         }
-                        seat.waiters.count(next.without(*lanes));
-                        *lanes = next;
-                        if called && ENTER {
+                        listener.waiters.count(next.without(*flags));
+                        *flags = next;
+                        if notified && ENTER {
                             if mode == Mode::Upgradable {
-                                // It keeps its place: it was the first when it was called.
-                                seat.go_first();
+                                // It keeps its place: it was the first when it was notified.
+                                listener.go_first();
                             }
                             // A thread is handed the lock instead of a reservation.
-                            lose(lock, seat, mode, lost, !thread);
+                            lose(lock, listener, mode, lost, !thread);
                         }
                         Some(Poll::Pending)
                     }
                 }
             });
-            if let Some(heir) = heir.take() {
-                Wake::new(false).one(heir);
+            if let Some(handoff) = handoff.take() {
+                WakeAll::new(false).one(handoff);
             }
             if stands_back && there.is_some() {
                 cx.waker().wake_by_ref();
@@ -545,11 +556,11 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn parts(self: Pin<&mut Self>) -> (&mut Lanes, &mut u8, Pin<&mut Seat<'a>>) {
-        // SAFETY: the seat, which alone is pinned with the place, is not moved.
+    fn parts(self: Pin<&mut Self>) -> (&mut WaitFlags, &mut u8, Pin<&mut Listener<'a>>) {
+        // SAFETY: the listener, which alone is pinned with the place, is not moved.
         unsafe {
-            let Self { lanes, lost, seat, .. } = self.get_unchecked_mut();
-            (lanes, lost, Pin::new_unchecked(seat))
+            let Self { flags, lost, listener, .. } = self.get_unchecked_mut();
+            (flags, lost, Pin::new_unchecked(listener))
         }
     }
 
@@ -559,21 +570,21 @@ impl<'a> Place<'a> {
     }
 
     pub(crate) fn set_entered(mut self: Pin<&mut Self>) {
-        self.as_mut().parts().2.answer();
+        self.as_mut().parts().2.consume();
         // SAFETY: nothing is moved.
         unsafe { self.get_unchecked_mut() }.entered = true;
     }
 
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let (lock, mode) = (self.lock, self.mode);
-        let (lanes, lost, mut seat) = self.parts();
-        seat.as_mut().answer();
-        seat.with(|seat| {
-            if !lanes.has(Lane::Overtaken) {
-                lock.enter_lanes(seat.waiters, Lanes::of(Lane::Overtaken));
-                *lanes = lanes.and(Lane::Overtaken);
+        let (flags, lost, mut listener) = self.parts();
+        listener.as_mut().consume();
+        listener.with(|listener| {
+            if !flags.has(WaitFlag::Overtaken) {
+                lock.add_flags(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
+                *flags = flags.and(WaitFlag::Overtaken);
             }
-            lose(lock, seat, mode, lost, true);
+            lose(lock, listener, mode, lost, true);
         });
     }
 }
@@ -582,9 +593,15 @@ impl<'a> Place<'a> {
 /// queue is locked.
 #[cold]
 #[inline(never)]
-fn lose(lock: &RawLock, seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserves: bool) {
-    let id = seat.id();
-    let waiters = &mut seat.waiters;
+fn lose(
+    lock: &RawLock,
+    listener: &mut LockedListener<'_>,
+    mode: Mode,
+    lost: &mut u8,
+    reserves: bool,
+) {
+    let id = listener.id();
+    let waiters = &mut listener.waiters;
     waiters.give_back_turn(mode);
     *lost = lost.saturating_add(1);
     if *lost >= RACES && reserves {
@@ -594,21 +611,21 @@ fn lose(lock: &RawLock, seat: &mut Locked<'_>, mode: Mode, lost: &mut u8, reserv
     lock.queue().deferences.store(deferences, Relaxed);
 }
 
-impl Drop for Place<'_> {
+impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let (lock, mode, entered) = (self.lock, self.mode, self.entered);
-        // SAFETY: if it was pinned, it is not moved any more. If not, nobody has listened in its seat.
-        let (lanes, _, seat) = unsafe { Pin::new_unchecked(self) }.parts();
-        if *lanes == Lanes::NONE {
+        // SAFETY: if it was pinned, it is not moved any more. If not, nobody has listened in its listener.
+        let (flags, _, listener) = unsafe { Pin::new_unchecked(self) }.parts();
+        if *flags == WaitFlags::NONE {
             return;
         }
-        let (called, given, _waker, (emptied, change)) = seat.with(|seat| {
-            lock.end_reservation_of(seat.waiters, seat.id());
-            let (called, given) = (seat.is_called(), seat.is_given());
-            if called && !entered {
-                seat.waiters.give_back_turn(mode);
+        let (notified, given, _waker, (emptied, change)) = listener.with(|listener| {
+            lock.end_reservation_of(listener.waiters, listener.id());
+            let (notified, given) = (listener.is_notified(), listener.was_handed_off());
+            if notified && !entered {
+                listener.waiters.give_back_turn(mode);
             }
-            (called, given, seat.leave(), lock.leave_lanes(seat.waiters, *lanes))
+            (notified, given, listener.leave(), lock.remove_flags(listener.waiters, *flags))
         });
         if given {
             return lock.release(mode);
@@ -617,11 +634,11 @@ impl Drop for Place<'_> {
             return;
         }
         // Wakers may panic, when they wake and when they are dropped: that comes last.
-        if emptied.has(Lane::of(mode)) && mode != Mode::Upgradable {
+        if emptied.has(WaitFlag::of(mode)) && mode != Mode::Upgradable {
             // The last exclusive one leaves shared ones behind that waited because of it.
             lock.wake(change);
-        } else if called && mode != Mode::Shared {
-            // All shared waiters are called together, or the rest of them by who keeps an heir out: only the last has
+        } else if notified && mode != Mode::Shared {
+            // All shared waiters are notified together, or the rest of them by who keeps a handoff waiter out: only the last has
             // to pass it on.
             lock.wake_others();
         }
@@ -630,43 +647,45 @@ impl Drop for Place<'_> {
 
 /// An upgrade of a hold in mode `from`, shared or upgradable. It says whether the hold is exclusive then: it is refused
 /// at its first poll, or never. Dropped before it is ready, it leaves the hold as it was.
-pub(crate) struct Upgrading<'a> {
+pub(crate) struct RawUpgrade<'a> {
     lock: &'a RawLock,
     from: Mode,
     /// As long as it waits.
-    seat: Option<Seat<'a>>,
+    listener: Option<Listener<'a>>,
 }
 
-impl<'a> Upgrading<'a> {
+impl<'a> RawUpgrade<'a> {
     pub(crate) fn new(lock: &'a RawLock, from: Mode) -> Self {
-        Self { lock, from, seat: None }
+        Self { lock, from, listener: None }
     }
 
-    fn seat(self: Pin<&mut Self>) -> Option<Pin<&mut Seat<'a>>> {
-        // SAFETY: the seat, which alone is pinned with the upgrade, is not moved: it is made where it is, and goes when it
+    fn listener(self: Pin<&mut Self>) -> Option<Pin<&mut Listener<'a>>> {
+        // SAFETY: the listener, which alone is pinned with the upgrade, is not moved: it is made where it is, and goes when it
         // is in no list.
-        unsafe { self.get_unchecked_mut().seat.as_mut().map(|seat| Pin::new_unchecked(seat)) }
+        unsafe {
+            self.get_unchecked_mut().listener.as_mut().map(|listener| Pin::new_unchecked(listener))
+        }
     }
 
-    /// It listens no more. Gives the waker that it had.
+    /// It is_queued no more. Gives the waker that it had.
     fn leave(mut self: Pin<&mut Self>) -> Option<Waker> {
-        let waker = self.as_mut().seat()?.with(|seat| {
-            let waker = seat.leave();
-            seat.answer();
+        let waker = self.as_mut().listener()?.with(|listener| {
+            let waker = listener.leave();
+            listener.consume();
             waker
         });
-        // SAFETY: the seat is in no list: it may as well have been moved.
-        unsafe { self.get_unchecked_mut() }.seat = None;
+        // SAFETY: the listener is in no list: it may as well have been moved.
+        unsafe { self.get_unchecked_mut() }.listener = None;
         waker
     }
 }
 
-impl Future for Upgrading<'_> {
+impl Future for RawUpgrade<'_> {
     type Output = bool;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let (lock, from) = (self.lock, self.from);
-        if self.seat.is_none() {
+        if self.listener.is_none() {
             // What is done or refused at once allocates nothing.
             match lock.state.try_upgrade(from) {
                 Ok(()) => return Poll::Ready(true),
@@ -674,50 +693,50 @@ impl Future for Upgrading<'_> {
                 Err(_) => {}
             }
             // An allocation may fail, by a panic. The word does not say yet that the holder upgrades.
-            let seat = Seat::new(lock.queue());
+            let listener = Listener::new(lock.queue());
             match lock.state.start_upgrade(from) {
-                Upgrade::Done => return Poll::Ready(true),
-                Upgrade::Refused => return Poll::Ready(false),
-                Upgrade::Waiting => {}
+                UpgradeStep::Done => return Poll::Ready(true),
+                UpgradeStep::Refused => return Poll::Ready(false),
+                UpgradeStep::Waiting => {}
             }
             // SAFETY: nothing is moved.
-            unsafe { self.as_mut().get_unchecked_mut() }.seat = Some(seat);
+            unsafe { self.as_mut().get_unchecked_mut() }.listener = Some(listener);
         }
-        while let Some(seat) = self.as_mut().seat() {
-            let called = seat.poll(Line::Upgrade, cx);
-            if lock.state.finish_upgrade() == Upgrade::Done {
+        while let Some(listener) = self.as_mut().listener() {
+            let notified = listener.poll(ListId::Upgrade, cx);
+            if lock.state.finish_upgrade() == UpgradeStep::Done {
                 break;
             }
-            if called.is_pending() {
+            if notified.is_pending() {
                 return Poll::Pending;
             }
         }
         // A waker that is dropped may panic: until that is over the guard has what it had.
-        let undone = Undone { lock, from };
+        let undone = DowngradeOnDrop { lock, from };
         drop(self.leave());
         mem::forget(undone);
         Poll::Ready(true)
     }
 }
 
-impl Drop for Upgrading<'_> {
-    /// The seat goes after it. That is early enough: who upgrades next waits for this hold, too.
+impl Drop for RawUpgrade<'_> {
+    /// The listener goes after it. That is early enough: who upgrades next waits for this hold, too.
     fn drop(&mut self) {
-        if self.seat.is_some() {
-            if let Left::Waiters(word) = self.lock.state.cancel_upgrade(self.from) {
-                self.lock.wake(Change::cancel_upgrade(word, self.from));
+        if self.listener.is_some() {
+            if let AfterRelease::WakeWaiters(word) = self.lock.state.cancel_upgrade(self.from) {
+                self.lock.wake(Transition::cancel_upgrade(word, self.from));
             }
         }
     }
 }
 
 /// An upgrade that is done, and made undone if this is dropped.
-struct Undone<'a> {
+struct DowngradeOnDrop<'a> {
     lock: &'a RawLock,
     from: Mode,
 }
 
-impl Drop for Undone<'_> {
+impl Drop for DowngradeOnDrop<'_> {
     fn drop(&mut self) {
         self.lock.downgrade(Mode::Exclusive, self.from);
     }
@@ -770,7 +789,7 @@ mod tests {
             let wakes = Arc::new(Wakes::default());
             let waker = Waker::from(wakes.clone());
             let cx = Context::from_waker(&waker);
-            let mut place = pin!(Place::take(&lock, mode, false));
+            let mut place = pin!(Waiter::take(&lock, mode, false));
             assert!(!lock.try_acquire(mode));
             assert!(place.as_mut().poll_enter(&cx).is_pending());
             lock.release(Mode::Shared);
@@ -781,16 +800,16 @@ mod tests {
     }
 
     /// A waiter that counts how often it is woken.
-    fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> Waiter<'a> {
-        let place = Box::pin(Place::take(lock, mode, thread));
-        Waiter { mode, place, wakes: Arc::default() }
+    fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
+        let place = Box::pin(Waiter::take(lock, mode, thread));
+        TestWaiter { mode, place, wakes: Arc::default() }
     }
 
     /// A thread that was woken, and found that somebody else had taken the lock, and who that is.
-    fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (Waiter<'a>, Held<'a>) {
+    fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (TestWaiter<'a>, ReleaseOnDrop<'a>) {
         let held = || {
             assert!(lock.try_acquire(Mode::Exclusive));
-            Held { lock, mode: Mode::Exclusive }
+            ReleaseOnDrop { lock, mode: Mode::Exclusive }
         };
         let mut thread = waiter(lock, mode, true);
         let first = held();
@@ -829,7 +848,9 @@ mod tests {
             let lock = RawLock::new();
             let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
             mem::forget(held);
-            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            let AfterRelease::WakeWaiters(word) = lock.state.release(Mode::Exclusive) else {
+                panic!()
+            };
             let mut new = waiter(&lock, mode, false);
             assert!(new.poll().is_pending());
             assert!(thread.is_woken());
@@ -842,13 +863,13 @@ mod tests {
         }
     }
 
-    /// It needs nobody to give it anything. Between a release and its call.
+    /// It needs nobody to hand_off it anything. Between a release and its call.
     #[test]
     fn q3_a_thread_that_was_overtaken_enters_if_it_is_polled_for_no_reason() {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
         mem::forget(held);
-        let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+        let AfterRelease::WakeWaiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
         thread.wakes = Arc::default();
         assert!(thread.poll().is_ready());
         lock.wake_released(word, Mode::Exclusive);
@@ -868,7 +889,9 @@ mod tests {
             let mut exclusive = waiter(&lock, Mode::Exclusive, false);
             assert!(task.poll().is_pending() && exclusive.poll().is_pending());
             mem::forget(held);
-            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            let AfterRelease::WakeWaiters(word) = lock.state.release(Mode::Exclusive) else {
+                panic!()
+            };
             assert!(lock.try_acquire(Mode::Exclusive));
             lock.wake_released(word, Mode::Exclusive);
             assert!(!thread.is_woken() && !task.is_woken() && !exclusive.is_woken());
@@ -920,19 +943,19 @@ mod tests {
         let foreign = Arc::new(Foreign { lock: lock.clone(), threads: wakes, looks });
         let waker = Waker::from(foreign.clone());
         assert!(lock.try_acquire(Mode::Exclusive));
-        assert!(threads.each_mut().map(Waiter::poll) == [Poll::Pending; 2]);
+        assert!(threads.each_mut().map(TestWaiter::poll) == [Poll::Pending; 2]);
         lock.release(Mode::Exclusive);
-        assert!(threads.each_ref().map(Waiter::is_woken) == [true; 2]);
+        assert!(threads.each_ref().map(TestWaiter::is_woken) == [true; 2]);
         assert!(lock.try_acquire(Mode::Exclusive));
         // Each thread behind a task.
-        let mut tasks = [(); 2].map(|()| Box::pin(Place::take(&lock, Mode::Shared, false)));
+        let mut tasks = [(); 2].map(|()| Box::pin(Waiter::take(&lock, Mode::Shared, false)));
         for (task, thread) in tasks.iter_mut().zip(&mut threads) {
             assert!(task.as_mut().poll_enter(&Context::from_waker(&waker)).is_pending());
             assert!(thread.poll().is_pending());
         }
         lock.release(Mode::Exclusive);
         assert_eq!(foreign.looks.load(Relaxed), 2);
-        assert!(threads.each_ref().map(Waiter::is_woken) == [true; 2]);
+        assert!(threads.each_ref().map(TestWaiter::is_woken) == [true; 2]);
     }
 
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -954,7 +977,7 @@ mod tests {
 
     /// A waiter that has been polled once.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    fn waiting<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> Waiter<'a> {
+    fn waiting<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
         let mut waiter = waiter(lock, mode, thread);
         assert!(waiter.poll().is_pending());
         waiter
@@ -993,7 +1016,7 @@ mod tests {
         let lock = RawLock::new();
         assert!(lock.try_acquire(Mode::Exclusive));
         let mut exclusive = waiting(&lock, Mode::Exclusive, true);
-        // More than one round.
+        // More than one batch.
         let kinds = [true, false, true, true, false, true, true, true, true, true, true, true];
         let mut shared = kinds.map(|thread| (thread, waiting(&lock, Mode::Shared, thread)));
         let mut upgradable = [(); 2].map(|()| waiting(&lock, Mode::Upgradable, true));
@@ -1001,14 +1024,14 @@ mod tests {
         let word = lock.snapshot();
         assert_eq!((word.mode(), word.shared_holders()), (Some(Mode::Upgradable), 10));
         for (thread, waiter) in &mut shared {
-            assert!(waiter.is_woken() && waiter.is_given() == *thread);
+            assert!(waiter.is_woken() && waiter.was_handed_off() == *thread);
             assert!(waiter.poll().is_ready());
             lock.release(Mode::Shared);
         }
         assert!(upgradable[0].is_woken() && upgradable[0].poll().is_ready());
         assert!(!upgradable[1].is_woken() && !exclusive.is_woken());
         lock.release_fair(Mode::Upgradable);
-        assert!(exclusive.is_woken() && exclusive.is_given());
+        assert!(exclusive.is_woken() && exclusive.was_handed_off());
     }
 
     /// It may not run. So a thread behind it waits, too.
@@ -1021,15 +1044,15 @@ mod tests {
             let mut task = waiting(&lock, mode, false);
             let mut thread = waiting(&lock, Mode::Exclusive, true);
             lock.release_fair(Mode::Exclusive);
-            assert!(task.is_woken() && !task.is_given() && !thread.is_woken());
+            assert!(task.is_woken() && !task.was_handed_off() && !thread.is_woken());
             assert!(lock.try_acquire(Mode::Exclusive));
             // The task is overtaken, and the next fair release finds it again.
             assert!(task.poll().is_pending());
             lock.release_fair(Mode::Exclusive);
-            assert!(task.is_woken() && !task.is_given() && !thread.is_woken());
+            assert!(task.is_woken() && !task.was_handed_off() && !thread.is_woken());
             assert!(task.poll().is_ready());
             lock.release_fair(mode);
-            assert!(thread.is_woken() && thread.is_given());
+            assert!(thread.is_woken() && thread.was_handed_off());
         }
     }
 
@@ -1041,12 +1064,14 @@ mod tests {
             let lock = RawLock::new();
             assert!(lock.try_acquire(Mode::Exclusive));
             let mut thread = waiting(&lock, mode, true);
-            let Left::Waiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
+            let AfterRelease::WakeWaiters(word) = lock.state.release(Mode::Exclusive) else {
+                panic!()
+            };
             assert!(lock.try_acquire(Mode::Exclusive));
-            lock.wake_by(Change::release(word, Mode::Exclusive), true);
+            lock.wake_by(Transition::release(word, Mode::Exclusive), true);
             assert!(!thread.is_woken() && thread.poll().is_pending());
             lock.release(Mode::Exclusive);
-            assert!(thread.is_woken() && thread.is_given());
+            assert!(thread.is_woken() && thread.was_handed_off());
             assert_eq!(lock.snapshot().mode(), Some(mode));
         }
     }
@@ -1071,7 +1096,7 @@ mod tests {
     /// Random schedules in which shared holders come and go where there is room for a few more, or for none.
     ///
     /// Whoever could enter is awake, or somebody is who fits. Fails if a shared holder that leaves at the
-    /// maximum calls nobody, if `call_shared` calls one waiter only, and if a waiter that is dropped does not
+    /// maximum calls nobody, if `notify_shared` calls one waiter only, and if a waiter that is dropped does not
     /// pass its call on.
     #[test]
     fn e3_near_the_maximum_nobody_sleeps_who_could_enter() {
@@ -1085,13 +1110,13 @@ mod tests {
         }
     }
 
-    struct Waiter<'a> {
+    struct TestWaiter<'a> {
         mode: Mode,
-        place: Pin<Box<Place<'a>>>,
+        place: Pin<Box<Waiter<'a>>>,
         wakes: Arc<Wakes>,
     }
 
-    impl Waiter<'_> {
+    impl TestWaiter<'_> {
         fn is_awake(&self) -> bool {
             self.wakes.0.load(Relaxed) > 0
         }
@@ -1108,8 +1133,8 @@ mod tests {
             self.place.as_mut().poll_enter(&Context::from_waker(&waker))
         }
 
-        fn is_given(&mut self) -> bool {
-            self.place.as_mut().parts().2.is_given()
+        fn was_handed_off(&mut self) -> bool {
+            self.place.as_mut().parts().2.was_handed_off()
         }
     }
 
@@ -1125,7 +1150,7 @@ mod tests {
         let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
         let full = lock.snapshot().shared_holders();
         let (mut shared, mut upgradable) = (full, 0);
-        let mut waiters: Vec<Waiter<'_>> = Vec::new();
+        let mut waiters: Vec<TestWaiter<'_>> = Vec::new();
         for _ in 0..60 {
             let (step, n) = (below(9), below(waiters.len().max(4)));
             steps.push((step, n));
@@ -1134,7 +1159,7 @@ mod tests {
                 0 | 1 if waiters.len() < 6 => {
                     let modes = [Mode::Shared, Mode::Shared, Mode::Upgradable, Mode::Exclusive];
                     let mode = modes[n % 4];
-                    if lock.acquire_at_once(mode) {
+                    if lock.try_acquire_as_newcomer(mode) {
                         entered = Some(mode);
                     } else {
                         let waiter = waiter(&lock, mode, below(2) == 0);
@@ -1176,14 +1201,16 @@ mod tests {
                 None => {}
             }
             let word = lock.snapshot();
-            let is_given =
-                |waiter: &mut Waiter<'_>| waiter.mode == Mode::Shared && waiter.is_given();
-            let given: usize = waiters.iter_mut().map(|waiter| usize::from(is_given(waiter))).sum();
+            let was_handed_off = |waiter: &mut TestWaiter<'_>| {
+                waiter.mode == Mode::Shared && waiter.was_handed_off()
+            };
+            let given: usize =
+                waiters.iter_mut().map(|waiter| usize::from(was_handed_off(waiter))).sum();
             assert_eq!(word.shared_holders(), shared + given);
-            let awake = |waiter: &Waiter<'_>| waiter.is_awake() && word.fits(waiter.mode);
+            let awake = |waiter: &TestWaiter<'_>| waiter.is_awake() && word.fits(waiter.mode);
             for waiter in waiters.iter().filter(|waiter| word.admits(waiter.mode)) {
                 assert!(waiters.iter().any(awake), "nobody is awake who fits; {word:?}");
-                // All shared waiters are called together.
+                // All shared waiters are notified together.
                 assert!(waiter.mode != Mode::Shared || waiter.is_awake(), "{word:?}");
             }
         }

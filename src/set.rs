@@ -16,7 +16,7 @@ use crate::error::ReleaseError;
 use crate::fused::Fused;
 use crate::handle::{Handle, LockId};
 use crate::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
-use crate::many::{self, InOrder, Taken, address};
+use crate::many::{self, AllHeld, InOrder, address};
 use crate::mode::Mode;
 use crate::multilock::{MultiLock, first};
 use crate::notify::Notify;
@@ -266,7 +266,7 @@ impl<L: Lockable> LockSet<L> {
     /// As [`release`](Self::release).
     pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
         if handle.is_of(&self.id) {
-            Ok(SetGuard(Taken(Uniform { set: self, mode: handle.mode() })))
+            Ok(SetGuard(AllHeld(Uniform { set: self, mode: handle.mode() })))
         } else {
             Err(ReleaseError::new(handle))
         }
@@ -324,7 +324,7 @@ impl<L: Lockable> InOrder for Uniform<'_, L> {
 /// It cannot be upgraded: that would be waiting for one member with a hold of the others.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
-pub struct SetGuard<'a, L: Lockable>(Taken<Uniform<'a, L>>);
+pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
 
 impl<'a, L: Lockable> SetGuard<'a, L> {
     /// The mode that all members are held in.
@@ -512,7 +512,7 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 /// A hold of all locks that were given to [`acquire_all`], until it is dropped.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
-pub struct AllGuard<W: Wanted>(Taken<W>);
+pub struct AllGuard<W: Wanted>(AllHeld<W>);
 
 impl<W: Wanted> AllGuard<W> {
     /// The locks that are held, each once, and in which mode.

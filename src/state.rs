@@ -31,44 +31,44 @@ const EXCLUSIVE: usize = 0b10;
 /// An upgradable holder that waits for the shared holders to leave. Nobody new comes in meanwhile.
 const UPGRADING: usize = 0b11;
 
-/// The first of one bit per [`Lane`]: somebody is in it. Set by whoever joins, cleared by the last
+/// The first of one bit per [`WaitFlag`]: somebody is in it. Set by whoever joins, cleared by the last
 /// to leave.
-const FIRST_LANE: u32 = 2;
-const LANES_MASK: usize = ((1 << Lane::COUNT) - 1) << FIRST_LANE;
+const FIRST_WAIT_FLAG: u32 = 2;
+const WAIT_FLAGS: usize = ((1 << WaitFlag::COUNT) - 1) << FIRST_WAIT_FLAG;
 
 /// One shared holder.
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
-const SHARED_SHIFT: u32 = FIRST_LANE + Lane::COUNT as u32;
+const SHARED_SHIFT: u32 = FIRST_WAIT_FLAG + WaitFlag::COUNT as u32;
 
 /// There are as many shared holders as there can be: the first bit of their number. One more may come of
 /// an upgradable one that changes its mode.
 const FULL: usize = 1 << (usize::BITS - 1);
 
 // No bit is between, and promise E3 has room for 2^24 of them.
-const _: () = assert!(OWNER_MASK | LANES_MASK == ONE_SHARED - 1 && FULL / ONE_SHARED >= 1 << 24);
+const _: () = assert!(OWNER_MASK | WAIT_FLAGS == ONE_SHARED - 1 && FULL / ONE_SHARED >= 1 << 24);
 
 /// The bits of holders that leave no room for one in `mode`.
 #[inline]
 const fn barred_by(mode: Mode) -> usize {
     // Not a `match` of three arms, which would be a table in each caller.
     match mode {
-        Mode::Exclusive => !LANES_MASK,
+        Mode::Exclusive => !WAIT_FLAGS,
         mode => FULL | EXCLUSIVE | mode as usize,
     }
 }
 
 /// A kind of waiters, and their bit in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum WaitFlag {
     Shared,
     Upgradable,
     Exclusive,
-    /// Waiters of any mode that were woken, and found that somebody else had taken the lock.
+    /// WaitLists of any mode that were woken, and found that somebody else had taken the lock.
     Overtaken,
     Monitors,
 }
 
-impl Lane {
+impl WaitFlag {
     pub(crate) const COUNT: usize = 5;
 
     pub(crate) const fn of(mode: Mode) -> Self {
@@ -79,44 +79,44 @@ impl Lane {
         }
     }
 
-    /// The bit of the lane in the word.
+    /// The bit of the flag in the word.
     const fn bit(self) -> usize {
-        1 << (FIRST_LANE + self as u32)
+        1 << (FIRST_WAIT_FLAG + self as u32)
     }
 }
 
-/// Some lanes.
+/// Some flags.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Lanes(usize);
+pub(crate) struct WaitFlags(usize);
 
-impl Lanes {
+impl WaitFlags {
     pub(crate) const NONE: Self = Self(0);
 
-    pub(crate) const fn of(lane: Lane) -> Self {
-        Self(lane.bit())
+    pub(crate) const fn of(flag: WaitFlag) -> Self {
+        Self(flag.bit())
     }
 
-    pub(crate) const fn and(self, lane: Lane) -> Self {
-        Self(self.0 | lane.bit())
+    pub(crate) const fn and(self, flag: WaitFlag) -> Self {
+        Self(self.0 | flag.bit())
     }
 
-    /// And the lane of that number.
-    pub(crate) const fn and_nth(self, lane: usize) -> Self {
-        Self(self.0 | 1 << (FIRST_LANE + lane as u32))
+    /// And the flag of that number.
+    pub(crate) const fn and_nth(self, flag: usize) -> Self {
+        Self(self.0 | 1 << (FIRST_WAIT_FLAG + flag as u32))
     }
 
     pub(crate) const fn without(self, others: Self) -> Self {
         Self(self.0 & !others.0)
     }
 
-    pub(crate) const fn has(self, lane: Lane) -> bool {
-        self.0 & lane.bit() != 0
+    pub(crate) const fn has(self, flag: WaitFlag) -> bool {
+        self.0 & flag.bit() != 0
     }
 
     /// Runs `f` with the number of each.
     #[inline]
     pub(crate) fn each(self, mut f: impl FnMut(usize)) {
-        let mut left = self.0 >> FIRST_LANE;
+        let mut left = self.0 >> FIRST_WAIT_FLAG;
         while left != 0 {
             f(left.trailing_zeros() as usize);
             left &= left - 1;
@@ -164,14 +164,14 @@ impl Snapshot {
     /// Whether somebody waits to acquire the lock in `mode`.
     #[must_use]
     pub const fn is_awaited(self, mode: Mode) -> bool {
-        self.has(Lane::of(mode))
+        self.has(WaitFlag::of(mode))
     }
 
     /// Whether somebody waits to acquire the lock.
     #[inline]
     pub(crate) const fn is_awaited_in_any_mode(self) -> bool {
-        let lanes = Lane::Shared.bit() | Lane::Upgradable.bit() | Lane::Exclusive.bit();
-        self.0 & lanes != 0
+        let flags = WaitFlag::Shared.bit() | WaitFlag::Upgradable.bit() | WaitFlag::Exclusive.bit();
+        self.0 & flags != 0
     }
 
     /// Whether a holder waits for the shared holders to leave, to become exclusive.
@@ -183,13 +183,13 @@ impl Snapshot {
 
     /// Of all who wait, nobody wants less than an exclusive hold.
     pub(crate) const fn awaits_only_exclusive(self) -> bool {
-        !self.has(Lane::Shared) && !self.has(Lane::Upgradable)
+        !self.has(WaitFlag::Shared) && !self.has(WaitFlag::Upgradable)
     }
 
     /// Nobody holds the lock.
     #[inline]
     pub(crate) const fn is_free(self) -> bool {
-        self.0 & !LANES_MASK == 0
+        self.0 & !WAIT_FLAGS == 0
     }
 
     /// Nobody holds the lock in another mode than shared.
@@ -205,18 +205,18 @@ impl Snapshot {
     }
 
     #[inline]
-    pub(crate) const fn has(self, lane: Lane) -> bool {
-        self.0 & lane.bit() != 0
+    pub(crate) const fn has(self, flag: WaitFlag) -> bool {
+        self.0 & flag.bit() != 0
     }
 
     /// Somebody may have to be woken when a holder leaves.
     #[inline]
     const fn has_waiters(self) -> bool {
-        // The lanes are next to the owner, and of the owners none is greater.
-        self.0 & (LANES_MASK | OWNER_MASK) >= UPGRADING
+        // The flags are next to the owner, and of the owners none is greater.
+        self.0 & (WAIT_FLAGS | OWNER_MASK) >= UPGRADING
     }
 
-    /// The holders leave room for one in `mode`: what a waiter needs that has been called.
+    /// The holders leave room for one in `mode`: what a waiter needs that has been notified.
     ///
     /// Nobody fits beside an upgrade: it would wait for them.
     #[inline]
@@ -224,11 +224,11 @@ impl Snapshot {
         self.0 & barred_by(mode) == 0
     }
 
-    /// Somebody who was not called may enter in `mode`. This is where exclusive waiters are kept
+    /// Somebody who was not notified may enter in `mode`. This is where exclusive waiters are kept
     /// from starving: while one waits, nobody else joins those who hold the lock.
     #[inline]
     pub(crate) const fn admits(self, mode: Mode) -> bool {
-        self.is_free() || self.0 & (barred_by(mode) | Lane::Exclusive.bit()) == 0
+        self.is_free() || self.0 & (barred_by(mode) | WaitFlag::Exclusive.bit()) == 0
     }
 
     /// A waiter may enter in `mode`: one that was woken if it [`fits`](Self::fits), any other if the word
@@ -242,12 +242,12 @@ impl Snapshot {
     /// from starving: whoever comes new stands back once for them.
     #[inline]
     pub(crate) const fn admits_newcomer(self, mode: Mode) -> bool {
-        self.admits(mode) && !self.has(Lane::Overtaken)
+        self.admits(mode) && !self.has(WaitFlag::Overtaken)
     }
 
     /// A newcomer could enter in `mode`, but for somebody who was overtaken.
     pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
-        self.admits(mode) && self.has(Lane::Overtaken)
+        self.admits(mode) && self.has(WaitFlag::Overtaken)
     }
 }
 
@@ -257,11 +257,11 @@ impl fmt::Debug for Snapshot {
             .field("mode", &self.mode())
             .field("shared_holders", &self.shared_holders())
             .field("upgrading", &self.is_upgrading())
-            .field("shared_wait", &self.has(Lane::Shared))
-            .field("upgradable_wait", &self.has(Lane::Upgradable))
-            .field("exclusive_wait", &self.has(Lane::Exclusive))
-            .field("overtaken", &self.has(Lane::Overtaken))
-            .field("monitored", &self.has(Lane::Monitors))
+            .field("shared_wait", &self.has(WaitFlag::Shared))
+            .field("upgradable_wait", &self.has(WaitFlag::Upgradable))
+            .field("exclusive_wait", &self.has(WaitFlag::Exclusive))
+            .field("overtaken", &self.has(WaitFlag::Overtaken))
+            .field("monitored", &self.has(WaitFlag::Monitors))
             .finish()
     }
 }
@@ -269,21 +269,21 @@ impl fmt::Debug for Snapshot {
 /// What an announcement found.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Announced {
+pub(crate) enum Entered {
     /// The lock was there to be had.
-    Acquired,
-    /// The bits of the lanes are set: whoever makes room from now on will see them.
-    Waiting,
+    Yes,
+    /// The bits of the flags are set: whoever makes room from now on will see them.
+    Queued,
 }
 
 /// What a write has made of the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
+pub(crate) struct Transition {
     pub(crate) before: Snapshot,
     pub(crate) after: Snapshot,
 }
 
-impl Change {
+impl Transition {
     /// A hold in `mode` has ended.
     pub(crate) const fn release(after: Snapshot, mode: Mode) -> Self {
         Self { before: Snapshot(after.0.wrapping_add(unit(mode))), after }
@@ -325,17 +325,17 @@ impl Change {
 /// What a holder left behind.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Left {
+pub(crate) enum AfterRelease {
     /// Nobody waits.
-    Alone,
-    /// Somebody may have to be called. What the word is now.
-    Waiters(Snapshot),
+    Done,
+    /// Somebody may have to be notified. What the word is now.
+    WakeWaiters(Snapshot),
 }
 
 /// Whether an upgrade is done.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Upgrade {
+pub(crate) enum UpgradeStep {
     /// The hold is exclusive.
     Done,
     /// Shared holders are still there: the hold is upgradable, and the word says that it waits.
@@ -406,75 +406,75 @@ impl State {
 
     /// For a caller that comes new and will wait if it must.
     #[inline]
-    pub(crate) fn acquire_as_newcomer(&self, mode: Mode) -> bool {
+    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::admits_newcomer)
     }
 
-    /// For a waiter that was called, and is still counted.
-    pub(crate) fn acquire_called(&self, mode: Mode) -> bool {
+    /// For a waiter that was notified, and is still counted.
+    pub(crate) fn acquire_notified(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::fits)
     }
 
-    /// Enters in `mode`, which empties the lanes `emptied`, or else says that somebody is in `lanes`.
+    /// Enters in `mode`, which empties the flags `emptied`, or else says that somebody is in `flags`.
     ///
     /// The queue is locked.
     #[inline]
-    pub(crate) fn enter_or_announce(
+    pub(crate) fn enter_or_set_waiting(
         &self,
         mode: Mode,
-        called: bool,
-        emptied: Lanes,
-        lanes: Lanes,
-    ) -> Announced {
-        let may = |now: Snapshot| now.lets_in(mode, called);
-        // ORDERING: Acquire as in `enter`, and Release as in `mark`. Weakened, the models
+        notified: bool,
+        emptied: WaitFlags,
+        flags: WaitFlags,
+    ) -> Entered {
+        let may = |now: Snapshot| now.lets_in(mode, notified);
+        // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. Weakened, the models
         // `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken` fail.
         //
         // Where nothing changes, nothing is written: a release that has seen the bit before looks for us
         // in the queue, with the queue locked: before us, and then we see it here, or after us.
         let update = self.update(AcqRel, |now| {
-            let next = if may(now) { (now.0 & !emptied.0) + unit(mode) } else { now.0 | lanes.0 };
+            let next = if may(now) { (now.0 & !emptied.0) + unit(mode) } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
         });
-        if update.is_ok_and(may) { Announced::Acquired } else { Announced::Waiting }
+        if update.is_ok_and(may) { Entered::Yes } else { Entered::Queued }
     }
 
-    /// As [`enter_or_announce`](Self::enter_or_announce), for who does not enter, but only wants to know
+    /// As [`enter_or_set_waiting`](Self::enter_or_set_waiting), for who does not enter, but only wants to know
     /// that it could: its way in leads over other locks, too.
-    pub(crate) fn look_or_announce(&self, mode: Mode, lanes: Lanes) -> Announced {
-        // ORDERING: Release, as in `mark`. Weakened, the model `sets_get_in_between_single_acquisitions`
+    pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Entered {
+        // ORDERING: Release, as in `set_waiting`. Weakened, the model `sets_get_in_between_single_acquisitions`
         // fails. Nothing is acquired: who is told that it could enter does so, if it does, by another step.
         let update = self.update(Release, |now| {
-            let next = if now.admits(mode) { now.0 } else { now.0 | lanes.0 };
+            let next = if now.admits(mode) { now.0 } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
         });
         match update {
-            Err(now) if now.admits(mode) => Announced::Acquired,
-            _ => Announced::Waiting,
+            Err(now) if now.admits(mode) => Entered::Yes,
+            _ => Entered::Queued,
         }
     }
 
-    /// Says that somebody is in `lanes`. The queue is locked.
-    pub(crate) fn mark(&self, lanes: Lanes) -> Snapshot {
+    /// Says that somebody is in `flags`. The queue is locked.
+    pub(crate) fn set_waiting(&self, flags: WaitFlags) -> Snapshot {
         // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: who sees the bit finds the queue.
         // Weakened, the model `notify_is_set_by_an_edge_while_it_is_made` fails.
-        Snapshot(self.0.fetch_or(lanes.0, Release))
+        Snapshot(self.0.fetch_or(flags.0, Release))
     }
 
-    /// Says that nobody is in `lanes`. The queue is locked.
-    pub(crate) fn unmark(&self, lanes: Lanes) -> Change {
+    /// Says that nobody is in `flags`. The queue is locked.
+    pub(crate) fn clear_waiting(&self, flags: WaitFlags) -> Transition {
         // ORDERING: Relaxed. Bits are read by those who go on to lock the queue, and set by those who
         // have locked it.
-        let before = match lanes {
-            Lanes::NONE => self.0.load(Relaxed),
-            lanes => self.0.fetch_and(!lanes.0, Relaxed),
+        let before = match flags {
+            WaitFlags::NONE => self.0.load(Relaxed),
+            flags => self.0.fetch_and(!flags.0, Relaxed),
         };
-        Change { before: Snapshot(before), after: Snapshot(before & !lanes.0) }
+        Transition { before: Snapshot(before), after: Snapshot(before & !flags.0) }
     }
 
     /// The hold of one holder in `mode` ends.
     #[inline]
-    pub(crate) fn release(&self, mode: Mode) -> Left {
+    pub(crate) fn release(&self, mode: Mode) -> AfterRelease {
         // ORDERING: Release. Pairs with the Acquire of `enter` and of `finish_upgrade`: the next
         // holder must find our work finished. Weakened, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
@@ -488,7 +488,7 @@ impl State {
     }
 
     /// The hold of one holder changes from `from` to the weaker `to`.
-    pub(crate) fn downgrade(&self, from: Mode, to: Mode) -> Left {
+    pub(crate) fn downgrade(&self, from: Mode, to: Mode) -> AfterRelease {
         let change = unit(to).wrapping_sub(unit(from));
         // ORDERING: Release, as in `release`. Weakened, the model
         // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
@@ -496,8 +496,12 @@ impl State {
     }
 
     #[inline]
-    fn left(after: usize) -> Left {
-        if Snapshot(after).has_waiters() { Left::Waiters(Snapshot(after)) } else { Left::Alone }
+    fn left(after: usize) -> AfterRelease {
+        if Snapshot(after).has_waiters() {
+            AfterRelease::WakeWaiters(Snapshot(after))
+        } else {
+            AfterRelease::Done
+        }
     }
 
     /// One more shared holder, at the request of one that is there.
@@ -511,7 +515,7 @@ impl State {
         // ORDERING: Acquire, as in `enter`: the shared holders that left have finished reading.
         // Weakened, the model `u2_upgrade_starts_after_the_last_shared_holder_ends` fails.
         self.update(Acquire, |now| {
-            let alone = now.0 & !LANES_MASK == unit(from);
+            let alone = now.0 & !WAIT_FLAGS == unit(from);
             alone.then(|| now.0 - unit(from) + EXCLUSIVE)
         })
         .map(drop)
@@ -519,7 +523,7 @@ impl State {
 
     /// Makes a hold in mode `from`, shared or upgradable, exclusive if it is the only one, and else
     /// lets it wait for the others to leave.
-    pub(crate) fn start_upgrade(&self, from: Mode) -> Upgrade {
+    pub(crate) fn start_upgrade(&self, from: Mode) -> UpgradeStep {
         let begin = |now: Snapshot| {
             let others = now.0 - unit(from);
             if Snapshot(others).is_free() {
@@ -532,17 +536,17 @@ impl State {
         };
         // ORDERING: Acquire, as in `try_upgrade`. Nothing is released: who waits looks once more.
         match self.update(Acquire, begin) {
-            Ok(before) if Snapshot(before.0 - unit(from)).is_free() => Upgrade::Done,
-            Ok(_) => Upgrade::Waiting,
-            Err(_) => Upgrade::Refused,
+            Ok(before) if Snapshot(before.0 - unit(from)).is_free() => UpgradeStep::Done,
+            Ok(_) => UpgradeStep::Waiting,
+            Err(_) => UpgradeStep::Refused,
         }
     }
 
     /// Makes the waiting upgrade exclusive if the last shared holder has left.
     ///
     /// The caller's listener is in the list already.
-    pub(crate) fn finish_upgrade(&self) -> Upgrade {
-        let is_last = |now: Snapshot| now.0 & !LANES_MASK == UPGRADING;
+    pub(crate) fn finish_upgrade(&self) -> UpgradeStep {
+        let is_last = |now: Snapshot| now.0 & !WAIT_FLAGS == UPGRADING;
         // ORDERING: Acquire, as in `try_upgrade`, with the same model. Release: pairs with the
         // Acquire of `RawLock::wake`, which then finds our listener.
         //
@@ -550,11 +554,11 @@ impl State {
         let before = self.update(AcqRel, |now| {
             Some(if is_last(now) { now.0 - UPGRADING + EXCLUSIVE } else { now.0 })
         });
-        if before.is_ok_and(is_last) { Upgrade::Done } else { Upgrade::Waiting }
+        if before.is_ok_and(is_last) { UpgradeStep::Done } else { UpgradeStep::Waiting }
     }
 
     /// Makes the waiting upgrade what it was before: a hold in mode `from`.
-    pub(crate) fn cancel_upgrade(&self, from: Mode) -> Left {
+    pub(crate) fn cancel_upgrade(&self, from: Mode) -> AfterRelease {
         let change = unit(from).wrapping_sub(UPGRADING);
         // ORDERING: Relaxed. An upgrade that waits has changed nothing that anybody could look at.
         Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
@@ -649,10 +653,10 @@ mod tests {
                 'W' => UPGRADING,
                 'X' => EXCLUSIVE,
                 'S' => ONE_SHARED * chars.next().unwrap().to_digit(10).unwrap() as usize,
-                's' => Lane::Shared.bit(),
-                'u' => Lane::Upgradable.bit(),
-                'x' => Lane::Exclusive.bit(),
-                'o' => Lane::Overtaken.bit(),
+                's' => WaitFlag::Shared.bit(),
+                'u' => WaitFlag::Upgradable.bit(),
+                'x' => WaitFlag::Exclusive.bit(),
+                'o' => WaitFlag::Overtaken.bit(),
                 '0' | ',' => 0,
                 other => panic!("{other} in {text}"),
             };
@@ -665,35 +669,35 @@ mod tests {
     }
 
     /// Whoever calls knows the word as it has left it.
-    fn calls_if(state: &State, left: Left) -> Then {
+    fn calls_if(state: &State, left: AfterRelease) -> Then {
         match left {
-            Left::Alone => Done,
-            Left::Waiters(word) => {
+            AfterRelease::Done => Done,
+            AfterRelease::WakeWaiters(word) => {
                 assert_eq!(word, state.load());
                 Calls
             }
         }
     }
 
-    fn announce(state: &State, mode: Mode) -> Announced {
-        state.enter_or_announce(mode, false, Lanes::NONE, Lanes::of(Lane::of(mode)))
+    fn announce(state: &State, mode: Mode) -> Entered {
+        state.enter_or_set_waiting(mode, false, WaitFlags::NONE, WaitFlags::of(WaitFlag::of(mode)))
     }
 
     fn run(state: &State, step: Step) -> Then {
         match step {
             Acquire(mode) => holds_if(state.try_acquire(mode)),
-            AcquireNew(mode) => holds_if(state.acquire_as_newcomer(mode)),
-            AcquireCalled(mode) => holds_if(state.acquire_called(mode)),
-            Announce(mode) => holds_if(announce(state, mode) == Announced::Acquired),
+            AcquireNew(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
+            AcquireCalled(mode) => holds_if(state.acquire_notified(mode)),
+            Announce(mode) => holds_if(announce(state, mode) == Entered::Yes),
             Release(mode) => calls_if(state, state.release(mode)),
             Downgrade(from, to) => calls_if(state, state.downgrade(from, to)),
             Share => holds_if(state.share()),
             StartUpgrade(from) => match state.start_upgrade(from) {
-                Upgrade::Done => Holds,
-                Upgrade::Waiting => Waits,
-                Upgrade::Refused => Told,
+                UpgradeStep::Done => Holds,
+                UpgradeStep::Waiting => Waits,
+                UpgradeStep::Refused => Told,
             },
-            FinishUpgrade => holds_if(state.finish_upgrade() == Upgrade::Done),
+            FinishUpgrade => holds_if(state.finish_upgrade() == UpgradeStep::Done),
             CancelUpgrade(from) => calls_if(state, state.cancel_upgrade(from)),
         }
     }
@@ -732,7 +736,7 @@ mod tests {
             let operation = match step {
                 Acquire(mode) => format!("acquire {}", named(mode)),
                 AcquireNew(_) => "acquire, new".into(),
-                AcquireCalled(mode) => format!("acquire {}, called", named(mode)),
+                AcquireCalled(mode) => format!("acquire {}, notified", named(mode)),
                 Announce(mode) => format!("announce {}", named(mode)),
                 Release(mode) => format!("release {}", named(mode)),
                 Downgrade(_, to) => format!("downgrade to {}", named(to)),
@@ -780,16 +784,20 @@ mod tests {
         with_atomics(|| {
             for mode in Mode::ALL {
                 let state = state(FULL);
-                assert!(!state.try_acquire(mode) && !state.acquire_called(mode) && !state.share());
-                assert_eq!(announce(&state, mode), Announced::Waiting);
+                assert!(
+                    !state.try_acquire(mode) && !state.acquire_notified(mode) && !state.share()
+                );
+                assert_eq!(announce(&state, mode), Entered::Queued);
                 assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
                 assert!(state.load().is_awaited(mode));
             }
-            // One leaves: there is room for one, and whoever waits is called.
-            let state = state(FULL | Lane::Shared.bit());
-            let Left::Waiters(word) = state.release(Shared) else { panic!("nobody is called") };
-            assert!(!Change::release(word, Shared).makes_no_room());
-            assert!(state.acquire_called(Shared));
+            // One leaves: there is room for one, and whoever waits is notified.
+            let state = state(FULL | WaitFlag::Shared.bit());
+            let AfterRelease::WakeWaiters(word) = state.release(Shared) else {
+                panic!("nobody is notified")
+            };
+            assert!(!Transition::release(word, Shared).makes_no_room());
+            assert!(state.acquire_notified(Shared));
             assert!(!state.try_acquire(Shared));
         });
     }
@@ -815,7 +823,7 @@ mod tests {
     fn e3_a_cancelled_upgrade_at_the_maximum_does_not_wrap() {
         with_atomics(|| {
             let state = state(FULL);
-            assert_eq!(state.start_upgrade(Shared), Upgrade::Waiting);
+            assert_eq!(state.start_upgrade(Shared), UpgradeStep::Waiting);
             assert!(!state.share() && !state.try_acquire(Shared));
             let _ = state.cancel_upgrade(Shared);
             assert_eq!(state.load(), Snapshot(FULL));

@@ -112,13 +112,13 @@ impl<T> UnsafeCell<T> {
 }
 
 /// A value that is touched in short critical sections only, one at a time.
-pub(crate) struct Section<T>(section::Cell<T>);
+pub(crate) struct Mutex<T>(section::Cell<T>);
 
 // A panic in a section is foreign code's: whoever calls that there leaves the value as it should be.
-impl<T> UnwindSafe for Section<T> {}
-impl<T> RefUnwindSafe for Section<T> {}
+impl<T> UnwindSafe for Mutex<T> {}
+impl<T> RefUnwindSafe for Mutex<T> {}
 
-impl<T> Section<T> {
+impl<T> Mutex<T> {
     const_fn! {
         pub(crate) fn new(value: T) -> Self {
             Self(section::new(value))

@@ -9,7 +9,7 @@
 //! A list of chunks that only grows: an entry stays where it was put until it is taken out, and a
 //! [`Spot`] says where that is.
 //!
-//! The slots of a chunk and their names are touched inside of its [`Section`] only. There at most [`ROOM`] names
+//! The slots of a chunk and their names are touched inside of its [`Mutex`] only. There at most [`ROOM`] names
 //! are compared or cloned; none is dropped, no waiter is woken, and nothing is allocated. So a section is
 //! short, however many names there are. The section of the ticket is the only one that is entered
 //! inside of another.
@@ -49,24 +49,24 @@ use core::iter;
 use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::lazy::Lazy;
+use crate::lazy::OnceBox;
 use crate::many::for_each;
 use crate::mode::Mode;
-use crate::sync::{Section, const_fn};
+use crate::sync::{Mutex, const_fn};
 
 /// How many names there are in a chunk, and so how many are compared in one section.
 const ROOM: usize = 8;
 
 pub(crate) struct Table<H> {
     /// The ticket that is taken next: how many names have been put in, ever.
-    next_ticket: Section<u64>,
-    first: Lazy<Chunk<H>>,
+    next_ticket: Mutex<u64>,
+    first: OnceBox<Chunk<H>>,
 }
 
 struct Chunk<H> {
-    slots: Section<Slots>,
+    slots: Mutex<Slots>,
     names: Names<H>,
-    next: Lazy<Self>,
+    next: OnceBox<Self>,
 }
 
 /// What belongs to the names of a chunk. It means nothing where there is no name.
@@ -82,7 +82,7 @@ struct Names<H>(UnsafeCell<[Option<H>; ROOM]>);
 // only have to be `Send`, as for a mutex.
 unsafe impl<H: Send> Sync for Names<H> {}
 
-// As for `Section`.
+// As for `Mutex`.
 impl<H> UnwindSafe for Names<H> {}
 impl<H> RefUnwindSafe for Names<H> {}
 
@@ -109,7 +109,7 @@ impl Stage {
 impl<H> Table<H> {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self { next_ticket: Section::new(0), first: Lazy::new() }
+            Self { next_ticket: Mutex::new(0), first: OnceBox::new() }
         }
     }
 
@@ -240,8 +240,8 @@ impl<H> Chunk<H> {
         let slots = Slots { tickets: [0; ROOM], stages: [Stage::Waiting; ROOM] };
         // SAFETY: the places are those of the fields in the box, and all of them are written.
         unsafe {
-            (&raw mut (*at).slots).write(Section::new(slots));
-            (&raw mut (*at).next).write(Lazy::new());
+            (&raw mut (*at).slots).write(Mutex::new(slots));
+            (&raw mut (*at).next).write(OnceBox::new());
             let names = UnsafeCell::raw_get(&raw const (*at).names.0).cast::<Option<H>>();
             (0..ROOM).for_each(|index| names.add(index).write(None));
             chunk.assume_init()

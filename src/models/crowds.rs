@@ -253,7 +253,7 @@ fn crowds_in_all_modes_exclude_each_other_and_all_get_in() {
     });
 }
 
-/// Six threads that wait until they are in, so that nobody is called by somebody who happens to give up.
+/// Six threads that wait until they are in, so that nobody is notified by somebody who happens to hand_off up.
 #[test]
 fn crowds_of_patient_waiters_all_get_in() {
     crowd(|| {
@@ -270,7 +270,7 @@ fn crowds_of_patient_waiters_all_get_in() {
     });
 }
 
-/// Some queue up, sleep on when they are called, and go. The others come once and wait until they are in: there
+/// Some queue up, sleep on when they are notified, and go. The others come once and wait until they are in: there
 /// is soon nobody left who would call them by the way.
 #[test]
 fn crowds_get_in_where_others_sleep_and_go() {
@@ -295,7 +295,7 @@ fn crowds_get_in_where_others_sleep_and_go() {
     });
 }
 
-/// Those who hold, and upgrade or give that up, beside some who leave, and come once more.
+/// Those who hold, and upgrade or hand_off that up, beside some who leave, and come once more.
 #[test]
 fn crowds_upgrade_with_nobody_in_between() {
     crowd(|| {
@@ -371,8 +371,8 @@ impl Meeting {
     }
 }
 
-/// More shared waiters than are called in one round, and some who come and go. Those who stay wait for each other
-/// with their hold, so they must all be called by the one exclusive holder, or by one that makes its hold weaker.
+/// More shared waiters than are notified in one batch, and some who come and go. Those who stay wait for each other
+/// with their hold, so they must all be notified by the one exclusive holder, or by one that makes its hold weaker.
 /// If all of them were there before an exclusive waiter, they go first.
 #[test]
 fn crowds_of_shared_waiters_are_called_together() {
@@ -554,7 +554,7 @@ fn crowds_of_sets_and_single_acquisitions_all_get_in() {
     });
 }
 
-/// Sets that were turned away give up: a task that comes once to one of the members gets in.
+/// Sets that were turned away hand_off up: a task that comes once to one of the members gets in.
 #[test]
 fn crowds_get_in_where_sets_give_up() {
     crowd(|| {

@@ -8,7 +8,7 @@ use super::*;
 use crate::NotifyArc;
 use crate::sync::unmodelled::{AtomicBool, Ordering::Relaxed};
 
-/// Fails if `wake` calls no monitors, and if a monitor does not look again after it listens.
+/// Fails if `wake` calls no monitors, and if a monitor does not look again after it is_queued.
 #[test]
 fn p2_a_monitor_is_told() {
     model(|| {
@@ -24,7 +24,7 @@ fn p2_a_monitor_is_told() {
     });
 }
 
-/// Fails if `Edges::count_one` does not release or `Queue::edges` does not acquire.
+/// Fails if `Edges::count_one` does not release or `WaitQueue::edges` does not acquire.
 #[test]
 fn notify_who_sees_the_edge_finds_the_lock() {
     model(|| {
@@ -40,7 +40,7 @@ fn notify_who_sees_the_edge_finds_the_lock() {
     });
 }
 
-/// Fails if a monitor counts the edges after its mark.
+/// Fails if a monitor counts the edges after its set_waiting.
 #[test]
 fn notify_is_set_by_an_edge_while_it_is_made() {
     model(|| {
@@ -55,8 +55,8 @@ fn notify_is_set_by_an_edge_while_it_is_made() {
 
 /// A monitor is made while the mode becomes acquirable.
 ///
-/// Fails if the edges are counted after the mark, if a monitor does not look again after it listens, and if it
-/// does not say that it listens.
+/// Fails if the edges are counted after the set_waiting, if a monitor does not look again after it is_queued, and if it
+/// does not say that it is_queued.
 #[test]
 fn notify_misses_no_edge_from_its_first_moment() {
     model(|| {
@@ -125,7 +125,7 @@ fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
 
 /// Who may be woken late has a thread of its own: loom would wake this one out of `join`.
 ///
-/// Fails if a stream does not look again after it listens.
+/// Fails if a stream does not look again after it is_queued.
 #[test]
 fn notify_streams_hear_each_edge_that_they_wait_for() {
     model(|| {
@@ -144,7 +144,7 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
 /// once, and then woken or not: a thread that blocks would be woken by loom out of a mutex, too.
 ///
 /// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again when it
-/// listens to all members.
+/// is_queued to all members.
 #[test]
 fn notify_of_a_free_set_misses_no_edge() {
     model_with(3, || {
@@ -177,7 +177,7 @@ impl std::task::Wake for Woken {
 
 /// One member after the other becomes free.
 ///
-/// Fails if a monitor of a set does not look again after it listens.
+/// Fails if a monitor of a set does not look again after it is_queued.
 #[test]
 fn notify_of_a_set_misses_no_edge() {
     model(|| {

@@ -5,8 +5,8 @@ use crate::acquire::Acquire;
 
 /// Behind a dormant waiter of its mode: the bit is set, and who joins writes nothing.
 ///
-/// Fails if a waiter does not look again when it listens, if `wake` calls nobody exclusive, and if somebody
-/// is called and not woken.
+/// Fails if a waiter does not look again when it is_queued, if `wake` calls nobody exclusive, and if somebody
+/// is notified and not woken.
 #[test]
 fn p2_who_joins_a_lane_that_is_marked_is_found() {
     for mode in [Shared, Upgradable, Exclusive] {
@@ -28,7 +28,7 @@ fn p2_who_joins_a_lane_that_is_marked_is_found() {
     }
 }
 
-/// A waiter gets another waker while it is called, and only that one wakes it.
+/// A waiter gets another waker while it is notified, and only that one wakes it.
 ///
 /// Fails if `List::renew` leaves the old waker in the node.
 #[test]
@@ -78,7 +78,7 @@ fn u2_the_waker_of_an_upgrade_may_be_renewed_while_it_is_called() {
     });
 }
 
-/// Two shared waiters go at once, perhaps called together, and a thread waits behind them.
+/// Two shared waiters go at once, perhaps notified together, and a thread waits behind them.
 ///
 /// Fails as `c2_a_dropped_shared_waiter_passes_its_call_on` does.
 #[test]
@@ -215,7 +215,7 @@ fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
     });
 }
 
-/// Fails if a thread is called for what it could not be given.
+/// Fails if a thread is notified for what it could not be given.
 #[test]
 fn q3_a_thread_is_not_given_what_another_has_taken() {
     model(|| {
@@ -255,7 +255,7 @@ fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
 
 /// It was not overtaken. Somebody may be quicker who tries; then it is given the lock by that one.
 ///
-/// Fails if a thread is given the lock and is no heir, or is called for what it could not be given.
+/// Fails if a thread is given the lock and is no handoff, or is notified for what it could not be given.
 #[test]
 fn q3_a_fair_release_gives_the_lock_to_a_thread() {
     model(|| {

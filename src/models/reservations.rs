@@ -1,4 +1,4 @@
-//! Waiters that were overtaken, and those that stand back for them. Under loom one lost race is enough for a
+//! WaitLists that were overtaken, and those that stand back for them. Under loom one lost race is enough for a
 //! reservation, which ends when others have stood back three times.
 
 use super::*;

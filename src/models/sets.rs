@@ -92,7 +92,7 @@ fn sets_get_in_between_single_acquisitions() {
     });
 }
 
-/// A set is called at one member when the other is held, and another waits behind it there.
+/// A set is notified at one member when the other is held, and another waits behind it there.
 ///
 /// Fails if a set that is turned away does not pass its call on.
 #[test]

@@ -23,7 +23,7 @@ use crate::mode::Mode;
 use crate::multilock::MultiLock;
 #[cfg(target_has_atomic = "ptr")]
 use crate::raw::RawLock;
-use crate::raw::Upgrading;
+use crate::raw::RawUpgrade;
 
 /// A future that makes a guard when its acquisition is ready.
 macro_rules! acquires {
@@ -147,7 +147,7 @@ macro_rules! upgrades {
         #[must_use = "futures do nothing unless they are polled"]
         pub struct $Future<$($lt,)? $T: ?Sized> {
             /// Until it is done. It goes before the guard, which keeps the lock.
-            upgrading: Option<Upgrading<$upgrading>>,
+            upgrading: Option<RawUpgrade<$upgrading>>,
             guard: Option<$Upgradable<$($lt,)? $T>>,
         }
 
@@ -184,7 +184,7 @@ debug!(Upgrade ['_, T]);
 
 impl<'a, T: ?Sized> Upgrade<'a, T> {
     pub(super) fn new(guard: RwLockUpgradableReadGuard<'a, T>) -> Self {
-        let upgrading = Upgrading::new(&guard.lock().raw, Mode::Upgradable);
+        let upgrading = RawUpgrade::new(&guard.lock().raw, Mode::Upgradable);
         Self { upgrading: Some(upgrading), guard: Some(guard) }
     }
 }
@@ -200,7 +200,7 @@ impl<T: ?Sized> UpgradeArc<T> {
         let raw: *const RawLock = &guard.lock().lock.raw;
         // SAFETY: the lock is in the `Arc` of the guard, where it is not moved, and the guard stays here as long as the
         // upgrade does, or is dropped after it.
-        let upgrading = Upgrading::new(unsafe { &*raw }, Mode::Upgradable);
+        let upgrading = RawUpgrade::new(unsafe { &*raw }, Mode::Upgradable);
         Self { upgrading: Some(upgrading), guard: Some(guard) }
     }
 }

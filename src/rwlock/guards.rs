@@ -28,7 +28,7 @@ use core::ptr::{self, NonNull};
 use crate::block::block_on;
 use crate::mode::Mode;
 use crate::multilock::MultiLock;
-use crate::raw::{RawLock, Upgrading};
+use crate::raw::{RawLock, RawUpgrade};
 #[cfg(target_has_atomic = "ptr")]
 use crate::rwlock::RwLock;
 use crate::rwlock::futures::Upgrade;
@@ -569,7 +569,7 @@ macro_rules! changes {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             #[track_caller]
             pub fn upgrade_blocking(guard: Self) -> $Write<$($args)*> {
-                let upgrading = Upgrading::new(&guard.lock.multilock().raw, Mode::Upgradable);
+                let upgrading = RawUpgrade::new(&guard.lock.multilock().raw, Mode::Upgradable);
                 assert!(block_on(upgrading, None) == Some(true), "{FORGOTTEN}");
                 let (lock, data) = guard.into_parts();
                 $Write::new(lock, data)
@@ -603,7 +603,7 @@ macro_rules! changes {
             /// ```
             pub async fn upgrade_in_place(guard: &mut Self) -> RwLockUpgradedGuard<'_, T> {
                 let lock = guard.lock.multilock();
-                let upgraded = Upgrading::new(&lock.raw, Mode::Upgradable).await;
+                let upgraded = RawUpgrade::new(&lock.raw, Mode::Upgradable).await;
                 assert!(upgraded, "{FORGOTTEN}");
                 RwLockUpgradedGuard::new(lock, guard.data)
             }
