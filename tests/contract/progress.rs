@@ -1,0 +1,359 @@
+//! Progress (`p`; `f`: with a waiter that sleeps on).
+
+use super::*;
+
+/// Two dormant waiters of any modes, one of them woken: nobody who is polled waits for them.
+#[test]
+fn p1_a_polled_waiter_gets_a_free_lock_whatever_others_do() {
+    for first in Mode::ALL {
+        for second in Mode::ALL {
+            for mode in Mode::ALL {
+                let lock = lock();
+                let guard = hold(&lock, Exclusive);
+                let _dormant =
+                    [Task::queued(lock.acquire(first)), Task::queued(lock.acquire(second))];
+                let mut polled = Task::queued(lock.acquire(mode));
+                drop(guard);
+                assert!(polled.poll().is_ready(), "{first:?}, {second:?}, {mode:?}");
+            }
+        }
+    }
+}
+
+/// As before, and one of the dormant waiters has been overtaken: a newcomer may stand back for it,
+/// but not for more than a poll.
+#[test]
+fn p1_an_overtaken_waiter_that_sleeps_costs_a_newcomer_one_poll() {
+    for dormant in Mode::ALL {
+        for mode in Mode::ALL {
+            let lock = lock();
+            let guard = hold(&lock, Exclusive);
+            let mut dormant = Task::queued(lock.acquire(dormant));
+            drop(guard);
+            let overtaker = hold(&lock, Exclusive);
+            dormant.waits();
+            drop(overtaker);
+            let mut newcomer = Task::new(lock.acquire(mode));
+            newcomer.waits();
+            assert!(newcomer.woken(), "nobody else will wake it");
+            drop(newcomer.finish());
+        }
+    }
+}
+
+#[test]
+fn f1_a_fresh_acquire_in_the_same_task_succeeds() {
+    for first in Mode::ALL {
+        for mode in Mode::ALL {
+            let lock = lock();
+            let mut first = dormant(&lock, first);
+            // In the same task: with the same waker, while the first future is alive.
+            let guard = now(lock.acquire(mode));
+            drop(guard);
+            drop(first.finish());
+        }
+    }
+}
+
+#[test]
+fn f2_a_second_waiter_that_is_polled_succeeds() {
+    for first in Mode::ALL {
+        for second in Mode::ALL {
+            let lock = lock();
+            let guard = hold(&lock, Exclusive);
+            let _dormant = Task::queued(lock.acquire(first));
+            let mut second = Task::queued(lock.acquire(second));
+            drop(guard);
+            drop(second.finish());
+            assert_eq!(second.polls(), 2);
+        }
+    }
+}
+
+/// An implementation that counts a woken sleeper as "somebody is on the way" wakes nobody here.
+#[test]
+fn f2_prime_second_waiter_is_woken_by_the_next_release() {
+    for first in Mode::ALL {
+        for second in Mode::ALL {
+            for between in Mode::ALL {
+                let lock = lock();
+                let guard = hold(&lock, Exclusive);
+                let _dormant = Task::queued(lock.acquire(first));
+                let mut second = Task::queued(lock.acquire(second));
+                drop(guard);
+                drop(hold(&lock, between));
+                assert!(second.woken(), "{first:?}, {between:?}");
+                drop(second.finish());
+            }
+        }
+    }
+}
+
+/// The dormant waiter has been overtaken before, and is called first for that.
+#[test]
+fn f2_prime_also_behind_an_overtaken_waiter() {
+    for mode in Mode::ALL {
+        let lock = lock();
+        let mut first = dormant(&lock, Exclusive);
+        let overtaker = hold(&lock, Exclusive);
+        first.waits();
+        let second = Task::queued(lock.acquire(mode));
+        drop(overtaker);
+        drop(hold(&lock, Shared));
+        assert!(second.woken(), "{mode:?}");
+    }
+}
+
+/// Beside shared holders, where a release need not make the lock free to let somebody in.
+#[test]
+fn f2_prime_also_for_upgradable_waiters_beside_shared_holders() {
+    let lock = lock();
+    let (one, _another) = (hold(&lock, Shared), hold(&lock, Shared));
+    let guard = hold(&lock, Upgradable);
+    let tasks = [(); 2].map(|()| Task::queued(lock.acquire(Upgradable)));
+    drop(guard);
+    assert_eq!(woken(&tasks), [true, false]);
+    drop(one);
+    assert_eq!(woken(&tasks), [true, true]);
+}
+
+#[test]
+fn f3_all_waiting_shared_are_woken_together() {
+    const CROWD: usize = 50;
+    let lock = lock();
+    let guard = hold(&lock, Exclusive);
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Task::queued(lock.acquire(Shared))).collect();
+    drop(guard);
+    // Nobody has been polled: one does not wake the other.
+    assert!(crowd.iter().all(|task| task.wakes() == 1));
+    let guards: Vec<_> = crowd.iter_mut().rev().map(Task::finish).collect();
+    assert_eq!(lock.snapshot().shared_holders(), CROWD);
+    drop(guards);
+    assert!(crowd.iter().all(|task| task.wakes() == 1 && task.polls() == 2));
+}
+
+#[test]
+fn f4_a_newcomer_gets_past_a_dormant_exclusive_waiter() {
+    for mode in Mode::ALL {
+        let lock = lock();
+        let shared = hold(&lock, Shared);
+        let _dormant = Task::queued(lock.acquire(Exclusive));
+        drop(shared);
+        drop(hold(&lock, mode));
+        drop(now(lock.acquire(mode)));
+    }
+}
+
+#[test]
+fn p2_the_last_holder_wakes_a_waiter_that_fits() {
+    for held in Mode::ALL {
+        for mode in Mode::ALL {
+            let lock = lock();
+            let holders = [hold(&lock, held)];
+            if poll_once(lock.acquire(mode)).is_ready() {
+                continue;
+            }
+            let mut task = Task::queued(lock.acquire(mode));
+            drop(holders);
+            assert_eq!(task.wakes(), 1, "{held:?}, {mode:?}");
+            drop(task.finish());
+        }
+    }
+}
+
+#[test]
+fn p2_the_last_of_many_holders_wakes_whoever_is_left() {
+    let lock = lock();
+    let holders = [hold(&lock, Shared), hold(&lock, Upgradable), hold(&lock, Shared)];
+    let mut exclusive = Task::queued(lock.acquire(Exclusive));
+    let mut shared = Task::queued(lock.acquire(Shared));
+    drop(holders);
+    drop(exclusive.run().expect("exclusive"));
+    drop(shared.run().expect("shared"));
+    assert_idle(&lock);
+}
+
+#[test]
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+fn p2_a_blocked_thread_is_woken() {
+    for mode in Mode::ALL {
+        let lock = lock();
+        let guard = hold(&lock, Exclusive);
+        thread::scope(|scope| {
+            let blocked = scope.spawn(|| lock.acquire_blocking(mode).mode());
+            until_awaited(&lock, mode);
+            drop(guard);
+            assert_eq!(blocked.join().unwrap(), mode);
+        });
+        assert_idle(&lock);
+    }
+}
+
+#[test]
+fn p3_k_shared_and_one_exclusive_cost_2k_plus_2_polls() {
+    for k in (1..=40).step_by(if cfg!(miri) { 13 } else { 1 }) {
+        // The exclusive one comes first, in the middle, or last.
+        for place in [0, k / 2, k] {
+            let lock = lock();
+            let guard = hold(&lock, Exclusive);
+            let mut tasks: Vec<_> = (0..=k)
+                .map(|i| Task::queued(lock.acquire(if i == place { Exclusive } else { Shared })))
+                .collect();
+            drop(guard);
+            // An executor that polls whom it must, until nobody is left; holds last for a round.
+            let mut done = 0;
+            while done <= k {
+                let guards: Vec<_> = tasks.iter_mut().filter_map(Task::run).collect();
+                assert!(!guards.is_empty(), "stuck");
+                done += guards.len();
+            }
+            assert_eq!(tasks.iter().map(Task::polls).sum::<usize>(), 2 * k + 2);
+            assert_eq!(tasks.iter().map(Task::wakes).sum::<usize>(), k + 1);
+            assert_idle(&lock);
+        }
+    }
+}
+
+#[test]
+fn p3_a_release_that_lets_nobody_in_wakes_nobody() {
+    let lock = lock();
+    let mut holders = vec![
+        hold(&lock, Shared),
+        hold(&lock, Upgradable),
+        hold(&lock, Shared),
+        hold(&lock, Shared),
+    ];
+    let tasks = [
+        Task::queued(lock.acquire(Exclusive)),
+        Task::queued(lock.acquire(Shared)),
+        Task::queued(lock.acquire(Upgradable)),
+    ];
+    while holders.len() > 1 {
+        drop(holders.remove(0));
+        assert_eq!(woken(&tasks), [false; 3]);
+    }
+    drop(holders);
+    assert_eq!(woken(&tasks), [true, false, false]);
+}
+
+/// A crowd that is polled where it is woken, one by one, and finds the lock taken: each is woken once, and not
+/// again as it has come back to the queue meanwhile.
+#[test]
+fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
+    for crowd in [1, 8, 9, 20] {
+        let lock = Arc::new(lock());
+        let guard = lock.try_acquire_arc(Exclusive).unwrap();
+        let thief = Arc::new(Mutex::new(None));
+        let polls: Vec<_> = (0..crowd).map(|_| Arc::new(AtomicUsize::new(0))).collect();
+        for polls in &polls {
+            let (lock, thief, polls) = (lock.clone(), thief.clone(), polls.clone());
+            Inline::spawn(async move {
+                let mut acquire = pin!(lock.acquire(Shared));
+                let entered = poll_fn(|cx| {
+                    // From the second poll on the lock is held again. Woken without end, it would never be
+                    // polled for the last time.
+                    match polls.fetch_add(1, SeqCst) {
+                        0 => {}
+                        1..3 => {
+                            let mut thief = thief.lock().unwrap();
+                            *thief = thief.take().or_else(|| lock.try_acquire_arc(Exclusive));
+                        }
+                        _ => return Poll::Ready(None),
+                    }
+                    acquire.as_mut().poll(cx).map(Some)
+                });
+                drop(entered.await);
+            });
+        }
+        drop(guard);
+        for count in [2, 3, 4] {
+            let polls: Vec<_> = polls.iter().map(|polls| polls.load(SeqCst)).collect();
+            assert_eq!(polls, vec![count; crowd]);
+            let hold = thief.lock().unwrap().take();
+            assert_eq!(hold.is_some(), count < 4);
+        }
+        // All are gone.
+        assert_eq!((Arc::strong_count(&lock), lock.snapshot()), (1, MultiLock::new().snapshot()));
+    }
+}
+
+#[test]
+fn p3_a_downgrade_that_lets_nobody_in_wakes_nobody() {
+    let lock = lock();
+    let mut guard = hold(&lock, Upgradable);
+    let tasks = [
+        Task::queued(lock.acquire(Exclusive)),
+        Task::queued(lock.acquire(Shared)),
+        Task::queued(lock.acquire(Upgradable)),
+    ];
+    guard.downgrade(Shared);
+    assert_eq!(woken(&tasks), [false; 3]);
+}
+
+#[test]
+fn p3_one_upgradable_waiter_is_woken_at_a_time() {
+    let lock = lock();
+    let guard = hold(&lock, Upgradable);
+    let mut tasks: Vec<_> = (0..3).map(|_| Task::queued(lock.acquire(Upgradable))).collect();
+    drop(guard);
+    for next in 0..3 {
+        let guard = tasks[next].run().expect("first come, first served");
+        drop(guard);
+        let wakes = tasks.iter().map(Task::wakes);
+        assert!(wakes.eq((0..3).map(|i| usize::from(i <= next + 1))));
+    }
+}
+
+#[test]
+fn p3_a_shared_release_that_leaves_others_wakes_no_monitor() {
+    let lock = lock();
+    let (first, second) = (hold(&lock, Shared), hold(&lock, Shared));
+    let monitor = Task::queued(lock.wait(Exclusive));
+    drop(first);
+    assert!(!monitor.woken());
+    drop(second);
+    assert_eq!(monitor.wakes(), 1);
+}
+
+/// A monitor that waits for a free lock, and a release that leaves holders.
+#[test]
+fn p3_a_release_that_lets_nobody_in_wakes_no_monitor() {
+    let lock = lock();
+    let (shared, upgradable) = (hold(&lock, Shared), hold(&lock, Upgradable));
+    let monitor = Task::queued(lock.wait(Exclusive));
+    drop(upgradable);
+    assert!(!monitor.woken());
+    drop(shared);
+    assert!(monitor.woken());
+}
+
+/// Of two that have been overtaken, one can enter.
+#[test]
+fn p3_one_overtaken_exclusive_waiter_is_woken_at_a_time() {
+    let lock = lock();
+    let guard = hold(&lock, Exclusive);
+    let mut tasks = [Task::queued(lock.acquire(Exclusive)), Task::queued(lock.acquire(Exclusive))];
+    // Twice a release calls one, and somebody is quicker.
+    drop(guard);
+    drop(hold(&lock, Exclusive));
+    let overtaker = hold(&lock, Exclusive);
+    tasks.iter_mut().for_each(Task::waits);
+    drop(overtaker);
+    assert_eq!(woken(&tasks), [true, false]);
+    drop(tasks[0].finish());
+    drop(tasks[1].run().expect("woken by the first"));
+}
+
+/// The end of a shared hold lets an upgrade go on, and nobody else.
+#[test]
+fn p3_an_overtaken_waiter_is_not_woken_for_an_upgrade() {
+    let lock = lock();
+    let mut overtaken = dormant(&lock, Exclusive);
+    let mut guard = hold(&lock, Upgradable);
+    let shared = guard.share().unwrap();
+    overtaken.waits();
+    let upgrade = Task::queued(guard.upgrade());
+    drop(shared);
+    assert!(upgrade.woken());
+    assert!(!overtaken.woken());
+}
