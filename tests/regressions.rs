@@ -20,14 +20,15 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// Where the tests of `path` are: `suite::name`, `module::name` or `models::module::name`.
+/// The source of the tests of `path`: `suite`, `suite::module`, `module` or `models::module`.
 fn source(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("{}.rs", path.replace("::", "/"));
     let suite = root.join("tests").join(&file);
-    let module = fs::read_to_string(root.join("src").join(&file)).unwrap_or_default();
+    let folder = suite.with_extension("").join("main.rs");
     // `handle_lock` is a suite and a module, of examples alone.
-    fs::read_to_string(suite).unwrap_or_default() + &module
+    let files = [suite, folder, root.join("src").join(&file)];
+    files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
 
 #[test]

@@ -1,19 +1,19 @@
-//! Schedules of a lock whose holds have names, as `tests/schedules.rs` has them, with steps that the fuzzer
+//! Schedules of a lock whose holds have names, as `tests/schedules` has them, with steps that the fuzzer
 //! chooses.
 
 #![no_main]
 
 #[path = "../../tests/support/flag.rs"]
 mod flag;
-#[path = "../../tests/support/name_schedule.rs"]
-mod name_schedule;
+#[path = "../../tests/schedules/names.rs"]
+mod names;
 #[path = "../../tests/support/random.rs"]
 mod random;
-#[path = "../../tests/support/word.rs"]
+#[path = "../../tests/schedules/word.rs"]
 mod word;
 
 use libfuzzer_sys::fuzz_target;
-use name_schedule::run_bytes;
+use names::run_bytes;
 
 fuzz_target!(
     // A panic is to unwind, and not to end all at once: then the steps are printed.

@@ -1,16 +1,18 @@
-//! Schedules of one lock, as `tests/schedules.rs` has them, with steps that the fuzzer chooses.
+//! Schedules of one lock, as `tests/schedules` has them, with steps that the fuzzer chooses.
 
 #![no_main]
 
 #[path = "../../tests/support/flag.rs"]
 mod flag;
+#[path = "../../tests/schedules/lock.rs"]
+mod lock;
 #[path = "../../tests/support/random.rs"]
 mod random;
-#[path = "../../tests/support/schedule.rs"]
-mod schedule;
+#[path = "../../tests/schedules/word.rs"]
+mod word;
 
 use libfuzzer_sys::fuzz_target;
-use schedule::Schedule;
+use lock::Schedule;
 
 fuzz_target!(
     // A panic is to unwind, and not to end all at once: then the steps are printed.

@@ -1,4 +1,4 @@
-//! Schedules of three locks and sets of them, as `tests/schedules.rs` has them, with steps that the fuzzer
+//! Schedules of three locks and sets of them, as `tests/schedules` has them, with steps that the fuzzer
 //! chooses.
 
 #![no_main]
@@ -7,13 +7,13 @@
 mod flag;
 #[path = "../../tests/support/random.rs"]
 mod random;
-#[path = "../../tests/support/set_schedule.rs"]
-mod set_schedule;
-#[path = "../../tests/support/word.rs"]
+#[path = "../../tests/schedules/sets.rs"]
+mod sets;
+#[path = "../../tests/schedules/word.rs"]
 mod word;
 
 use libfuzzer_sys::fuzz_target;
-use set_schedule::run_bytes;
+use sets::run_bytes;
 
 fuzz_target!(
     // A panic is to unwind, and not to end all at once: then the steps are printed.

@@ -7,21 +7,17 @@
 
 #![cfg(not(any(loom, shuttle)))]
 
-#[path = "support/flag.rs"]
+#[path = "../support/flag.rs"]
 mod flag;
-#[path = "support/name_schedule.rs"]
-mod name_schedule;
-#[path = "support/random.rs"]
+mod lock;
+mod names;
+#[path = "../support/random.rs"]
 mod random;
-#[path = "support/schedule.rs"]
-mod schedule;
-#[path = "support/set_schedule.rs"]
-mod set_schedule;
-#[path = "support/word.rs"]
+mod sets;
 mod word;
 
+use lock::Schedule;
 use random::{Random, bytes, for_seeds};
-use schedule::Schedule;
 
 #[test]
 fn every_step_of_random_schedules_is_as_promised() {
@@ -44,25 +40,25 @@ fn every_step_of_schedules_made_of_bytes_is_as_promised() {
 
 #[test]
 fn every_step_of_random_schedules_of_sets_is_as_promised() {
-    for_seeds(if cfg!(miri) { 2 } else { 5_000 }, set_schedule::run_seed);
+    for_seeds(if cfg!(miri) { 2 } else { 5_000 }, sets::run_seed);
 }
 
 #[test]
 fn every_step_of_schedules_of_sets_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 1 } else { 1_000 }, |seed| {
-        set_schedule::run_bytes(&bytes(&mut Random(seed), 300));
+        sets::run_bytes(&bytes(&mut Random(seed), 300));
     });
 }
 
 #[test]
 fn every_step_of_random_schedules_of_names_is_as_promised() {
-    for_seeds(if cfg!(miri) { 3 } else { 8_000 }, name_schedule::run_seed);
+    for_seeds(if cfg!(miri) { 3 } else { 8_000 }, names::run_seed);
 }
 
 #[test]
 fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| {
-        name_schedule::run_bytes(&bytes(&mut Random(seed), 250));
+        names::run_bytes(&bytes(&mut Random(seed), 250));
     });
 }
 
@@ -73,8 +69,8 @@ fn every_step_of_schedules_that_a_fuzzer_has_kept_is_as_promised() {
     type Run = fn(&[u8]);
     let kinds: [(&str, Run); 3] = [
         ("schedules", |bytes| Schedule::of_bytes(bytes).run()),
-        ("sets", set_schedule::run_bytes),
-        ("names", name_schedule::run_bytes),
+        ("sets", sets::run_bytes),
+        ("names", names::run_bytes),
     ];
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (kind, run) in kinds.into_iter().filter(|_| corpus.exists()) {

@@ -17,6 +17,7 @@ use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
 
 use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
+use crate::word::RACES;
 
 /// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
 type Id = usize;
@@ -236,9 +237,6 @@ pub(crate) struct Schedule<C: Choices> {
     /// Those that nobody must wake or keep any more.
     old_flags: Vec<Arc<Flag>>,
 }
-
-/// How many races a waiter loses before the lock is reserved for it.
-pub(crate) const RACES: usize = 2;
 
 /// For how long the lock is kept for that waiter. Without a clock, and in Miri, it is for more polls than are made here.
 const MOMENT: Duration = if cfg!(miri) { Duration::MAX } else { Duration::from_millis(1) };

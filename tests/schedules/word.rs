@@ -1,6 +1,11 @@
-//! Who may enter a lock, as its promises say.
+//! Which waiters may enter a lock, as its promises say.
+
+#![allow(dead_code, reason = "each driver uses a part")]
 
 use multilock::{Mode, Snapshot};
+
+/// How many races a waiter loses before the lock is reserved for it.
+pub(crate) const RACES: usize = 2;
 
 /// The model of a lock.
 #[derive(Debug, Default)]
@@ -30,7 +35,6 @@ impl Word {
 }
 
 /// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` tells.
-#[allow(dead_code, reason = "not for the model of names")]
 pub(crate) fn is_overtaken(snapshot: Snapshot) -> bool {
     format!("{snapshot:?}").contains("overtaken: true")
 }

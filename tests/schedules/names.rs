@@ -15,7 +15,7 @@ use multilock::{HandleGuard, HandleId, HandleLock, Mode, TryAcquireError, Upgrad
 
 use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
-use crate::schedule::RACES;
+use crate::word::RACES;
 use crate::word::Word;
 
 /// More than a lock has room for at first.
