@@ -1,5 +1,7 @@
-//! An acquisition, as a future. It is written by hand as each call goes through it: what it is in a task
-//! that does not wait is three comparisons around one attempt.
+//! The future of an acquisition.
+//!
+//! The future is written by hand because every acquisition goes through it: in a task that does not
+//! wait it costs three comparisons around one attempt.
 
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
@@ -12,24 +14,25 @@ use crate::mode::Mode;
 use crate::multilock::MultiLock;
 use crate::raw::Waiter;
 
-/// An acquisition of `lock`.
+/// The future of an acquisition of `lock` in `mode`.
 pub(crate) struct Acquire<'a> {
     lock: &'a MultiLock,
     mode: Mode,
-    /// It is polled by a thread that does nothing else meanwhile.
+    /// Whether a blocked thread polls the future. The thread does nothing else meanwhile.
     thread: bool,
     progress: Progress<'a>,
 }
 
-// It is part of each task that waits: 96 bytes where pointers have 64 bits.
+// The future is part of each task that waits: 96 bytes where pointers have 64 bits.
 const _: () =
     assert!(size_of::<Acquire<'_>>() <= 12 * size_of::<usize>() || cfg!(any(loom, shuttle)));
 
 enum Progress<'a> {
     New,
-    /// It lets one poll pass: somebody was overtaken, and goes first if it is polled now.
+    /// The newcomer yields one poll: a waiter was overtaken, and enters first if it is polled now.
     StandsBack,
-    /// Dropped by [`Acquire::drop`], as long as it waits. Else it has nothing to do when it goes.
+    /// [`Acquire::drop`] drops the waiter as long as it waits. Otherwise the waiter has nothing to
+    /// do when it is dropped.
     Waits(ManuallyDrop<Waiter<'a>>),
     Done,
 }
@@ -40,20 +43,20 @@ impl<'a> Acquire<'a> {
         Self { lock, mode, thread: false, progress: Progress::New }
     }
 
-    /// As [`new`](Self::new), for a thread that polls it whenever it is woken, and does nothing else meanwhile:
-    /// others may have to wait for that.
+    /// Creates an acquisition like [`new`](Self::new), but for a thread that polls it whenever it
+    /// is woken, and does nothing else meanwhile. Other waiters may have to wait for that thread.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
         Self { lock, mode, thread: true, progress: Progress::New }
     }
 
-    /// Waits until the lock is held, for who could not have it at once.
+    /// Waits until the lock is held, for a caller that could not acquire it at once.
     #[cold]
     #[inline(never)]
     fn wait(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // SAFETY: the place in it is not moved: it is made, polled and dropped where it is. Only when it has entered
-        // is it overwritten without a drop: its node is in no list then. `Acquire` is not `Unpin`, as a place is
-        // not.
+        // SAFETY: the waiter in the future is not moved: it is made, polled and dropped where it
+        // is. It is overwritten without a drop only when it has entered: its node is in no list
+        // then. `Acquire` is not `Unpin`, because `Waiter` is not.
         let this = unsafe { self.get_unchecked_mut() };
         let raw = &this.lock.raw;
         match this.progress {
@@ -76,7 +79,7 @@ impl<'a> Acquire<'a> {
         let Progress::Waits(place) = &mut this.progress else {
             panic!("polled after it was ready");
         };
-        // SAFETY: as above: from here on it is pinned.
+        // SAFETY: as above. From here on the waiter is pinned.
         ready!(unsafe { Pin::new_unchecked(&mut **place) }.poll_enter(cx));
         this.progress = Progress::Done;
         Poll::Ready(())
@@ -84,13 +87,14 @@ impl<'a> Acquire<'a> {
 }
 
 impl Drop for Acquire<'_> {
-    // Not the glue that the compiler makes, which would be notified by all who never wait.
+    // `Drop` is written by hand: even futures that never wait would call compiler-generated glue.
     #[inline]
     fn drop(&mut self) {
         #[cold]
         #[inline(never)]
         fn cancel(place: &mut ManuallyDrop<Waiter<'_>>) {
-            // SAFETY: the future is dropped, and with it the place, where it is. Nobody touches it any more.
+            // SAFETY: the future is dropped where it is, and the waiter with it. Nothing touches
+            // the waiter any more.
             unsafe { ManuallyDrop::drop(place) };
         }
         if let Progress::Waits(place) = &mut self.progress {
@@ -102,12 +106,14 @@ impl Drop for Acquire<'_> {
 impl<'a> Future for Acquire<'a> {
     type Output = Guard<'a>;
 
+    /// Polls the acquisition.
+    ///
     /// # Panics
     ///
-    /// When the future was ready before.
+    /// Panics if the future was ready before.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Guard<'a>> {
-        // SAFETY: as in `wait`; where there is a place, it is not touched here.
+        // SAFETY: as in `wait`. If there is a waiter, it is not touched here.
         let this = unsafe { self.as_mut().get_unchecked_mut() };
         let (lock, mode) = (this.lock, this.mode);
         if matches!(this.progress, Progress::New) && lock.raw.try_acquire_as_newcomer(mode) {

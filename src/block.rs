@@ -1,4 +1,4 @@
-//! Waiting with a thread instead of a task.
+//! Waiting on a thread instead of in a task.
 
 #[cfg(not(any(loom, shuttle)))]
 mod parker;
@@ -22,18 +22,18 @@ use crate::sync;
 #[cfg(not(shuttle))]
 use crate::sync::thread;
 
-/// How many polls in a row may be woken before they end until the thread sleeps between two of them.
+/// How many polls in a row may be woken before they end, until the thread sleeps between two polls.
 #[cfg(not(any(loom, shuttle)))]
 const POLLS_WITHOUT_SLEEP: u32 = 3;
 
-/// How long it sleeps then, unless it is woken again.
+/// How long the thread sleeps then, unless it is woken again.
 #[cfg(not(any(loom, shuttle)))]
 const NAP: Duration = Duration::from_micros(100);
 
-/// Polls `future` until it is ready or, at the latest, `deadline` has come.
+/// Polls `future` until it is ready or, at the latest, `deadline` has passed.
 ///
-/// The thread does not sleep in [`std::thread::park`]: the token of that is the caller's, and another thread may set it for
-/// a reason of the caller's at any time.
+/// The thread does not sleep in [`std::thread::park`]: its token is the caller's, and another
+/// thread may set it for a reason of the caller's at any time.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
     ThreadParker::lend(|parker| {
@@ -56,13 +56,14 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
                 }
                 continue;
             }
-            // The wake-up came during the poll: from another thread, or from the future, which then waits for others
-            // without being queued. They need time for what they do.
+            // The wake-up came during the poll: from another thread, or from the future, which then
+            // waits for other tasks or threads without being queued. Those need time for what they
+            // do.
             woken_polls += 1;
             match woken_polls {
-                // Most futures do so once, and a yield each time would make them slower.
+                // Most futures wake themselves once. A yield each time would make them slower.
                 1 => {}
-                // With a deadline there is no yield: another thread may run past it.
+                // With a deadline there is no yield: another thread may run past the deadline.
                 2..=POLLS_WITHOUT_SLEEP if left.is_none() => thread::yield_now(),
                 2..=POLLS_WITHOUT_SLEEP => {}
                 _ => _ = parker.park_timeout(left.map_or(NAP, |left| left.min(NAP))),
@@ -100,8 +101,8 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
     }
 }
 
-/// Polls `future` until it is ready or, if there is a `deadline`, is too late. Then it does not wait to be woken
-/// in between: whoever has a deadline is polled for no reason.
+/// Polls `future` until it is ready or, if there is a `deadline`, until that has passed. With a
+/// deadline the thread does not wait to be woken in between: each further poll is spurious.
 #[cfg(shuttle)]
 pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
     if deadline.is_none() {
@@ -140,7 +141,8 @@ mod tests {
         thread::spawn(|| waker.wake()).join().unwrap();
     }
 
-    /// A poll of the outer wait runs a waker, which blocks. Meanwhile another thread wakes the outer wait.
+    /// A poll of the outer wait runs a waker, which blocks. Meanwhile another thread wakes the outer
+    /// wait.
     #[test]
     fn p2_a_wait_within_a_wait_leaves_it_its_wake_up() {
         let lock = MultiLock::new();
@@ -186,7 +188,7 @@ mod tests {
         }
     }
 
-    /// Also after polls that did.
+    /// The wait wakes itself at its first polls, and then no more.
     #[test]
     #[cfg(not(miri))]
     fn p1_a_wait_that_wakes_itself_meets_its_deadline() {
@@ -202,17 +204,18 @@ mod tests {
                     Poll::<()>::Pending
                 });
                 assert_eq!(block_on(wakes_itself, Some(deadline)), None);
-                // Not before.
+                // The wait does not end before its deadline.
                 Instant::now().checked_duration_since(deadline).expect("it gave up too early")
             };
-            // Something else may run first, but not each time.
+            // Other threads may run first, but not each time.
             let quickest = (0..10).map(|_| late_by()).min().unwrap();
             assert!(quickest < Duration::from_millis(2), "after {naps}: {quickest:?}");
         }
     }
 
-    /// The first few are answered without a sleep: they may come from other threads. A sleep that a wake-up ends comes
-    /// between two times the first few.
+    /// After each of the first few wake-ups the future is polled without a sleep: they may come
+    /// from other threads. The test has two runs of these, with a sleep in between that a wake-up
+    /// ends.
     #[test]
     #[cfg(not(miri))]
     fn p2_a_wake_up_during_a_poll_is_answered_soon() {
@@ -229,7 +232,8 @@ mod tests {
                         return Poll::Ready(());
                     }
                     if polls == FEW {
-                        // Before the other thread begins to sleep: this one may be stopped as soon as it does.
+                        // The clock is read before the other thread begins to sleep: this thread
+                        // may be stopped as soon as the other one does.
                         pending = Instant::now();
                         let waker = cx.waker().clone();
                         thread::spawn(|| {
@@ -251,7 +255,7 @@ mod tests {
         }
     }
 
-    /// First, and when its time is over, unless that is so already.
+    /// The wait is polled first, and again when its time is over, unless it is over already.
     #[test]
     fn p3_a_wait_that_nothing_wakes_is_polled_twice() {
         let mut polls = 0;

@@ -1,18 +1,20 @@
-//! Errors. Each says what was not done; none changes a lock.
+//! Errors. Each says what was not done, and none changes a lock.
 
 use core::error::Error;
 use core::fmt;
 
 use crate::handle::Handle;
 
-/// Why an upgrade was not made. The hold is what it was before.
+/// The reason why an upgrade failed. The guard keeps the mode that it had before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpgradeError {
-    /// There are other shared holders. [`try_upgrade`](crate::Guard::try_upgrade) only: an
+    /// There are other shared holders.
+    ///
+    /// Only [`try_upgrade`](crate::Guard::try_upgrade) returns this error: an
     /// [`upgrade`](crate::Guard::upgrade) waits for them.
     SharedHolders,
-    /// Another holder is upgradable, or upgrades: each would wait for the other for ever.
+    /// Another holder is upgradable, or upgrades: each would wait for the other forever.
     Conflict,
 }
 
@@ -27,7 +29,7 @@ impl fmt::Display for UpgradeError {
 
 impl Error for UpgradeError {}
 
-/// A [`Handle`] was given to a lock that it is not a hold of. No lock has changed.
+/// A [`Handle`] was passed to a lock that it does not belong to. No lock has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReleaseError {
     handle: Handle,
@@ -38,7 +40,7 @@ impl ReleaseError {
         Self { handle }
     }
 
-    /// The handle, to be given to its own lock.
+    /// Returns the handle, so that the caller can pass it to its own lock.
     #[must_use = "the lock stays held until its handle is released"]
     pub fn into_handle(self) -> Handle {
         self.handle
@@ -53,13 +55,14 @@ impl fmt::Display for ReleaseError {
 
 impl Error for ReleaseError {}
 
-/// A name is in use already: somebody holds a [`HandleLock`](crate::HandleLock) by it, or waits for it.
-/// It is given back, and the lock has not changed.
+/// A name is already in use: a holder or a waiter of a [`HandleLock`](crate::HandleLock) uses it.
+///
+/// The error contains the name, and the lock has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandleInUse<H>(pub H);
 
 impl<H> HandleInUse<H> {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn into_handle(self) -> H {
         self.0
@@ -74,18 +77,19 @@ impl<H> fmt::Display for HandleInUse<H> {
 
 impl<H: fmt::Debug> Error for HandleInUse<H> {}
 
-/// Why a [`HandleLock`](crate::HandleLock) was not acquired. The name is given back, and is in use no
-/// more than before.
+/// The reason why a [`HandleLock`](crate::HandleLock) was not acquired.
+///
+/// The error contains the name. The failed acquisition does not keep the name in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TryAcquireError<H> {
-    /// Somebody holds the lock by this name, or waits for it.
+    /// A holder or a waiter already uses this name.
     HandleInUse(H),
-    /// The name is free, and the lock is not: now, or until the time was over.
+    /// The name is free, but the lock is not available: not now, or not until the time was over.
     WouldBlock(H),
 }
 
 impl<H> TryAcquireError<H> {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn into_handle(self) -> H {
         match self {

@@ -1,4 +1,4 @@
-//! Futures that know that they are done.
+//! Fused futures: they know whether they are done.
 
 use core::marker::PhantomData;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -7,11 +7,12 @@ use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
 
-/// `F`, dropped as soon as it is done. `Foreign` is what `F` has of its caller's: a name, a lock.
+/// A future that drops `F` as soon as `F` is done. `Foreign` is what `F` has from its caller: a
+/// name, a lock.
 pub(crate) struct Fused<F, Foreign = ()>(Option<F>, PhantomData<Foreign>);
 
-// A panic in a poll drops all that `F` has, as it is an async block, which cannot be polled again. So it does not matter
-// that the block has exclusive references to parts of itself.
+// `F` is an async block. A panic in a poll drops all that the block has, and the block cannot be
+// polled again. So the exclusive references that the block has to parts of itself do not matter.
 impl<F, Foreign: UnwindSafe> UnwindSafe for Fused<F, Foreign> {}
 impl<F, Foreign: RefUnwindSafe> RefUnwindSafe for Fused<F, Foreign> {}
 
@@ -26,7 +27,7 @@ impl<F: Future, Foreign> Future for Fused<F, Foreign> {
 
     /// # Panics
     ///
-    /// When the future was ready before.
+    /// If the future was ready at an earlier poll.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: the field is pinned with `self`: it is only polled, and dropped where it is.

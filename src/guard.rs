@@ -1,4 +1,4 @@
-//! Holds that end when they are dropped.
+//! Guards: acquisitions that end when they are dropped (RAII).
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
@@ -13,7 +13,7 @@ use crate::mode::Mode;
 use crate::multilock::MultiLock;
 use crate::raw::RawUpgrade;
 
-/// A hold of the lock behind `L`.
+/// An acquisition of the lock behind `L`, released on drop.
 struct Hold<L: Deref<Target = MultiLock>> {
     lock: L,
     mode: Mode,
@@ -46,7 +46,8 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
     async fn upgrade(&mut self) -> Result<(), UpgradeError> {
         let from = self.mode;
         if from != Mode::Exclusive {
-            // What the word says while it waits. If the future is forgotten the guard is left with that.
+            // While the upgrade waits, the word shows an upgradable holder. The mode says so from
+            // now on, in case the future is leaked.
             self.mode = Mode::Upgradable;
             let mut ends_as = SetModeOnDrop { hold: &mut self.mode, mode: from };
             if !RawUpgrade::new(&self.lock.raw, from).await {
@@ -69,14 +70,14 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
     fn into_handle(self) -> Handle {
         let handle = Handle::new(self.lock.id.get(), self.mode);
         let this = ManuallyDrop::new(self);
-        // SAFETY: it comes from a reference, and `this` is neither used nor dropped after: what is read is the only
-        // one.
+        // SAFETY: The pointer comes from a reference. `this` is neither used nor dropped after the
+        // read, so the value that is read is the only one.
         drop(unsafe { ptr::read(&this.lock) });
         handle
     }
 }
 
-/// What a hold is when an upgrade has ended.
+/// Sets the mode of a hold when an upgrade ends, whichever way it ends.
 struct SetModeOnDrop<'a> {
     hold: &'a mut Mode,
     mode: Mode,
@@ -106,33 +107,36 @@ macro_rules! guard {
         pub struct $Guard $(<$lt>)? (Hold<$Lock>);
 
         impl $(<$lt>)? $Guard $(<$lt>)? {
-            /// The caller has entered `lock` in `mode`.
+            /// Makes the guard of `lock`, which the caller has acquired in `mode`.
             #[inline]
             pub(crate) fn new(lock: $Lock, mode: Mode) -> Self {
                 Self(Hold { lock, mode })
             }
 
-            /// The mode that the lock is held in.
+            /// Returns the mode that the lock is held in.
             #[must_use]
             pub fn mode(&self) -> Mode {
                 self.0.mode
             }
 
-            /// The lock that is held.
+            /// Returns the lock that is held.
             #[must_use]
             pub fn lock(&self) -> &MultiLock {
                 &self.0.lock
             }
 
-            /// Changes the hold to a weaker mode, or to the same. Never waits.
+            /// Downgrades the guard to the weaker mode `to`, or keeps the mode if `to` is the same.
+            /// Never waits.
             ///
-            /// It is one step: nobody is exclusive in between. Whoever may now enter is woken at once.
-            /// After an exclusive hold these are all who wait in shared mode, also if somebody waits
-            /// in exclusive mode; those who come later wait behind that one.
+            /// The change is one step: no other task holds the lock exclusively in between. The
+            /// downgrade immediately wakes the waiters that may now acquire the lock. After an
+            /// exclusive acquisition these are all shared waiters, even if an exclusive waiter is
+            /// queued, and one upgradable waiter if the guard becomes shared. Newcomers that arrive
+            /// later wait behind that exclusive waiter.
             ///
             /// # Panics
             ///
-            /// If `to` is stronger than the mode of the guard.
+            /// Panics if `to` is stronger than the mode of the guard.
             ///
             /// # Examples
             ///
@@ -149,12 +153,15 @@ macro_rules! guard {
                 self.0.downgrade(to);
             }
 
-            /// Makes the hold exclusive if there is no other holder. An exclusive one stays as it is.
+            /// Upgrades the guard to exclusive mode if there is no other holder. Never waits.
+            ///
+            /// An exclusive guard stays as it is.
             ///
             /// # Errors
             ///
-            /// [`UpgradeError::SharedHolders`] if there are other holders,
-            /// [`UpgradeError::Conflict`] if one of them is upgradable. The hold is what it was.
+            /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
+            /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its
+            /// mode.
             ///
             /// # Examples
             ///
@@ -173,26 +180,30 @@ macro_rules! guard {
                 self.0.try_upgrade()
             }
 
-            /// Makes the hold exclusive, once the other shared holders have left. An exclusive one
-            /// stays as it is.
+            /// Upgrades the guard to exclusive mode, waiting asynchronously until the other shared
+            /// holders have left.
             ///
-            /// From its first poll on nobody new enters, in any mode. So nothing changes under the
-            /// guard between its old mode and the new one, and it waits only for holders that are
-            /// there now. A shared hold upgrades too, unless another holder is upgradable.
+            /// An exclusive guard stays as it is. From the first poll of the future on, no newcomer
+            /// acquires the lock, in any mode. So nothing changes under the guard between its old
+            /// mode and the new one, and the upgrade waits only for holders that hold the lock at
+            /// its first poll. A shared guard can be upgraded, too, unless another holder is
+            /// upgradable.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped leaves the hold as it was, and wakes those who waited because
-            /// of the upgrade.
+            /// A future that is dropped leaves the guard in its old mode, and wakes the waiters
+            /// that waited because of the upgrade.
             ///
             /// # Deadlocks
             ///
-            /// If a task waits for an upgrade while it has another shared hold of the same lock.
+            /// A task waits for itself if it waits for an upgrade while it holds the same lock once
+            /// more in shared mode.
             ///
             /// # Errors
             ///
-            /// [`UpgradeError::Conflict`] at the first poll, if the hold is shared and another one is
-            /// upgradable or upgrades: they would wait for each other. The hold is what it was.
+            /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and
+            /// another holder is upgradable or upgrades: the two would wait for each other. The
+            /// guard then keeps its mode.
             ///
             /// # Examples
             ///
@@ -200,9 +211,9 @@ macro_rules! guard {
             /// # use multilock::{Mode, MultiLock, UpgradeError};
             /// # async fn example(lock: &MultiLock) -> Result<(), UpgradeError> {
             /// let mut guard = lock.acquire(Mode::Upgradable).await;
-            /// // Look, with others beside.
+            /// // Look at the data, beside shared holders.
             /// guard.upgrade().await?;
-            /// // Change what was looked at: it is still the same.
+            /// // Change the data: it is still what it was.
             /// guard.downgrade(Mode::Shared);
             /// # Ok(())
             /// # }
@@ -211,11 +222,16 @@ macro_rules! guard {
                 self.0.upgrade().await
             }
 
-            /// One more shared hold, without waiting, even if somebody waits in exclusive mode: the
-            /// lock is shared already.
+            /// Acquires the lock once more in shared mode, without waiting, and returns a second
+            /// guard.
             ///
-            /// `None` if the guard is exclusive, if a holder upgrades (it waits only for those who
-            /// were there when it began), or at the maximum of holders.
+            /// The method succeeds even if an exclusive waiter is queued, as the lock is shared
+            /// already. It returns `None` in these cases:
+            ///
+            /// * The guard is exclusive.
+            /// * A holder upgrades. An upgrade waits only for the holders that held the lock when
+            ///   it began.
+            /// * The lock is at its maximum of holders.
             ///
             /// # Examples
             ///
@@ -233,12 +249,14 @@ macro_rules! guard {
                 self.0.share().map(Self)
             }
 
-            /// Detaches the hold from the guard. The lock stays held, until the handle is given to
-            /// [`MultiLock::release`], or to [`MultiLock::adopt`] for a guard again.
+            /// Detaches the guard into a handle.
+            ///
+            /// The lock stays held until the handle is passed to [`MultiLock::release`].
+            /// [`MultiLock::adopt`] turns the handle back into a guard.
             ///
             /// # Panics
             ///
-            /// If `usize::MAX` locks have had handles before this one.
+            /// Panics if `usize::MAX` locks have had handles before this one.
             ///
             /// # Examples
             ///
@@ -266,23 +284,24 @@ macro_rules! guard {
 }
 
 guard! {
-    /// A hold of a [`MultiLock`], until it is dropped.
+    /// A guard of a [`MultiLock`], which releases the lock when it is dropped.
     ///
-    /// It may be kept across `.await`, and moved to and shared with other threads.
+    /// A guard may be kept across `.await`, and may be moved to other threads and shared with them.
     ///
-    /// A guard that is forgotten (`mem::forget`), or the future of its upgrade while it waits, leaves the lock
-    /// held for ever, and harms nothing else. One that is dropped by a panic releases the lock: there is no poisoning.
+    /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
+    /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
+    /// dropped by a panic releases the lock: there is no poisoning.
     Guard<'a>, Guard<'_>, &'a MultiLock
 }
 
 impl<'a> Guard<'a> {
-    /// The hold is the caller's.
+    /// Returns the lock without releasing it: the caller becomes the holder.
     #[inline]
     pub(crate) fn into_lock(self) -> &'a MultiLock {
         ManuallyDrop::new(self).0.lock
     }
 
-    /// The same hold, with a guard that keeps `lock`, which is the one that is held.
+    /// Makes the guard one that owns `lock`, which must be the lock that the guard holds.
     #[cfg(target_has_atomic = "ptr")]
     pub(crate) fn keep(self, lock: &Arc<MultiLock>) -> GuardArc {
         let this = ManuallyDrop::new(self);
@@ -292,13 +311,16 @@ impl<'a> Guard<'a> {
 
 #[cfg(target_has_atomic = "ptr")]
 guard! {
-    /// A hold of a [`MultiLock`] in an [`Arc`], until it is dropped. It is `'static`; else it is a
-    /// [`Guard`].
+    /// A guard of a [`MultiLock`] in an [`Arc`], which releases the lock when it is dropped.
+    ///
+    /// The guard owns the `Arc`, so it is `'static`. In all other respects it is a [`Guard`].
     GuardArc, GuardArc, Arc<MultiLock>
 }
 
-/// A guard that is dropped as soon as it is there is warned of, also in an `Option`, and where the type of the lock is not
-/// known; and so is a future that is not awaited. That these fail for this reason is shown by their twins below.
+/// Checks that the compiler warns of a guard that is dropped as soon as it is made. The compiler
+/// also warns if the guard is in an `Option`, and where the type of the lock is not known. It warns
+/// of a future that is not awaited, too. The twins below show that these examples fail for this
+/// reason.
 ///
 /// ```compile_fail
 /// # #![deny(unused_must_use)]
@@ -359,7 +381,7 @@ impl IsNotDropped {
     fn twins() {}
 }
 
-/// Whatever acquires a lock, holds or watches it goes before the lock does.
+/// Checks that an acquisition, a guard or a monitor of a lock must be dropped before the lock.
 ///
 /// ```compile_fail,E0597
 /// use multilock::{Mode, MultiLock};

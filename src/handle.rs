@@ -1,4 +1,4 @@
-//! Holds without a lifetime.
+//! Handles: acquisitions without a lifetime.
 
 use core::cmp;
 use core::fmt;
@@ -8,13 +8,15 @@ use core::num::NonZeroUsize;
 use crate::mode::Mode;
 use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
 
-/// A hold of a lock, detached from it: what [`Guard::into_handle`](crate::Guard::into_handle) gives.
+/// An acquisition that is detached from its guard, by
+/// [`Guard::into_handle`](crate::Guard::into_handle).
 ///
-/// It has no lifetime, so that it can be kept anywhere, sent anywhere, and released elsewhere, by
+/// A handle has no lifetime, so it can be kept anywhere, sent anywhere and released elsewhere, by
 /// [`MultiLock::release`](crate::MultiLock::release) or
-/// [`MultiLock::adopt`](crate::MultiLock::adopt). It is not `Clone`, so a hold is released once.
+/// [`MultiLock::adopt`](crate::MultiLock::adopt). It is not `Clone`, so an acquisition is released
+/// once.
 ///
-/// It does not know where its lock is: a handle that is dropped leaves the lock held for ever.
+/// A handle does not know where its lock is: a handle that is dropped leaves the lock held forever.
 ///
 /// Handles are compared by their [`id`](Self::id).
 #[must_use = "the lock stays held until the handle is released"]
@@ -23,10 +25,11 @@ pub struct Handle {
     mode: Mode,
 }
 
-/// The name of a [`Handle`].
+/// The identifier of a [`Handle`].
 ///
-/// Unique among all handles that exist. On a 32-bit target a handle may meet its name again if it
-/// stays while 2^32 others are made; its lock is told from others all the same.
+/// It is unique among all handles that exist. On a 32-bit target, a handle that exists while 2^32
+/// others are made may meet its own identifier again. Even then its lock is told apart from other
+/// locks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId {
     lock: NonZeroUsize,
@@ -38,13 +41,13 @@ impl Handle {
         Self { id: HandleId::new(lock), mode }
     }
 
-    /// The name of this handle.
+    /// Returns the identifier of this handle.
     #[must_use]
     pub fn id(&self) -> HandleId {
         self.id
     }
 
-    /// The mode that the lock is held in.
+    /// Returns the mode that the lock is held in.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
@@ -56,10 +59,10 @@ impl Handle {
 }
 
 impl HandleId {
-    /// A name that was not given before.
+    /// Makes an identifier that was not used before.
     pub(crate) fn new(lock: NonZeroUsize) -> Self {
         static NUMBERS: AtomicUsize = AtomicUsize::new(1);
-        // ORDERING: Relaxed. A number, and nothing beside it.
+        // ORDERING: Relaxed. The counter gives a number, and orders nothing beside it.
         let number = NUMBERS.fetch_add(1, Relaxed);
         Self { lock, number }
     }
@@ -103,10 +106,11 @@ impl fmt::Display for HandleId {
     }
 }
 
-/// What a lock is known by, wherever it is moved. It has none until it needs one, and then one that
-/// no other lock has had.
+/// The identity of a lock, which stays the same wherever the lock is moved.
 ///
-/// All its operations are `Relaxed`: they give a name, and nothing beside it.
+/// A lock has none until it first needs one. It then gets one that no other lock has had.
+///
+/// All operations are `Relaxed`: they give an identity, and order nothing beside it.
 #[derive(Debug)]
 pub(crate) struct LockId(AtomicUsize);
 
@@ -115,23 +119,23 @@ impl LockId {
         Self(AtomicUsize::new(0))
     }
 
-    /// The same name once more.
+    /// Makes a second `LockId` with the same identity.
     pub(crate) fn same(&self) -> Self {
         Self(AtomicUsize::new(self.get().get()))
     }
 
-    /// The name.
+    /// Returns the identity, after assigning one if the lock has none yet.
     ///
     /// # Panics
     ///
-    /// When all of `usize` has been used.
+    /// Panics when all values of `usize` have been used.
     #[track_caller]
     pub(crate) fn get(&self) -> NonZeroUsize {
         if let Some(id) = NonZeroUsize::new(self.0.load(Relaxed)) {
             return id;
         }
         static LAST: AtomicUsize = AtomicUsize::new(0);
-        // Not `fetch_update`, which newer compilers call `try_update`.
+        // `fetch_update` is not used, because newer compilers call that method `try_update`.
         let mut last = LAST.load(Relaxed);
         let new = loop {
             let next = last.checked_add(1);

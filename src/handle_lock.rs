@@ -1,4 +1,4 @@
-//! The lock whose holds have names.
+//! A lock that is acquired and released by name.
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
@@ -25,45 +25,51 @@ use crate::state::Snapshot;
 use crate::sync::const_fn;
 use crate::table::{Claim, Spot, Stage, Table};
 
-/// A [`MultiLock`] whose holds have names of the caller's choice: the number of a session, a string.
+/// A [`MultiLock`] that is acquired and released by a name of the caller's choice: the number of a
+/// session, a string.
 ///
-/// A hold is acquired by a name, and released by that name, from anywhere. Nothing else has to be kept
-/// for it; [`holders`](Self::holders) tells who has the lock. For a hold that ends by itself there is a
-/// guard: [`context`](Self::context).
+/// The caller acquires the lock by a name, and releases it by that name, from anywhere. The caller
+/// keeps nothing else. [`holders`](Self::holders) lists the names that hold the lock. For an
+/// acquisition that ends by itself, [`context`](Self::context) returns a guard.
 ///
-/// Who waits for whom, and what is promised to waiters, is said at [`MultiLock`].
+/// Which waiters wait for which, and what is promised to them, is documented at [`MultiLock`].
 ///
 /// # Names
 ///
-/// A name is in use from the first poll of its acquisition until it is released, or until the
-/// acquisition is dropped or gives up. Who wants to use it meanwhile is told at once, also if it would
-/// have to wait for the lock: it gets its name back, and nothing changes. That holds for tries too,
-/// for the moment that they take, and for timed acquisitions while they give up.
+/// A name is in use from the first poll of its acquisition until the lock is released by it, or
+/// until the acquisition is dropped or times out. A caller that wants to use the name meanwhile is
+/// refused at once, also if it would have to wait for the lock. The caller gets its name back, and
+/// nothing changes. A try uses its name too, for the moment that the try takes. A timed acquisition
+/// still uses its name while it times out.
 ///
-/// A hold that has a guard is ended by the guard alone. To [`release`](Self::release) its name, or
-/// that of an acquisition which still waits, does nothing.
+/// An acquisition that has a guard is released by the guard alone. [`release`](Self::release) does
+/// nothing for the name of such an acquisition, or of one that still waits.
 ///
-/// A guard or a waiting acquisition that is forgotten (`mem::forget`) keeps its name in use for ever.
+/// A guard or a waiting acquisition that is forgotten (`mem::forget`) keeps its name in use
+/// forever.
 ///
 /// # Foreign code
 ///
-/// Names are compared and cloned inside of critical sections. With the feature `critical-section`
-/// interrupts are off meanwhile, and else other threads may wait. So `Eq`, `Clone` and `Borrow` of a name
-/// should be quick, and must not use the same lock: that hangs or panics. If they panic, the lock
-/// stays as it was. Names are dropped outside of critical sections, and may use the lock when they are. When the
-/// lock is dropped and the drop of a name panics, the other names are dropped all the same.
+/// Names are compared and cloned inside of critical sections. With the feature `critical-section`,
+/// interrupts are off meanwhile; without it, other threads may wait. So `Eq`, `Clone` and `Borrow`
+/// of a name should be quick, and must not use the same lock: that hangs or panics. If one of them
+/// panics, the lock stays as it was.
+///
+/// Names are dropped outside of critical sections, and their drop may use the lock. If the drop of
+/// a name panics while the lock is dropped, the other names are dropped all the same.
 ///
 /// # Cost
 ///
-/// A name is looked for among all that are in use, one by one: this is for tens of holders, not for
-/// thousands. No critical section is longer than eight comparisons.
+/// An operation compares its name with all names in use, one by one: the lock is for tens of
+/// holders, not for thousands. No critical section is longer than eight comparisons.
 ///
-/// The first acquisition allocates room for eight names. More is allocated when more are in use at
-/// once, and stays until the lock is dropped. Nothing else is allocated for a name.
+/// The first acquisition allocates room for eight names. The lock allocates more room when more
+/// names are in use at once, and keeps it until the lock is dropped. Nothing else is allocated for
+/// a name.
 ///
-/// Names may be large. An operation needs stack for at most 6 names, the one that it is given and the one that it
-/// returns among them, and for at most 16 in a build without optimization. The future of an acquisition has room for
-/// one name.
+/// Names may be large. An operation needs stack for at most 6 names, among them the one that it is
+/// given and the one that it returns. In a build without optimization it needs stack for at most
+/// 16. The future of an acquisition has room for one name.
 ///
 /// # Examples
 ///
@@ -89,47 +95,51 @@ pub struct HandleLock<H> {
 
 impl<H> HandleLock<H> {
     const_fn! {
-        /// A lock that nobody holds.
+        /// Creates a lock that is not held.
         #[must_use]
         pub fn new() -> Self {
             Self { lock: MultiLock::new(), table: Table::new() }
         }
     }
 
-    /// The strongest mode that the lock is held in, or `None` if nobody holds it.
+    /// Returns the strongest mode that the lock is held in, or `None` if the lock is not held.
     ///
-    /// It may be out of date when you look at it.
+    /// The result may be out of date when the caller looks at it.
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.lock.locked()
     }
 
-    /// Who holds the lock and who waits for it, all at one moment, and without their names.
+    /// Returns the holders and the waiters of the lock, all at one moment, and without their names.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.lock.snapshot()
     }
 
-    /// Waits until `mode` can be acquired. Acquires nothing, and needs no name.
+    /// Waits until `mode` can be acquired, without acquiring it and without a name.
     ///
-    /// As [`MultiLock::wait`].
+    /// The future is a hint: when it is ready, the lock could be acquired, now or a moment ago, and
+    /// another caller may have acquired it since. No other waiter waits because of it.
+    /// [`MultiLock::wait`] documents it in full.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         self.lock.wait(mode)
     }
 
-    /// Monitors when `mode` can be acquired, and needs no name.
+    /// Returns a monitor that is set when `mode` can be acquired, and that needs no name.
     ///
-    /// As [`MultiLock::notify`].
+    /// The monitor is set at once if `mode` can be acquired now, and again each time that `mode`
+    /// becomes acquirable. [`MultiLock::notify`] documents it in full.
     pub fn notify(&self, mode: Mode) -> Notify<'_> {
         self.lock.notify(mode)
     }
 
-    /// Who holds the lock, and in which mode, in the order in which they asked for it. Not those who
-    /// wait.
+    /// Returns the name and the mode of each holder, in the order in which they asked for the lock.
+    /// Waiters are not included.
     ///
-    /// It is put together while others come and go. Who holds the lock all the time is in it once; who
-    /// comes or leaves meanwhile may be in it, and twice if it leaves and comes again. So those in it
-    /// need not have held the lock together.
+    /// The list is collected while others acquire and release the lock. A holder that holds the
+    /// lock all the time is in the list once. A holder that enters or leaves meanwhile may be in
+    /// it, and is in it twice if it leaves and enters again. So the listed holders need not have
+    /// held the lock together.
     ///
     /// # Examples
     ///
@@ -151,12 +161,13 @@ impl<H> HandleLock<H> {
 }
 
 impl<H: Eq> HandleLock<H> {
-    /// Acquires the lock by the name `handle`, if that is possible now. Never waits.
+    /// Acquires the lock in `mode` by the name `handle` if that is possible now, without waiting.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::HandleInUse`] if the name is in use. [`TryAcquireError::WouldBlock`] where
-    /// [`MultiLock::try_acquire`] gives `None`. Nothing has changed.
+    /// Returns [`TryAcquireError::HandleInUse`] if the name is in use, and
+    /// [`TryAcquireError::WouldBlock`] if [`MultiLock::try_acquire`] would return `None`. An error
+    /// changes nothing.
     ///
     /// # Examples
     ///
@@ -175,22 +186,24 @@ impl<H: Eq> HandleLock<H> {
         self.enter(&mut Some(handle), || self.lock.try_acquire(mode))
     }
 
-    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is available.
+    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
+    /// available.
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. It then has no hold, its place is lost, a wake-up that it
-    /// had got goes to the next, and its name, which is dropped with it, is not in use any more.
+    /// The future may be dropped at any point. The acquisition then does not hold the lock, and
+    /// leaves the queue. If it had been woken, the next waiter is woken in its place. The name is
+    /// dropped with the future, and is not in use any more.
     ///
     /// # Deadlocks
     ///
-    /// If the task has a hold of the same lock already, by whatever name.
+    /// A task that already holds the same lock, by whatever name, can deadlock with itself.
     ///
     /// # Errors
     ///
-    /// [`HandleInUse`] at the first poll, if the name is in use. Nothing has changed.
+    /// Returns [`HandleInUse`] at the first poll, if the name is in use. An error changes nothing.
     ///
     /// # Examples
     ///
@@ -210,15 +223,17 @@ impl<H: Eq> HandleLock<H> {
         AcquireNamed::new(self, mode, handle, |_, claim, guard| keep(claim, guard))
     }
 
-    /// Acquires the lock by the name `handle`, and blocks the thread until it can.
+    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available.
     ///
     /// # Deadlocks
     ///
-    /// As [`MultiLock::acquire_blocking`].
+    /// A caller that already holds the same lock, by whatever name, can deadlock with itself.
+    /// Inside of async code, the call can also deadlock if the holder needs the blocked thread to
+    /// make progress. The method waits as [`MultiLock::acquire_blocking`] does.
     ///
     /// # Errors
     ///
-    /// [`HandleInUse`], at once, if the name is in use. Nothing has changed.
+    /// Returns [`HandleInUse`], at once, if the name is in use. An error changes nothing.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
         let mut handle = Some(handle);
@@ -231,15 +246,16 @@ impl<H: Eq> HandleLock<H> {
         }
     }
 
-    /// Acquires the lock by the name `handle`, and blocks the thread until it can, but no longer than
-    /// `timeout`.
+    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
+    /// but no longer than `timeout`.
     ///
-    /// If `timeout` is zero, that is one try. If it is too long for the clock, there is no limit.
+    /// If `timeout` is zero, the lock is tried once. If `timeout` is too long for the clock, there
+    /// is no limit.
     ///
     /// # Errors
     ///
-    /// [`TryAcquireError::HandleInUse`], at once, if the name is in use.
-    /// [`TryAcquireError::WouldBlock`] if the time is over. Nothing has changed.
+    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
+    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
     ///
     /// # Examples
     ///
@@ -262,12 +278,16 @@ impl<H: Eq> HandleLock<H> {
         self.enter(&mut Some(handle), || self.lock.acquire_timeout(mode, timeout))
     }
 
-    /// Acquires the lock by the name `handle`, and blocks the thread until it can, but no longer than
-    /// until `deadline`. If that has passed, it is one try.
+    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
+    /// but no longer than until `deadline`.
+    ///
+    /// If `deadline` has passed, the lock is tried once. [`acquire_timeout`](Self::acquire_timeout)
+    /// takes a duration instead.
     ///
     /// # Errors
     ///
-    /// As [`acquire_timeout`](Self::acquire_timeout).
+    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
+    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     pub fn acquire_deadline(
         &self,
@@ -278,25 +298,30 @@ impl<H: Eq> HandleLock<H> {
         self.enter(&mut Some(handle), || self.lock.acquire_deadline(mode, deadline))
     }
 
-    /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available, and gives the name.
+    /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,
+    /// and returns the name.
     ///
-    /// The name is not in use by anybody else. It is made from a [`HandleId`], and `From` should make
-    /// different names of different ids: it is asked again as long as the name is in use.
+    /// No other acquisition uses the name. The name is made from a [`HandleId`]. `From` should make
+    /// different names of different ids: the lock makes another name for as long as the name is in
+    /// use.
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The future may be dropped at any point, as that of [`acquire`](Self::acquire). The
+    /// acquisition then does not hold the lock, and leaves the queue. If it had been woken, the
+    /// next waiter is woken in its place. The name is not in use any more.
     ///
     /// # Deadlocks
     ///
-    /// As [`acquire`](Self::acquire). If `From` makes nothing but names that are in use, the first poll
-    /// does not return.
+    /// A task that already holds the same lock, by whatever name, can deadlock with itself, as with
+    /// [`acquire`](Self::acquire). If `From` makes nothing but names that are in use, the first
+    /// poll does not return.
     ///
     /// # Panics
     ///
-    /// If `usize::MAX` locks have had handles before this one.
+    /// Panics if `usize::MAX` locks have had handles before this one.
     ///
     /// # Examples
     ///
@@ -314,8 +339,8 @@ impl<H: Eq> HandleLock<H> {
     {
         let mut handle = None;
         Fused::<_, H>::new(async move {
-            // Made before the name is claimed, and dropped after it has been taken out: a waiter that is woken in
-            // its stead may use the name.
+            // Made before the name is claimed, and dropped after the name is taken out: a waiter
+            // that is woken in place of this one may use the name.
             let acquire = pin!(self.lock.acquire(mode));
             let claim = self.claim_new(&mut handle);
             keep(claim, acquire.await);
@@ -323,14 +348,16 @@ impl<H: Eq> HandleLock<H> {
         })
     }
 
-    /// Acquires the lock by a fresh name, if that is possible now, and gives the name. Never waits.
+    /// Acquires the lock in `mode` by a fresh name if that is possible now, without waiting, and
+    /// returns the name.
     ///
-    /// `None` where [`MultiLock::try_acquire`] gives it. The name is as in
-    /// [`acquire_new`](Self::acquire_new).
+    /// Returns `None` if [`MultiLock::try_acquire`] would. The name is made as
+    /// [`acquire_new`](Self::acquire_new) makes it: from a [`HandleId`], until one is made that is
+    /// not in use.
     ///
     /// # Panics
     ///
-    /// As [`acquire_new`](Self::acquire_new).
+    /// Panics if `usize::MAX` locks have had handles before this one.
     #[must_use = "the lock stays held until the name is released"]
     #[track_caller]
     pub fn try_acquire_new(&self, mode: Mode) -> Option<H>
@@ -344,13 +371,14 @@ impl<H: Eq> HandleLock<H> {
         handle
     }
 
-    /// Ends the hold that has the name `handle`, and says which mode it was in.
+    /// Releases the lock that is held by the name `handle`, and returns the mode that it was held
+    /// in.
     ///
-    /// `None` if there is none: nobody uses the name, or it still waits, or its hold has a guard.
-    /// Nothing has changed then.
+    /// Returns `None`, and changes nothing, if the name is not in use, if its acquisition still
+    /// waits, or if its acquisition has a guard.
     ///
-    /// The name may be given in a borrowed form, as to the maps of the standard library: a hold by a
-    /// `String` is released by a `&str`.
+    /// The name may be given in a borrowed form, as to the maps of the standard library: a lock
+    /// that is held by a `String` is released by a `&str`.
     ///
     /// # Examples
     ///
@@ -368,29 +396,35 @@ impl<H: Eq> HandleLock<H> {
         H: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        // The name is out before the lock is free, and is dropped after: its drop is foreign code.
+        // The name is taken out before the lock is free, and dropped after: its drop is foreign
+        // code.
         let mut name = None;
         let mode = self.table.take(handle, &mut name)?;
         drop(Guard::new(&self.lock, mode));
         Some(mode)
     }
 
-    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is available. with a guard that
-    /// ends the hold.
+    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
+    /// available, and returns a guard that releases it.
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire).
+    /// The future may be dropped at any point, as that of [`acquire`](Self::acquire). The
+    /// acquisition then does not hold the lock, and leaves the queue. If it had been woken, the
+    /// next waiter is woken in its place. The name is dropped with the future, and is not in use
+    /// any more.
     ///
     /// # Deadlocks
     ///
-    /// As [`acquire`](Self::acquire).
+    /// A task that already holds the same lock, by whatever name, can deadlock with itself, as with
+    /// [`acquire`](Self::acquire).
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire).
+    /// Returns [`HandleInUse`] at the first poll, if the name is in use, as
+    /// [`acquire`](Self::acquire) does. An error changes nothing.
     ///
     /// # Examples
     ///
@@ -412,12 +446,14 @@ impl<H: Eq> HandleLock<H> {
         AcquireNamed::new(self, mode, handle, HandleGuard::new)
     }
 
-    /// Acquires the lock by the name `handle`, if that is possible now, with a guard that ends the
-    /// hold. Never waits.
+    /// Acquires the lock in `mode` by the name `handle` if that is possible now, without waiting,
+    /// and returns a guard that releases it.
     ///
     /// # Errors
     ///
-    /// As [`try_acquire`](Self::try_acquire).
+    /// Returns [`TryAcquireError::HandleInUse`] if the name is in use, and
+    /// [`TryAcquireError::WouldBlock`] if [`try_acquire`](Self::try_acquire) would return it. An
+    /// error changes nothing.
     ///
     /// # Examples
     ///
@@ -439,7 +475,7 @@ impl<H: Eq> HandleLock<H> {
         self.claim_and(&mut Some(handle), || self.lock.try_acquire(mode), settle)
     }
 
-    /// Puts a fresh name in. There is a copy of it in `handle` then, which was empty.
+    /// Claims a fresh name, and leaves a copy of it in `handle`, which was empty.
     #[track_caller]
     fn claim_new<'a>(&'a self, handle: &mut Option<H>) -> Claim<'a, H>
     where
@@ -461,9 +497,10 @@ impl<H: Eq> HandleLock<H> {
         self.claim_and(handle, acquire, keep)
     }
 
-    /// Acquires by the name in `handle`, and settles that.
+    /// Claims the name in `handle`, acquires the lock by it, and settles the claim.
     ///
-    /// Names may be large. So from here on they are not passed by value, but swapped from one place to another.
+    /// Names may be large. So from here on they are not passed by value, but swapped from one place
+    /// to another.
     fn claim_and<'a, T>(
         &'a self,
         handle: &mut Option<H>,
@@ -484,12 +521,12 @@ impl<H: Eq> HandleLock<H> {
     }
 }
 
-/// The name in `handle`.
+/// Takes the name out of `handle`.
 fn back<H>(handle: &mut Option<H>) -> H {
     handle.take().expect("there is a name")
 }
 
-/// Leaves the hold of `guard` to whoever releases it by the name of `claim`.
+/// Forgets `guard`, so that the lock stays held until it is released by the name of `claim`.
 fn keep<H>(claim: Claim<'_, H>, guard: Guard<'_>) {
     claim.settle(Stage::Held(guard.mode()));
     mem::forget(guard);
@@ -508,13 +545,14 @@ impl<H> fmt::Debug for HandleLock<H> {
     }
 }
 
-/// An acquisition by a name. It is written by hand: of an `async` block the future has room for a name wherever one
-/// passes by.
+/// An acquisition by a name. It is written by hand: the future of an `async` block would have room
+/// for a name wherever one is passed.
 struct AcquireNamed<'a, H, T> {
     lock: &'a HandleLock<H>,
-    /// Until the first poll.
+    /// The name, until the first poll.
     handle: Option<H>,
-    /// As long as it waits. Dropped before `acquire`: a waiter that is woken in its stead may use the name.
+    /// The claim of the name, as long as the acquisition waits. It is dropped before `acquire`: a
+    /// waiter that is woken in place of this one may use the name.
     claim: Option<Claim<'a, H>>,
     acquire: Acquire<'a>,
     settle: fn(&'a HandleLock<H>, Claim<'a, H>, Guard<'a>) -> T,
@@ -537,9 +575,9 @@ impl<'a, H: Eq, T> Future for AcquireNamed<'a, H, T> {
 
     /// # Panics
     ///
-    /// When the future was ready before.
+    /// Panics if the future was ready before.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the acquisition, which alone is pinned with this, is not moved.
+        // SAFETY: the acquisition, which alone is pinned with this future, is not moved.
         let (acquire, handle, claim, lock, settle) = unsafe {
             let this = self.get_unchecked_mut();
             let acquire = Pin::new_unchecked(&mut this.acquire);
@@ -564,16 +602,16 @@ impl<H: Eq, T> FusedFuture for AcquireNamed<'_, H, T> {
     }
 }
 
-/// A hold of a [`HandleLock`] and its name, until it is dropped.
+/// A guard of a [`HandleLock`]: it holds the lock by a name until it is dropped.
 ///
-/// It may be kept across `.await`, and moved to and shared with other threads if the name may be moved
-/// there.
+/// The guard may be kept across `.await`. It may be moved to other threads, and shared with them,
+/// if the name may be moved there.
 ///
-/// One that is dropped by a panic releases the lock: there is no poisoning.
+/// A guard that is dropped by a panic releases the lock: there is no poisoning.
 ///
-/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use for ever. If the future of its
-/// upgrade is forgotten while it waits, the guard is upgradable from then on, and the lock is held for ever, also
-/// when the guard is dropped. Neither harms another holder.
+/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use forever. If
+/// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
+/// the lock is held forever, also when the guard is dropped. Neither harms another holder.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {
@@ -590,19 +628,19 @@ impl<'a, H> HandleGuard<'a, H> {
         Self { lock, spot, mode }
     }
 
-    /// The mode that the lock is held in.
+    /// Returns the mode that the lock is held in.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
-    /// The lock that is held.
+    /// Returns the lock that is held.
     #[must_use]
     pub fn lock(&self) -> &HandleLock<H> {
         self.lock
     }
 
-    /// The name of the hold, cloned inside of a critical section.
+    /// Returns a clone of the name, made inside of a critical section.
     #[must_use]
     pub fn handle(&self) -> H
     where
@@ -611,11 +649,12 @@ impl<'a, H> HandleGuard<'a, H> {
         self.spot.name()
     }
 
-    /// Changes the hold to a weaker mode, or to the same, as [`Guard::downgrade`] does. Never waits.
+    /// Downgrades the guard to a weaker mode, or to the same, without waiting, as
+    /// [`Guard::downgrade`] does.
     ///
     /// # Panics
     ///
-    /// If `to` is stronger than the mode of the guard.
+    /// Panics if `to` is stronger than the mode of the guard.
     ///
     /// # Examples
     ///
@@ -630,42 +669,45 @@ impl<'a, H> HandleGuard<'a, H> {
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let mut hold = self.hold();
-        // The table first: no holder is shown there in a mode that it has not. If `to` is stronger,
-        // the mode stays, and the guard panics.
+        // The table changes first, so that it shows no holder in a stronger mode than the word. If
+        // `to` is stronger, the table keeps the mode, and the guard panics.
         self.set(to.min(self.mode));
         hold.downgrade(to);
     }
 
-    /// Makes the hold exclusive if there is no other holder. An exclusive one stays as it is.
+    /// Upgrades the guard to exclusive mode if there is no other holder. An exclusive guard stays
+    /// as it is.
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::SharedHolders`] if there are other holders, [`UpgradeError::Conflict`] if one of
-    /// them is upgradable. The hold is what it was.
+    /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
+    /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its mode.
     pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
         self.hold().try_upgrade()?;
         self.set(Mode::Exclusive);
         Ok(())
     }
 
-    /// Makes the hold exclusive, once the other shared holders have left, as [`Guard::upgrade`] does.
-    /// An exclusive one stays as it is. While the upgrade waits, [`holders`](HandleLock::holders) shows it as
-    /// upgradable.
+    /// Upgrades the guard to exclusive mode, once the other shared holders have left, as
+    /// [`Guard::upgrade`] does. An exclusive guard stays as it is.
+    ///
+    /// While the upgrade waits, [`holders`](HandleLock::holders) shows the guard as upgradable.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped leaves the hold as it was, and wakes those who waited because of the
-    /// upgrade.
+    /// A future that is dropped leaves the guard in its mode, and wakes the waiters that waited
+    /// because of the upgrade.
     ///
     /// # Deadlocks
     ///
-    /// If a task waits for an upgrade while it has another shared hold of the same lock, by whatever
-    /// name.
+    /// A task that waits for an upgrade while it holds the same lock once more in shared mode, by
+    /// whatever name, waits for itself.
     ///
     /// # Errors
     ///
-    /// [`UpgradeError::Conflict`] at the first poll, if the hold is shared and another one is
-    /// upgradable or upgrades: they would wait for each other. The hold is what it was.
+    /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and another
+    /// holder is upgradable or upgrades: the two would wait for each other. The guard then keeps
+    /// its mode.
     ///
     /// # Examples
     ///
@@ -682,13 +724,14 @@ impl<'a, H> HandleGuard<'a, H> {
         if from != Mode::Exclusive {
             let lock = self.lock;
             let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
-            // Dropped before the upgrade: the table does not show a stronger mode than the word.
+            // Dropped before the upgrade: the table shows no stronger mode than the word.
             let mut ends_as = SetModeOnDrop { guard: self, mode: from };
             let upgraded = poll_fn(|cx| {
                 let poll = upgrading.as_mut().poll(cx);
                 if poll.is_pending() {
-                    // What the word says while the upgrade waits. If the future is forgotten, the guard is left
-                    // with that: to release a shared acquisition would take away another holder's.
+                    // While the upgrade waits, the word shows an upgradable holder. The guard says
+                    // so now, in case the future is forgotten: a release in shared mode would then
+                    // end the acquisition of another holder.
                     ends_as.guard.set(Mode::Upgradable);
                 }
                 poll
@@ -701,7 +744,7 @@ impl<'a, H> HandleGuard<'a, H> {
         Ok(())
     }
 
-    /// The hold as it is, for a change of its mode.
+    /// Returns the acquisition as a `Guard`, which can change its mode or release it.
     fn hold(&self) -> ManuallyDrop<Guard<'a>> {
         ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode))
     }
@@ -728,7 +771,8 @@ impl<H> Drop for SetModeOnDrop<'_, '_, H> {
 
 impl<H> Drop for HandleGuard<'_, H> {
     fn drop(&mut self) {
-        // As in `HandleLock::release`.
+        // The name is taken out before the lock is free, and dropped after, as in
+        // `HandleLock::release`.
         let mut name = None;
         self.spot.take(&mut name);
         drop(ManuallyDrop::into_inner(self.hold()));
@@ -741,8 +785,8 @@ impl<H> fmt::Debug for HandleGuard<'_, H> {
     }
 }
 
-/// A name stays as long as the lock does, so the lock is not to be had for names that live shorter than those
-/// that it was made for.
+/// A name stays in the lock as long as the lock lives. So the lock accepts no names that live
+/// shorter than those that it was made for.
 ///
 /// ```compile_fail,E0597
 /// use multilock::{HandleLock, Mode};

@@ -8,7 +8,7 @@ use crate::sync::atomic::AtomicPtr;
 use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use crate::sync::const_fn;
 
-/// Stands beside each allocation: in a test it fails by a panic when the test says so.
+/// Marks an allocation. In a test it panics when the test says that the allocation fails.
 #[inline(always)]
 pub(crate) fn may_fail() {
     #[cfg(all(test, panic = "unwind", not(any(loom, shuttle))))]
@@ -18,10 +18,10 @@ pub(crate) fn may_fail() {
 /// A value in a box of its own, or none yet.
 pub(crate) struct OnceBox<T>(AtomicPtr<T>, PhantomData<*mut T>);
 
-// SAFETY: it is a box. Who has it has the value, and may take it along to another thread.
+// SAFETY: this is a box. The owner of the box has the value, and may move it to another thread.
 unsafe impl<T: Send> Send for OnceBox<T> {}
-// SAFETY: `&OnceBox` hands `&T` to many threads at once (needs `Sync`), and one of them may make what
-// another drops (needs `Send`).
+// SAFETY: `&OnceBox` hands `&T` to many threads at once (needs `Sync`), and one of them may make
+// what another drops (needs `Send`).
 unsafe impl<T: Send + Sync> Sync for OnceBox<T> {}
 
 impl<T> OnceBox<T> {
@@ -33,15 +33,16 @@ impl<T> OnceBox<T> {
 
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
-        // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is finished.
+        // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is complete.
         // Weakened, the model `p2_what_is_made_when_it_is_needed_is_finished` fails.
         //
-        // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`, and the value
-        // stays, and is borrowed by nobody mutably, until `self` is.
+        // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`. The value
+        // stays, and is not borrowed mutably, until `self` is borrowed mutably.
         unsafe { self.0.load(Acquire).as_ref() }
     }
 
-    /// The value. Allocates if there is none yet; of two that are made at once, one stays.
+    /// Returns the value. Allocates it if there is none yet. Of two that are made at once, one
+    /// stays.
     #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         self.get().unwrap_or_else(|| self.make(make))
@@ -52,12 +53,13 @@ impl<T> OnceBox<T> {
     fn make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         may_fail();
         let new = Box::into_raw(make());
-        // ORDERING: Release, for `get`. Acquire on both sides: we may find another's value.
+        // ORDERING: Release, for `get`. Acquire on both sides: we may find another thread's value.
         match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
             // SAFETY: as in `get`.
             Ok(_) => unsafe { &*new },
             Err(theirs) => {
-                // SAFETY: `new` is ours: it comes from `Box::into_raw`, and nobody has seen it.
+                // SAFETY: `new` is ours: it comes from `Box::into_raw`, and no other thread has
+                // seen it.
                 drop(unsafe { Box::from_raw(new) });
                 // SAFETY: as in `get`; `theirs` is not null.
                 unsafe { &*theirs }
@@ -65,13 +67,13 @@ impl<T> OnceBox<T> {
         }
     }
 
-    /// The value, if there is one, and none is left.
+    /// Takes the value out, if there is one.
     pub(crate) fn take(&mut self) -> Option<Box<T>> {
-        // ORDERING: Relaxed, both. Nobody else has it now.
+        // ORDERING: Relaxed, both. No other thread has the box now.
         let value = self.0.load(Relaxed);
         self.0.store(ptr::null_mut(), Relaxed);
-        // SAFETY: it comes from `Box::into_raw` in `get_or_make`. Nothing points to it any more: `self` does not, and
-        // whoever has borrowed the value has borrowed `self`.
+        // SAFETY: the pointer comes from `Box::into_raw` in `get_or_make`. Nothing points to the
+        // value any more: `self` does not, and a borrow of the value is a borrow of `self`.
         (!value.is_null()).then(|| unsafe { Box::from_raw(value) })
     }
 }

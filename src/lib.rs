@@ -76,10 +76,10 @@ pub use set::acquire_all_blocking;
 pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all};
 pub use state::Snapshot;
 
-/// The futures of [`RwLock`], by their names.
+/// The futures of [`RwLock`], as named types.
 ///
-/// To wait with one of them allocates nothing. So they are not [`Unpin`]: to poll one by reference,
-/// [`pin!`](core::pin::pin) it.
+/// A wait with one of these futures allocates nothing but the queue of the lock, once. For that
+/// reason they are not [`Unpin`]: to poll one by reference, [`pin!`](core::pin::pin) it.
 pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
     #[cfg(target_has_atomic = "ptr")]

@@ -1,19 +1,20 @@
-//! WaitLists in the order of their coming, in lists whose nodes are in the frames of those who wait. Who is
-//! notified, and why, is not their business, nor what a handoff waiter is given.
+//! Intrusive lists of waiters, the next to be notified first. The nodes are in the futures of the waiters.
+//!
+//! A list does not decide which waiters are notified, nor why, nor what a handoff waiter is handed.
 //!
 //! # Invariants
 //!
-//! * **L1** A node is in one list from `insert` until it is notified or removed, and until then it neither
-//!   moves nor goes away.
-//! * **L2** All lists of a queue have one lock. The links of a node that is in one of them are touched only by
-//!   who has locked it; and so is a list. Whoever has a reference to a list has locked it.
-//! * **L3** Who calls a node has taken it out of its list, and says so last: from then on all of it belongs
-//!   to its owner.
-//! * **L4** A node in a list is never behind a `&mut` that its owner may take for the only way to it: it is not
-//!   `Unpin`, nor is whatever it is in.
+//! * **L1** A node is in one list from `insert` until it is notified or removed. Until then it is
+//!   neither moved nor dropped.
+//! * **L2** All lists of a queue have one lock. Only a thread that has locked it touches a list, or
+//!   the links of a node that is in one. A thread that has a reference to a list has locked it.
+//! * **L3** A thread that notifies a node takes it out of its list first, and sets `notified` last.
+//!   From then on the whole node belongs to its owner.
+//! * **L4** A node in a list is never behind a `&mut` that its owner may take for the only way to
+//!   it: the node is not `Unpin`, nor is any type that contains it.
 //!
-//! Wakers are foreign code: they are cloned, woken and dropped with the queue unlocked. So they come in here
-//! by value, and leave by value.
+//! Wakers are foreign code: they are cloned, woken and dropped with the queue unlocked. So the
+//! lists take wakers by value, and return them by value.
 
 use core::marker::PhantomPinned;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -25,53 +26,54 @@ use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU8};
 use crate::sync::{HAS_THREADS, UnsafeCell};
 
-/// The ends of a list. Null if it is empty.
+/// The ends of a list. Both are null if it is empty.
 pub(crate) struct List {
     first: *const Node,
     last: *const Node,
     len: usize,
 }
 
-// SAFETY: what one thread has inserted another may call or remove: nodes may be reached from any thread, and by
-// L1 they are there.
+// SAFETY: one thread may notify or remove a node that another has inserted: nodes may be reached
+// from any thread, and by L1 they still exist.
 unsafe impl Send for List {}
 
-/// A waiter's place in a list.
+/// A waiter's entry in a list.
 pub(crate) struct Node {
     links: UnsafeCell<Links>,
-    /// It was notified, and is in no list any more.
+    /// The node was notified, and is in no list any more.
     notified: AtomicBool,
-    /// Of [`WaiterKind`].
+    /// A [`WaiterKind`].
     kind: AtomicU8,
     /// For L1, and for L4.
     _pin: PhantomPinned,
 }
 
-/// Who waits.
+/// What kind of waiter a node belongs to.
 #[derive(Clone, Copy)]
 pub(crate) enum WaiterKind {
     Task,
     /// A thread that blocks.
     Thread,
-    /// A thread that is notified only if what it waits for is given to it.
+    /// A thread that is notified only if what it waits for is handed to it.
     Handoff,
 }
 
 struct Links {
     previous: *const Node,
     next: *const Node,
-    /// Of the task that waits, as long as the node is in a list.
+    /// The waker of the waiting task, as long as the node is in a list.
     waker: Option<Waker>,
 }
 
-// SAFETY: its owner may be polled and dropped in another thread than before: what is in it are wakers, which
-// may be sent, and pointers, which are followed only with the lists locked.
+// SAFETY: the owner of a node may be polled and dropped on another thread than before. The node
+// contains wakers, which may be sent, and pointers, which are followed only with the lists locked.
 unsafe impl Send for Node {}
-// SAFETY: while one thread owns it, another comes upon it in a list. By L2 and L3 the links are touched by one
-// at a time: by who has locked the lists, or else by the owner. All else in it is atomic.
+// SAFETY: while one thread owns the node, another may reach it through a list. By L2 and L3 one
+// thread at a time touches the links: one that has locked the lists, or else the owner. All else is
+// atomic.
 unsafe impl Sync for Node {}
 
-// A waker that panics does so outside of the lists, or leaves them as they should be.
+// A waker that panics does so outside of the lists, or leaves them consistent.
 impl UnwindSafe for Node {}
 impl RefUnwindSafe for Node {}
 
@@ -82,28 +84,29 @@ impl Node {
         Self { links: UnsafeCell::new(links), notified, kind, _pin: PhantomPinned }
     }
 
-    /// Where it is, which tells it from all others for as long as it is pinned.
+    /// Returns the node's address, which no other node has as long as this one is pinned.
     #[inline]
     pub(crate) fn address(&self) -> usize {
         ptr::from_ref(self).addr()
     }
 
-    /// Whether it has been notified since it was inserted. Nobody asks but its owner.
+    /// Returns whether the node was notified since it was inserted. Only its owner asks.
     #[inline]
     pub(crate) fn was_notified(&self) -> bool {
-        // ORDERING: Acquire. Pairs with the Release in `List::call`: who has notified it is done with it.
-        // Weakened, the model `p1_a_waiter_may_be_polled_while_it_is_called` fails.
+        // ORDERING: Acquire. Pairs with the Release in `List::call`: the thread that has notified
+        // the node is done with it. Weakened, the model
+        // `p1_a_waiter_may_be_polled_while_it_is_called` fails.
         let notified = self.notified.load(Acquire);
         if notified && cfg!(any(loom, shuttle, debug_assertions)) {
-            // SAFETY: we are the owner, and by L3 all of it is ours. Under loom and shuttle this is where that is
-            // checked.
+            // SAFETY: the caller is the owner, and by L3 the whole node belongs to it. Under loom
+            // and shuttle this is where that is checked.
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
         notified
     }
 
-    /// Whether it is a handoff waiter. Asked with the lists locked, or by its owner, of a node that is in none. Where no
-    /// thread waits there is none.
+    /// Returns whether the node is that of a handoff waiter. The caller has locked the lists, or
+    /// owns the node, which is in none. There are no handoff waiters where no thread waits.
     #[inline]
     pub(crate) fn is_handoff(&self) -> bool {
         self.is(WaiterKind::Handoff)
@@ -111,7 +114,8 @@ impl Node {
 
     #[inline]
     fn is(&self, kind: WaiterKind) -> bool {
-        // ORDERING: Relaxed. It is written with the lists locked, and not after the node was notified.
+        // ORDERING: Relaxed. The kind is written with the lists locked, and not after the node was
+        // notified.
         HAS_THREADS && self.kind.load(Relaxed) == kind as u8
     }
 
@@ -119,12 +123,12 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The caller has locked the lists, or is the owner of a node that is in none. `f` does not come back
-    /// to this node.
+    /// The caller has locked the lists, or is the owner of a node that is in none. `f` does not
+    /// access this node again.
     #[inline]
     unsafe fn with<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
-        // SAFETY: the pointer is that of the cell. Nobody else touches the links, by L2 and L3, and `f` does not
-        // make another reference to them.
+        // SAFETY: the pointer is that of the cell. By L2 and L3 nothing else touches the links, and
+        // `f` does not make another reference to them.
         self.links.with_mut(|links| f(unsafe { &mut *links }))
     }
 }
@@ -136,43 +140,44 @@ impl List {
         self.len
     }
 
-    /// Puts `node` at the end, as one of that kind.
+    /// Puts `node` at the end of the list, as a waiter of this `kind`.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
-    /// * Before it goes, it is notified, or removed from this list.
+    /// * Before the node is dropped, it is notified, or removed from this list.
     #[inline]
     pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: WaiterKind) {
         let node = node.get_ref();
-        // ORDERING: Relaxed, both. It is still the caller's alone.
+        // ORDERING: Relaxed, both. The node still belongs to the caller alone.
         node.notified.store(false, Relaxed);
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
-        // SAFETY: it is the caller's, and in no list; it comes after the last.
+        // SAFETY: the node is the caller's, and in no list. It is linked after the last one.
         unsafe { self.link(node, self.last, ptr::null(), Some(waker)) };
     }
 
-    /// Puts `node` before all others.
+    /// Moves `node` before all others.
     ///
     /// # Safety
     ///
     /// The node is in this list.
     #[cold]
     pub(crate) unsafe fn move_to_front(&mut self, node: &Node) {
-        // SAFETY: it is in this list, and then in none; it comes before the first.
+        // SAFETY: the node is in this list, and after `remove` in none. It is linked before the
+        // first.
         unsafe {
             let waker = self.remove(node);
             self.link(node, ptr::null(), self.first, waker);
         }
     }
 
-    /// Puts `node` between two that are neighbours, or null at an end.
+    /// Links `node` between two neighbors. Either is null at an end of the list.
     ///
     /// # Safety
     ///
-    /// The node is in no list, and the lists are locked. The others are null, or in this list.
+    /// The node is in no list, and the lists are locked. The neighbors are null, or in this list.
     #[inline]
     unsafe fn link(
         &mut self,
@@ -181,9 +186,10 @@ impl List {
         next: *const Node,
         waker: Option<Waker>,
     ) {
-        // SAFETY: it is in no list, and the lists are locked. It has no waker there, so none is dropped here.
+        // SAFETY: the node is in no list, and the lists are locked. The node has no waker then, so
+        // none is dropped here.
         unsafe { node.with(|links| *links = Links { previous, next, waker }) };
-        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
+        // SAFETY: the neighbors are null, or in this list; by L2 the lists are locked.
         let linked = unsafe {
             (set(previous, |links| links.next = node), set(next, |links| links.previous = node))
         };
@@ -196,7 +202,7 @@ impl List {
         self.len += 1;
     }
 
-    /// Takes `node` out. Gives its waker.
+    /// Takes `node` out of the list. Returns its waker.
     ///
     /// # Safety
     ///
@@ -206,7 +212,7 @@ impl List {
         // SAFETY: by L2 the lists are locked.
         let (previous, next, waker) =
             unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
-        // SAFETY: its neighbours are null, or in this list; by L2 the lists are locked.
+        // SAFETY: the neighbors are null, or in this list; by L2 the lists are locked.
         let linked = unsafe {
             (set(previous, |links| links.next = next), set(next, |links| links.previous = previous))
         };
@@ -220,8 +226,10 @@ impl List {
         waker
     }
 
-    /// Whether `node` has a waker of the same task as `waker`. If not, it gets the one in `new`, if there is
-    /// one, and its old one is in `new` then.
+    /// Makes sure that `node` has a waker of the same task as `waker`, if it can. Returns whether
+    /// it has.
+    ///
+    /// A node with a waker of another task swaps that one for the waker in `new`, if there is one.
     ///
     /// # Safety
     ///
@@ -235,24 +243,25 @@ impl List {
             }
             known
         };
-        // SAFETY: by L2 the lists are locked. Whether two wakers are of one task is no foreign code's business.
+        // SAFETY: by L2 the lists are locked. To compare two wakers runs no foreign code.
         unsafe { node.with(renew) }
     }
 
-    /// Who is notified next.
+    /// Returns the node that is notified next.
     #[inline]
     pub(crate) fn first(&self) -> Option<&Node> {
-        // SAFETY: the first is null, or in this list, and by L1 it is there.
+        // SAFETY: the first node is null, or in this list, and by L1 it still exists.
         unsafe { self.first.as_ref() }
     }
 
-    /// Calls the first `N`, or as many as there are. Their wakers are in `batch`, which was empty, then.
+    /// Notifies the first `N` waiters, or as many as there are. Their wakers are in `batch` then,
+    /// which was empty.
     ///
-    /// A handoff waiter is notified alone: what it is given nobody can have until it is woken. If `hand_off` has nothing for it,
-    /// it is not notified, nor who comes after it. If it is `fair`, each thread that it comes to is a handoff waiter from then
-    /// on, notified or not.
+    /// A handoff waiter is notified on its own: until it is woken, no other waiter can have what it
+    /// was handed. If `hand_off` fails, neither that waiter nor any behind it is notified. If
+    /// `fair`, each thread that is reached becomes a handoff waiter, notified or not.
     ///
-    /// Returns whether the node at the address `sought` is one of those.
+    /// Returns whether the node at the address `sought` was notified.
     #[inline]
     pub(crate) fn call<const N: usize>(
         &mut self,
@@ -263,10 +272,11 @@ impl List {
     ) -> bool {
         let mut found = false;
         for place in &mut batch.wakers {
-            // SAFETY: the first is null, or in this list, and by L1 it is there.
+            // SAFETY: the first node is null, or in this list, and by L1 it still exists.
             let Some(node) = (unsafe { self.first.as_ref() }) else { break };
             if fair && node.is(WaiterKind::Thread) {
-                // ORDERING: Relaxed. The lists are locked, and the owner looks behind the store of `notified`.
+                // ORDERING: Relaxed. The lists are locked, and the owner reads the kind only after
+                // it has seen the store of `notified`.
                 node.kind.store(WaiterKind::Handoff as u8, Relaxed);
             }
             let handoff = node.is_handoff();
@@ -277,7 +287,7 @@ impl List {
             *place = unsafe { self.remove(node) };
             batch.len += 1;
             found |= node.address() == sought;
-            // ORDERING: Release, for `was_notified`. From here on the node may be gone.
+            // ORDERING: Release, for `was_notified`. From here on the node may no longer exist.
             node.notified.store(true, Release);
             if handoff {
                 break;
@@ -287,19 +297,20 @@ impl List {
     }
 }
 
-/// Runs `f` on the links of `node`, unless it is null. Says whether it has.
+/// Runs `f` on the links of `node`, unless `node` is null. Returns whether it did.
 ///
 /// # Safety
 ///
 /// The node is null or in a list, and the lists are locked.
 #[inline]
 unsafe fn set(node: *const Node, f: impl FnOnce(&mut Links)) -> bool {
-    // SAFETY: if it is not null, it is in a list, and by L1 it is there; and the lists are locked.
+    // SAFETY: if the node is not null, it is in a list, and by L1 it still exists. The lists are
+    // locked.
     unsafe { node.as_ref().map(|node| node.with(f)).is_some() }
 }
 
-/// How many waiters are notified while the queue is locked, once. On a chip without `std` this bounds how
-/// long interrupts are off.
+/// How many waiters are notified at most each time that the queue is locked. On a chip without
+/// `std` this bounds how long interrupts are off.
 pub(crate) const BATCH: usize = 8;
 
 /// The wakers of waiters that were notified together, and have not been woken yet.
@@ -315,14 +326,14 @@ impl<const N: usize> WakeBatch<N> {
         self.len
     }
 
-    /// The next one to wake, first notified first.
+    /// Returns the wakers in the order in which their waiters were notified.
     pub(crate) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
         self.wakers[..self.len].iter_mut().filter_map(Option::take)
     }
 }
 
-/// A waker that panics keeps nobody of its batch from being woken. With `std` its panic is caught before
-/// it comes here.
+/// Wakes the rest of the batch if a waker panics. With `std` the panic is caught before it gets
+/// here.
 #[cfg(not(feature = "std"))]
 impl<const N: usize> Drop for WakeBatch<N> {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! The traits of `lock_api`, and the futures that it has no place for.
+//! The traits of `lock_api`, and the futures that `lock_api` does not provide for.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -32,20 +32,22 @@ impl MultiLock {
         self.acquire_deadline(mode, deadline).map(|guard| guard.into_lock()).is_some()
     }
 
-    /// Makes an upgradable hold exclusive. Says whether that was in time: if not, it is as it was.
+    /// Makes an upgradable acquisition exclusive, and returns whether that was in time. If it was
+    /// not, the acquisition stays upgradable.
     fn finish_upgrade(&self, deadline: Option<Instant>) -> bool {
         self.raw.try_upgrade(Upgradable).is_ok()
             || deadline.is_none_or(|deadline| Instant::now() < deadline)
                 && block_on(RawUpgrade::new(&self.raw, Upgradable), deadline) == Some(true)
     }
 
-    /// Lets others have a hold in `mode`, and waits to have it again.
+    /// Releases the lock, held in `mode`, if there is a waiter, and waits to acquire it again.
     fn bump(&self, mode: Mode) {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
             self.end_fairly(mode);
             let Err(panic) = caught(|| self.enter(mode)) else { return };
-            // An allocation has failed. There is a guard of `lock_api`, for which the lock must be held.
+            // An allocation has failed. A guard of `lock_api` is still alive, so the lock must be
+            // held.
             while !self.raw.try_acquire(mode) {
                 thread::yield_now();
             }
@@ -66,24 +68,26 @@ impl MultiLock {
     }
 }
 
-/// Runs what ends a hold or makes it a weaker one, and discards the panic of a waker. Until that has returned a guard of
-/// `lock_api` is as it was: if it unwound, there would be a guard for a hold that has ended.
+/// Runs a release or a downgrade, and discards the panic of a waker. A guard of `lock_api` changes
+/// only after `run` has returned. If `run` unwound, the guard would outlive its acquisition.
 fn quietly(run: impl FnOnce()) {
     if let Err(panic) = caught(run) {
         discard(panic);
     }
 }
 
-/// With the feature `lock_api`. `lock_api::RwLock<MultiLock, T>`, of version 0.4, is a lock with data for threads, which
-/// block in its methods, and for tasks, which await [`lock_api_read`],
-/// [`lock_api_upgradable_read`], [`lock_api_write`] and
-/// [`lock_api_upgrade`]. They wait in one queue.
+/// Implements the traits of `lock_api` 0.4, with the feature `lock_api`.
 ///
-/// To look whether it is locked does not take the lock. Guards are `Send` if the data permit it. Where a guard ends, or
-/// becomes a weaker one, the panic of a waker is discarded: `lock_api` is not made for one.
+/// `lock_api::RwLock<MultiLock, T>` is a lock with data for threads and for tasks. Threads block in
+/// its methods. Tasks await [`lock_api_read`], [`lock_api_upgradable_read`], [`lock_api_write`] and
+/// [`lock_api_upgrade`]. Threads and tasks wait in one queue.
 ///
-/// There is no `RawRwLockRecursive`: who reads already, and wants to read once more, could not be let in while an
-/// upgradable reader upgrades, as that one waits for readers to leave.
+/// `is_locked` and `is_locked_exclusive` do not acquire the lock. Guards are `Send` if the data
+/// permits it. When a guard releases or downgrades the lock, the panic of a waker is discarded,
+/// because `lock_api` is not made for one.
+///
+/// `RawRwLockRecursive` is not implemented. A reader that wants to read once more could not enter
+/// while an upgradable reader upgrades, because the upgrade waits for readers to leave.
 ///
 /// # Examples
 ///
@@ -97,8 +101,8 @@ fn quietly(run: impl FnOnce()) {
 /// std::thread::spawn(|| assert_eq!(*LOCK.read(), 2)).join().unwrap();
 /// # });
 /// ```
-// SAFETY: by promise of the lock nobody is beside an exclusive holder, and a guard may go to another thread: who holds
-// it, or in which thread, the lock does not know.
+// SAFETY: the lock promises that no other holder is beside an exclusive one. A guard may go to
+// another thread, because the lock does not know which task holds it, or in which thread.
 unsafe impl RawRwLock for MultiLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait asks for it")]
     const INIT: Self = Self::new();
@@ -146,15 +150,17 @@ unsafe impl RawRwLock for MultiLock {
     }
 }
 
-// SAFETY: what was an exclusive hold, others may be beside from that step on, and none before.
+// SAFETY: other holders may enter beside the acquisition that was exclusive from that step on, and
+// none before.
 unsafe impl RawRwLockDowngrade for MultiLock {
     unsafe fn downgrade(&self) {
         self.weaken(Exclusive, Shared);
     }
 }
 
-// SAFETY: there is one upgradable holder at a time, beside shared ones only. It is exclusive when all those have left,
-// and nobody enters in between.
+// SAFETY: there is one upgradable holder at a time, beside shared holders only. The upgradable
+// holder becomes exclusive when all shared holders have left, and no other holder enters in
+// between.
 unsafe impl RawRwLockUpgrade for MultiLock {
     #[inline]
     fn lock_upgradable(&self) {
@@ -181,7 +187,7 @@ unsafe impl RawRwLockUpgrade for MultiLock {
     }
 }
 
-// SAFETY: as for `RawRwLockDowngrade`: each is one step.
+// SAFETY: as for `RawRwLockDowngrade`: each downgrade is one step.
 unsafe impl RawRwLockUpgradeDowngrade for MultiLock {
     unsafe fn downgrade_upgradable(&self) {
         self.weaken(Upgradable, Shared);
@@ -192,7 +198,7 @@ unsafe impl RawRwLockUpgradeDowngrade for MultiLock {
     }
 }
 
-// SAFETY: as for `RawRwLock`. Who comes too late has no hold.
+// SAFETY: as for `RawRwLock`. A caller that is too late does not hold the lock.
 unsafe impl RawRwLockTimed for MultiLock {
     type Duration = Duration;
     type Instant = Instant;
@@ -214,7 +220,8 @@ unsafe impl RawRwLockTimed for MultiLock {
     }
 }
 
-// SAFETY: as for `RawRwLockUpgrade`. Who comes too late has no hold, and who upgrades too late has the one that it had.
+// SAFETY: as for `RawRwLockUpgrade`. A caller that is too late does not hold the lock. An upgrade
+// that is too late leaves the acquisition as it was.
 unsafe impl RawRwLockUpgradeTimed for MultiLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
         self.enter_for(Upgradable, timeout)
@@ -225,7 +232,7 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
-        // Too long for the clock is no limit.
+        // A timeout that is too long for the clock is no limit.
         self.finish_upgrade(Instant::now().checked_add(timeout))
     }
 
@@ -234,14 +241,20 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
     }
 }
 
-/// A fair unlock hands the lock to the threads that block in a method of it and whose turn it is: when it returns they hold
-/// it. A task is woken as always, as it may not run: if it is its turn, and that of no thread, nobody is handed anything.
+/// Implements fair unlocking: a handoff to threads.
 ///
-/// The lock is free for some instructions in between. If somebody is quicker who tries, or who comes new, the thread is
-/// handed the lock when its turn comes next, by whoever releases it then, fairly or not.
+/// A fair unlock hands the lock to the threads that block in one of its methods and whose turn it
+/// is. When the unlock returns, these threads hold the lock. A task is only woken, as always,
+/// because it may not run. If it is a task's turn, and no thread's, the lock is handed to no
+/// waiter.
 ///
-/// A bump does nothing if nobody waits. If it is the turn of a task, that is woken, and may come too late.
-// SAFETY: as for `RawRwLock`: a hold ends before the next begins.
+/// The lock is free for some instructions in between. If a `try_` method or a newcomer acquires the
+/// lock in that moment, the thread is handed the lock when its turn comes next, by the release that
+/// happens then, fair or not.
+///
+/// A bump does nothing if there is no waiter. If it is a task's turn, the task is woken, and may be
+/// too late.
+// SAFETY: as for `RawRwLock`: an acquisition ends before the next begins.
 unsafe impl RawRwLockFair for MultiLock {
     unsafe fn unlock_shared_fair(&self) {
         self.end_fairly(Shared);
@@ -271,27 +284,30 @@ unsafe impl RawRwLockUpgradeFair for MultiLock {
     }
 }
 
-/// The lock of `lock`: to acquire it, and to make guards of what was acquired.
+/// Returns the raw lock in `lock`. Callers acquire the raw lock, and make guards of their
+/// acquisitions.
 fn raw<T: ?Sized>(lock: &RwLock<MultiLock, T>) -> &MultiLock {
-    // SAFETY: it is not released here, but by the guards.
+    // SAFETY: the guards release the lock, and nothing here does.
     unsafe { lock.raw() }
 }
 
-/// A function that waits for a guard.
+/// Defines a function that waits for a guard asynchronously.
 macro_rules! waits {
     ($function:ident, $mode:ident, $access:literal, $Guard:ident, $make:ident, $example:literal) => {
         #[doc = concat!("Waits for ", $access, " access to the data of a lock of `lock_api`, as a task.")]
         ///
-        /// Threads that block in a method of the lock wait in the same queue. Who waits for whom is said at
-        /// [`MultiLock`](MultiLock#fairness).
+        /// Threads that block in a method of the lock wait in the same queue.
+        /// [`MultiLock`](MultiLock#fairness) documents the order of waiters.
         ///
         /// # Cancel safety
         ///
-        /// As [`MultiLock::acquire`].
+        /// The future may be dropped at any point. It then does not hold the lock, and its position
+        /// in the queue is lost. If the future had been notified, the notification passes to the
+        /// next waiter. See also [`MultiLock::acquire`].
         ///
         /// # Deadlocks
         ///
-        /// If the task has a guard of the same lock already.
+        /// A deadlock is possible if the task has a guard of the same lock already.
         ///
         /// # Examples
         ///
@@ -310,7 +326,8 @@ macro_rules! waits {
         ) -> impl FusedFuture<Output = $Guard<'_, MultiLock, T>> {
             Fused::<_, &RwLock<MultiLock, T>>::new(async move {
                 Acquire::new(raw(lock), $mode).await.into_lock();
-                // SAFETY: it has been acquired in the mode of the guard, whose the hold is now.
+                // SAFETY: the lock has been acquired in the mode of the guard, and the guard takes
+                // the acquisition over.
                 unsafe { lock.$make() }
             })
         }
@@ -330,18 +347,21 @@ waits! {
     make_upgradable_guard_unchecked, "let guard = lock_api_upgradable_read(&LOCK).await;"
 }
 
-/// Makes an upgradable guard of `lock_api` one that writes, once the readers that are there now have left.
+/// Upgrades an upgradable guard of `lock_api` to a write guard, waiting asynchronously until the
+/// other readers have left.
 ///
-/// From the first poll on nobody new enters, in any mode: the data do not change in between.
+/// From the first poll on, the lock admits no new holder, in any mode. So the data does not change
+/// in between.
 ///
 /// # Cancel safety
 ///
-/// The guard is part of the future. Dropped before it is ready, the future drops the guard, and with it the hold; who
-/// waited because of either is woken.
+/// The guard is part of the future. A future that is dropped before it is ready drops the guard,
+/// which releases the lock. The waiters that waited because of the upgrade or of the guard are
+/// woken.
 ///
 /// # Deadlocks
 ///
-/// If the task has another guard of the same lock, that reads.
+/// A deadlock occurs if the task has another guard of the same lock that reads.
 ///
 /// # Examples
 ///
@@ -351,7 +371,7 @@ waits! {
 /// # smol::block_on(async {
 /// let lock = lock_api::RwLock::<MultiLock, _>::new(1);
 /// let guard = lock_api_upgradable_read(&lock).await;
-/// // Look, with others beside.
+/// // Read beside other readers.
 /// assert_eq!(*guard, 1);
 /// let mut guard = lock_api_upgrade(guard).await;
 /// *guard += 1;
@@ -364,11 +384,12 @@ pub fn lock_api_upgrade<'a, T: ?Sized>(
 ) -> impl FusedFuture<Output = RwLockWriteGuard<'a, MultiLock, T>> {
     Fused::<_, &RwLock<MultiLock, T>>::new(async move {
         let lock = RwLockUpgradableReadGuard::rwlock(&guard);
-        // Dropped here, or if a waker panics, it leaves the hold as it was, and then the guard is dropped.
+        // If the future is dropped here, or a waker panics, the upgrade leaves the acquisition as
+        // it was. Then the guard is dropped.
         let done = RawUpgrade::new(&raw(lock).raw, Upgradable).await;
         assert!(done, "an upgradable hold is not refused an upgrade");
         core::mem::forget(guard);
-        // SAFETY: the hold of the guard, which has not ended, is exclusive.
+        // SAFETY: the acquisition of the guard has not ended, and is exclusive.
         unsafe { lock.make_write_guard_unchecked() }
     })
 }

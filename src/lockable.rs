@@ -1,4 +1,4 @@
-//! What a lock and a set of locks have in common.
+//! The traits that a lock and a set of locks have in common.
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
@@ -15,29 +15,34 @@ use crate::notify::Notify;
 pub(crate) mod sealed {
     use crate::multilock::MultiLock;
 
-    /// The locks that something lockable consists of. They stay where they are, and the same, as long
-    /// as it is not moved; and also if it is, unless it is a lock itself.
+    /// The locks that a lockable value consists of.
+    ///
+    /// They stay the same, and stay at the same addresses, as long as the value is not moved. If
+    /// the value is not a lock itself, they do so even when it is moved.
     pub trait Locks {
+        /// Returns the number of locks.
         #[doc(hidden)]
         fn count(&self) -> usize;
 
+        /// Returns the `n`th lock, counted from zero.
+        ///
         /// # Panics
         ///
-        /// If `n` is not less than the count.
+        /// Panics if `n` is not less than the count.
         #[doc(hidden)]
         fn nth(&self, n: usize) -> &MultiLock;
     }
 }
 
-/// Whatever can be acquired in a [`Mode`]: a [`MultiLock`], a [`LockSet`](crate::LockSet), a reference
-/// to one, or an [`Arc`] of one.
+/// A type that can be acquired in a [`Mode`]: a [`MultiLock`], a [`LockSet`](crate::LockSet), a
+/// reference to one, or an [`Arc`] of one.
 ///
-/// It is for code that does not care which of them it is given. The methods are those of `MultiLock`,
-/// which says more about each. The trait is implemented here and nowhere else.
+/// Use this trait in code that works with any of these types. The methods are those of `MultiLock`,
+/// whose documentation says more about each. Only this crate implements the trait.
 ///
-/// A generic `async fn` whose future is to be sent to another thread is better written as a function that
-/// returns `impl Future + Send` from an `async` block: for a borrowed lock the compiler cannot tell of
-/// the `async fn` that its future is `Send`.
+/// If another thread is to run the future of a generic `async fn`, write that function as one that
+/// returns `impl Future + Send` from an `async` block. For a borrowed lock, the compiler cannot
+/// prove that the future of the `async fn` is `Send`.
 ///
 /// # Examples
 ///
@@ -45,7 +50,7 @@ pub(crate) mod sealed {
 /// use multilock::{LockGuard, LockSet, Lockable, Mode, MultiLock};
 /// use std::sync::Arc;
 ///
-/// /// Runs `f` when nobody else is there.
+/// /// Runs `f` while no other task or thread holds the lock.
 /// async fn alone<L: Lockable, R>(lock: &L, f: impl FnOnce() -> R) -> R {
 ///     let guard = lock.acquire(Mode::Exclusive).await;
 ///     assert_eq!(guard.mode(), Mode::Exclusive);
@@ -64,68 +69,90 @@ pub(crate) mod sealed {
 /// # });
 /// ```
 pub trait Lockable: sealed::Locks + Send + Sync {
-    /// What an acquisition is, until it is dropped.
+    /// The guard of an acquisition, which releases the lock when dropped.
     type Guard<'a>: LockGuard
     where
         Self: 'a;
 
-    /// The strongest mode that it is held in. See [`MultiLock::locked`].
+    /// Returns the strongest mode that the lock, or a lock of the set, is held in, or `None` if
+    /// there is no holder.
+    ///
+    /// The result may be out of date by the time the caller looks at it. See also
+    /// [`MultiLock::locked`].
     #[must_use]
     fn locked(&self) -> Option<Mode>;
 
-    /// Acquires if that is possible now. See [`MultiLock::try_acquire`].
+    /// Acquires the lock, or all locks of the set, in `mode` if that is possible now.
+    ///
+    /// Never waits. Returns `None` if the acquisition is not possible; then no lock is held. See
+    /// also [`MultiLock::try_acquire`].
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>>;
 
-    /// Acquires as soon as that is possible. See [`MultiLock::acquire`].
+    /// Acquires the lock, or all locks of the set, in `mode`, waiting asynchronously until that is
+    /// possible.
+    ///
+    /// See also [`MultiLock::acquire`].
     fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Self::Guard<'_>> + Send + Sync;
 
-    /// Acquires, and blocks the thread until it can. See [`MultiLock::acquire_blocking`].
+    /// Acquires the lock, or all locks of the set, in `mode`, blocking the thread until that is
+    /// possible.
+    ///
+    /// See also [`MultiLock::acquire_blocking`].
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_>;
 
-    /// Waits until `mode` can be acquired. See [`MultiLock::wait`].
+    /// Waits until `mode` can be acquired, without acquiring it.
+    ///
+    /// See also [`MultiLock::wait`].
     fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync;
 
-    /// A monitor of when `mode` can be acquired. See [`MultiLock::notify`].
+    /// Creates a monitor that tells when `mode` can be acquired.
+    ///
+    /// See also [`MultiLock::notify`].
     fn notify(&self, mode: Mode) -> Notify<'_>;
 
-    /// Ends the hold that `handle` stands for. See [`MultiLock::release`].
+    /// Ends the acquisition that `handle` stands for.
+    ///
+    /// See also [`MultiLock::release`].
     ///
     /// # Errors
     ///
-    /// If it is a hold of something else, the handle comes back and no lock changes.
+    /// If `handle` belongs to another lock or set, the error returns it, and no lock changes.
     fn release(&self, handle: Handle) -> Result<(), ReleaseError>;
 
-    /// A guard for the hold that `handle` stands for. See [`MultiLock::adopt`].
+    /// Turns `handle` back into a guard of the acquisition that it stands for.
+    ///
+    /// See also [`MultiLock::adopt`].
     ///
     /// # Errors
     ///
-    /// As [`release`](Self::release).
+    /// If `handle` belongs to another lock or set, the error returns it, and no lock changes.
     fn adopt(&self, handle: Handle) -> Result<Self::Guard<'_>, ReleaseError>;
 }
 
-/// The guards of everything [`Lockable`]. The methods are those of [`Guard`], which says more about
-/// each.
+/// A guard of a [`Lockable`] type.
+///
+/// The methods are those of [`Guard`], whose documentation says more about each.
 pub trait LockGuard: Sized + Send + Sync {
-    /// The mode that the lock is held in.
+    /// Returns the mode that the lock, or each lock of the set, is held in.
     #[must_use]
     fn mode(&self) -> Mode;
 
-    /// Changes the hold to a weaker mode, or to the same.
+    /// Changes the mode of the guard to the weaker mode `to`, or to the same.
     ///
     /// # Panics
     ///
-    /// If `to` is stronger than the mode of the guard.
+    /// Panics if `to` is stronger than the mode of the guard.
     #[track_caller]
     fn downgrade(&mut self, to: Mode);
 
-    /// Detaches the hold from the guard.
+    /// Detaches the guard into a handle. The lock, or each lock of the set, stays held.
     ///
     /// # Panics
     ///
-    /// If `usize::MAX` locks and sets have had handles before this one.
+    /// Panics if `usize::MAX` locks and sets have had handles before this one.
     #[track_caller]
     fn into_handle(self) -> Handle;
 }
@@ -140,7 +167,7 @@ impl sealed::Locks for MultiLock {
     }
 }
 
-/// Implements [`LockGuard`] by the methods of the same names that the guard has.
+/// Implements [`LockGuard`] with the inherent methods of the guard, which have the same names.
 macro_rules! lock_guard {
     ([$($generics:tt)*] $Guard:ty) => {
         impl<$($generics)*> LockGuard for $Guard {
@@ -164,7 +191,7 @@ pub(crate) use lock_guard;
 
 lock_guard!([] Guard<'_>);
 
-/// Implements [`Lockable`] by the methods of the same names that `$target` has.
+/// Implements [`Lockable`] with the methods of `$target`, which have the same names.
 macro_rules! lockable {
     ([$($generics:tt)*] $Type:ty, $Guard:ty, |$this:ident| $target:expr) => {
         impl<$($generics)*> Lockable for $Type {
@@ -215,7 +242,7 @@ macro_rules! lockable {
 }
 pub(crate) use lockable;
 
-/// Implements it for a pointer to something lockable.
+/// Implements [`Lockable`] for a pointer to a lockable type.
 macro_rules! lockable_pointer {
     ($Pointer:ty) => {
         impl<L: Lockable> sealed::Locks for $Pointer {

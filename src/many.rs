@@ -1,19 +1,22 @@
-//! Several locks taken as one: all or nothing, and nothing is held while it waits.
+//! The acquisition of a set of locks: all or nothing. The set holds nothing while it waits.
 //!
-//! 1. *Look* at all. If one cannot be acquired, the others are left alone.
-//! 2. *Take* them, in the order of their addresses. If one has been lost meanwhile, release the others.
-//!    Two sets that try at once do not fail because of each other for ever: the one that has come
-//!    furthest in that order loses a lock to a holder, or to no one.
-//! 3. *Wait* in the queue of the lock that was in the way, as any other waiter. Woken there, begin
-//!    again; the wake-up counts for that lock. If another lock is in the way then, the set is *turned
-//!    away*: it passes the wake-up on, and waits for that other lock.
-//! 4. A set that was turned away [`TURNS`] times *reserves* the locks that come before the one that it
-//!    waits for, one after the other, in the order of their addresses. Newcomers and waiters of those
-//!    stand back, so that they stay free until the set has come to the last of them.
+//! 1. The set *looks* at all locks. If one cannot be acquired, the set leaves the others alone.
+//! 2. The set *takes* the locks, in the order of their addresses. If it has lost one meanwhile, it
+//!    releases the others. Two sets that try at the same time do not fail because of each other
+//!    forever: the set that is furthest along in that order can lose a lock only to a holder.
+//! 3. The set *waits* in the queue of the lock that was unavailable, the *blocker*, as any other
+//!    waiter does. When it is woken there, it begins again, and the wake-up counts for that lock.
+//!    If another lock is the blocker then, the set is *turned away*: it passes the wake-up on, and
+//!    waits for that other lock.
+//! 4. A set that was turned away [`TURNS`] times *reserves* the locks that come before the one that
+//!    it waits for, one after the other, in the order of their addresses. Newcomers and waiters of
+//!    the reserved locks defer to the set. So these locks stay free until the set has come to the
+//!    last one.
 //!
-//! A reservation ends after a bounded moment: else a task that holds one lock and waits for another that is
-//! reserved would wait for ever. As the order is the same for all sets, none waits for a lock that another has
-//! reserved while it has reserved what that one waits for.
+//! A reservation ends after a bounded moment. Otherwise a task that holds one lock, and waits for
+//! another one that is reserved, would wait forever. All sets reserve in the same order. So no set
+//! waits for a lock that a second set has reserved, while the first has reserved the lock that the
+//! second waits for.
 
 use core::future::poll_fn;
 use core::mem;
@@ -26,9 +29,9 @@ use crate::multilock::MultiLock;
 use crate::raw::{Waiter, stand_back};
 use crate::state::Snapshot;
 
-/// Locks that are to be taken as one.
+/// Locks to acquire as one.
 pub trait InOrder: Send + Sync {
-    /// Each lock once, in the order of the addresses, with the strongest mode that is wanted of it.
+    /// Yields each lock once, in the order of the addresses, with the strongest mode wanted of it.
     #[doc(hidden)]
     fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)>;
 }
@@ -39,23 +42,23 @@ impl<W: InOrder + ?Sized> InOrder for &W {
     }
 }
 
-/// Where a lock stands in the order.
+/// Returns the position of a lock in the order of all locks.
 pub(crate) fn address(lock: &MultiLock) -> usize {
     ptr::from_ref(lock).addr()
 }
 
-/// Holds of all locks, until it is dropped.
+/// Holds all locks of `W`, and releases them when dropped.
 pub(crate) struct AllHeld<W: InOrder>(pub(crate) W);
 
 impl<W: InOrder> Drop for AllHeld<W> {
-    /// The last is released first: whoever waits for all of them waits for the first that was in the
-    /// way, and finds the others free when it is notified.
+    /// Releases the last lock first. A set that waits for all of these locks waits at the first one
+    /// that was unavailable, and finds the others free when it is notified.
     fn drop(&mut self) {
         for_each(self.0.in_order().rev(), |(lock, mode)| lock.raw.release(mode));
     }
 }
 
-/// Runs `f` for each item, also for those after one where a waker panics.
+/// Runs `f` for each item, including the items after one at which a waker panics.
 pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
     struct FinishOnDrop<I: Iterator, F: FnMut(I::Item)>(I, F);
     impl<I: Iterator, F: FnMut(I::Item)> FinishOnDrop<I, F> {
@@ -71,10 +74,10 @@ pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
     FinishOnDrop(items, f).run();
 }
 
-/// The lock that was in the way.
+/// The lock that was unavailable, and the mode that was wanted of it.
 type Blocker<'a> = (&'a MultiLock, Mode);
 
-/// The first lock that cannot be acquired now.
+/// Returns the first lock that `admits` refuses.
 fn in_the_way(
     wanted: &impl InOrder,
     admits: impl Fn(&MultiLock, Mode) -> bool,
@@ -82,11 +85,11 @@ fn in_the_way(
     wanted.in_order().find(|&(lock, mode)| !admits(lock, mode))
 }
 
-/// Takes all, or none.
+/// Takes all locks, or none.
 ///
-/// `queued` is the lock where the caller waits, and whether it was woken there: so it enters there as such a waiter, and
-/// at all others if `admits` says so. The caller is the `waiter` that stands back where a lock is reserved for another,
-/// or none that does.
+/// `queued` is the lock at which the caller waits, and whether the caller was woken there. The
+/// caller enters that lock as such a waiter, and any other lock if `admits` allows it. `waiter` is
+/// the id of the caller: it defers to reservations of other waiters. With `None` it does not defer.
 fn take<'a>(
     wanted: &'a impl InOrder,
     admits: impl Fn(Snapshot, Mode) -> bool,
@@ -103,7 +106,7 @@ fn take<'a>(
     if let Some(stop) = in_the_way(wanted, may) {
         return Err(stop);
     }
-    // A waiter that stands back for a reservation is not in the way of its owner.
+    // A waiter that defers to a reservation does not keep out the owner of that reservation.
     let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
         if is_woken(lock) || is_owner(lock) {
@@ -122,10 +125,12 @@ fn take<'a>(
     }
 }
 
+/// Acquires all locks if that is possible now, and otherwise none.
 pub(crate) fn try_acquire<W: InOrder>(wanted: W) -> Option<AllHeld<W>> {
     take(&wanted, Snapshot::admits, None, None).is_ok().then(|| AllHeld(wanted))
 }
 
+/// Acquires all locks, waiting until they are available together.
 pub(crate) async fn acquire<W: InOrder>(wanted: W) -> AllHeld<W> {
     if let Err(stop) = take(&wanted, Snapshot::admits_newcomer, None, None) {
         let mut slow = pin!(acquire_slow(&wanted, stop));
@@ -134,20 +139,22 @@ pub(crate) async fn acquire<W: InOrder>(wanted: W) -> AllHeld<W> {
     AllHeld(wanted)
 }
 
-/// Polls what is seldom needed, out of the way of what is.
+/// Polls a future that is seldom needed. Never inlined: its code stays out of the common path.
 #[cold]
 #[inline(never)]
 fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     future.poll(cx)
 }
 
-/// How often a set is turned away before it reserves members. In a load of 16 tasks that take two of four locks, each
-/// for one poll, a turn takes 1.5 to 1.9 times as long with reservations from the second time on; from the sixth, no
-/// longer than without any.
+/// How often a set is turned away before it reserves members.
+///
+/// In a load of 16 tasks that take two of four locks, each for one poll, a turn takes 1.5 to 1.9
+/// times as long if sets reserve from the second time on. If they reserve from the sixth time on, a
+/// turn takes no longer than without reservations.
 pub(crate) const TURNS: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
 
 async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
-    // 1. A waiter that was overtaken goes first, if it is polled now.
+    // 1. Yield one poll to an overtaken waiter: it enters first if it is polled now.
     if stop.0.raw.is_reserved(stop.1) {
         if stop.0.raw.defers() {
             stand_back().await;
@@ -157,7 +164,7 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
             Err(next) => stop = next,
         }
     }
-    // 2. Wait where the way is barred.
+    // 2. Wait at the blocker.
     let mut reserved = Reserved { wanted, waiter: NEWCOMER, count: 0 };
     let mut turns = 0;
     let mut waiter = pin!(None);
@@ -170,8 +177,9 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
             place.as_mut().set_overtaken();
         }
         stop = loop {
-            // 3. Woken, or by luck: try. A waiter that was overtaken at another lock goes first, if it is polled now. And
-            // where members are not reserved, another lock that is in the way may be free at the next poll.
+            // 3. Woken, or polled while the lock happens to be free: try. If another lock is the
+            // blocker, yield one poll: a waiter that was overtaken there enters first if it is
+            // polled now. While no members are reserved, that lock may be free at the next poll.
             let woken = poll_fn(|cx| place.as_mut().poll_notified(cx)).await;
             let queued = Some((lock, woken));
             let admits = if turns == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
@@ -190,7 +198,8 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
                     place.as_mut().set_entered();
                     break 'taken AllHeld(wanted);
                 }
-                // It stands back, or that is over already: it keeps its wake-up, which it may have to pass on.
+                // The set defers to a reservation here, or had to until just now. It keeps its
+                // wake-up, which it may have to pass on.
                 Err(next) if ptr::eq(next.0, lock) && lock.snapshot().lets_in(mode, woken) => {
                     stand_back().await;
                 }
@@ -205,16 +214,18 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
             reserved.set(wanted.in_order().take_while(|lock| !ptr::eq(lock.0, stop.0)).count());
         }
     };
-    // 5. To go wakes others, and wakers may panic: until then the acquisitions end with `taken`.
+    // 5. Leaving the queue wakes other waiters, and their wakers may panic. Until that is done,
+    // unwinding drops `taken`, which releases all locks.
     waiter.set(None);
     drop(reserved);
     mem::forget(taken);
 }
 
-/// No waiter of any lock, and so none that has a reservation.
+/// The id of no waiter of any lock, and so of none that has a reservation.
 pub(crate) const NEWCOMER: usize = 0;
 
-/// The first `count` locks, which are reserved for a set that waits for the next one. Dropped, it ends that.
+/// Reservations of the first `count` locks, for a set that waits for the next lock. They end when
+/// this is dropped.
 struct Reserved<'a, W: InOrder> {
     wanted: &'a W,
     waiter: usize,
@@ -222,10 +233,10 @@ struct Reserved<'a, W: InOrder> {
 }
 
 impl<W: InOrder> Reserved<'_, W> {
-    /// Reserves the first `count` locks, and no others. Those whose reservation has ended are reserved anew; what a waiter
-    /// stands back for goes on.
+    /// Reserves the first `count` locks, and no others. A lock whose reservation has ended is
+    /// reserved anew. A reservation that has not ended continues.
     fn set(&mut self, count: usize) {
-        // An allocation may fail, by a panic: no lock is reserved yet, and nothing that follows allocates.
+        // An allocation may panic. The queues come first, and nothing below allocates.
         self.wanted.in_order().take(count).for_each(|(lock, _)| _ = lock.raw.queue());
         for (n, (lock, mode)) in self.wanted.in_order().enumerate() {
             if n < count {
@@ -244,7 +255,7 @@ impl<W: InOrder> Drop for Reserved<'_, W> {
     }
 }
 
-/// Waits until all can be acquired, as far as one look after the other can tell.
+/// Waits until all locks can be acquired, as far as a look at one after the other can tell.
 pub(crate) async fn wait(wanted: impl InOrder) {
     while let Some((lock, mode)) = in_the_way(&wanted, |lock, mode| lock.snapshot().admits(mode)) {
         lock.wait(mode).await;

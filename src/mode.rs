@@ -1,6 +1,6 @@
-//! How a lock can be held, and which ways go together.
+//! The modes of a lock, and which of them are compatible.
 
-/// A way to hold a [`MultiLock`](crate::MultiLock).
+/// The mode that a [`MultiLock`](crate::MultiLock) is held in.
 ///
 /// | held ↓, wanted → | `Shared` | `Upgradable` | `Exclusive` |
 /// |------------------|----------|--------------|-------------|
@@ -8,15 +8,15 @@
 /// | `Upgradable`     | together | waits        | waits       |
 /// | `Exclusive`      | waits    | waits        | waits       |
 ///
-/// The order is the order of strength: `Shared < Upgradable < Exclusive`.
+/// Modes are ordered by strength: `Shared < Upgradable < Exclusive`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
-    /// Held by any number of holders at once.
+    /// Any number of holders hold the lock at once.
     Shared,
-    /// Held by at most one holder, beside any number of shared ones. It can
-    /// [upgrade](crate::Guard::upgrade) to exclusive with nobody else in between.
+    /// At most one holder holds the lock in this mode, beside any number of shared holders. It can
+    /// [upgrade](crate::Guard::upgrade) to exclusive mode with no other holder in between.
     Upgradable,
-    /// Held by one holder and nobody beside it.
+    /// One holder holds the lock, and there is no other holder beside it.
     Exclusive,
 }
 
@@ -24,7 +24,7 @@ impl Mode {
     /// All modes, weakest first.
     pub const ALL: [Self; 3] = [Self::Shared, Self::Upgradable, Self::Exclusive];
 
-    /// Whether `self` allows everything that `held` allows.
+    /// Returns whether `self` allows everything that `held` allows.
     ///
     /// # Examples
     ///
@@ -40,7 +40,7 @@ impl Mode {
         self as u8 >= held as u8
     }
 
-    /// Whether a holder in mode `self` and one in mode `held` cannot be at the same time.
+    /// Returns whether a holder in mode `self` and a holder in mode `held` exclude each other.
     ///
     /// # Examples
     ///

@@ -79,7 +79,7 @@ fn model_with(_: usize, run: impl Fn() + Send + Sync + 'static) {
     }
 }
 
-/// Runs `run` under shuttle, so many times with a switch to anybody at each step (`random`), and as often with
+/// Runs `run` under shuttle, so many times with a switch to any thread at each step (`random`), and as often with
 /// few switches at a time (`pct`), or as often as `MULTILOCK_CASES` says. The switches are the same in each
 /// run, unless there is a `MULTILOCK_SEED`. `MULTILOCK_SCHEDULER` leaves one of the two.
 ///
@@ -161,7 +161,7 @@ impl Data {
         block_on(self.lock.acquire(mode), None).unwrap()
     }
 
-    /// Nobody holds and nobody waits, and the number is `expected`.
+    /// Checks that the lock has no holder and no waiter, and that the number is `expected`.
     fn check(&self, expected: u32) {
         assert_eq!(self.lock.snapshot(), MultiLock::new().snapshot());
         let guard = self.lock.try_acquire(Shared).unwrap();
@@ -206,7 +206,7 @@ fn e2_data_is_visible_to_the_next_holder() {
 }
 
 /// Fails if `RawLock::wake` has no fence, if `OnceBox::get` is `Relaxed`, if a waiter announces
-/// itself before it is_queued or does not look again, and if `wake` calls nobody exclusive.
+/// itself before it is queued or does not look again, and if `wake` notifies no exclusive waiter.
 #[test]
 fn p2_the_next_waiter_is_woken() {
     model(|| {
@@ -270,7 +270,7 @@ fn q2_shared_and_exclusive_waiters_take_turns() {
     });
 }
 
-/// Somebody who takes the lock from under a woken waiter: the waiter is notified again.
+/// A newcomer takes the lock ahead of a woken waiter. The waiter is notified again.
 ///
 /// Fails if `wake` does not call the overtaken.
 #[test]
@@ -375,7 +375,7 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
         let lazy = Arc::new(OnceBox::new());
         let make = || {
             let value = Box::new(Value(UnsafeCell::new(0)));
-            // SAFETY: nobody else has it yet.
+            // SAFETY: no other thread has it yet.
             value.0.with_mut(|value| unsafe { *value = 1 });
             value
         };
@@ -422,7 +422,7 @@ fn p1_a_waiter_may_be_polled_while_it_is_called() {
 
 /// One waiter leaves a flag while another joins it.
 ///
-/// Fails if the bit of a flag is cleared while somebody is counted in it.
+/// Fails if the bit of a flag is cleared while a waiter is counted in it.
 #[test]
 fn c4_the_last_to_leave_does_not_erase_who_joins() {
     model(|| {
@@ -551,7 +551,7 @@ fn u2_a_try_starts_after_the_last_shared_holder_ends() {
 /// Two shared holders upgrade. One of them is told to let go, and lets the other through.
 ///
 /// Fails if `State::start_upgrade` does not refuse, and if a shared holder that leaves an upgrade
-/// behind calls nobody.
+/// behind notifies no waiter.
 #[test]
 fn u3_of_two_shared_holders_one_upgrades() {
     model(|| {
@@ -574,7 +574,7 @@ fn u3_of_two_shared_holders_one_upgrades() {
     });
 }
 
-/// Fails if `State::cancel_upgrade` calls nobody.
+/// Fails if no waiter is notified after `State::cancel_upgrade`.
 #[test]
 fn u2_a_dropped_upgrade_lets_shared_ones_in() {
     for mode in [Shared, Upgradable] {
@@ -593,7 +593,7 @@ fn u2_a_dropped_upgrade_lets_shared_ones_in() {
     }
 }
 
-/// Fails if `State::downgrade` is `Relaxed`, or calls nobody.
+/// Fails if `State::downgrade` is `Relaxed`, and if no waiter is notified after it.
 #[test]
 fn u4_downgrade_shows_data_to_those_it_lets_in() {
     for to in [Shared, Upgradable] {

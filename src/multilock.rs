@@ -1,4 +1,4 @@
-//! The lock without data.
+//! `MultiLock`: the reader-writer lock without data.
 
 use core::fmt;
 use core::future::poll_fn;
@@ -32,96 +32,117 @@ use crate::sync::const_fn;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::sync::thread;
 
-/// A lock that is held in a [`Mode`]: shared by many, or exclusive, or upgradable from the one to
-/// the other.
+/// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
+/// exclusive.
 ///
-/// It has no data: it guards whatever you say it guards. An acquisition is a [`Guard`], which
-/// releases it when dropped, or a [`Handle`], which can be released from anywhere.
+/// Many holders share the lock, or one holder has it exclusively. An upgradable holder can upgrade
+/// from the one to the other.
 ///
-/// The lock needs no runtime. It allocates when somebody waits for the first time: a queue, for the life
-/// of the lock, in one piece (and for a moment another, if two waiters come at once). No later wait of a task allocates. The first blocking wait of a thread also
-/// allocates the parker that the thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of
-/// blocking waits allocate one for themselves: a wait in a waker that another blocking wait of the thread
-/// runs, and a wait in the destructor of a thread-local.
+/// The lock contains no data: it guards whatever the caller says it guards. Each acquisition
+/// returns a [`Guard`], which releases the lock when it is dropped. A guard can be detached into a
+/// [`Handle`], which can be released from anywhere.
+///
+/// The lock needs no runtime. The first wait allocates the queue, in one piece, for the life of the
+/// lock. If two waiters arrive at once, a second queue is allocated for a moment. No later wait of
+/// a task allocates. The first blocking wait of a thread also allocates the parker that the thread
+/// sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits allocate a
+/// parker for themselves: a wait in a waker that another blocking wait of the thread runs, and a
+/// wait in the destructor of a thread-local.
 ///
 /// # Fairness
 ///
-/// * **Write-preferring.** While the lock is held and a waiter for exclusive mode is queued, newcomers in the other
-///   modes wait. A free lock is for the first that is polled, but for the rules below. A holder is no newcomer: [`Guard::share`] goes past
-///   waiters, so holders that share again and again keep an exclusive waiter out, and a holder that downgrades and
-///   upgrades before others are polled keeps those out that it has woken.
-/// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together, and with them the first
-///   upgradable one, unless an exclusive waiter is queued and the last turn was an upgradable one's. The next exclusive
-///   waiter is woken when the lock is free again. Exclusive waiters that were not overtaken are woken in FIFO order.
-/// * **Barging.** A release wakes a task but does not hand it the lock. Until that task is polled, the lock is free, and
-///   a newcomer can *barge*: it takes the lock first. So can a queued waiter that is polled for another reason, as in a
-///   `select!`. The woken waiter is then *overtaken*, and queued again; an exclusive one is woken before those that were
-///   not overtaken. After a waiter was overtaken, newcomers, up to 255 of them, let one poll pass before they take a free
-///   lock.
-/// * **Bounded overtaking.** After a waiter was overtaken twice, it *reserves* the lock. Until it has entered
-///   or is dropped, other waiters that could keep it out stand back, however often they are polled: they wake themselves and
-///   look again. Those whose turn it was before the owner was woken do not. The reservation ends sooner if the owner is not
-///   polled in time, before it is woken and once more after: when others have stood back for a
-///   millisecond, or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), at 1,024 polls.
-///   The same waiter can reserve the lock again after it was polled, and overtaken once more.
-///   So a waiter that is polled within a millisecond after it is woken is overtaken by waiters at most twice, and a few
-///   times more where other starving waiters reserve the lock before it. A task that polls an acquisition for longer than a
-///   millisecond in one of its turns can overtake a waiter on the same worker thread again.
-/// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is overtaken at most once:
-///   the next release whose turn it is hands it the lock.
-/// * **Tries.** `try_` methods do not stand back, and barge as often as they succeed. So does the last try of
-///   acquisitions with a limit.
-/// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free lock, beyond the one
-///   poll that newcomers let pass, and a reservation that it has made: once, for that moment. An unpolled exclusive waiter keeps newcomers in the other
-///   modes out of a *held* lock, and an unpolled [upgrade](Guard::upgrade), which is a holder, keeps out all.
+/// * **Write-preferring.** While the lock is held and an exclusive waiter is queued, newcomers in
+///   the other modes wait. The first newcomer or waiter that is polled takes a free lock, subject
+///   to the rules below. A holder is not a newcomer. [`Guard::share`] does not wait behind waiters,
+///   so holders that share again and again keep an exclusive waiter out. A holder that downgrades,
+///   and upgrades again before other tasks are polled, keeps out the waiters that its downgrade has
+///   woken.
+/// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together. It also
+///   wakes the first upgradable waiter, unless an exclusive waiter is queued and the last turn was
+///   that of an upgradable waiter. The next exclusive waiter is woken when the lock is free again.
+///   Exclusive waiters that were not overtaken are woken in FIFO order.
+/// * **Barging.** A release wakes a task but does not hand it the lock. The lock is free until that
+///   task is polled, so a newcomer can *barge*: it takes the free lock ahead of the woken waiter. A
+///   queued waiter that is polled for another reason, as in a `select!`, can barge, too. The woken
+///   waiter is then *overtaken*, and is queued again. An overtaken exclusive waiter is woken before
+///   the exclusive waiters that were not overtaken. After a waiter was overtaken, up to 255
+///   newcomers yield one poll each before they take a free lock.
+/// * **Bounded overtaking.** After a waiter was overtaken twice, it *reserves* the lock. Until this
+///   owner of the reservation has acquired the lock or is dropped, other waiters that could keep it
+///   out defer to it, however often they are polled: they wake themselves and try again at the next
+///   poll. Waiters whose turn it was before the owner was woken do not defer. The reservation ends
+///   sooner if the owner is not polled in time: when other waiters have deferred for a millisecond,
+///   or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), for 1,024 polls.
+///   This limit applies before the owner is woken, and anew after it is woken. The same waiter can
+///   reserve the lock again after it was polled, and overtaken once more. So a waiter that is
+///   polled within a millisecond after it is woken is overtaken by other waiters at most twice, and
+///   a few times more where other starving waiters reserve the lock before it. A task that polls an
+///   acquisition for longer than a millisecond in one of its turns can overtake a waiter on the
+///   same worker thread again.
+/// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is
+///   overtaken at most once: the next release at which it is the thread's turn hands it the lock.
+/// * **Tries.** The `try_` methods do not defer to a reservation, and they barge as often as they
+///   succeed. So does the last try of an acquisition with a limit.
+/// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free
+///   lock, with two exceptions: newcomers yield one poll, and other waiters defer to a reservation
+///   that the unpolled waiter has made, once, until its limit. An unpolled exclusive waiter keeps
+///   newcomers in the other modes out of a *held* lock. An unpolled [upgrade](Guard::upgrade)
+///   belongs to a holder, and keeps out all other tasks.
 ///
 /// # Cancel safety
 ///
-/// All futures of this type can be dropped at any point. They do nothing before they are polled. A waiting future that is
-/// dropped leaves the queue; if it had been woken, the next waiter is woken in its stead; if others waited only because
-/// of it, they are woken, too.
+/// All futures of this type can be dropped at any point. They do nothing before they are polled. A
+/// waiting future that is dropped leaves the queue. If it had been woken, its drop wakes the next
+/// waiter in its stead. If other waiters waited only because of it, its drop wakes them, too.
 ///
-/// A waiting future that is *forgotten* (`mem::forget`) stays a waiter that is not polled, for ever: the
-/// [`snapshot`](Self::snapshot) shows it, an exclusive one keeps newcomers in the other modes out of the lock while it is
-/// held, and one wake-up may be lost to it.
+/// A waiting future that is *forgotten* (`mem::forget`) stays an unpolled waiter forever. The
+/// [`snapshot`](Self::snapshot) shows it. A forgotten exclusive waiter keeps newcomers in the other
+/// modes out of the lock while the lock is held. One wake-up may be lost to a forgotten future.
 ///
 /// # Deadlocks
 ///
-/// A task that holds the lock and waits for it again may wait for itself; also if both acquisitions are shared, as a
-/// waiter for exclusive mode may be queued between them. [`Guard::share`] does not wait.
+/// A task that holds the lock and waits for it again may wait for itself. This can happen even if
+/// both acquisitions are shared, as an exclusive waiter may be queued between them.
+/// [`Guard::share`] does not wait.
 ///
-/// A task that keeps a queued future, does not poll it, and waits for another task that wants the lock: the wake-up may
-/// have gone to that future, and the other task sleeps until the next release. Drop a future that you do not poll any
-/// more; that passes its wake-up on.
+/// Two tasks can deadlock if one of them keeps a queued future, does not poll it, and waits for the
+/// other task, which wants the lock. A release may have woken that unpolled future, and then the
+/// other task sleeps until the next release. Drop a future that you no longer poll: its drop passes
+/// the wake-up on.
 ///
 /// # Memory ordering
 ///
-/// What an exclusive holder does happens before the next holder enters, and what a shared holder does
-/// before the next exclusive one enters. A change of mode counts as leaving and entering.
+/// What an exclusive holder does happens before the next holder acquires the lock. What a shared
+/// holder does happens before the next exclusive holder acquires the lock. A change of mode counts
+/// as a release and an acquisition.
 ///
 /// # Wakers
 ///
-/// Wakers are cloned, woken and dropped while no queue is locked, and outside of critical sections. They may use the
-/// lock, and poll. They may find it held: a set that is being released, or that gives back what it has taken, wakes waiters
-/// of one member while it still holds those before it, and an acquisition drops the waker of an earlier poll when it has
-/// entered.
+/// The lock clones, wakes and drops wakers while no queue is locked, and outside of critical
+/// sections. A waker may use the lock, and may poll. A waker may find the lock held: a set that is
+/// being released, or that gives back the members it has taken, wakes waiters of one member while
+/// it still holds the members before that one. Also, an acquisition drops the waker of an earlier
+/// poll when it already holds the lock.
 ///
-/// A waker that polls inline, and whose task releases the lock there, wakes the next waiter from within: one level of
-/// stack for each waiter. The inner wake-up is not put off until the outer waker has returned, as it would be lost if
-/// that waker waits for it. An executor that polls inline should bound the depth itself.
+/// If a waker polls inline, and its task releases the lock there, that release wakes the next
+/// waiter from within the first waker. This takes one level of stack for each waiter. The lock does
+/// not delay the inner wake-up until the outer waker has returned: the inner wake-up would be lost
+/// if the outer waker waits for it. An executor that polls inline should bound the depth itself.
 ///
-/// With `std`, a waker that panics in `wake` does not keep others from being woken: its panic comes out of the call that
-/// has woken it. Without `std`, waiters that were to be woken after it may not be.
+/// With `std`, a waker that panics in `wake` does not keep other waiters from being woken: the
+/// panic propagates out of the call that has woken it. Without `std`, waiters that were to be woken
+/// after it may not be woken.
 ///
 /// # Limits
 ///
-/// There can be 2<sup>24</sup> shared holders at once where a pointer has 32 bits, and 2<sup>56</sup>
-/// where it has 64, and one upgradable beside them. At the limit a try fails and an acquisition waits.
+/// Where a pointer has 32 bits, there can be 2<sup>24</sup> shared holders at once. Where a pointer
+/// has 64 bits, there can be 2<sup>56</sup>. There can be one upgradable holder beside them. At the
+/// limit a try fails and an acquisition waits.
 ///
 /// # When not to use it
 ///
-/// If it is never held across an `.await`, a lock of the standard library or of `parking_lot` does
-/// less. If all holders are exclusive, so does a mutex.
+/// If you never hold the lock across an `.await`, use a lock of the standard library or of
+/// `parking_lot`: it does less. If all holders are exclusive, use a mutex: it does less, too.
 ///
 /// # Examples
 ///
@@ -132,12 +153,12 @@ use crate::sync::thread;
 ///
 /// async fn look() {
 ///     let _shared = LOCK.acquire(Mode::Shared).await;
-///     // Others may look, too.
+///     // Other shared holders may look, too.
 /// }
 ///
 /// async fn change() {
 ///     let _exclusive = LOCK.acquire(Mode::Exclusive).await;
-///     // Nobody else is here.
+///     // There is no other holder now.
 /// }
 /// ```
 pub struct MultiLock {
@@ -145,7 +166,8 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// How often a thread lets others run before it goes to sleep, having looked a few times.
+/// How many times a blocking thread yields to other threads, after it has spun and before it
+/// sleeps.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 const YIELD_ROUNDS: u32 = if cfg!(loom) {
     0
@@ -159,32 +181,37 @@ const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(a
 
 impl MultiLock {
     const_fn! {
-        /// A lock that nobody holds.
+        /// Creates a lock without holders.
         #[must_use]
         pub fn new() -> Self {
             Self { raw: RawLock::new(), id: LockId::new() }
         }
     }
 
-    /// The strongest mode that the lock is held in, or `None` if nobody holds it.
+    /// Returns the strongest mode that the lock is held in, or `None` if the lock is free.
     ///
-    /// It may be out of date when you look at it.
+    /// The result may be out of date by the time the caller looks at it.
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.snapshot().mode()
     }
 
-    /// Who holds the lock and who waits for it, all at one moment.
+    /// Returns the holders and the waiters of the lock, all at one moment.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.raw.snapshot()
     }
 
-    /// Acquires the lock if that is possible now. Never waits, and never fails for another reason
-    /// than a holder or waiter that is there.
+    /// Acquires the lock in `mode` if that is possible now. Never waits.
     ///
-    /// `None` if a holder excludes `mode`, or upgrades; if `mode` is not exclusive, the lock is held, and a
-    /// waiter for exclusive mode is queued; or at the limit of holders. A reservation does not hold it back.
+    /// The method has no spurious failures: it fails only because of a holder or a waiter. It
+    /// returns `None` in these cases:
+    ///
+    /// * A holder excludes `mode`, or upgrades.
+    /// * `mode` is not exclusive, the lock is held, and an exclusive waiter is queued.
+    /// * The lock is at its limit of holders.
+    ///
+    /// A reservation does not make the method fail.
     ///
     /// # Examples
     ///
@@ -205,19 +232,21 @@ impl MultiLock {
 
     /// Acquires the lock in `mode`, waiting asynchronously until it is available.
     ///
-    /// Who waits for whom is said at [`MultiLock`](Self#fairness).
+    /// The order among waiters is described at [`MultiLock`](Self#fairness).
     ///
-    /// With `std`, a poll that cannot enter looks at the lock for less than a microsecond before it waits, if
-    /// that has been worth while at this lock: where tasks of several threads hold it for a moment.
+    /// With `std`, a poll that cannot acquire the lock spins for less than a microsecond before the
+    /// waiter is queued. It spins only if spinning has paid off at this lock: where tasks of
+    /// several threads hold the lock for a moment.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. It then has no hold, and its place is lost. A wake-up
-    /// that it had got goes to the next.
+    /// The future may be dropped at any point. It then does not hold the lock, and has lost its
+    /// place in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
     ///
     /// # Deadlocks
     ///
-    /// If the task has a hold of the same lock already.
+    /// The wait may never end if the task already holds the same lock: see
+    /// [`MultiLock`](Self#deadlocks).
     ///
     /// # Examples
     ///
@@ -234,19 +263,23 @@ impl MultiLock {
         Acquire::new(self, mode)
     }
 
-    /// Acquires the lock, and blocks the thread until it can: it looks for a moment, lets other threads run a
-    /// few times, and then waits as a task would. If it finds the lock taken when it is woken, it is
-    /// handed the lock the next time.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available.
+    ///
+    /// The thread spins for a moment, yields to other threads a few times, and then waits in the
+    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
+    /// next time.
     ///
     /// # Deadlocks
     ///
-    /// As [`acquire`](Self::acquire). Also inside of async code, if the thread that blocks is the one
-    /// that the holder needs to go on.
+    /// The wait may never end if the thread already holds the same lock: see
+    /// [`MultiLock`](Self#deadlocks). A call from async code deadlocks if the holder needs the
+    /// blocked thread in order to go on.
     ///
     /// # The token of the thread
     ///
-    /// No blocking call of this crate uses [`std::thread::park`]: if another thread unparks this one
-    /// meanwhile, the next `park` of the caller returns at once. Nor does one leave a token behind.
+    /// No blocking call of this crate uses [`std::thread::park`]. If another thread unparks this
+    /// one meanwhile, the next `park` of the caller returns at once. A blocking call does not leave
+    /// a token behind either.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
@@ -256,7 +289,7 @@ impl MultiLock {
         Guard::new(self, mode)
     }
 
-    /// Blocks the thread until the lock is held. Says whether that was in time.
+    /// Blocks the thread until the lock is held. Returns `false` if `deadline` passed before that.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[cold]
     #[inline(never)]
@@ -265,9 +298,12 @@ impl MultiLock {
             || block_on(Acquire::for_thread(self, mode), deadline).map(core::mem::forget).is_some()
     }
 
-    /// Acquires the lock if that is possible soon: sooner than a thread is put to sleep and woken. It is no
-    /// waiter meanwhile. If it `yields`, other threads may run for a while, so not if there is a deadline; nor where
-    /// the lock is free, and only one poll is let pass.
+    /// Acquires the lock if it becomes available sooner than a thread could be put to sleep and
+    /// woken.
+    ///
+    /// The caller is not queued meanwhile. With `yields`, other threads run for an unknown time, so
+    /// a caller with a deadline passes `false`. The yields stop where the lock is free but an
+    /// overtaken waiter wants it: there a newcomer yields one poll only.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     fn spin(&self, mode: Mode, yields: bool) -> bool {
         self.raw.spin(mode)
@@ -278,10 +314,11 @@ impl MultiLock {
                 })
     }
 
-    /// Acquires the lock, and blocks the thread until it can, but no longer than `timeout`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
+    /// than `timeout`.
     ///
-    /// `None` if the time is over. If `timeout` is zero, that is one try. If it is too long for the
-    /// clock, there is no limit.
+    /// Returns `None` if the time is over. A `timeout` of zero makes one try. If `timeout` is too
+    /// long for the clock, there is no limit.
     ///
     /// # Examples
     ///
@@ -302,9 +339,11 @@ impl MultiLock {
         }
     }
 
-    /// Acquires the lock, and blocks the thread until it can, but no longer than until `deadline`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
+    /// than until `deadline`.
     ///
-    /// `None` if the time is over. If `deadline` has passed, that is one try.
+    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
+    /// try.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
@@ -315,19 +354,22 @@ impl MultiLock {
         entered.then(|| Guard::new(self, mode))
     }
 
-    /// Acquires the lock, unless `cancel` is ready before: a limit in time, in the terms of any
-    /// runtime.
+    /// Acquires the lock in `mode`, unless `cancel` is ready first.
     ///
-    /// If both are ready, the lock is acquired: when `cancel` is ready there is one more try.
-    /// `cancel` is polled only while the lock is not there.
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. `cancel`
+    /// is polled only while the lock is unavailable. If both are ready, the lock is acquired: when
+    /// `cancel` is ready, the future tries once more.
     ///
     /// # Cancel safety
     ///
-    /// As [`acquire`](Self::acquire), and `cancel` is dropped with the future.
+    /// The future may be dropped at any point, and `cancel` is dropped with it. It then does not
+    /// hold the lock, and has lost its place in the queue. If it had been woken, its drop passes
+    /// the wake-up on to the next waiter.
     ///
     /// # Errors
     ///
-    /// What `cancel` returned. The acquisition has then lost its place, and has no hold.
+    /// Returns the output of `cancel`. The acquisition has then lost its place in the queue, and
+    /// does not hold the lock.
     ///
     /// # Examples
     ///
@@ -351,16 +393,17 @@ impl MultiLock {
         }
     }
 
-    /// Waits until `mode` can be acquired. Acquires nothing.
+    /// Waits until `mode` can be acquired, without acquiring the lock.
     ///
-    /// It holds nothing and stands in no queue: nobody waits because of it. It is a hint. When it is
-    /// ready the lock could be acquired, now or a moment ago, and somebody may have done it.
+    /// The future does not hold the lock and has no place among the waiters, so no task waits
+    /// because of it. Its result is a hint: when it is ready, the lock could be acquired, now or a
+    /// moment ago, and another task may have acquired it since.
     ///
-    /// To be told more than once, make a monitor: [`notify`](Self::notify).
+    /// To be notified more than once, create a monitor with [`notify`](Self::notify).
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, and nobody notices.
+    /// The future may be dropped at any point, without an effect on any other task.
     ///
     /// # Examples
     ///
@@ -376,7 +419,7 @@ impl MultiLock {
     /// # }
     /// ```
     ///
-    /// In a race with something else:
+    /// In a race with another future:
     ///
     /// ```
     /// # use multilock::{Mode, MultiLock};
@@ -391,8 +434,8 @@ impl MultiLock {
     /// # });
     /// ```
     ///
-    /// With a limit in time, of each runtime. For an acquisition with a limit there is
-    /// [`acquire_or`](Self::acquire_or), which takes any of their timers.
+    /// With a time limit, on each runtime. To acquire the lock with a time limit, use
+    /// [`acquire_or`](Self::acquire_or), which takes a timer of any of these runtimes.
     ///
     /// ```
     /// # use multilock::{Mode, MultiLock};
@@ -430,7 +473,7 @@ impl MultiLock {
     /// # }
     /// ```
     ///
-    /// From a combinator of streams: here the first two moments at which shared can be acquired.
+    /// In a stream combinator: here the first two moments at which shared mode can be acquired.
     ///
     /// ```
     /// # use multilock::{Mode, MultiLock};
@@ -450,9 +493,10 @@ impl MultiLock {
         })
     }
 
-    /// A monitor of when `mode` can be acquired.
+    /// Creates a monitor that reports when `mode` can be acquired.
     ///
-    /// It is set at once if that is now, and again each time it becomes so: see [`Notify`].
+    /// The monitor is set at once if `mode` can be acquired now, and again each time `mode` becomes
+    /// acquirable: see [`Notify`].
     ///
     /// # Examples
     ///
@@ -471,12 +515,12 @@ impl MultiLock {
         Notify::new(self, mode)
     }
 
-    /// Ends the hold that `handle` stands for.
+    /// Releases the acquisition that `handle` stands for.
     ///
     /// # Errors
     ///
-    /// If it is a hold of another lock, or of one that is gone, the handle comes back and no lock
-    /// changes.
+    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
+    /// the handle, and no lock changes.
     ///
     /// # Examples
     ///
@@ -496,11 +540,12 @@ impl MultiLock {
         self.adopt(handle).map(drop)
     }
 
-    /// A guard for the hold that `handle` stands for.
+    /// Turns `handle` back into a guard.
     ///
     /// # Errors
     ///
-    /// As [`release`](Self::release).
+    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
+    /// the handle, and no lock changes.
     pub fn adopt(&self, handle: Handle) -> Result<Guard<'_>, ReleaseError> {
         if handle.is_of(&self.id) {
             Ok(Guard::new(self, handle.mode()))
@@ -510,18 +555,25 @@ impl MultiLock {
     }
 }
 
-/// The same with guards that keep the lock alive, and borrow nothing. Not there on targets without
-/// compare-and-swap, which have no [`Arc`].
+/// The same operations with guards that keep the lock alive and borrow nothing. Targets without
+/// compare-and-swap do not have these methods, because they have no [`Arc`].
 #[cfg(target_has_atomic = "ptr")]
 impl MultiLock {
-    /// As [`try_acquire`](Self::try_acquire), with a guard that is `'static`.
+    /// Acquires the lock in `mode` if that is possible now, with a guard that is `'static`. Never
+    /// waits.
+    ///
+    /// Returns `None` in the same cases as [`try_acquire`](Self::try_acquire).
     #[inline]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
         self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
     }
 
-    /// As [`acquire`](Self::acquire), with a future and a guard that are `'static`.
+    /// Acquires the lock in `mode`, waiting asynchronously until it is available, with a future and
+    /// a guard that are `'static`.
+    ///
+    /// In all other respects this is [`acquire`](Self::acquire), with the same cancel safety and
+    /// deadlocks.
     ///
     /// # Examples
     ///
@@ -547,14 +599,22 @@ impl MultiLock {
         })
     }
 
-    /// As [`acquire_blocking`](Self::acquire_blocking), with a guard that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available, with a guard
+    /// that is `'static`.
+    ///
+    /// In all other respects this is [`acquire_blocking`](Self::acquire_blocking), with the same
+    /// deadlocks.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking_arc(self: &Arc<Self>, mode: Mode) -> GuardArc {
         self.acquire_blocking(mode).keep(self)
     }
 
-    /// As [`acquire_timeout`](Self::acquire_timeout), with a guard that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread for no longer than `timeout`, with a guard
+    /// that is `'static`.
+    ///
+    /// Returns `None` if the time is over. The limits are those of
+    /// [`acquire_timeout`](Self::acquire_timeout).
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_timeout_arc(
@@ -565,7 +625,11 @@ impl MultiLock {
         self.acquire_timeout(mode, timeout).map(|guard| guard.keep(self))
     }
 
-    /// As [`acquire_deadline`](Self::acquire_deadline), with a guard that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread for no longer than until `deadline`, with a
+    /// guard that is `'static`.
+    ///
+    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
+    /// try, as [`acquire_deadline`](Self::acquire_deadline) does.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline_arc(
@@ -576,12 +640,15 @@ impl MultiLock {
         self.acquire_deadline(mode, deadline).map(|guard| guard.keep(self))
     }
 
-    /// As [`acquire_or`](Self::acquire_or), with a guard that is `'static`, and a future that is so
-    /// if `cancel` is.
+    /// Acquires the lock in `mode`, unless `cancel` is ready first, with a guard that is `'static`.
+    /// The future is `'static` if `cancel` is.
+    ///
+    /// In all other respects this is [`acquire_or`](Self::acquire_or), with the same cancel safety.
     ///
     /// # Errors
     ///
-    /// As `acquire_or`.
+    /// Returns the output of `cancel`. The acquisition has then lost its place in the queue, and
+    /// does not hold the lock.
     pub fn acquire_or_arc<C: Future>(
         self: &Arc<Self>,
         mode: Mode,
@@ -594,22 +661,25 @@ impl MultiLock {
         }
     }
 
-    /// As [`notify`](Self::notify), with a monitor that is `'static`.
+    /// Creates a monitor that reports when `mode` can be acquired, and that is `'static`.
+    ///
+    /// In all other respects this is [`notify`](Self::notify).
     pub fn notify_arc(self: &Arc<Self>, mode: Mode) -> NotifyArc {
         NotifyArc::new(self.clone(), mode)
     }
 
-    /// As [`adopt`](Self::adopt), with a guard that is `'static`.
+    /// Turns `handle` back into a guard, one that is `'static`.
     ///
     /// # Errors
     ///
-    /// As [`release`](Self::release).
+    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
+    /// the handle, and no lock changes.
     pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
         self.adopt(handle).map(|guard| guard.keep(self))
     }
 }
 
-/// What `wanted` gives, or what `cancel` gives if it is ready before.
+/// Returns the output of `wanted`, or that of `cancel` if `cancel` is ready first.
 pub(crate) fn first<W: Future, C: Future>(
     wanted: W,
     cancel: C,
@@ -632,7 +702,7 @@ impl Default for MultiLock {
 }
 
 impl fmt::Debug for MultiLock {
-    /// Shows the [`snapshot`](Self::snapshot), and touches nothing.
+    /// Formats the [`snapshot`](Self::snapshot), and changes nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("MultiLock").field(&self.snapshot()).finish()
     }

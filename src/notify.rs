@@ -1,4 +1,4 @@
-//! Monitors: who wants to know when a mode can be acquired, and acquires nothing.
+//! Monitors: they report when a mode can be acquired, and acquire nothing.
 
 use alloc::boxed::Box;
 #[cfg(target_has_atomic = "ptr")]
@@ -23,11 +23,12 @@ use crate::queue::EdgeCount;
 use crate::raw::ready_if;
 use crate::sync::unmodelled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// A monitor of one lock: it is set by each edge after those that it has seen.
+/// A monitor of one lock. Each edge after the edges that the monitor has seen sets it.
 pub(crate) struct Monitor<L: Deref<Target = MultiLock>> {
     lock: L,
     mode: Mode,
-    /// The edges that it has seen. `Relaxed`: a number that nobody but the monitor cares for.
+    /// The number of edges that the monitor has seen. `Relaxed`: a number that matters to the
+    /// monitor only.
     seen: AtomicUsize,
 }
 
@@ -59,7 +60,7 @@ impl<L: Deref<Target = MultiLock>> Monitor<L> {
 
     pub(crate) async fn wait(&self) {
         while !self.is_set() {
-            // Not of all of `self`, which may not be for all threads.
+            // The closure borrows one field, because `self` as a whole may not be `Sync`.
             let seen = &self.seen;
             let look = |edges| ready_if(edges != EdgeCount::from_raw(seen.load(Relaxed)));
             self.lock.raw.queue().listen_to_edges(self.mode, look).await;
@@ -73,12 +74,14 @@ impl<L: Deref<Target = MultiLock>> Drop for Monitor<L> {
     }
 }
 
-/// An ear at a lock. Polled, it is in the list, with the waker of whoever polls; told of an edge, it
-/// is out of the list until it is polled again. It is for monitors that are polled as what they are
-/// and cannot hold a future that borrows them; it is allocated once.
+/// A boxed listener for the edges of a lock. It is allocated once.
+///
+/// It is for monitors that are polled as a stream, and so cannot hold a future that borrows them.
+/// Each poll queues it with the waker of the polling task. An edge takes it out of the list until
+/// its next poll.
 struct Ear<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
-// All that is in there is a place in a list. One that has panicked is not polled again.
+// The future contains only a listener. An `Ear` whose poll has panicked is not polled again.
 impl UnwindSafe for Ear<'_> {}
 impl RefUnwindSafe for Ear<'_> {}
 
@@ -97,12 +100,12 @@ impl<'a> Ear<'a> {
     }
 }
 
-/// Ears, each made when it is needed.
+/// Boxed listeners, one for each monitor. Each is made when it is first needed.
 #[derive(Default)]
 struct Ears<'a>(Vec<Option<Ear<'a>>>);
 
 impl<'a> Ears<'a> {
-    /// Listens at the `n`th of some monitors.
+    /// Listens for the edges of the monitor at index `n`.
     fn listen<L>(&mut self, monitors: &[Monitor<L>], n: usize, cx: &mut Context<'_>)
     where
         L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a,
@@ -112,18 +115,18 @@ impl<'a> Ears<'a> {
             self.0.resize_with(monitors.len(), || None);
         }
         let new = || Ear::at(monitors[n].lock.clone(), monitors[n].mode);
-        // If the waker panics, the ear is gone, and the next poll makes a new one.
+        // If the waker panics, the listener is dropped, and the next poll makes a new one.
         let mut ear = self.0[n].take().unwrap_or_else(new);
         ear.listen(cx);
         self.0[n] = Some(ear);
     }
 }
 
-/// A monitor of several locks: it is set when all of them can be acquired, and one of them could not
-/// be before.
+/// A monitor of several locks. It is set when all of them can be acquired, and one of them could
+/// not be acquired before.
 struct MonitorAll<L: Deref<Target = MultiLock>> {
     monitors: Box<[Monitor<L>]>,
-    /// It was set when it was last looked at. `Relaxed`, as `seen` is.
+    /// Whether the monitor was set when it was last looked at. `Relaxed`, as `seen` is.
     set: AtomicBool,
 }
 
@@ -133,9 +136,11 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
         Self { monitors, set: AtomicBool::new(set) }
     }
 
-    /// Since the last `clear` there was an edge of a member, and now there is room at all of them: so
-    /// there was an edge of the whole. If there was no room at the time of `clear`, it is the edge
-    /// that has made it; and if there was, some member has lost it before its edge.
+    /// Returns whether the set of locks has had an edge since the last `clear`.
+    ///
+    /// Since then a member has had an edge, and now all members have room: so the set has had an
+    /// edge. If the set had no room at the time of `clear`, an edge of a member has made the room.
+    /// If the set had room, some member has lost it before its edge.
     fn is_set(&self) -> bool {
         let is_edge = || self.monitors.iter().any(Monitor::is_set);
         let set = self.set.load(Relaxed) || is_edge() && self.blocked().is_none();
@@ -150,13 +155,13 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
         self.set.store(false, Relaxed);
     }
 
-    /// The first member that cannot be acquired.
+    /// Returns the first member that cannot be acquired.
     fn blocked(&self) -> Option<usize> {
         self.monitors.iter().position(|monitor| !monitor.admits())
     }
 
-    /// Listens where the next edge is to be expected: at a member that cannot be acquired. Where all
-    /// can, at each of them.
+    /// Listens where the next edge is to be expected: at a member that cannot be acquired. If all
+    /// members can be acquired, it listens at each of them.
     fn poll<'a>(&self, ears: &mut Ears<'a>, cx: &mut Context<'_>) -> Poll<()>
     where
         L: 'a,
@@ -167,7 +172,8 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
             }
             let before = self.blocked().map(|n| (n, self.monitors[n].edges()));
             match before {
-                // Still blocked, as it was before the count: or else the next edge was not heard.
+                // The member must still be blocked after its edges were counted. Otherwise the
+                // count may include the edge that this poll is to wait for.
                 Some((n, edges)) if !self.monitors[n].admits() => {
                     ears.listen(&self.monitors, n, cx);
                     if self.monitors[n].edges() == edges {
@@ -194,11 +200,11 @@ enum Source<L: Deref<Target = MultiLock>> {
     All(MonitorAll<L>),
 }
 
-/// What a monitor is made of.
+/// What a monitor consists of, for one lock or for several.
 struct Watch<'a, L: Deref<Target = MultiLock>> {
     source: Source<L>,
     mode: Mode,
-    /// For the stream.
+    /// The listeners of the stream.
     ears: Ears<'a>,
 }
 
@@ -255,41 +261,45 @@ macro_rules! notify {
         pub struct $Notify $(<$lt>)? ($Watch);
 
         impl $(<$lt>)? $Notify $(<$lt>)? {
-            /// The mode that is monitored.
+            /// Returns the mode that is monitored.
             #[must_use]
             pub fn mode(&self) -> Mode {
                 self.0.mode
             }
 
-            /// Whether the monitor is set: the mode could be acquired when the monitor was made, or has
-            /// become acquirable since, and the monitor was not cleared after that.
+            /// Returns whether the monitor is set.
+            ///
+            /// It is set if the mode could be acquired when the monitor was made, or has become
+            /// acquirable since, and the monitor was not cleared after that.
             #[must_use]
             pub fn is_set(&self) -> bool {
                 self.0.is_set()
             }
 
-            /// Clears the monitor. It is set again when the mode next *becomes* acquirable; that it is
-            /// so now does not count.
+            /// Clears the monitor.
             ///
-            /// So clear first, and then look, or try: what comes after is not missed.
+            /// The monitor is set again when the mode next *becomes* acquirable. It does not count
+            /// that the mode is acquirable now. So clear the monitor first, and then look at the
+            /// lock or try to acquire it: the monitor does not miss what happens after the clear.
             pub fn clear(&self) {
                 self.0.clear();
             }
 
-            /// Waits until the monitor is set. Does not clear it.
+            /// Waits until the monitor is set, without clearing it.
             ///
             /// # Cancel safety
             ///
-            /// The future may be dropped at any point, and nobody notices.
+            /// The future may be dropped at any point, without an effect on any other task.
             pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
                 Fused::<_>::new(self.0.wait())
             }
         }
 
-        /// An item for each time that the monitor is found set, which is cleared by that. The stream has
-        /// no end.
+        /// Yields an item each time that a poll finds the monitor set, and clears the monitor with
+        /// it. The stream has no end.
         ///
-        /// The first poll that finds nothing allocates a place to listen from. No later one does.
+        /// The first poll that finds the monitor unset allocates a listener for each lock. Later
+        /// polls allocate only after a waker has panicked.
         impl Stream for $Elided {
             type Item = ();
 
@@ -299,7 +309,7 @@ macro_rules! notify {
         }
 
         impl FusedStream for $Elided {
-            /// Never.
+            /// Returns `false`: the stream has no end.
             fn is_terminated(&self) -> bool {
                 false
             }
@@ -317,31 +327,37 @@ macro_rules! notify {
 }
 
 notify! {
-    /// A monitor: it tells when a mode of a lock, or of a set of locks, can be acquired.
+    /// A monitor that reports when a mode of a lock, or of a set of locks, can be acquired.
     ///
-    /// It is *set* at once if the mode can be acquired now, and again each time it becomes so. It stays
-    /// set until it is [cleared](Self::clear), or taken as an item of the [`Stream`] that it is.
+    /// A new monitor is *set* at once if the mode can be acquired now. The monitor is set again
+    /// each time the mode becomes acquirable: this moment is an *edge*. A monitor stays set until
+    /// it is [cleared](Self::clear), or until its [`Stream`] yields an item.
     ///
-    /// It holds nothing and stands in no queue. Nobody waits because of it, and nobody's outcome
-    /// depends on when it is polled, or whether it is.
+    /// A monitor does not hold the lock and has no place among the waiters. No task waits because
+    /// of a monitor. No other task's outcome depends on when a monitor is polled, or on whether it
+    /// is polled.
     ///
-    /// # What it says, and what not
+    /// # Limitations
     ///
-    /// * *Acquirable* is what a [try](MultiLock::try_acquire) would find. While somebody waits in
-    ///   exclusive mode, a lock that is held is not acquirable for others, whatever the holder's mode.
-    /// * Many edges between two looks are one: a monitor is set or not, and does not count.
-    /// * It may be stale. When you look, somebody may have acquired the lock already. A set monitor is a
-    ///   hint: try to acquire. Among many monitors that are told of one edge the first to try wins.
-    /// * In a race with a release, or with a waiter or monitor that goes at the same moment, it may be
-    ///   set once more for what it has been told already. No edge is missed.
+    /// * *Acquirable* is what a [try](MultiLock::try_acquire) would find. While an exclusive waiter
+    ///   is queued, a lock that is held is not acquirable for others, whatever the holder's mode.
+    /// * Many edges between two looks are one edge: a monitor is set or not set, and does not
+    ///   count.
+    /// * A monitor may be stale. When the caller looks at it, another task may have acquired the
+    ///   lock already. A set monitor is a hint: try to acquire the lock. If many monitors are
+    ///   notified of one edge, the first caller that tries wins.
+    /// * In a race with a release, or with a waiter or monitor that is dropped at the same moment,
+    ///   a monitor may be set once more for an edge that it has reported already. It misses no
+    ///   edge.
     /// * A monitor of a [set of locks](crate::LockSet::notify) sees an edge when it is looked at or
-    ///   polled: one that is over by then is missed.
+    ///   polled. It misses an edge if the set is no longer acquirable by then.
     ///
     /// # Cost
     ///
-    /// An edge costs one atomic addition for each mode that has become acquirable, however many monitors there are, and a wake-up for each
-    /// that waits. A release that is no edge does nothing for them; it notices that there are some. The
-    /// first monitor of a lock allocates what the first waiter would.
+    /// An edge costs one atomic addition for each mode that has become acquirable, however many
+    /// monitors there are. It also costs a wake-up for each monitor that waits. A release that is
+    /// no edge does nothing for the monitors, except that it notices that there are some. The first
+    /// monitor of a lock allocates what the first waiter would allocate.
     ///
     /// # Examples
     ///
@@ -359,7 +375,7 @@ notify! {
     /// assert!(monitor.is_set());
     /// ```
     ///
-    /// As a stream, with the combinators of any crate that has some:
+    /// As a stream, with the combinators of any crate that provides them:
     ///
     /// ```
     /// # use multilock::{Mode, MultiLock};
@@ -368,7 +384,7 @@ notify! {
     ///
     /// let lock = MultiLock::new();
     /// let mut monitor = lock.notify(Mode::Exclusive);
-    /// // The first guard that can be had, even if others come between the edge and the try.
+    /// // Acquires the first guard available, even if others acquire the lock between edge and try.
     /// let guard = loop {
     ///     monitor.next().await;
     ///     if let Some(guard) = lock.try_acquire(Mode::Exclusive) {
@@ -386,7 +402,7 @@ impl<'a> Notify<'a> {
         Self(Watch::one(lock, mode))
     }
 
-    /// A monitor of several locks, each named once.
+    /// Makes a monitor of several locks, each of which must be given once.
     pub(crate) fn all(locks: impl Iterator<Item = &'a MultiLock>, mode: Mode) -> Self {
         let monitors = locks.map(|lock| {
             let monitor = Monitor::new(lock, mode);
@@ -400,7 +416,9 @@ impl<'a> Notify<'a> {
 
 #[cfg(target_has_atomic = "ptr")]
 notify! {
-    /// A monitor of a [`MultiLock`] in an [`Arc`]. It is `'static`; else it is a [`Notify`].
+    /// A monitor of a [`MultiLock`] in an [`Arc`], which reports when a mode can be acquired.
+    ///
+    /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Notify`].
     NotifyArc, NotifyArc, Watch<'static, Arc<MultiLock>>
 }
 

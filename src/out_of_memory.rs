@@ -1,8 +1,8 @@
-//! Allocations that fail: each of each operation in turn, by a panic. Memory that is short in a program with `std`
-//! aborts it; without `std`, and with a hook, it panics.
+//! Tests of allocations that fail. Each allocation of each operation fails in turn, by a panic. A
+//! program with `std` that runs out of memory aborts; without `std`, and with a hook, it panics.
 //!
-//! What can fail comes first: the word, the counts and the names are after the panic what they were before, and the
-//! guards that were there release the lock.
+//! Each operation does first what can fail. So after the panic the word, the counts and the names
+//! are what they were before, and the existing guards release the lock.
 
 use core::cell::Cell;
 use core::fmt;
@@ -25,7 +25,8 @@ use crate::Mode::{Exclusive, Shared, Upgradable};
 use crate::*;
 
 std::thread_local! {
-    /// So many allocations of this thread succeed before one fails. By itself none does.
+    /// The number of allocations of this thread that succeed before one fails. With `None`, none
+    /// fails.
     static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
@@ -40,7 +41,7 @@ pub(crate) fn may_fail() {
     }
 }
 
-/// Runs `operation`, of which the allocation of that number fails. Says whether there was one.
+/// Runs `operation`, and lets its allocation of that number fail. Returns whether there was one.
 fn fails(allocation: usize, operation: impl FnOnce()) -> bool {
     LEFT.set(Some(allocation));
     let failed = catch_unwind(AssertUnwindSafe(operation)).is_err();
@@ -92,7 +93,7 @@ impl Locks {
         self.data.try_upgradable_read_arc().zip(self.data.try_read_arc())
     }
 
-    /// Their words, and which names are held.
+    /// Returns the words of the locks, and the names that hold them.
     fn look(&self) -> impl PartialEq + fmt::Debug + use<> {
         let [first, second] = self.others.each_ref().map(MultiLock::snapshot);
         let names = (self.names.snapshot(), self.names.holders());
@@ -101,8 +102,8 @@ impl Locks {
     }
 }
 
-/// Runs each operation while something is held, and lets each of its allocations fail in turn: then all is as it was
-/// before, and nothing is left when what was held is dropped.
+/// Runs each operation while something is held, and lets each of its allocations fail in turn.
+/// After that, all is as it was before, and nothing is left when what was held is dropped.
 macro_rules! operations {
     (|$locks:ident| $($hold:expr, |$held:ident| $operation:expr;)+) => {$(
         for allocation in 0.. {
@@ -133,7 +134,7 @@ fn u2_an_upgrade_without_memory_leaves_the_hold_as_it_was() {
         locks.read(), |held| poll(Reads::upgrade_in_place(&mut held.as_mut().unwrap().0));
         locks.read_arc(), |held| poll(ReadsArc::upgrade_in_place(&mut held.as_mut().unwrap().0));
     }
-    // The guard goes along.
+    // These upgrades take the guard by value, so it is dropped by the panic.
     let locks = Locks::default();
     let (guard, reader) = locks.read().unwrap();
     assert!(fails(0, || poll(Reads::upgrade(guard))));
@@ -184,7 +185,7 @@ fn c1_a_monitor_without_memory_leaves_nothing() {
         locks.held(&[Exclusive]), |_held| poll(locks.set().notify(Shared).wait());
         locks.held(&[Exclusive]), |_held| poll(locks.set().wait(Shared));
     }
-    // It listens again at the next poll.
+    // The monitor is queued again at the next poll.
     let lock = MultiLock::new();
     let guard = lock.try_acquire(Exclusive);
     let mut monitor = lock.notify(Shared);
@@ -194,7 +195,7 @@ fn c1_a_monitor_without_memory_leaves_nothing() {
     assert!(monitor.is_set());
 }
 
-/// Also one that was turned away, and reserves members at which no waiter has been.
+/// Tests also a set that was turned away, and that reserves members at which no waiter has been.
 #[test]
 fn c1_a_set_without_memory_leaves_no_reservation() {
     let turned_away = |locks: &Locks, mode| {
@@ -220,7 +221,7 @@ fn c1_a_set_without_memory_leaves_no_reservation() {
 #[test]
 fn c1_a_thread_without_memory_leaves_no_place() {
     const SOON: Duration = Duration::from_millis(1);
-    // It allocates its waker once.
+    // A thread allocates its waker once.
     let locks = Locks::default();
     thread::scope(|scope| {
         let held = locks.lock.try_acquire(Exclusive);
@@ -250,7 +251,7 @@ fn e1_a_bump_without_memory_ends_with_the_lock_held() {
                 thread::sleep(Duration::from_millis(100));
                 drop(writer);
             });
-            // SAFETY: it is only looked at.
+            // SAFETY: the raw lock is only read.
             while !unsafe { lock.raw() }.snapshot().is_awaited(Exclusive) {
                 thread::yield_now();
             }

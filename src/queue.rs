@@ -1,4 +1,6 @@
-//! Who waits, where, and how many. It calls as many as it is told to; who may enter is not its business.
+//! The wait queue of a lock: its waiters, the lists that they are in, and how many there are.
+//!
+//! The queue notifies as many waiters as its caller asks for. It does not decide which may enter.
 
 use alloc::boxed::Box;
 use core::future::poll_fn;
@@ -15,7 +17,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{Mutex, const_fn, unmodelled};
 
-/// The queue of a lock, made when somebody waits for the first time.
+/// The queue of a lock, made at the first wait, or with the first monitor.
 pub(crate) struct LazyQueue(OnceBox<WaitQueue>);
 
 impl LazyQueue {
@@ -29,13 +31,13 @@ impl LazyQueue {
         self.0.get()
     }
 
-    /// The queue. Allocates if there is none yet: all that the lock will ever allocate.
+    /// Returns the queue. Allocates it if there is none yet: all that the lock will ever allocate.
     pub(crate) fn get_or_make(&self) -> &WaitQueue {
         self.0.get_or_make(WaitQueue::new)
     }
 }
 
-/// Where a waiter is_queued.
+/// A list of the queue, in which a waiter is queued.
 #[derive(Clone, Copy)]
 pub(crate) enum ListId {
     Exclusive,
@@ -70,45 +72,49 @@ impl ListId {
     }
 }
 
-/// Takes for a handoff waiter what it waits for, if it can. Not a type of its own, for each of which there would be one more
-/// copy of what calls it.
+/// Acquires the lock on behalf of a handoff waiter, if that is possible.
+///
+/// `dyn`, and not a type parameter: each type would add one more copy of the code that takes it.
 pub(crate) type HandOff<'a> = &'a dyn Fn() -> bool;
 
-/// For lines without handoff waiters.
+/// For lists without handoff waiters.
 pub(crate) const NO_HANDOFF: HandOff<'static> = &|| false;
 
 /// The waiters and the monitors of a lock.
 ///
-/// With `std` the fields are in an order in which a wait touches two cache lines: that of the mutex and the counts, and
-/// that of its list. In the compiler's order it touches five, and tasks of two workers that contend for the lock take
-/// 1.15 times as long (`cargo bench --bench locks -- short/`).
+/// With `std`, the order of the fields makes a wait touch two cache lines: that of the mutex and
+/// the counts, and that of the waiter's list. In the compiler's order a wait touches five, and
+/// tasks of two workers that contend for the lock take 1.15 times as long
+/// (`cargo bench --bench locks -- short/`).
 #[cfg_attr(feature = "std", repr(C, align(64)))]
 pub(crate) struct WaitQueue {
     waiters: Mutex<WaitLists>,
-    /// For each mode, what monitors look at and listen to.
+    /// For each mode, the edges that monitors look at and wait for.
     edges: [Edges; Mode::ALL.len()],
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: unmodelled::AtomicU8,
-    /// Whether to look at the lock for a moment before waiting.
+    /// Whether to spin for a moment before waiting.
     #[cfg(feature = "std")]
     pub(crate) spin: AdaptiveSpin,
 }
 
-/// Who waits, and how many: what is touched only with the queue locked. In the order of [`WaitQueue`].
+/// The waiters and their counts: what is touched only with the queue locked. For the order of the
+/// fields, see [`WaitQueue`].
 #[cfg_attr(feature = "std", repr(C))]
 pub(crate) struct WaitLists {
-    /// For a waiter that is starving.
+    /// The reservation for a starving waiter.
     pub(crate) reservation: Reservation,
-    /// For each [`WaitFlag`], how many waiters there are.
+    /// For each [`WaitFlag`], the number of its waiters.
     counts: [u32; WaitFlag::COUNT],
     /// See [`WaitQueue::last_turn`].
     last_turn: Option<Mode>,
-    /// For each [`ListId`], who is_queued there, in the order of their coming.
+    /// For each [`ListId`], the waiters that are queued there, the next to be notified first.
     lists: [List; ListId::COUNT],
 }
 
 impl WaitLists {
-    /// Counts one waiter more in each of `flags`. So many that it panics would fill a quarter of a terabyte.
+    /// Counts one more waiter in each of `flags`. Panics if a count overflows: so many waiters
+    /// would fill a quarter of a terabyte.
     #[inline]
     pub(crate) fn count(&mut self, flags: WaitFlags) {
         flags.each(|flag| {
@@ -116,20 +122,20 @@ impl WaitLists {
         });
     }
 
-    /// Counts one waiter less in each of `flags`.
+    /// Counts one waiter fewer in each of `flags`.
     #[inline]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) {
         flags.each(|flag| self.counts[flag] -= 1);
     }
 
-    /// A waiter that was woken in `mode` has not entered.
+    /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
     pub(crate) fn give_back_turn(&mut self, mode: Mode) {
         if self.last_turn == Some(mode) {
             self.last_turn = None;
         }
     }
 
-    /// Those of `flags` in which there is one waiter.
+    /// Returns those of `flags` in which there is exactly one waiter.
     #[inline]
     pub(crate) fn sole_in(&self, flags: WaitFlags) -> WaitFlags {
         let mut last = WaitFlags::NONE;
@@ -164,17 +170,17 @@ impl WaitQueue {
         self.waiters.with(f)
     }
 
-    /// The mode of the waiter that was woken last, of those that were woken while both upgradable and exclusive ones
-    /// waited, unless it did not enter.
+    /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
+    /// waited, unless that waiter did not enter.
     #[cold]
     pub(crate) fn last_turn(&self) -> Option<Mode> {
         self.with(|waiters| waiters.last_turn)
     }
 
-    /// Calls the first who is_queued in `line`. Says whether there is one.
+    /// Notifies the first waiter that is queued in `line`. Returns whether there is one.
     ///
-    /// If that is a handoff waiter, it is notified only if `hand_off` takes for it what it waits for. If it is notified, and `turn` is a
-    /// mode, that is the [last turn](Self::last_turn).
+    /// A handoff waiter is notified only if `hand_off` acquires the lock for it. If the waiter is
+    /// notified and `turn` is a mode, that mode becomes the [last turn](Self::last_turn).
     pub(crate) fn notify_first(
         &self,
         line: ListId,
@@ -186,9 +192,11 @@ impl WaitQueue {
         notified + left > 0
     }
 
-    /// Calls all who listen in `line`, but not those who come meanwhile. Says whether there are any.
+    /// Notifies all waiters that are queued in `line`, but not those that join meanwhile. Returns
+    /// whether there are any.
     ///
-    /// It ends at the first handoff for which `hand_off` cannot take what it waits for: it is taken, for all.
+    /// Stops at the first handoff waiter for which `hand_off` fails: the lock is taken, so the
+    /// waiters behind that one cannot enter either.
     pub(crate) fn notify_all(
         &self,
         line: ListId,
@@ -208,7 +216,8 @@ impl WaitQueue {
         any
     }
 
-    /// Calls the first `N`, or as many as there are. Says how many that were, and how many are left.
+    /// Notifies the first `N` waiters, or as many as there are. Returns how many it has notified,
+    /// and how many are left.
     fn notify_batch<const N: usize>(
         &self,
         line: ListId,
@@ -216,7 +225,7 @@ impl WaitQueue {
         hand_off: HandOff<'_>,
         wake: &mut WakeAll,
     ) -> (usize, usize) {
-        // Made here, and not moved: while the queue is locked no more is done than must be.
+        // Made here and not moved: only what must be done is done while the queue is locked.
         let mut batch = WakeBatch::<N>::EMPTY;
         let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
@@ -232,25 +241,26 @@ impl WaitQueue {
         (batch.len(), left)
     }
 
-    /// How many edges of `mode` have been counted.
+    /// Returns how many edges of `mode` have been counted.
     pub(crate) fn edges(&self, mode: Mode) -> EdgeCount {
-        // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: whoever sees the edge finds
-        // the lock as it was then, or later. Weakened, the model
+        // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: a thread that sees the
+        // edge finds the lock as it was then, or later. Weakened, the model
         // `notify_who_sees_the_edge_finds_the_lock` fails.
         EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
     }
 
-    /// Counts the edges that satisfy `is_edge`. Says whether somebody is to be told.
+    /// Counts an edge for each mode that satisfies `is_edge`. Returns the edges whose waiters must
+    /// still be notified, if there are any.
     pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Option<PendingEdges<'_>> {
         let count = |mode| is_edge(mode) && self.edges[mode as usize].count_one();
         let listened = Mode::ALL.map(count);
         listened.contains(&true).then(|| PendingEdges { queue: self, listened })
     }
 
-    /// ListenerState to the edges of `mode` until `look` sees enough of them.
+    /// Waits for edges of `mode` until `look` sees enough of them.
     ///
-    /// `look` runs at every poll, the first time after the listener is in the list. After the next
-    /// edge the wait is over in any case.
+    /// `look` runs at every poll, for the first time after the listener is in the list. After the
+    /// next edge the wait is over in any case.
     pub(crate) async fn listen_to_edges(
         &self,
         mode: Mode,
@@ -258,7 +268,8 @@ impl WaitQueue {
     ) {
         let edges = &self.edges[mode as usize];
         let mut listener = pin!(Listener::new(self));
-        // All who listen are notified together: who is dropped after its call has nothing to pass on.
+        // All queued listeners are notified together. So a listener that is dropped after it was
+        // notified has nothing to pass on.
         poll_fn(|cx| match listener.as_mut().poll(ListId::of_monitors(mode), cx) {
             Poll::Pending => look(edges.announce()),
             notified => notified,
@@ -267,26 +278,28 @@ impl WaitQueue {
     }
 }
 
-/// How often it is worth while to look at the lock for a moment before waiting: where holders run on other
-/// cores and are soon done, mostly; where they sleep with their hold, or wait for this core, never. It is found
-/// out by trying, less and less often as it fails.
+/// Decides when a waiter spins before it waits (adaptive spinning).
 ///
-/// A guess and no more: what threads write over each other is lost.
+/// Spinning mostly pays off where holders run on other cores and are soon done. It never pays off
+/// where holders sleep with the lock held, or wait for this core. The lock finds that out by
+/// trying, and tries less and less often as spinning fails.
+///
+/// This is a guess and no more: an update is lost if another thread overwrites it.
 #[cfg(feature = "std")]
 #[derive(Default)]
 pub(crate) struct AdaptiveSpin {
-    /// So many do not try.
+    /// How many waiters still skip the spin.
     left: unmodelled::AtomicUsize,
-    /// So many did not, the last time.
+    /// How many waiters were to skip it, the last time.
     pause: unmodelled::AtomicUsize,
 }
 
 #[cfg(feature = "std")]
 impl AdaptiveSpin {
-    /// The most that do not try between two that do.
+    /// The most waiters that skip the spin between two that do not.
     const LONGEST: usize = 1023;
 
-    /// Runs `look`, if it is worth while, and says whether it saw what it was looking for.
+    /// Runs `look` if spinning is worthwhile. Returns whether `look` saw what it was looking for.
     pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
         use unmodelled::Ordering::Relaxed;
 
@@ -303,15 +316,15 @@ impl AdaptiveSpin {
     }
 }
 
-/// Edges that were counted, until all who listened to them are notified.
+/// Edges that were counted, until all waiters that were queued for them are notified.
 pub(crate) struct PendingEdges<'a> {
     queue: &'a WaitQueue,
-    /// For each mode, whether somebody is_queued who was not notified for it.
+    /// For each mode, whether a waiter is queued that was not notified of the edge.
     listened: [bool; Mode::ALL.len()],
 }
 
 impl PendingEdges<'_> {
-    /// Calls them.
+    /// Notifies all waiters that are queued for the edges.
     pub(crate) fn tell(mut self, wake: &mut WakeAll) {
         for mode in Mode::ALL {
             if self.listened[mode as usize] {
@@ -323,7 +336,8 @@ impl PendingEdges<'_> {
 }
 
 impl Drop for PendingEdges<'_> {
-    /// If a waker has panicked, and nobody has caught it, they still listen.
+    /// Sets the bits again of the waiters that are still queued. There are some if a waker has
+    /// panicked and the panic was not caught.
     fn drop(&mut self) {
         for mode in Mode::ALL.into_iter().filter(|mode| self.listened[*mode as usize]) {
             self.queue.edges[mode as usize].announce();
@@ -331,15 +345,15 @@ impl Drop for PendingEdges<'_> {
     }
 }
 
-/// A mode can be acquired that could not before: these are counted, as long as there are monitors. How
-/// many there were, times two, and [`LISTENED`].
+/// Twice the number of times that a mode has become acquirable while there were monitors, plus
+/// [`LISTENED`].
 struct Edges(AtomicUsize);
 
-/// Somebody is_queued that was not notified since.
+/// The bit that says that a listener was queued, and that no edge has notified it since.
 const LISTENED: usize = 1;
 const ONE_EDGE: usize = 2;
 
-/// How many edges there were. It wraps around, so that two are only to be compared.
+/// A number of edges. It wraps around, so two of them may only be compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EdgeCount(usize);
 
@@ -362,42 +376,45 @@ impl Edges {
         Self(AtomicUsize::new(0))
     }
 
-    /// One more edge. Says whether somebody is_queued who was not notified for one before.
+    /// Counts one more edge. Returns whether a waiter is queued that was not notified of an edge
+    /// before.
     fn count_one(&self) -> bool {
         // ORDERING: Release, for `WaitQueue::edges`.
         if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
             return false;
         }
-        // ORDERING: Relaxed. Whose announcement is cleared here has come to the list before, with the queue
-        // locked, and the caller locks it next.
+        // ORDERING: Relaxed. The waiter whose bit is cleared here has joined the list before, with
+        // the queue locked, and the caller locks the queue next.
         self.0.fetch_and(!LISTENED, Relaxed);
         true
     }
 
-    /// Says that somebody is_queued, whose listener is in the list already. Gives the number of edges:
-    /// whoever counts the next one will see it.
+    /// Sets the bit for a waiter whose listener is in the list already. Returns the number of
+    /// edges: the thread that counts the next one sees the bit.
     fn announce(&self) -> EdgeCount {
-        // ORDERING: Acquire, as in `WaitQueue::edges`: of the members of a set not all are looked at again.
-        // Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
+        // ORDERING: Acquire, as in `WaitQueue::edges`: a monitor of a set does not look at all
+        // members again. Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
         EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
     }
 }
 
-/// A waiter's place in a queue.
+/// A waiter's registration with a queue. Dropped, it leaves its list.
 pub(crate) struct Listener<'a> {
     queue: &'a WaitQueue,
     node: Node,
-    /// Where it is_queued, or did before.
+    /// The list in which the listener is queued, or was before.
     line: ListId,
     state: ListenerState,
 }
 
+/// What has become of a listener.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ListenerState {
     No,
-    /// For all that it knows. Nothing but a call, or leaving, ends that: the node may be in a list.
+    /// The node is in a list, as far as its owner knows: it may have been notified. Only a
+    /// notification or [`leave`](LockedListener::leave) ends this state.
     Yes,
-    /// It has been notified, and has not answered.
+    /// The listener was notified, and its owner has not consumed the notification.
     Called,
 }
 
@@ -406,33 +423,33 @@ impl<'a> Listener<'a> {
         Self { queue, node: Node::new(), line: ListId::Shared, state: ListenerState::No }
     }
 
-    /// What tells the waiter from all others, as long as it is pinned.
+    /// Returns a number that no other waiter has, as long as this one is pinned.
     pub(crate) fn id(self: Pin<&mut Self>) -> usize {
         self.parts().node.address()
     }
 
-    /// It is_queued, or else it was notified or never did.
+    /// Returns whether the listener is queued, as far as its owner knows.
     pub(crate) fn is_queued(self: Pin<&mut Self>) -> bool {
         self.parts().is_queued()
     }
 
-    /// It has been notified, and has not [answered](Self::consume).
+    /// Returns whether the listener was notified and has not [consumed](Self::consume) that.
     pub(crate) fn is_notified(self: Pin<&mut Self>) -> bool {
         self.parts().is_notified()
     }
 
-    /// It is a handoff waiter that was notified, so it has what it waits for.
+    /// Returns whether this is a handoff waiter that was notified. Then it has what it waits for.
     pub(crate) fn was_handed_off(self: Pin<&mut Self>) -> bool {
         self.parts().was_handed_off()
     }
 
-    /// What it was notified for is done, or cannot be.
+    /// Consumes a notification: the waiter has done what it was notified for, or cannot do it.
     pub(crate) fn consume(self: Pin<&mut Self>) {
         self.parts().consume();
     }
 
-    /// Says whether it has been notified. If not, it is_queued from now on, in `line` if it did not before,
-    /// and with the waker of `cx`.
+    /// Consumes a notification, if there is one, and is ready. Otherwise the listener is queued
+    /// from now on with the waker of `cx`: in `line`, unless it was queued before.
     pub(crate) fn poll(mut self: Pin<&mut Self>, line: ListId, cx: &Context<'_>) -> Poll<()> {
         let mut new = (!self.as_mut().is_queued()).then(|| cx.waker().clone());
         while !self.as_mut().is_notified() {
@@ -455,8 +472,8 @@ impl<'a> Listener<'a> {
 
     #[inline]
     fn parts(self: Pin<&mut Self>) -> ListenerParts<'_> {
-        // SAFETY: the node, which alone is pinned with the listener, is not moved: it is given out pinned, here and
-        // nowhere else.
+        // SAFETY: only the node is pinned with the listener, and it is not moved: it is handed out
+        // pinned, here and nowhere else.
         unsafe {
             let Self { node, line, state, .. } = self.get_unchecked_mut();
             ListenerParts { node: Pin::new_unchecked(node), line, state }
@@ -466,8 +483,8 @@ impl<'a> Listener<'a> {
 
 impl Drop for Listener<'_> {
     fn drop(&mut self) {
-        // SAFETY: if it is_queued, it was pinned when it began to, and it is not moved any more. If not, the node is
-        // in no list, and may as well have been moved.
+        // SAFETY: if the listener is queued, it was pinned when it joined the list, and it is not
+        // moved any more. If not, the node is in no list, and may as well have been moved.
         let mut listener = unsafe { Pin::new_unchecked(self) };
         if listener.as_mut().is_queued() {
             drop(listener.with(|listener| listener.leave()));
@@ -475,7 +492,7 @@ impl Drop for Listener<'_> {
     }
 }
 
-/// A listener, without its queue.
+/// The parts of a listener, without its queue.
 struct ListenerParts<'l> {
     node: Pin<&'l Node>,
     line: &'l mut ListId,
@@ -505,34 +522,39 @@ impl ListenerParts<'_> {
     #[inline]
     fn consume(&mut self) {
         debug_assert!(*self.state != ListenerState::Yes, "it is in a list");
-        // Who is_queued goes on: else it would be gone some day, and still in the list.
+        // A queued node stays `Yes`. Otherwise it could be freed while it is still in the list.
         if *self.state == ListenerState::Called {
             *self.state = ListenerState::No;
         }
     }
 }
 
-/// A queue, locked, and a listener of it.
+/// A locked queue, and a listener of it.
 pub(crate) struct LockedListener<'l> {
     pub(crate) waiters: &'l mut WaitLists,
     listener: ListenerParts<'l>,
 }
 
 impl LockedListener<'_> {
-    /// It has been notified, and has not answered. With the queue locked that does not come to pass any more.
+    /// Returns whether the listener was notified and has not consumed that. This cannot become true
+    /// while the queue is locked.
     #[inline]
     pub(crate) fn is_notified(&mut self) -> bool {
         self.listener.is_notified()
     }
 
-    /// It is a handoff waiter that was notified, so it has what it waits for.
+    /// Returns whether this is a handoff waiter that was notified. Then it has what it waits for.
     #[inline]
     pub(crate) fn was_handed_off(&mut self) -> bool {
         self.listener.was_handed_off()
     }
 
-    /// Whether it is_queued with a waker of the task of `cx`. If it does not, it will if there is a waker in
-    /// `new`, in `line` if it did not listen, and there as one of that kind; what it had before is in `new` then.
+    /// Makes sure that the listener is queued with a waker of the task of `cx`, if it can. Returns
+    /// whether it is.
+    ///
+    /// A listener that is not queued joins `line`, as a waiter of this `kind`, with the waker in
+    /// `new`. A listener that is queued with a waker of another task swaps that one for the waker
+    /// in `new`. If `new` is needed and empty, nothing changes.
     #[inline]
     pub(crate) fn listen(
         &mut self,
@@ -543,71 +565,74 @@ impl LockedListener<'_> {
     ) -> bool {
         if self.listener.is_queued() {
             let list = &self.waiters.lists[*self.listener.line as usize];
-            // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it
-            // is not.
+            // SAFETY: the node is still in the list that it was put in: it was not notified, and
+            // with the queue locked it is not.
             return unsafe { list.renew(&self.listener.node, cx.waker(), new) };
         }
         let Some(waker) = new.take() else { return false };
         *self.listener.line = line;
         *self.listener.state = ListenerState::Yes;
         // SAFETY:
-        // * the node is ours, and in no list: it does not listen;
-        // * it is pinned, so it is dropped before it goes, and then it leaves this list: the line is kept until
-        //   then.
+        // * the node is ours, and in no list: it is not queued;
+        // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
+        //   of this list: `line` is kept until then.
         unsafe { self.waiters.lists[line as usize].insert(self.listener.node, waker, kind) };
         true
     }
 
-    /// It is_queued, and is the first of its line from now on.
+    /// Moves the listener, which is queued, to the front of its list.
     pub(crate) fn go_first(&mut self) {
         let list = &mut self.waiters.lists[*self.listener.line as usize];
-        // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it is not.
+        // SAFETY: the node is still in the list that it was put in: it was not notified, and with
+        // the queue locked it is not.
         unsafe { list.move_to_front(&self.listener.node) };
     }
 
-    /// The next of the exclusive waiters that were overtaken is a handoff waiter, and another.
+    /// Returns whether the first of the overtaken exclusive waiters is a handoff waiter, and not
+    /// this one.
     #[inline]
     pub(crate) fn is_behind_handoff(&self) -> bool {
         let first = self.waiters.lists[ListId::Overtaken as usize].first();
         first.is_some_and(|node| node.is_handoff() && !ptr::eq(node, &*self.listener.node))
     }
 
-    /// Calls that one, if `hand_off` takes for it what it waits for. Gives its waker.
+    /// Notifies that handoff waiter, if `hand_off` acquires the lock for it. Returns its waker.
     #[inline]
     pub(crate) fn notify_handoff(&mut self, hand_off: HandOff<'_>) -> Option<Waker> {
         let mut batch = WakeBatch::<1>::EMPTY;
-        // A handoff waiter makes no reservation.
+        // No owner is sought: a handoff waiter makes no reservation.
         self.waiters.lists[ListId::Overtaken as usize].call(&mut batch, 0, false, hand_off);
         batch.wakers().next()
     }
 
-    /// What tells the waiter from all others, as long as it is pinned.
+    /// Returns a number that no other waiter has, as long as this one is pinned.
     #[inline]
     pub(crate) fn id(&self) -> usize {
         self.listener.node.address()
     }
 
-    /// What it was notified for is done.
+    /// Consumes a notification: the waiter has done what it was notified for.
     #[inline]
     pub(crate) fn consume(&mut self) {
         self.listener.consume();
     }
 
-    /// It is_queued no more. Gives the waker that it had, to be dropped with the queue unlocked.
+    /// Takes the listener out of its list, if it is queued. Returns its waker, to be dropped with
+    /// the queue unlocked.
     #[inline]
     pub(crate) fn leave(&mut self) -> Option<Waker> {
         if !self.listener.is_queued() {
             return None;
         }
         *self.listener.state = ListenerState::No;
-        // SAFETY: the node is in this list, where it was put: it was not notified, and with the queue locked it is
-        // not.
+        // SAFETY: the node is still in the list that it was put in: it was not notified, and with
+        // the queue locked it is not.
         unsafe { self.waiters.lists[*self.listener.line as usize].remove(&self.listener.node) }
     }
 }
 
-/// Wakes tasks. With `std`, a waker that panics keeps nobody from being woken: its panic goes on
-/// when all are.
+/// Wakes tasks. With `std`, a waker that panics does not keep the other tasks from being woken: the
+/// panic resumes when all are.
 pub(crate) struct WakeAll {
     #[cfg(feature = "std")]
     fair: bool,
@@ -616,7 +641,7 @@ pub(crate) struct WakeAll {
 }
 
 impl WakeAll {
-    /// If it is `fair`, threads are handed what they are notified for.
+    /// Returns a `WakeAll`. If it is `fair`, threads are handed what they are notified for.
     #[inline]
     pub(crate) fn new(fair: bool) -> Self {
         #[cfg(not(feature = "std"))]
@@ -660,7 +685,7 @@ impl Drop for WakeAll {
     }
 }
 
-/// Goes on with the panic of a waker, unless another is on its way.
+/// Resumes the panic of a waker, unless the thread is panicking already.
 #[cfg(feature = "std")]
 #[cold]
 fn pass_on(panic: Box<dyn core::any::Any + Send>) {
@@ -676,7 +701,8 @@ pub(crate) fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
 }
 
-/// Drops what a waker has panicked with. It is foreign code, too: what it panics with in turn is forgotten.
+/// Drops the payload of a waker's panic. Its destructor is foreign code, too: if that panics in
+/// turn, the new payload is forgotten.
 #[cfg(feature = "std")]
 #[cold]
 pub(crate) fn discard(panic: Box<dyn core::any::Any + Send>) {
@@ -714,7 +740,7 @@ mod tests {
         });
     }
 
-    /// Whoever makes an edge that nobody is_queued for goes by without the queue.
+    /// A thread that makes an edge for which no waiter is queued does not lock the queue.
     #[test]
     fn edges_are_told_once_to_who_listens() {
         let edges = Edges::new();
@@ -730,7 +756,7 @@ mod tests {
     #[test]
     fn patience_looks_less_often_the_less_it_sees() {
         let spin = AdaptiveSpin::default();
-        // How many go by before the next look, which sees something or not.
+        // How many waiters skip the spin before the next one spins, and sees something or not.
         let until_look = |sees| {
             let goes_by = |_: &usize| {
                 let mut looked = false;

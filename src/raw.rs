@@ -22,9 +22,9 @@ use crate::sync::const_fn;
 use crate::sync::relax;
 use crate::sync::unmodelled::Ordering::Relaxed;
 
-/// How often one looks at a lock that may soon be free: after 2, 4, 8 and 16 pauses, which take less than a
-/// microsecond. Under loom, whose threads run when it says so, never; under shuttle, whose threads run during
-/// a pause, once.
+/// How many attempts a spinning caller makes: one each after 2, 4, 8 and 16 pauses, which together
+/// take less than a microsecond. Under loom, which decides when its threads run, there are none.
+/// Under shuttle, whose threads run during a pause, there is one.
 #[cfg(feature = "std")]
 const SPIN_ROUNDS: u32 = if cfg!(loom) {
     0
@@ -34,10 +34,10 @@ const SPIN_ROUNDS: u32 = if cfg!(loom) {
     4
 };
 
-/// How many newcomers let one poll pass, each time that a waiter was overtaken.
+/// How many newcomers yield one poll, each time that a waiter was overtaken.
 const DEFERENCES: u8 = u8::MAX;
 
-/// The lock without guards: whoever acquires must release.
+/// The lock without guards: the caller that acquires it must release it.
 pub(crate) struct RawLock {
     state: State,
     queue: LazyQueue,
@@ -59,19 +59,20 @@ impl RawLock {
         self.state.try_acquire(mode)
     }
 
-    /// Acquires at once, unless that would overtake somebody who was overtaken before.
+    /// Acquires the lock at once, unless that would barge past a waiter that was overtaken before.
     #[inline]
     pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
         self.state.try_acquire_as_newcomer(mode)
     }
 
-    /// Looks at the lock for a moment, if that has been worth while before, and acquires it if it comes free.
+    /// Spins for a moment, if that has paid off at this lock, and acquires the lock if it becomes
+    /// available.
     #[cfg(feature = "std")]
     pub(crate) fn acquire_soon(&self, mode: Mode) -> bool {
         self.queue.get().is_some_and(|queue| queue.spin.try_out(|| self.spin(mode)))
     }
 
-    /// Looks at the lock for a moment, and acquires it if it comes free.
+    /// Spins for a moment, and acquires the lock if it becomes available.
     #[cfg(feature = "std")]
     pub(crate) fn spin(&self, mode: Mode) -> bool {
         (1..=SPIN_ROUNDS).any(|look| {
@@ -80,23 +81,26 @@ impl RawLock {
         })
     }
 
-    /// As [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer), but a look that fails writes nothing.
+    /// Acquires the lock like [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer), but looks
+    /// at it first: an attempt that fails there writes nothing.
     #[cfg(feature = "std")]
     pub(crate) fn acquire_if_admitted(&self, mode: Mode) -> bool {
         self.state.load().admits_newcomer(mode) && self.try_acquire_as_newcomer(mode)
     }
 
-    /// Whether a newcomer lets one poll pass, where a waiter [was overtaken](Self::is_reserved).
+    /// Decides whether a newcomer yields one poll, where a waiter
+    /// [was overtaken](Self::is_reserved).
     ///
-    /// That waiter may not be polled any more, and newcomers may be made anew for each poll. So it is over after
-    /// [`DEFERENCES`] of them, until a waiter is overtaken again, and where the lock is reserved with the reservation.
+    /// That waiter may never be polled again, and newcomers may be created anew for each poll. So
+    /// only [`DEFERENCES`] newcomers yield, until a waiter is overtaken again. Where the lock is
+    /// reserved, newcomers yield until the reservation ends.
     #[cold]
     #[inline(never)]
     pub(crate) fn defers(&self) -> bool {
         let queue = self.queue();
         let left = queue.deferences.load(Relaxed);
         if left > 0 {
-            // What newcomers write over each other is lost: then a few more let a poll pass.
+            // Newcomers may overwrite each other's stores: then a few more of them yield.
             queue.deferences.store(left - 1, Relaxed);
             return true;
         }
@@ -104,24 +108,25 @@ impl RawLock {
             .with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_stand_back())
     }
 
-    /// Whether newcomers to `mode` could enter, but for a waiter that was overtaken.
+    /// Returns whether newcomers to `mode` could enter, but for a waiter that was overtaken.
     #[inline]
     pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
         self.state.load().is_reserved(mode)
     }
 
-    /// Acquires in `mode` if a waiter that was notified may.
+    /// Acquires the lock in `mode` if a notified waiter may.
     pub(crate) fn acquire_notified(&self, mode: Mode) -> bool {
         self.state.acquire_notified(mode)
     }
 
-    /// Counts one more monitor of `mode`. Gives the number of edges that it has seen: one less than
-    /// there were if `mode` can be acquired now.
+    /// Counts one more monitor of `mode`. Returns the number of edges that the monitor has seen: if
+    /// `mode` can be acquired now, one less than there were.
     pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
         let queue = self.queue.get_or_make();
         queue.with(|waiters| {
-            // Read before the flag is set: an edge that comes after that is counted after it in any case;
-            // an edge that came before it may be seen once too often.
+            // The count of edges is read before the flag is set. An edge that comes after the flag
+            // is counted after this look in any case; an edge that came before may be seen once too
+            // often.
             let seen = queue.edges(mode);
             let acquirable =
                 self.add_flags(waiters, WaitFlags::of(WaitFlag::Monitors)).admits(mode);
@@ -129,18 +134,18 @@ impl RawLock {
         })
     }
 
-    /// The queue, for who waits.
+    /// Returns the wait queue, which is created on first use.
     pub(crate) fn queue(&self) -> &WaitQueue {
         self.queue.get_or_make()
     }
 
-    /// A monitor goes.
+    /// Counts one monitor less.
     pub(crate) fn unmonitor(&self) {
         let flags = WaitFlags::of(WaitFlag::Monitors);
         self.queue.get_or_make().with(|waiters| _ = self.remove_flags(waiters, flags));
     }
 
-    /// Ends a hold in `mode`. The caller has one, and gives it up.
+    /// Ends the caller's hold in `mode`.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) {
         if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
@@ -148,10 +153,13 @@ impl RawLock {
         }
     }
 
-    /// As [`release`](Self::release), but threads that block are not only notified when it is their turn: they are handed
-    /// the lock, as those that were overtaken always are. Tasks are notified as always, since one may not run.
+    /// Ends the caller's hold in `mode`, and hands the lock to the blocked threads whose turn it
+    /// is.
     ///
-    /// If somebody is quicker who tries, they are handed it when their turn comes next.
+    /// [`release`](Self::release) only notifies them, except for those that were overtaken. Tasks
+    /// are only notified here, too, since a task may never run.
+    ///
+    /// If a `try_acquire` gets in first, those threads are handed the lock on their next turn.
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
         if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
@@ -166,31 +174,32 @@ impl RawLock {
         }
     }
 
-    /// One more shared hold beside the caller's.
+    /// Adds one shared hold beside the caller's. Returns whether it was added.
     pub(crate) fn share(&self) -> bool {
         self.state.share()
     }
 
-    /// Makes a hold in mode `from` exclusive, unless somebody else holds the lock too.
+    /// Makes a hold in mode `from` exclusive, unless there is another holder.
     pub(crate) fn try_upgrade(&self, from: Mode) -> Result<(), Snapshot> {
         self.state.try_upgrade(from)
     }
 
-    /// As [`wake`](Self::wake), after a release: what it needs beyond the word is worked out in here,
-    /// where few come by.
+    /// Wakes waiters like [`wake`](Self::wake), after a release. What that needs beyond the word is
+    /// computed in here, where few releases pass.
     #[cold]
     #[inline(never)]
     fn wake_released(&self, word: Snapshot, mode: Mode) {
         self.wake(Transition::release(word, mode));
     }
 
-    /// Calls whoever may enter after `change`: a hold has ended or become a weaker one, or a waiter has
-    /// gone.
+    /// Notifies the waiters that may enter after `change`: a hold has ended or has become weaker,
+    /// or a waiter has left.
     ///
-    /// This is where shared and exclusive waiters take turns: after an exclusive hold come all shared
-    /// waiters and one upgradable, and after those one exclusive. If those whose turn it is have all
-    /// been notified before, and have not come, it is the turn of the others. Of upgradable and exclusive
-    /// waiters neither has two turns while the other waits.
+    /// This is where shared and exclusive waiters take turns. After an exclusive hold come all
+    /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
+    /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
+    /// others. Of upgradable and exclusive waiters neither kind has two turns while the other
+    /// kind waits.
     #[cold]
     fn wake(&self, change: Transition) {
         self.wake_by(change, false);
@@ -199,17 +208,17 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     fn wake_by(&self, change: Transition, fair: bool) {
-        // ORDERING: Acquire. The release was a Release and no more, for the sake of those who have
-        // nobody to wake. With the fence, whoever announced itself on the word before is found in
-        // the queue and in its counts. Weakened, the model
-        // `p2_the_next_waiter_is_woken` fails.
+        // ORDERING: Acquire. The release was only a Release, for the sake of holders that have no
+        // waiter to wake. With the fence, a waiter that set its flag in the word before that is
+        // found in the queue and in its counts. Weakened, the model `p2_the_next_waiter_is_woken`
+        // fails.
         fence(Acquire);
         let Some(queue) = self.queue.get() else {
             return;
         };
         let word = change.after;
         let mut wake = WakeAll::new(fair);
-        // Before anybody is woken, who might look.
+        // Edges are counted before any task is woken: the task might look at them.
         let edges = if word.has(WaitFlag::Monitors) {
             queue.count_edges(|mode| change.is_edge(mode))
         } else {
@@ -223,18 +232,19 @@ impl RawLock {
         } else if word.is_awaited_in_any_mode() {
             self.notify_next(queue, change, &mut wake);
         }
-        // Last: no waiter depends on a monitor.
+        // Monitors are notified last: no waiter depends on one.
         if let Some(edges) = edges {
             edges.tell(&mut wake);
         }
     }
 
-    /// Calls the waiters whose turn it is.
+    /// Notifies the waiters whose turn it is.
     #[inline]
     fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
-        // A shared holder that leaves others behind makes no room, unless there was none at all. But
-        // if there is room, for an upgradable one, then whoever was notified for it has not come.
+        // A shared release that leaves other holders makes no room, unless the lock was full. But
+        // if an upgradable waiter may enter, the waiter that was notified for that room has not
+        // entered.
         let made_room = !change.makes_no_room()
             || word.is_free()
             || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
@@ -255,8 +265,9 @@ impl RawLock {
         }
 
         let turn_of_shared = change.ends_exclusive();
-        // Holders that change their modes could end each acquisition in the mode after which it is the turn of the same
-        // waiters. So where upgradable and exclusive ones wait, neither has two turns.
+        // Holders that change their modes could end each acquisition in the mode after which the
+        // same waiters have their turn. So where both upgradable and exclusive waiters wait,
+        // neither kind has two turns in a row.
         let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { None };
         let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
 
@@ -275,14 +286,14 @@ impl RawLock {
         }
     }
 
-    /// Calls all shared waiters. Says whether there is one.
+    /// Notifies all shared waiters, if they fit. Returns whether there is one.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
             && queue.notify_all(ListId::Shared, &|| self.acquire_notified(Mode::Shared), wake)
     }
 
-    /// Calls the first upgradable waiter. Says whether there is one.
+    /// Notifies the first upgradable waiter, if it fits. Returns whether there is one.
     fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Upgradable);
         let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
@@ -291,7 +302,7 @@ impl RawLock {
             && queue.notify_first(ListId::Upgradable, turn, hand_off, wake)
     }
 
-    /// Calls the first exclusive waiter, one that was overtaken before all others. Says whether there is one.
+    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Exclusive);
         let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
@@ -299,14 +310,15 @@ impl RawLock {
             || queue.notify_first(ListId::Exclusive, turn, hand_off, wake)
     }
 
-    /// Calls whoever may enter, after a waiter has gone that others did not wait for.
+    /// Notifies the waiters that may enter, after a waiter has left that no other waited for.
     fn wake_others(&self) {
         let word = self.state.load();
         self.wake(Transition { before: word, after: word });
     }
 
-    /// Whether the reservation of another waiter is in the way of one in `mode`; and whether that could enter, and so
-    /// stands back. The queue is locked.
+    /// Returns two things: whether the reservation of another waiter bars this waiter in `mode`,
+    /// and whether this waiter could enter otherwise, and so defers to the owner. The queue is
+    /// locked.
     #[cold]
     #[inline(never)]
     fn is_barred(
@@ -325,11 +337,13 @@ impl RawLock {
         (barred, barred && stands_back)
     }
 
-    /// Whether `waiter` may enter in `mode`, which `could` if there were no reservations: not where it has to stand back
-    /// for another, and where it has one itself as if it was `woken`.
+    /// Returns whether `waiter` may enter in `mode`. Without reservations it may if it `could`.
+    ///
+    /// A waiter may not enter while it has to defer to the owner of a reservation. The owner itself
+    /// may enter as if it was `woken`.
     pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, woken: bool, could: bool) -> bool {
         let word = self.snapshot();
-        // The owner of a reservation was overtaken, or is counted with those that were.
+        // The owner of a reservation was overtaken, or is counted as overtaken.
         if !word.has(WaitFlag::Overtaken) {
             return could;
         }
@@ -341,14 +355,17 @@ impl RawLock {
         })
     }
 
-    /// Whether `waiter` has a reservation.
+    /// Returns whether `waiter` has a reservation.
     pub(crate) fn is_reserved_for(&self, waiter: usize) -> bool {
         self.snapshot().has(WaitFlag::Overtaken)
             && self.queue().with(|waiters| waiters.reservation.is_of(waiter))
     }
 
-    /// Reserves the lock for `waiter`, which waits at another, unless it is: the moment of a reservation goes on. If it
-    /// is a `new` reservation, newcomers are told to look for it, until it is [ended](Self::end_reservation).
+    /// Reserves the lock for `waiter`, which waits at another lock.
+    ///
+    /// If `waiter` has the reservation already, the moment of the reservation continues. A `new`
+    /// reservation sets the overtaken flag: this tells newcomers to look for the reservation, until
+    /// it is [ended](Self::end_reservation).
     pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
         self.queue().with(|waiters| {
             if new {
@@ -361,7 +378,8 @@ impl RawLock {
         });
     }
 
-    /// Ends what [`reserve`](Self::reserve) began. It wakes no waiter: the wake-up of the free lock has been passed on.
+    /// Ends what [`reserve`](Self::reserve) began. This wakes no waiter: the wake-up for the free
+    /// lock has been passed on.
     pub(crate) fn end_reservation(&self, waiter: usize) {
         self.queue().with(|waiters| {
             self.end_reservation_of(waiters, waiter);
@@ -369,7 +387,8 @@ impl RawLock {
         });
     }
 
-    /// Ends the reservation of `waiter`, if it has one: newcomers defer to other waiters that were overtaken.
+    /// Ends the reservation of `waiter`, if it has one: newcomers then yield to other waiters that
+    /// were overtaken.
     #[inline]
     fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
         if waiters.reservation.is_of(waiter) {
@@ -378,13 +397,14 @@ impl RawLock {
         }
     }
 
-    /// Somebody more is in `flags`. Says what the word was.
+    /// Counts one more waiter or monitor in `flags`. Returns what the word was.
     fn add_flags(&self, waiters: &mut WaitLists, flags: WaitFlags) -> Snapshot {
         waiters.count(flags);
         self.state.set_waiting(flags)
     }
 
-    /// Somebody in `flags` goes. Says which of them are empty now, and what that makes of the word.
+    /// Counts one waiter or monitor less in `flags`. Returns which of the flags are empty now, and
+    /// how that changed the word.
     fn remove_flags(&self, waiters: &mut WaitLists, flags: WaitFlags) -> (WaitFlags, Transition) {
         let emptied = waiters.sole_in(flags);
         waiters.uncount(flags);
@@ -392,7 +412,7 @@ impl RawLock {
     }
 }
 
-/// A hold that ends if it is dropped.
+/// A hold that ends when this is dropped.
 struct ReleaseOnDrop<'a> {
     lock: &'a RawLock,
     mode: Mode,
@@ -404,50 +424,57 @@ impl Drop for ReleaseOnDrop<'_> {
     }
 }
 
-/// A waiter for a hold, from its first wait until it has it or is dropped.
+/// A waiter for the lock, from its first wait until it holds the lock or is dropped.
 pub(crate) struct Waiter<'a> {
     lock: &'a RawLock,
     listener: Listener<'a>,
-    /// Where it is counted.
+    /// The flags in which the waiter is counted.
     flags: WaitFlags,
     mode: Mode,
-    /// It surely runs when it is notified, for which others may wait: a thread, and no task.
+    /// Whether the waiter is a blocked thread. A blocked thread is certain to run once it is
+    /// notified, so others may wait for it. A task gives no such guarantee.
     thread: bool,
-    /// It has what it waits for, by a way of its own.
+    /// Whether a set, which acquires its members by a way of its own, has acquired the lock.
     entered: bool,
-    /// How often it was woken, and overtaken.
+    /// How often the waiter was woken and overtaken.
     lost: u8,
 }
 
 impl<'a> Waiter<'a> {
-    /// For a thread, or for a task. A thread that was overtaken is a handoff waiter.
+    /// Creates the waiter of a `thread` or of a task. A thread that was overtaken is a handoff
+    /// waiter.
     pub(crate) fn take(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
         let listener = Listener::new(lock.queue.get_or_make());
         Self { lock, listener, flags: WaitFlags::NONE, mode, thread, entered: false, lost: 0 }
     }
 
-    /// Waits until it holds the lock, and is not counted any more. The hold is the caller's.
+    /// Polls until the waiter holds the lock, and is not counted any more. The hold is the
+    /// caller's.
     pub(crate) fn poll_enter(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
         let (lock, mode) = (self.lock, self.mode);
         let (there, wakers) = self.wait::<true>(cx);
-        // A waker that is dropped may panic: until that is over the hold ends with us.
+        // A waker that is dropped may panic. Until that is over, unwinding ends the hold.
         let hold = there.is_ready().then(|| ReleaseOnDrop { lock, mode });
         drop(wakers);
         mem::forget(hold);
         there
     }
 
-    /// Waits for a call, or for luck, and does not enter. Whoever waits says what came of it: with
-    /// [`set_entered`](Self::set_entered), with [`set_overtaken`](Self::set_overtaken), or by going.
+    /// Waits until notified, or until the lock happens to be available, without acquiring it.
     ///
-    /// Says whether it was notified. If not, it could have entered as anybody can.
+    /// The caller then reports the outcome: with [`set_entered`](Self::set_entered), with
+    /// [`set_overtaken`](Self::set_overtaken), or by dropping the waiter.
+    ///
+    /// Returns whether the waiter was notified. If not, it could have entered as any caller can.
     pub(crate) fn poll_notified(mut self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (there, _wakers) = self.as_mut().wait::<false>(cx);
         there.map(|()| self.parts().2.is_notified())
     }
 
-    /// Waits until it has entered, or until it could, if it is not to `ENTER`. Gives wakers that are left
-    /// over: foreign code, to be dropped when all is done.
+    /// Waits until the waiter has entered or, if it is not to `ENTER`, until it could enter.
+    ///
+    /// Returns the wakers that are left over. They are foreign code, and the caller drops them when
+    /// all is done.
     #[inline]
     fn wait<const ENTER: bool>(
         mut self: Pin<&mut Self>,
@@ -455,7 +482,8 @@ impl<'a> Waiter<'a> {
     ) -> (Poll<()>, [Option<Waker>; 2]) {
         let (lock, mode, thread) = (self.lock, self.mode, self.thread);
         let (flags, lost, mut listener) = self.as_mut().parts();
-        // Unless it was notified, and can enter, it has to listen: who comes new has found the lock taken.
+        // Unless it was notified and can enter, the waiter must be queued: a new waiter is here
+        // because it found the lock taken.
         let is_queued = listener.as_mut().is_queued();
         let can_enter = listener.as_mut().was_handed_off()
             || listener.as_mut().is_notified() && lock.state.load().fits(mode);
@@ -474,7 +502,7 @@ impl<'a> Waiter<'a> {
                 if listener.waiters.reservation.is_made() && !listener.was_handed_off() {
                     (barred, stands_back) = lock.is_barred(listener, mode, notified);
                     if stands_back && notified {
-                        // It stays notified: if it is dropped, it passes that on.
+                        // The waiter stays notified: if it is dropped, it passes the wake-up on.
                         return Some(Poll::Pending);
                     }
                 }
@@ -482,7 +510,8 @@ impl<'a> Waiter<'a> {
                     lock.state.clear_waiting(listener.waiters.sole_in(*flags));
                     Entered::Yes
                 } else if barred && (ENTER || !notified) {
-                    // The announcement is the look, too: no other release reports the room that one before it has made.
+                    // The write that sets the flags also checks the word: no other release reports
+                    // the room that a release before it has made.
                     stands_back = lock.state.set_waiting(announced).lets_in(mode, notified);
                     Entered::Queued
                 } else if ENTER
@@ -490,8 +519,10 @@ impl<'a> Waiter<'a> {
                     && listener.is_behind_handoff()
                     && lock.state.load().awaits_only_exclusive()
                 {
-                    // If the lock is free, the call of the handoff waiter is about to come, and we shall not be quicker. First
-                    // the announcement: if it is not free now, it will be made so by who sees that.
+                    // If the lock is free, a release is about to hand it to the handoff waiter, and
+                    // this waiter must not be quicker: it hands the lock over itself. It sets its
+                    // flags first: if the lock is not free now, the release of its holder sees
+                    // them.
                     lock.state.set_waiting(announced);
                     handoff = listener.notify_handoff(&|| lock.acquire_notified(Mode::Exclusive));
                     Entered::Queued
@@ -516,8 +547,9 @@ impl<'a> Waiter<'a> {
                     }
                     Entered::Queued => {
                         let line = match mode {
-                            // An exclusive waiter that was overtaken keeps its place by going where it is
-                            // notified before the others. All shared ones are notified together anyway.
+                            // An overtaken exclusive waiter keeps its position: it moves to the
+                            // list that is notified before the others. All shared waiters are
+                            // notified together anyway.
                             Mode::Exclusive if next.has(WaitFlag::Overtaken) => ListId::Overtaken,
                             mode => ListId::of(mode),
                         };
@@ -533,10 +565,11 @@ impl<'a> Waiter<'a> {
                         *flags = next;
                         if notified && ENTER {
                             if mode == Mode::Upgradable {
-                                // It keeps its place: it was the first when it was notified.
+                                // The waiter keeps its position: it was the first when it was
+                                // notified.
                                 listener.go_first();
                             }
-                            // A thread is handed the lock instead of a reservation.
+                            // A thread makes no reservation: it is handed the lock instead.
                             lose(lock, listener, mode, lost, !thread);
                         }
                         Some(Poll::Pending)
@@ -557,24 +590,26 @@ impl<'a> Waiter<'a> {
     }
 
     fn parts(self: Pin<&mut Self>) -> (&mut WaitFlags, &mut u8, Pin<&mut Listener<'a>>) {
-        // SAFETY: the listener, which alone is pinned with the place, is not moved.
+        // SAFETY: the listener, which alone is pinned with the waiter, is not moved.
         unsafe {
             let Self { flags, lost, listener, .. } = self.get_unchecked_mut();
             (flags, lost, Pin::new_unchecked(listener))
         }
     }
 
-    /// What tells it from all others, as long as it is pinned.
+    /// Returns a number that tells the waiter from all others as long as it is pinned.
     pub(crate) fn id(self: Pin<&mut Self>) -> usize {
         self.parts().2.id()
     }
 
+    /// Records that the caller has acquired the lock by a way of its own.
     pub(crate) fn set_entered(mut self: Pin<&mut Self>) {
         self.as_mut().parts().2.consume();
         // SAFETY: nothing is moved.
         unsafe { self.get_unchecked_mut() }.entered = true;
     }
 
+    /// Records that the waiter was woken and overtaken.
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let (lock, mode) = (self.lock, self.mode);
         let (flags, lost, mut listener) = self.parts();
@@ -589,8 +624,8 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// A waiter was woken and overtaken, now for one time more than `lost`, and `reserves` the lock if that was too often. The
-/// queue is locked.
+/// Records that a waiter was woken and overtaken, once more than `lost` says. If that was too
+/// often, and the waiter `reserves`, it reserves the lock. The queue is locked.
 #[cold]
 #[inline(never)]
 fn lose(
@@ -614,7 +649,8 @@ fn lose(
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let (lock, mode, entered) = (self.lock, self.mode, self.entered);
-        // SAFETY: if it was pinned, it is not moved any more. If not, nobody has listened in its listener.
+        // SAFETY: if the waiter was pinned, it is not moved any more. If not, its listener was
+        // never queued.
         let (flags, _, listener) = unsafe { Pin::new_unchecked(self) }.parts();
         if *flags == WaitFlags::NONE {
             return;
@@ -633,24 +669,27 @@ impl Drop for Waiter<'_> {
         if entered || !change.has_waiters() {
             return;
         }
-        // Wakers may panic, when they wake and when they are dropped: that comes last.
+        // Wakers may panic, both when they wake and when they are dropped: that comes last.
         if emptied.has(WaitFlag::of(mode)) && mode != Mode::Upgradable {
-            // The last exclusive one leaves shared ones behind that waited because of it.
+            // The last exclusive waiter leaves shared waiters behind that waited because of it.
             lock.wake(change);
         } else if notified && mode != Mode::Shared {
-            // All shared waiters are notified together, or the rest of them by who keeps a handoff waiter out: only the last has
-            // to pass it on.
+            // All shared waiters are notified together, or the rest of them by the holder that
+            // keeps a handoff waiter out. So only the last shared waiter has to pass the wake-up
+            // on.
             lock.wake_others();
         }
     }
 }
 
-/// An upgrade of a hold in mode `from`, shared or upgradable. It says whether the hold is exclusive then: it is refused
-/// at its first poll, or never. Dropped before it is ready, it leaves the hold as it was.
+/// The future of an upgrade of a hold in mode `from`, shared or upgradable.
+///
+/// Its output says whether the hold is exclusive then. The upgrade is refused at the first poll, or
+/// never. A future that is dropped before it is ready leaves the hold as it was.
 pub(crate) struct RawUpgrade<'a> {
     lock: &'a RawLock,
     from: Mode,
-    /// As long as it waits.
+    /// `Some` as long as the upgrade waits.
     listener: Option<Listener<'a>>,
 }
 
@@ -660,14 +699,14 @@ impl<'a> RawUpgrade<'a> {
     }
 
     fn listener(self: Pin<&mut Self>) -> Option<Pin<&mut Listener<'a>>> {
-        // SAFETY: the listener, which alone is pinned with the upgrade, is not moved: it is made where it is, and goes when it
-        // is in no list.
+        // SAFETY: the listener, which alone is pinned with the upgrade, is not moved: it is made
+        // where it is, and it is in no list when it is freed.
         unsafe {
             self.get_unchecked_mut().listener.as_mut().map(|listener| Pin::new_unchecked(listener))
         }
     }
 
-    /// It is_queued no more. Gives the waker that it had.
+    /// Removes the listener from the queue. Returns the waker that it had.
     fn leave(mut self: Pin<&mut Self>) -> Option<Waker> {
         let waker = self.as_mut().listener()?.with(|listener| {
             let waker = listener.leave();
@@ -686,13 +725,14 @@ impl Future for RawUpgrade<'_> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<bool> {
         let (lock, from) = (self.lock, self.from);
         if self.listener.is_none() {
-            // What is done or refused at once allocates nothing.
+            // An upgrade that is done or refused at once allocates nothing.
             match lock.state.try_upgrade(from) {
                 Ok(()) => return Poll::Ready(true),
                 Err(word) if word.refuses_upgrade(from) => return Poll::Ready(false),
                 Err(_) => {}
             }
-            // An allocation may fail, by a panic. The word does not say yet that the holder upgrades.
+            // An allocation may fail with a panic. The word does not say yet that the holder
+            // upgrades.
             let listener = Listener::new(lock.queue());
             match lock.state.start_upgrade(from) {
                 UpgradeStep::Done => return Poll::Ready(true),
@@ -711,7 +751,8 @@ impl Future for RawUpgrade<'_> {
                 return Poll::Pending;
             }
         }
-        // A waker that is dropped may panic: until that is over the guard has what it had.
+        // A waker that is dropped may panic. Until that is over, unwinding restores the mode that
+        // the guard has.
         let undone = DowngradeOnDrop { lock, from };
         drop(self.leave());
         mem::forget(undone);
@@ -720,7 +761,10 @@ impl Future for RawUpgrade<'_> {
 }
 
 impl Drop for RawUpgrade<'_> {
-    /// The listener goes after it. That is early enough: who upgrades next waits for this hold, too.
+    /// Cancels the upgrade if it still waits.
+    ///
+    /// The listener is dropped after this. That is early enough: the next upgrade also waits for
+    /// this hold.
     fn drop(&mut self) {
         if self.listener.is_some() {
             if let AfterRelease::WakeWaiters(word) = self.lock.state.cancel_upgrade(self.from) {
@@ -730,7 +774,7 @@ impl Drop for RawUpgrade<'_> {
     }
 }
 
-/// An upgrade that is done, and made undone if this is dropped.
+/// A finished upgrade, which is undone when this is dropped.
 struct DowngradeOnDrop<'a> {
     lock: &'a RawLock,
     from: Mode,
@@ -746,7 +790,7 @@ pub(crate) fn ready_if(ready: bool) -> Poll<()> {
     if ready { Poll::Ready(()) } else { Poll::Pending }
 }
 
-/// Lets everybody else be polled once.
+/// Yields one poll: every other task can be polled once meanwhile.
 pub(crate) async fn stand_back() {
     let mut stood = false;
     poll_fn(|cx| {
@@ -799,13 +843,13 @@ mod tests {
         }
     }
 
-    /// A waiter that counts how often it is woken.
+    /// Creates a waiter that counts how often it is woken.
     fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
         let place = Box::pin(Waiter::take(lock, mode, thread));
         TestWaiter { mode, place, wakes: Arc::default() }
     }
 
-    /// A thread that was woken, and found that somebody else had taken the lock, and who that is.
+    /// Creates a thread that was woken and found the lock taken by another holder. Returns both.
     fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (TestWaiter<'a>, ReleaseOnDrop<'a>) {
         let held = || {
             assert!(lock.try_acquire(Mode::Exclusive));
@@ -840,7 +884,7 @@ mod tests {
         }
     }
 
-    /// Between a release and its call.
+    /// The new waiter comes between a release and its notification.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn q3_who_finds_the_lock_free_lets_a_thread_in_that_was_overtaken() {
@@ -863,7 +907,7 @@ mod tests {
         }
     }
 
-    /// It needs nobody to hand_off it anything. Between a release and its call.
+    /// The thread needs no handoff. It is polled between a release and its notification.
     #[test]
     fn q3_a_thread_that_was_overtaken_enters_if_it_is_polled_for_no_reason() {
         let lock = RawLock::new();
@@ -878,7 +922,8 @@ mod tests {
         assert_eq!(lock.snapshot(), RawLock::new().snapshot());
     }
 
-    /// Nor is who comes behind it. Between a release and its call.
+    /// A waiter behind the thread is not woken either. A `try_acquire` comes between a release and
+    /// its notification.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn q3_a_thread_that_was_overtaken_is_not_woken_for_a_lock_that_is_taken() {
@@ -901,7 +946,7 @@ mod tests {
         }
     }
 
-    /// When it is the turn of shared waiters, nobody lets an exclusive one in before them.
+    /// When it is the turn of shared waiters, no waiter lets an exclusive one in before them.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn q2_who_finds_the_lock_free_lets_no_thread_in_before_readers_whose_turn_it_is() {
@@ -920,7 +965,8 @@ mod tests {
         }
     }
 
-    /// What has been given is in the hands of who runs, and not of who waits for a waker to come back.
+    /// A lock that was handed off belongs to a thread that runs, and not to one that waits for a
+    /// waker to return.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn q3_a_thread_that_was_overtaken_is_woken_before_anything_else_is_done() {
@@ -947,7 +993,7 @@ mod tests {
         lock.release(Mode::Exclusive);
         assert!(threads.each_ref().map(TestWaiter::is_woken) == [true; 2]);
         assert!(lock.try_acquire(Mode::Exclusive));
-        // Each thread behind a task.
+        // Each thread is queued behind a task.
         let mut tasks = [(); 2].map(|()| Box::pin(Waiter::take(&lock, Mode::Shared, false)));
         for (task, thread) in tasks.iter_mut().zip(&mut threads) {
             assert!(task.as_mut().poll_enter(&Context::from_waker(&waker)).is_pending());
@@ -975,7 +1021,7 @@ mod tests {
         }
     }
 
-    /// A waiter that has been polled once.
+    /// Creates a waiter that has been polled once.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     fn waiting<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
         let mut waiter = waiter(lock, mode, thread);
@@ -1016,7 +1062,7 @@ mod tests {
         let lock = RawLock::new();
         assert!(lock.try_acquire(Mode::Exclusive));
         let mut exclusive = waiting(&lock, Mode::Exclusive, true);
-        // More than one batch.
+        // These are more waiters than one batch holds.
         let kinds = [true, false, true, true, false, true, true, true, true, true, true, true];
         let mut shared = kinds.map(|thread| (thread, waiting(&lock, Mode::Shared, thread)));
         let mut upgradable = [(); 2].map(|()| waiting(&lock, Mode::Upgradable, true));
@@ -1034,7 +1080,7 @@ mod tests {
         assert!(exclusive.is_woken() && exclusive.was_handed_off());
     }
 
-    /// It may not run. So a thread behind it waits, too.
+    /// A task may never run. So a thread behind it waits, too.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn p1_a_fair_release_hands_nothing_to_a_task() {
@@ -1056,7 +1102,7 @@ mod tests {
         }
     }
 
-    /// Between a fair release and its call.
+    /// A `try_acquire` comes between a fair release and its notification.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[test]
     fn q3_a_thread_that_a_fair_release_misses_is_handed_the_lock_by_the_next() {
@@ -1093,11 +1139,12 @@ mod tests {
         }
     }
 
-    /// Random schedules in which shared holders come and go where there is room for a few more, or for none.
+    /// Runs random schedules in which shared holders enter and leave where there is room for a few
+    /// more, or for none.
     ///
-    /// Whoever could enter is awake, or somebody is who fits. Fails if a shared holder that leaves at the
-    /// maximum calls nobody, if `notify_shared` calls one waiter only, and if a waiter that is dropped does not
-    /// pass its call on.
+    /// Each waiter that could enter is awake, or another waiter is awake that fits. The test fails
+    /// if a shared holder that leaves at the maximum notifies no waiter, if `notify_shared`
+    /// notifies only one waiter, and if a waiter that is dropped does not pass its notification on.
     #[test]
     fn e3_near_the_maximum_nobody_sleeps_who_could_enter() {
         for seed in 0..if cfg!(miri) { 5 } else { 20_000 } {
@@ -1121,7 +1168,7 @@ mod tests {
             self.wakes.0.load(Relaxed) > 0
         }
 
-        /// Whether it was woken, once, since this was asked before.
+        /// Returns whether the waiter was woken, once, since the previous check.
         fn is_woken(&self) -> bool {
             let wakes = self.wakes.0.swap(0, Relaxed);
             assert!(wakes < 2, "woken in vain");
@@ -1140,7 +1187,7 @@ mod tests {
 
     fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
         let mut state = seed;
-        // What `splitmix64` makes of it.
+        // This is what `splitmix64` makes of the state.
         let mut below = |limit: usize| {
             state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -1163,7 +1210,7 @@ mod tests {
                         entered = Some(mode);
                     } else {
                         let waiter = waiter(&lock, mode, below(2) == 0);
-                        // Not polled yet.
+                        // The waiter counts as awake until it is polled.
                         waiter.wakes.0.store(1, Relaxed);
                         waiters.push(waiter);
                     }

@@ -1,28 +1,34 @@
-//! The reservation of a lock for a starving waiter, so that overtaking is bounded.
+//! The reservation of a lock for a starving waiter, which bounds how often a waiter is overtaken.
 //!
-//! A release wakes the next waiter but does not hand it the lock, so a newcomer, or a queued waiter that is polled
-//! for another reason, can *barge*: it takes the free lock ahead of the woken waiter, which is then *overtaken*. A
-//! waiter that was overtaken [`RACES`] times reserves the lock. Until it has entered, every other waiter that would
-//! exclude it stands back: it does not enter, wakes itself, and looks again.
+//! A release wakes the next waiter but does not hand it the lock. So a newcomer, or a queued waiter
+//! that is polled for another reason, can *barge*: it takes the free lock ahead of the woken
+//! waiter, which is then *overtaken*. A waiter that was overtaken [`RACES`] times reserves the lock
+//! and is the *owner* of the reservation. Until the owner has entered, every other waiter that
+//! would exclude it *defers* to it: that waiter does not enter, wakes itself, and tries again.
 //!
-//! The waiter that made the reservation may never be polled again. So the reservation ends, too, when the others
-//! have stood back for a bounded moment, by the clock or by a number of polls ([`Moment`]). That waiter can reserve
-//! the lock again only after it was polled, and overtaken, once more.
+//! The owner may never be polled again. So the reservation also ends when the other waiters have
+//! deferred for a bounded moment, by the clock or by a number of polls ([`Moment`]). The same owner
+//! can reserve the lock again only after it was polled, and overtaken, once more.
 
 use self::moment::Moment;
 use crate::mode::Mode;
 
-/// How many races a waiter loses before the lock is reserved for it. From the first race on, a load of 50 tasks that
-/// hold the lock across an await, half of them exclusively, takes 1.2 times as long; from the second on it takes as long as
-/// without. From the fourth on, a writer beside four busy ones waits for 12 of their acquisitions instead of 9.
+/// How many races a waiter loses before the lock is reserved for it.
+///
+/// With reservations from the first lost race on, a load of 50 tasks that hold the lock across an
+/// await, half of them exclusively, takes 1.2 times as long. From the second on, the load takes as
+/// long as without reservations. From the fourth on, a writer beside four busy ones waits for 12 of
+/// their acquisitions instead of 9.
 pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 2 };
 
-/// At most one reservation of a lock. Touched only with the queue locked.
+/// The reservation of a lock, of which there is at most one. It is touched only with the queue
+/// locked.
 pub(crate) struct Reservation {
-    /// The address of the waiter's node; zero if there is no reservation. It is compared, and never followed.
+    /// The address of the owner's node, or zero if there is no reservation. The address is
+    /// compared, and never followed.
     owner: usize,
     mode: Mode,
-    /// Woken waiters stand back, too: the owner was woken itself, or waits at another lock.
+    /// Whether woken waiters defer, too: the owner was woken itself, or waits at another lock.
     firm: bool,
     moment: Moment,
 }
@@ -36,7 +42,8 @@ impl Reservation {
         self.owner != 0
     }
 
-    /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not over.
+    /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not
+    /// over.
     pub(crate) fn make(&mut self, owner: usize, mode: Mode, firm: bool) {
         if !self.is_made() || self.owner == owner || self.moment.is_over() {
             *self = Self { owner, mode, firm, moment: Moment::NEW };
@@ -57,13 +64,15 @@ impl Reservation {
         self.owner
     }
 
-    /// The owner was woken: its moment begins.
+    /// Records that the owner was woken: its moment begins anew.
     pub(crate) fn set_firm(&mut self) {
         (self.firm, self.moment) = (true, Moment::NEW);
     }
 
-    /// Whether another waiter, in `mode` and woken or not, has to stand back. Only shared ones enter beside the owner; an
-    /// upgradable one could, too, but may upgrade before a shared owner is polled.
+    /// Returns whether `waiter`, in `mode` and `woken` or not, has to defer to the owner.
+    ///
+    /// Only shared waiters enter beside the owner. An upgradable waiter could enter beside a shared
+    /// owner, too, but it may upgrade before that owner is polled.
     #[inline]
     pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
         self.is_made()
@@ -72,7 +81,8 @@ impl Reservation {
             && (self.firm || !woken)
     }
 
-    /// A waiter that could enter stands back, unless the moment is over: that ends the reservation.
+    /// Returns whether a waiter that could enter defers. Once the moment is over, the waiter does
+    /// not defer, and the reservation ends.
     #[cold]
     #[inline(never)]
     pub(crate) fn makes_stand_back(&mut self) -> bool {
@@ -84,7 +94,8 @@ impl Reservation {
     }
 }
 
-/// For how long waiters stand back for one that may not be polled any more: a millisecond after the first has.
+/// How long waiters defer to an owner that may never be polled again: until a millisecond after the
+/// first of them deferred.
 #[cfg(all(
     feature = "std",
     not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
@@ -103,7 +114,8 @@ mod moment {
     }
 }
 
-/// The same where there is no clock, or where, as in Miri, it goes on by each step: so many polls, of all of them.
+/// The same bound where there is no clock, or where the clock advances with each step, as in Miri:
+/// a number of polls, counted over all waiters that defer.
 #[cfg(not(all(
     feature = "std",
     not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
@@ -112,7 +124,8 @@ mod moment {
     pub(super) struct Moment(u16);
 
     impl Moment {
-        /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the woken waiter.
+        /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the
+        /// woken waiter.
         pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) {
             3
         } else if cfg!(miri) {

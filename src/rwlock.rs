@@ -1,4 +1,7 @@
-//! The lock with data. Who waits for whom is the business of the [`MultiLock`] in it; here it is who may touch the data.
+//! The lock with data.
+//!
+//! The [`MultiLock`] in it decides which waiter acquires the lock. This module decides what a guard
+//! may do with the data.
 
 pub(crate) mod futures;
 mod guards;
@@ -28,14 +31,17 @@ pub use guards::{
     RwLockWriteGuardArc,
 };
 
-/// A [`MultiLock`] with the data that it guards: many may read them at a time, or one may write.
+/// An async reader-writer lock: a [`MultiLock`] with the data that it protects.
 ///
-/// Readers are shared holders of the lock, a writer is an exclusive one, and an upgradable reader reads beside
-/// others and may become the writer with nobody in between. Who waits for whom, and what else the lock promises,
-/// is said at [`MultiLock`](MultiLock#fairness).
+/// Many readers may read the data at a time, or one writer may write. An upgradable reader reads
+/// beside other readers, and can become the writer with no other holder in between.
 ///
-/// It takes the place of the `RwLock` of `async-lock`: all names and signatures of that are here. What differs is in
-/// the README.
+/// Readers hold the [`MultiLock`] in shared mode, upgradable readers in upgradable mode, and
+/// writers in exclusive mode. [`MultiLock`](MultiLock#fairness) documents the order of waiters, and
+/// what else the lock promises.
+///
+/// This type replaces the `RwLock` of `async-lock`: it has all names and signatures of that type.
+/// The README lists what differs.
 ///
 /// # Cancel safety
 ///
@@ -43,19 +49,20 @@ pub use guards::{
 ///
 /// # Deadlocks
 ///
-/// A task that reads and waits to read again may wait for itself: somebody may wait to write in between.
-/// [`RwLockReadGuard::clone`] does not wait, nor does [`RwLockUpgradableReadGuard::share`].
+/// A task that reads and waits to read again may wait for itself, because a writer may be queued
+/// between the two reads. [`RwLockReadGuard::clone`] and [`RwLockUpgradableReadGuard::share`] do
+/// not wait.
 ///
 /// # Leaks
 ///
-/// A guard that is forgotten (`mem::forget`), or an upgrade while it waits, leaves the lock held for ever, and harms
-/// nothing else. A waiting acquisition that is forgotten stays a waiter that is not polled: see
-/// [`MultiLock`](crate::MultiLock#cancel-safety).
+/// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing else.
+/// So does an upgrade that is forgotten while it waits. A waiting acquisition that is forgotten
+/// stays a waiter that is not polled: see [`MultiLock`](crate::MultiLock#cancel-safety).
 ///
 /// # Poisoning
 ///
-/// There is none. A guard that is dropped by a panic ends its hold, and the data are as the panic has left them. So the lock
-/// is not [`RefUnwindSafe`](core::panic::RefUnwindSafe).
+/// The lock does not poison. A guard that is dropped by a panic releases the lock, and the data
+/// stays as the panic left it. So the lock is not [`RefUnwindSafe`](core::panic::RefUnwindSafe).
 ///
 /// # Examples
 ///
@@ -65,12 +72,12 @@ pub use guards::{
 /// # smol::block_on(async {
 /// let lock = RwLock::new(5);
 ///
-/// // Many may read at a time.
+/// // Many readers may read at a time.
 /// let (first, second) = (lock.read().await, lock.read().await);
 /// assert_eq!(*first + *second, 10);
 /// drop((first, second));
 ///
-/// // One may write.
+/// // One writer may write.
 /// *lock.write().await += 1;
 /// assert_eq!(lock.into_inner(), 6);
 /// # });
@@ -81,27 +88,27 @@ pub struct RwLock<T: ?Sized> {
     data: UnsafeCell<T>,
 }
 
-// SAFETY: what the lock gives to several threads at once are shared references, for which `T` is `Sync`; and it gives
-// exclusive ones to one thread after the other, for which it is `Send`.
+// SAFETY: the lock gives shared references to several threads at once, for which `T` is `Sync`. It
+// gives exclusive references to one thread after the other, for which `T` is `Send`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 
 impl<T> RwLock<T> {
     const_fn! {
-        /// A lock that nobody holds, with `data`.
+        /// Creates an unlocked lock that contains `data`.
         #[must_use]
         pub fn new(data: T) -> Self {
             Self { lock: MultiLock::new(), data: UnsafeCell::new(data) }
         }
     }
 
-    /// The data, without the lock.
+    /// Consumes the lock and returns the data.
     #[must_use]
     pub fn into_inner(self) -> T {
         self.data.into_inner()
     }
 }
 
-/// The ways to acquire a lock in one mode.
+/// Defines the methods that acquire a lock in one mode.
 macro_rules! acquisitions {
     (
         $mode:ident, $access:literal, $Guard:ident, $GuardArc:ident, $Future:ident, $FutureArc:ident,
@@ -110,7 +117,10 @@ macro_rules! acquisitions {
     ) => {
         #[doc = concat!("Gives ", $access, " access if that is possible now. Never waits.")]
         ///
-        /// `None` where [`MultiLock::try_acquire`] has none.
+        /// Returns `None` where [`MultiLock::try_acquire`] does: if a holder excludes this access
+        /// or is upgrading, or at the limit of holders. Read access and upgradable read access are
+        /// also refused while the lock is held and a writer is queued. A reservation does not hold
+        /// the method back.
         ///
         /// # Examples
         ///
@@ -133,11 +143,13 @@ macro_rules! acquisitions {
         ///
         /// # Cancel safety
         ///
-        /// As [`MultiLock::acquire`].
+        /// The future may be dropped at any point. It then does not hold the lock, and its position
+        /// in the queue is lost. If the future had been notified, the notification passes to the
+        /// next waiter. See also [`MultiLock::acquire`].
         ///
         /// # Deadlocks
         ///
-        /// If the task has access already.
+        /// A deadlock is possible if the task has access already.
         ///
         /// # Examples
         ///
@@ -159,7 +171,9 @@ macro_rules! acquisitions {
         ///
         /// # Deadlocks
         ///
-        /// As [`MultiLock::acquire_blocking`].
+        /// A deadlock is possible if the thread has access already. A deadlock is also possible
+        /// inside of async code, if the holder needs the blocked thread to make progress. See also
+        /// [`MultiLock::acquire_blocking`].
         ///
         /// # Examples
         ///
@@ -178,8 +192,8 @@ macro_rules! acquisitions {
 
         #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile, but no longer than `timeout`.")]
         ///
-        /// `None` if the time is over. If `timeout` is zero, that is one try. If it is too long for the
-        /// clock, there is no limit.
+        /// Returns `None` if the time is over. If `timeout` is zero, the method tries once. If
+        /// `timeout` is too long for the clock, there is no limit.
         ///
         /// # Examples
         ///
@@ -199,6 +213,8 @@ macro_rules! acquisitions {
         }
 
         #[doc = concat!("As [`", stringify!($try), "`](Self::", stringify!($try), "), with a guard that owns the lock.")]
+        ///
+        /// The guard holds a clone of the `Arc`. Never waits, and returns `None` in the same cases.
         #[cfg(target_has_atomic = "ptr")]
         #[inline]
         #[must_use = "access ends as soon as the guard is dropped"]
@@ -208,6 +224,18 @@ macro_rules! acquisitions {
         }
 
         #[doc = concat!("As [`", stringify!($wait), "`](Self::", stringify!($wait), "), with a guard that owns the lock.")]
+        ///
+        /// The guard holds a clone of the `Arc`.
+        ///
+        /// # Cancel safety
+        ///
+        /// The future may be dropped at any point. It then does not hold the lock, and its position
+        /// in the queue is lost. If the future had been notified, the notification passes to the
+        /// next waiter.
+        ///
+        /// # Deadlocks
+        ///
+        /// A deadlock is possible if the task has access already.
         #[cfg(target_has_atomic = "ptr")]
         #[inline]
         pub fn $wait_arc<'a>(self: &'a Arc<Self>) -> $FutureArc<'a, T> {
@@ -215,6 +243,13 @@ macro_rules! acquisitions {
         }
 
         #[doc = concat!("As [`", stringify!($block), "`](Self::", stringify!($block), "), with a guard that owns the lock.")]
+        ///
+        /// The guard holds a clone of the `Arc`.
+        ///
+        /// # Deadlocks
+        ///
+        /// A deadlock is possible if the thread has access already. A deadlock is also possible
+        /// inside of async code, if the holder needs the blocked thread to make progress.
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(target_family = "wasm")))]
         #[inline]
         pub fn $block_arc(self: &Arc<Self>) -> $GuardArc<T> {
@@ -223,6 +258,8 @@ macro_rules! acquisitions {
         }
 
         #[doc = concat!("As [`", stringify!($timeout), "`](Self::", stringify!($timeout), "), with a guard that owns the lock.")]
+        ///
+        /// The guard holds a clone of the `Arc`. Returns `None` if the time is over.
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
         #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
@@ -253,8 +290,10 @@ impl<T: ?Sized> RwLock<T> {
         try_write_arc, write_arc, write_arc_blocking, write_arc_timeout
     }
 
-    /// The lock without its data: to look at it, to wait until a mode can be acquired, to monitor it, or to keep others
-    /// out. A hold of it gives no access to the data.
+    /// Returns the [`MultiLock`] that protects the data.
+    ///
+    /// Use it to inspect the lock, to wait until a mode can be acquired, to monitor the lock, or to
+    /// keep other tasks and threads out. A guard of the `MultiLock` gives no access to the data.
     ///
     /// # Examples
     ///
@@ -272,7 +311,9 @@ impl<T: ?Sized> RwLock<T> {
         &self.lock
     }
 
-    /// The data: whoever has the only reference to the lock needs no hold of it.
+    /// Returns a mutable reference to the data.
+    ///
+    /// The caller has the only reference to the lock, so no guard is needed.
     ///
     /// # Examples
     ///
@@ -289,7 +330,7 @@ impl<T: ?Sized> RwLock<T> {
     }
 
     fn data(&self) -> NonNull<T> {
-        // SAFETY: there is a cell.
+        // SAFETY: the cell exists, so the pointer to its content is not null.
         unsafe { NonNull::new_unchecked(self.data.get()) }
     }
 }
@@ -300,15 +341,17 @@ impl<T> From<T> for RwLock<T> {
     }
 }
 
-/// Shows who holds the lock and who waits for it. It does not take the lock, and so it does not show the data: print a
-/// guard for that.
+/// Shows the holders and the waiters of the lock.
+///
+/// Formatting does not acquire the lock, and so does not show the data. To show the data, print a
+/// guard.
 impl<T: ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock").field("state", &self.lock.snapshot()).finish_non_exhaustive()
     }
 }
 
-/// What a guard shows goes before the guard does, and the guard before the lock.
+/// A reference to the data cannot outlive its guard, and a guard cannot outlive its lock.
 ///
 /// ```compile_fail,E0505
 /// use multilock::RwLock;
@@ -330,7 +373,7 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 /// drop(guard);
 /// ```
 ///
-/// Nor does what leads to a part lead out of the guard.
+/// The closure of `map` cannot leak a reference to a part out of the guard.
 ///
 /// ```compile_fail
 /// use multilock::{RwLock, RwLockWriteGuard};
@@ -344,7 +387,8 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 /// *part = 3;
 /// ```
 ///
-/// While there is a guard of an upgrade in place, the other waits for its end.
+/// While the guard of an upgrade in place is alive, the upgradable guard beneath it cannot be
+/// used.
 ///
 /// ```compile_fail,E0502
 /// use multilock::{RwLock, RwLockUpgradableReadGuard};
@@ -356,7 +400,7 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 /// drop(upgraded);
 /// ```
 ///
-/// A writer of a part cannot let others read: it may have come to that part through a cell.
+/// A write guard of a part cannot be downgraded: the path to the part may have led through a cell.
 ///
 /// ```compile_fail,E0599
 /// use multilock::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
@@ -369,10 +413,11 @@ impl<T: ?Sized> fmt::Debug for RwLock<T> {
 #[cfg(doctest)]
 struct GoesBeforeTheGuard;
 
-/// What goes to another thread is what its bounds permit: which types have `Send` and `Sync` is asked in `tests/api.rs`,
-/// and here is why.
+/// A guard can be sent to another thread only where its bounds permit that. `tests/api.rs` checks
+/// which types are `Send` and `Sync`. These examples show why.
 ///
-/// Two threads would read a cell that none of them may share: the writer was sent, and lets others read.
+/// A write guard could be sent to another thread and downgraded there. Two threads would then read
+/// a cell that they must not share.
 ///
 /// ```compile_fail,E0277
 /// use multilock::{RwLock, RwLockWriteGuard};
@@ -387,7 +432,8 @@ struct GoesBeforeTheGuard;
 /// });
 /// ```
 ///
-/// The last owner would drop in another thread what must be dropped in this one.
+/// The last owner of the lock would drop the data in another thread, though the data must be
+/// dropped in this one.
 ///
 /// ```compile_fail,E0277
 /// use multilock::RwLock;
@@ -400,12 +446,15 @@ struct GoesBeforeTheGuard;
 /// drop(lock);
 /// thread::scope(|scope| _ = scope.spawn(move || drop(guard)));
 /// ```
-///
 #[cfg(doctest)]
 struct GoesWhereItMay;
 
-/// What may be written is of one type, and of one lifetime: what lives for less would be there when it is gone. That these
-/// fail for this reason is shown by their twins below, which differ in no more.
+/// A type that gives write access is invariant in the type of the data. Else a writer could store a
+/// reference that lives for less than the type of the lock says, and the data would then contain a
+/// dangling reference.
+///
+/// The twins below compile, and differ from these examples in nothing but the lifetime. So these
+/// examples fail for this reason.
 ///
 /// ```compile_fail
 /// # use multilock::*;

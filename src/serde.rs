@@ -1,4 +1,4 @@
-//! Data behind a lock, written and read as if there were no lock.
+//! Serializes and deserializes the data of a lock as if there were no lock.
 
 use serde::ser::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -13,11 +13,13 @@ use crate::rwlock::{
     RwLockWriteGuardArc,
 };
 
-/// As the data. It reads them if that is possible now: nobody waits, neither a task nor a thread.
+/// Serializes the data, if the lock can be acquired for reading now. Neither a task nor a thread
+/// waits.
 ///
 /// # Errors
 ///
-/// If somebody writes, or waits to write while others read. To wait for that, acquire a guard, and serialize it.
+/// Returns an error if a writer holds the lock, or if a writer or an upgrade waits while readers
+/// read. To wait instead, acquire a guard and serialize the guard.
 impl<T: ?Sized + Serialize> Serialize for RwLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.try_read() {
@@ -35,7 +37,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for RwLock<T> {
 
 macro_rules! as_data {
     ($($(#[$meta:meta])* [$($generics:tt)*] $Guard:ty => $Data:ident;)+) => {$(
-        /// As the data that it gives access to.
+        /// Serializes the data that the guard gives access to.
         $(#[$meta])*
         impl<$($generics)*> Serialize for $Guard
         where

@@ -1,4 +1,4 @@
-//! Several locks as one: [`LockSet`] in one mode, [`acquire_all`] in a mode for each.
+//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`] in a mode for each.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -23,36 +23,43 @@ use crate::notify::Notify;
 
 /// Several locks that are acquired as one, in one [`Mode`]: all or nothing.
 ///
-/// It is collected from anything [`Lockable`]: locks, references to locks, `Arc`s of locks, and other
-/// sets. A lock that is in it twice counts once, also if it comes from another set. In which order
-/// locks are named makes no difference. A set of no locks can always be acquired.
+/// Collect a set from anything [`Lockable`]: locks, references to locks, `Arc`s of locks, and other
+/// sets. A lock that occurs twice counts once, even if it comes from another set. The order in
+/// which the locks are named makes no difference. A set of no locks can always be acquired.
 ///
-/// For different modes in one acquisition there is [`acquire_all`].
+/// To acquire several locks in different modes, use [`acquire_all`].
 ///
 /// # Fairness
 ///
-/// A set holds nothing while it waits. It waits in the queue of the first member that is in the way, as any waiter of
-/// that member does: [overtaking is bounded](MultiLock#fairness) there. When it is woken it takes all members, or none.
-/// If another member is in the way then, the set is *turned away*: it passes the wake-up on, and waits for that
-/// member, in exclusive mode in front of waiters that were not overtaken. A set that was turned away six times reserves
-/// the members that come before the one that it waits for, in the order of [`locks`](Self::locks): waiters of those stand
-/// back for at most a millisecond, or 1,024 polls where there is no clock, each time that the set is woken and turned
-/// away. So it comes to all members while they are free, if the holders of each leave within that time, and no try barges. Where
-/// acquisitions of members last longer, and others follow at once, nothing bounds how long a set waits: keep them short,
-/// or take the set for them, too. Sets reserve in one order, so no two sets wait for each other's reservations.
+/// A set holds nothing while it waits. It waits in the queue of the first member that is
+/// unavailable, as any waiter of that member does: [overtaking is bounded](MultiLock#fairness)
+/// there. When the set is woken, it acquires all members, or none. If another member is unavailable
+/// then, the set is *turned away*: it passes the wake-up on, and waits for that other member. In
+/// exclusive mode, it waits there in front of the waiters that were not overtaken.
+///
+/// A set that was turned away six times *reserves* the members that come before the one that it
+/// waits for, in the order of [`locks`](Self::locks). Waiters of the reserved members defer to the
+/// set for at most a millisecond, or 1,024 polls where there is no clock, each time that the set is
+/// woken and turned away. So the set comes to all members while they are free, if the holders of
+/// each member leave within that time, and no `try_` method barges. Sets reserve in one order, so
+/// no two sets wait for each other's reservations.
+///
+/// If acquisitions of members last longer, and others follow at once, nothing bounds how long a set
+/// waits. Keep such acquisitions short, or acquire the set for them, too.
 ///
 /// # Cancel safety
 ///
-/// All futures of this type can be dropped at any point. No member is held then, and all are as if the
-/// set had never been there. See also [`MultiLock`](MultiLock#cancel-safety).
+/// All futures of this type can be dropped at any point. Then no member is held, and all members
+/// are as if the set had never been there. See also [`MultiLock`](MultiLock#cancel-safety).
 ///
 /// # Deadlocks
 ///
 /// A task that holds one member, and waits for the set, may wait for itself.
 ///
-/// Two sets never wait for each other. A task that holds one member and waits for another that a set has reserved is
-/// delayed for the moment of the reservation, and not for ever. While a set waits for a member in exclusive mode,
-/// newcomers do not join the shared holders of that member, as with any exclusive waiter.
+/// Two sets never wait for each other. A task may hold one member and wait for another member that
+/// a set has reserved: the reservation delays the task for a bounded moment, and not forever. While
+/// a set waits for a member in exclusive mode, newcomers do not join the shared holders of that
+/// member, as with any exclusive waiter.
 ///
 /// # Examples
 ///
@@ -77,8 +84,8 @@ use crate::notify::Notify;
 /// ```
 pub struct LockSet<L> {
     members: Box<[L]>,
-    /// Where to find each lock, in the order of their addresses: its member, and which of the locks of
-    /// that it is. A lock does not move as long as the members stay in their box.
+    /// The position of each lock, in the order of the addresses: the index of its member, and its
+    /// index among the locks of that member. No lock moves while the members stay in their box.
     order: Box<[(usize, usize)]>,
     id: LockId,
 }
@@ -97,31 +104,33 @@ impl<L: Lockable> FromIterator<L> for LockSet<L> {
 }
 
 impl<L: Lockable> LockSet<L> {
-    /// How many locks are in the set, each counted once.
+    /// Returns the number of locks in the set, each counted once.
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// Whether there is no lock in the set. Then it can always be acquired.
+    /// Returns whether the set contains no locks. Such a set can always be acquired.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
 
-    /// The locks, each once, in the order in which they are acquired.
+    /// Returns an iterator over the locks, each once, in the order in which the set acquires them.
     #[must_use = "iterators are lazy and do nothing unless consumed"]
     pub fn locks(&self) -> impl DoubleEndedIterator<Item = &MultiLock> + ExactSizeIterator {
         (0..self.len()).map(|n| sealed::Locks::nth(self, n))
     }
 
-    /// The strongest mode that a member is held in, or `None` if nobody holds any.
+    /// Returns the strongest mode that a member is held in, or `None` if no member is held.
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.locks().filter_map(MultiLock::locked).max()
     }
 
-    /// Acquires all members if that is possible now, and else none. Never waits.
+    /// Acquires all members in `mode` if that is possible now, and otherwise none. Never waits.
+    ///
+    /// Returns `None` if a member cannot be acquired.
     ///
     /// # Examples
     ///
@@ -144,35 +153,40 @@ impl<L: Lockable> LockSet<L> {
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
     ///
-    /// Who waits for whom is said at [`LockSet`](Self#fairness).
+    /// See [`LockSet`](Self#fairness) for the order in which sets and other waiters enter.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. No member is held then, and its place is lost. A wake-up
-    /// that it had got goes to the next.
+    /// The future may be dropped at any point. Then no member is held, and the future loses its
+    /// place in the queue. If the future had been woken, the next waiter is woken in its stead.
     ///
     /// # Deadlocks
     ///
-    /// If the task has a hold of a member already.
+    /// The task may wait for itself if it already holds a member.
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
         Fused::<_, &Self>::new(
             async move { SetGuard(many::acquire(Uniform { set: self, mode }).await) },
         )
     }
 
-    /// Acquires all members, and blocks the thread until it can.
+    /// Acquires all members in `mode`, blocking the thread until they are available together.
+    ///
+    /// See [`MultiLock::acquire_blocking`] for how a thread blocks.
     ///
     /// # Deadlocks
     ///
-    /// As [`acquire`](Self::acquire), and as [`MultiLock::acquire_blocking`].
+    /// The thread may wait for itself if it already holds a member. In async code, it may also
+    /// block the very thread on which a holder has to run in order to release a member.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
         block_on(self.acquire(mode), None).expect("there is no deadline")
     }
 
-    /// Acquires all members, and blocks the thread until it can, but no longer than `timeout`.
+    /// Acquires all members in `mode`, blocking the thread for at most `timeout`.
     ///
-    /// `None` if the time is over. See [`MultiLock::acquire_timeout`].
+    /// Returns `None` if the time is over; then no member is held. If `timeout` is zero, tries
+    /// once. If `timeout` is too long for the clock, there is no limit. See also
+    /// [`MultiLock::acquire_timeout`].
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<SetGuard<'_, L>> {
@@ -182,9 +196,10 @@ impl<L: Lockable> LockSet<L> {
         }
     }
 
-    /// Acquires all members, and blocks the thread until it can, but no longer than until `deadline`.
+    /// Acquires all members in `mode`, blocking the thread until `deadline` at most.
     ///
-    /// `None` if the time is over. If `deadline` has passed, that is one try.
+    /// Returns `None` if the time is over; then no member is held. If `deadline` has passed
+    /// already, tries once.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<SetGuard<'_, L>> {
@@ -193,11 +208,14 @@ impl<L: Lockable> LockSet<L> {
         acquired.or_else(|| self.try_acquire(mode))
     }
 
-    /// Acquires all members, unless `cancel` is ready before. See [`MultiLock::acquire_or`].
+    /// Acquires all members in `mode`, unless the future `cancel` is ready before.
+    ///
+    /// If both are ready, the members are acquired: when `cancel` is ready, there is one more try.
+    /// See also [`MultiLock::acquire_or`].
     ///
     /// # Errors
     ///
-    /// What `cancel` returned. No member is held then.
+    /// Returns the output of `cancel` if the members were not acquired. Then no member is held.
     pub async fn acquire_or<C: Future>(
         &self,
         mode: Mode,
@@ -209,25 +227,27 @@ impl<L: Lockable> LockSet<L> {
         }
     }
 
-    /// Waits until all members can be acquired in `mode`. Acquires nothing.
+    /// Waits until all members can be acquired in `mode`, without acquiring them.
     ///
-    /// It sleeps at one member that cannot, and then looks at all again. As the members are looked at
-    /// one after the other, it is a hint, even more than it is at [one lock](MultiLock::wait).
+    /// The future sleeps at one member that cannot be acquired, and then looks at all members
+    /// again. It looks at one member after the other. So the result is a hint, even more than that
+    /// of [`MultiLock::wait`].
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, and nobody notices.
+    /// The future may be dropped at any point, without any effect on other tasks.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::<_, &Self>::new(many::wait(Uniform { set: self, mode }))
     }
 
-    /// A monitor of when all members can be acquired in `mode`.
+    /// Creates a monitor that tells when all members can be acquired in `mode`.
     ///
-    /// See [`Notify`]. A monitor of a set looks at its members when it is looked at, or polled: if they
-    /// could all be acquired for a moment and nobody looked, that edge is missed. What it has seen
-    /// stays until it is cleared. Where a member cannot be acquired, it listens there alone.
+    /// See [`Notify`]. The monitor of a set looks at the members only when it is read or polled. If
+    /// all members can be acquired for a moment, and the monitor is neither read nor polled
+    /// meanwhile, it misses that moment. What the monitor has seen stays until it is cleared. While
+    /// a member cannot be acquired, the monitor waits at that member alone.
     ///
-    /// It allocates when it is made, and where it waits.
+    /// The monitor allocates when it is made, and when it waits.
     ///
     /// # Examples
     ///
@@ -249,21 +269,24 @@ impl<L: Lockable> LockSet<L> {
         Notify::all(self.locks(), mode)
     }
 
-    /// Ends the hold of all members that `handle` stands for.
+    /// Ends the acquisition that `handle` stands for, which releases all members.
     ///
     /// # Errors
     ///
-    /// If it is not a hold of this set, or of one that it is a clone of or that is a clone of it, the
-    /// handle comes back and no lock changes. Another set of the same locks is another set.
+    /// If `handle` does not belong to this set, nor to a set that is a clone of this one or that
+    /// this one is a clone of, the error returns the handle, and no lock changes. Another set of
+    /// the same locks is another set.
     pub fn release(&self, handle: Handle) -> Result<(), ReleaseError> {
         self.adopt(handle).map(drop)
     }
 
-    /// A guard for the hold that `handle` stands for.
+    /// Turns `handle` back into a guard of the acquisition that it stands for.
     ///
     /// # Errors
     ///
-    /// As [`release`](Self::release).
+    /// If `handle` does not belong to this set, nor to a set that is a clone of this one or that
+    /// this one is a clone of, the error returns the handle, and no lock changes. Another set of
+    /// the same locks is another set.
     pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
         if handle.is_of(&self.id) {
             Ok(SetGuard(AllHeld(Uniform { set: self, mode: handle.mode() })))
@@ -273,14 +296,14 @@ impl<L: Lockable> LockSet<L> {
     }
 }
 
-/// A set with the same locks, for which the handles of this one are good, too.
+/// Creates a set with the same locks. The handles of the original are valid for the clone, too.
 impl<L: Lockable + Clone> Clone for LockSet<L> {
     fn clone(&self) -> Self {
         Self { members: self.members.clone(), order: self.order.clone(), id: self.id.same() }
     }
 }
 
-/// A set of no locks.
+/// Creates a set of no locks.
 impl<L: Lockable> Default for LockSet<L> {
     fn default() -> Self {
         Self::from_iter([])
@@ -288,7 +311,7 @@ impl<L: Lockable> Default for LockSet<L> {
 }
 
 impl<L: Lockable> fmt::Debug for LockSet<L> {
-    /// Shows the snapshots of the members, and touches nothing.
+    /// Shows the snapshots of the members, without changing any member.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.locks()).finish()
     }
@@ -307,7 +330,7 @@ impl<L: Lockable> sealed::Locks for LockSet<L> {
 
 lockable!([L: Lockable] LockSet<L>, SetGuard<'a, L>, |set| set);
 
-/// A set, and the mode that is wanted of all of it.
+/// A set, and the one mode that is wanted of all its locks.
 struct Uniform<'a, L> {
     set: &'a LockSet<L>,
     mode: Mode,
@@ -319,32 +342,33 @@ impl<L: Lockable> InOrder for Uniform<'_, L> {
     }
 }
 
-/// A hold of all locks of a [`LockSet`], until it is dropped.
+/// A guard that holds all locks of a [`LockSet`], and releases them when dropped.
 ///
-/// It cannot be upgraded: that would be waiting for one member with a hold of the others.
+/// The guard cannot be upgraded: an upgrade would wait for one member while holding the others.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
 
 impl<'a, L: Lockable> SetGuard<'a, L> {
-    /// The mode that all members are held in.
+    /// Returns the mode that all members are held in.
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.0.0.mode
     }
 
-    /// The set that is held.
+    /// Returns the set that is held.
     #[must_use]
     pub fn set(&self) -> &'a LockSet<L> {
         self.0.0.set
     }
 
-    /// Changes the hold of each member to a weaker mode, or to the same. Never waits. See
-    /// [`Guard::downgrade`](crate::Guard::downgrade).
+    /// Changes the mode of each member to the weaker mode `to`, or to the same. Never waits.
+    ///
+    /// See also [`Guard::downgrade`](crate::Guard::downgrade).
     ///
     /// # Panics
     ///
-    /// If `to` is stronger than the mode of the guard.
+    /// Panics if `to` is stronger than the mode of the guard.
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let Uniform { set, mode } = &mut self.0.0;
@@ -355,14 +379,15 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         }
     }
 
-    /// Detaches the hold from the guard. All members stay held, until the handle is given to
-    /// [`LockSet::release`], or to [`LockSet::adopt`] for a guard again.
+    /// Detaches the guard into a [`Handle`]. All members stay held until the handle is passed to
+    /// [`LockSet::release`], or until [`LockSet::adopt`] turns the handle back into a guard and
+    /// that guard is dropped.
     ///
-    /// The members do not know of it: keep the set, or a clone of it.
+    /// The members do not accept the handle: keep the set, or a clone of it.
     ///
     /// # Panics
     ///
-    /// If `usize::MAX` locks and sets have had handles before this one.
+    /// Panics if `usize::MAX` locks and sets have had handles before this one.
     #[track_caller]
     pub fn into_handle(self) -> Handle {
         let handle = Handle::new(self.set().id.get(), self.mode());
@@ -379,10 +404,10 @@ impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
     }
 }
 
-/// Locks, and the mode that is wanted of each: an array, a slice, a vector or a box of pairs, or a
-/// reference to one. For [`acquire_all`].
+/// Locks, and the mode that is wanted of each, for [`acquire_all`]: an array, a slice, a vector or
+/// a box of pairs, or a reference to one.
 ///
-/// In a pair is anything [`Lockable`]. The trait is implemented here and nowhere else.
+/// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
 pub trait Wanted: InOrder {}
 
 impl<W: InOrder + ?Sized> Wanted for W {}
@@ -404,17 +429,17 @@ macro_rules! pairs {
 }
 pairs! { [const N: usize] [(L, Mode); N]  [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 
-/// The locks of some pairs in the order of their addresses, by selection: for a few locks that is
-/// quick, and it needs neither memory nor pairs that can be changed.
+/// The locks of some pairs in the order of their addresses, by selection. That is quick for a few
+/// locks, and needs neither memory nor mutable pairs.
 struct Select<'a, L> {
     pairs: &'a [(L, Mode)],
-    /// What is left has addresses above and below these.
+    /// The locks that are left have addresses above `above` and below `below`.
     above: usize,
     below: usize,
 }
 
 impl<'a, L: Lockable> Select<'a, L> {
-    /// The lock whose address gives the smallest `key`, and the strongest mode that is wanted of it.
+    /// Returns the lock whose address has the smallest `key`, and the strongest mode wanted of it.
     fn first_by<K: Ord>(&self, key: impl Fn(usize) -> K) -> Option<(&'a MultiLock, Mode)> {
         let mut first: Option<((K, Reverse<Mode>), &'a MultiLock)> = None;
         for (locks, mode) in self.pairs {
@@ -452,16 +477,17 @@ impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
 
 /// Acquires several locks, each in a mode of its own: all or nothing.
 ///
-/// It is what a [`LockSet`] does, for locks that are taken together but once, and in different modes.
-/// What is said there of fairness and of deadlocks is true here. A lock that is named twice is acquired
-/// once, in the stronger of the modes. Without locks it is ready at once.
+/// Use this function for locks that are acquired together only once, or in different modes.
+/// Otherwise use a [`LockSet`]. The notes on fairness and on deadlocks of [`LockSet`] apply here,
+/// too. A lock that is named twice is acquired once, in the stronger of the modes. Without locks,
+/// the future is ready at once.
 ///
-/// It needs no memory of its own. With `n` locks it takes a time of `n`<sup>2</sup> to put them in
-/// order: it is for a handful.
+/// The future allocates no memory of its own. To put `n` locks in order takes time in proportion to
+/// `n`<sup>2</sup>, so use this function for a handful of locks.
 ///
 /// # Cancel safety
 ///
-/// The future may be dropped at any point. None of the locks is held then.
+/// The future may be dropped at any point. Then none of the locks is held.
 ///
 /// # Examples
 ///
@@ -480,9 +506,10 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
     Fused::<_, W>::new(async move { AllGuard(many::acquire(wanted).await) })
 }
 
-/// Acquires several locks, each in a mode of its own, if that is possible now, and else none.
+/// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
 ///
-/// See [`acquire_all`].
+/// Never waits. Returns `None` if a lock cannot be acquired. A lock that is named twice is acquired
+/// once, in the stronger of the modes. See also [`acquire_all`].
 ///
 /// # Examples
 ///
@@ -501,26 +528,28 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
     many::try_acquire(wanted).map(AllGuard)
 }
 
-/// Acquires several locks, each in a mode of its own, and blocks the thread until it can.
+/// Acquires several locks, each in a mode of its own, blocking the thread until they are available
+/// together.
 ///
-/// See [`acquire_all`], and for what blocks whom [`MultiLock::acquire_blocking`].
+/// A lock that is named twice is acquired once, in the stronger of the modes. See also
+/// [`acquire_all`]. See [`MultiLock::acquire_blocking`] for how a thread blocks, and for deadlocks.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
 }
 
-/// A hold of all locks that were given to [`acquire_all`], until it is dropped.
+/// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct AllGuard<W: Wanted>(AllHeld<W>);
 
 impl<W: Wanted> AllGuard<W> {
-    /// The locks that are held, each once, and in which mode.
+    /// Returns an iterator over the held locks, each once, with the mode that it is held in.
     pub fn holds(&self) -> impl Iterator<Item = (&MultiLock, Mode)> {
         self.0.0.in_order()
     }
 
-    /// The mode that `lock` is held in. `None` if it is none of the locks of this guard.
+    /// Returns the mode that `lock` is held in, or `None` if this guard does not hold `lock`.
     #[must_use]
     pub fn mode_of(&self, lock: &MultiLock) -> Option<Mode> {
         self.holds().find(|held| core::ptr::eq(held.0, lock)).map(|held| held.1)
@@ -533,7 +562,7 @@ impl<W: Wanted> fmt::Debug for AllGuard<W> {
     }
 }
 
-/// Shows what an iterator gives.
+/// Shows the items of an iterator as a list.
 struct ListOf<F>(F);
 
 impl<I: Iterator<Item: fmt::Debug>, F: Fn() -> I> fmt::Debug for ListOf<F> {

@@ -1,19 +1,22 @@
-//! The word: who holds the lock, and which kinds of waiters there are. Nothing else decides who may
-//! enter.
+//! The word: which holders the lock has, and which kinds of waiters. Reservations and handoff
+//! apart, which are in the queue, it alone decides whether a waiter may enter.
 //!
 //! ```text
 //!  MSB ........................... 7      6           5          4        3        2      1   0
 //! ┌────────────────────────────────┬───────────┬───────────┬────────┬────────┬────────┬────────┐
 //! │ number of shared holders       │ MONITORED │ OVERTAKEN │ WAIT_X │ WAIT_U │ WAIT_S │ owner  │
 //! └────────────────────────────────┴───────────┴───────────┴────────┴────────┴────────┴────────┘
-//!  owner: 00 nobody · 01 an upgradable holder · 11 that holder, waiting to upgrade · 10 an exclusive holder
+//!  owner: 00 none · 01 an upgradable holder · 11 that holder, waiting to upgrade · 10 an exclusive holder
 //! ```
 //!
-//! Every transition is one successful read-modify-write. All of them are on this word, so they stand
-//! in one order, and a release and an announcement cannot miss each other.
+//! To *enter* is to become a holder. A *newcomer* tries to enter without having waited. A waiter is
+//! *overtaken* if it was woken, and found that another task or thread had taken the lock first.
 //!
-//! A failed compare-and-swap and the load before the first are `Relaxed`: only a guess at what the
-//! next compare-and-swap finds.
+//! Every transition is one successful read-modify-write of this word. So all transitions are in one
+//! total order, and a release and the setting of a waiting flag cannot miss each other.
+//!
+//! A failed compare-and-swap, and the load before the first one, are `Relaxed`: they only guess
+//! what the next compare-and-swap finds.
 
 use core::fmt;
 
@@ -22,17 +25,17 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release};
 use crate::sync::{const_fn, relax};
 
-/// Who holds the lock beside, or instead of, shared holders.
+/// The holder beside, or instead of, shared holders.
 const OWNER_MASK: usize = 0b11;
 /// An upgradable holder. Never beside an exclusive one.
 const UPGRADABLE: usize = 0b01;
 /// An exclusive holder. Never beside any other holder.
 const EXCLUSIVE: usize = 0b10;
-/// An upgradable holder that waits for the shared holders to leave. Nobody new comes in meanwhile.
+/// An upgradable holder that waits for the shared holders to leave. No newcomer enters meanwhile.
 const UPGRADING: usize = 0b11;
 
-/// The first of one bit per [`WaitFlag`]: somebody is in it. Set by whoever joins, cleared by the last
-/// to leave.
+/// The position of the first flag. There is one bit per [`WaitFlag`]: a waiter that joins sets the
+/// bit, and the last one to leave clears it.
 const FIRST_WAIT_FLAG: u32 = 2;
 const WAIT_FLAGS: usize = ((1 << WaitFlag::COUNT) - 1) << FIRST_WAIT_FLAG;
 
@@ -40,30 +43,31 @@ const WAIT_FLAGS: usize = ((1 << WaitFlag::COUNT) - 1) << FIRST_WAIT_FLAG;
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
 const SHARED_SHIFT: u32 = FIRST_WAIT_FLAG + WaitFlag::COUNT as u32;
 
-/// There are as many shared holders as there can be: the first bit of their number. One more may come of
-/// an upgradable one that changes its mode.
+/// The most significant bit of the number of shared holders. At this number no holder can enter.
+/// One more shared holder may come of an upgradable one that changes its mode.
 const FULL: usize = 1 << (usize::BITS - 1);
 
-// No bit is between, and promise E3 has room for 2^24 of them.
+// No bit lies between the fields. There is room for the 2^24 shared holders of promise E3.
 const _: () = assert!(OWNER_MASK | WAIT_FLAGS == ONE_SHARED - 1 && FULL / ONE_SHARED >= 1 << 24);
 
-/// The bits of holders that leave no room for one in `mode`.
+/// Returns the bits of the holders that leave no room for a holder in `mode`.
 #[inline]
 const fn barred_by(mode: Mode) -> usize {
-    // Not a `match` of three arms, which would be a table in each caller.
+    // A `match` with three arms would become a table in each caller.
     match mode {
         Mode::Exclusive => !WAIT_FLAGS,
         mode => FULL | EXCLUSIVE | mode as usize,
     }
 }
 
-/// A kind of waiters, and their bit in the word.
+/// A kind of waiter, which has one bit in the word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitFlag {
     Shared,
     Upgradable,
     Exclusive,
-    /// WaitLists of any mode that were woken, and found that somebody else had taken the lock.
+    /// Waiters of any mode that were woken and overtaken: each found the lock taken. A set counts
+    /// here, too, while it has a reservation or after it was turned away.
     Overtaken,
     Monitors,
 }
@@ -79,13 +83,13 @@ impl WaitFlag {
         }
     }
 
-    /// The bit of the flag in the word.
+    /// Returns the bit of this flag in the word.
     const fn bit(self) -> usize {
         1 << (FIRST_WAIT_FLAG + self as u32)
     }
 }
 
-/// Some flags.
+/// A set of [`WaitFlag`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WaitFlags(usize);
 
@@ -100,7 +104,7 @@ impl WaitFlags {
         Self(self.0 | flag.bit())
     }
 
-    /// And the flag of that number.
+    /// Adds the flag with the number `flag`.
     pub(crate) const fn and_nth(self, flag: usize) -> Self {
         Self(self.0 | 1 << (FIRST_WAIT_FLAG + flag as u32))
     }
@@ -113,7 +117,7 @@ impl WaitFlags {
         self.0 & flag.bit() != 0
     }
 
-    /// Runs `f` with the number of each.
+    /// Runs `f` with the number of each flag.
     #[inline]
     pub(crate) fn each(self, mut f: impl FnMut(usize)) {
         let mut left = self.0 >> FIRST_WAIT_FLAG;
@@ -124,7 +128,7 @@ impl WaitFlags {
     }
 }
 
-/// What the word says of a holder in `mode`.
+/// Returns what one holder in `mode` adds to the word.
 #[inline]
 const fn unit(mode: Mode) -> usize {
     const {
@@ -138,12 +142,12 @@ const fn unit(mode: Mode) -> usize {
 
 /// The state of a lock at one moment: all of it comes from one atomic load.
 ///
-/// It may be out of date by the time it is looked at.
+/// A snapshot may be out of date by the time the caller looks at it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Snapshot(usize);
 
 impl Snapshot {
-    /// The strongest mode that the lock is held in.
+    /// Returns the strongest mode that the lock is held in, or `None` if there is no holder.
     #[must_use]
     pub const fn mode(self) -> Option<Mode> {
         match self.0 & OWNER_MASK {
@@ -154,52 +158,53 @@ impl Snapshot {
         }
     }
 
-    /// How many shared holders there are. An upgradable holder is not one of them.
+    /// Returns the number of shared holders. An upgradable holder is not one of them.
     #[must_use]
     #[inline]
     pub const fn shared_holders(self) -> usize {
         self.0 >> SHARED_SHIFT
     }
 
-    /// Whether somebody waits to acquire the lock in `mode`.
+    /// Returns whether a waiter waits to acquire the lock in `mode`.
     #[must_use]
     pub const fn is_awaited(self, mode: Mode) -> bool {
         self.has(WaitFlag::of(mode))
     }
 
-    /// Whether somebody waits to acquire the lock.
+    /// Returns whether a waiter waits to acquire the lock.
     #[inline]
     pub(crate) const fn is_awaited_in_any_mode(self) -> bool {
         let flags = WaitFlag::Shared.bit() | WaitFlag::Upgradable.bit() | WaitFlag::Exclusive.bit();
         self.0 & flags != 0
     }
 
-    /// Whether a holder waits for the shared holders to leave, to become exclusive.
+    /// Returns whether a holder is upgrading: it waits for the shared holders to leave, and becomes
+    /// exclusive then.
     #[must_use]
     #[inline]
     pub const fn is_upgrading(self) -> bool {
         self.0 & OWNER_MASK == UPGRADING
     }
 
-    /// Of all who wait, nobody wants less than an exclusive hold.
+    /// Returns whether no waiter waits for a mode weaker than exclusive.
     pub(crate) const fn awaits_only_exclusive(self) -> bool {
         !self.has(WaitFlag::Shared) && !self.has(WaitFlag::Upgradable)
     }
 
-    /// Nobody holds the lock.
+    /// Returns whether the lock has no holder.
     #[inline]
     pub(crate) const fn is_free(self) -> bool {
         self.0 & !WAIT_FLAGS == 0
     }
 
-    /// Nobody holds the lock in another mode than shared.
+    /// Returns whether the lock has no holder in a mode other than shared.
     #[inline]
     pub(crate) const fn has_no_owner(self) -> bool {
         self.0 & OWNER_MASK == 0
     }
 
-    /// Whether an upgrade from `from`, which the caller holds, would wait for another holder that may
-    /// upgrade.
+    /// Returns whether an upgrade from `from`, the mode of the caller, would wait for another
+    /// holder that may upgrade.
     pub(crate) const fn refuses_upgrade(self, from: Mode) -> bool {
         !Self(self.0 - unit(from)).has_no_owner()
     }
@@ -209,43 +214,46 @@ impl Snapshot {
         self.0 & flag.bit() != 0
     }
 
-    /// Somebody may have to be woken when a holder leaves.
+    /// Returns whether a waiter may have to be woken when a holder leaves.
     #[inline]
     const fn has_waiters(self) -> bool {
-        // The flags are next to the owner, and of the owners none is greater.
+        // The flags lie next to the owner bits, of which no value is greater than `UPGRADING`.
         self.0 & (WAIT_FLAGS | OWNER_MASK) >= UPGRADING
     }
 
-    /// The holders leave room for one in `mode`: what a waiter needs that has been notified.
+    /// Returns whether the holders leave room for one in `mode`. A notified waiter needs no more.
     ///
-    /// Nobody fits beside an upgrade: it would wait for them.
+    /// No waiter fits beside an upgrade, which would have to wait for that waiter.
     #[inline]
     pub(crate) const fn fits(self, mode: Mode) -> bool {
         self.0 & barred_by(mode) == 0
     }
 
-    /// Somebody who was not notified may enter in `mode`. This is where exclusive waiters are kept
-    /// from starving: while one waits, nobody else joins those who hold the lock.
+    /// Returns whether a newcomer, or a waiter that was not notified, may enter in `mode`.
+    ///
+    /// This rule keeps exclusive waiters from starving: while one waits, it lets no other waiter
+    /// and no newcomer join the holders.
     #[inline]
     pub(crate) const fn admits(self, mode: Mode) -> bool {
         self.is_free() || self.0 & (barred_by(mode) | WaitFlag::Exclusive.bit()) == 0
     }
 
-    /// A waiter may enter in `mode`: one that was woken if it [`fits`](Self::fits), any other if the word
-    /// [`admits`](Self::admits) it.
+    /// Returns whether a waiter may enter in `mode`: a woken one if it [`fits`](Self::fits), any
+    /// other if the word [`admits`](Self::admits) it.
     #[inline]
     pub(crate) const fn lets_in(self, mode: Mode, woken: bool) -> bool {
         if woken { self.fits(mode) } else { self.admits(mode) }
     }
 
-    /// [`admits`](Self::admits), at once. This is where those who were woken and overtaken are kept
-    /// from starving: whoever comes new stands back once for them.
+    /// Returns whether the word [`admits`](Self::admits) a newcomer at once.
+    ///
+    /// This rule keeps overtaken waiters from starving: a newcomer defers to them once.
     #[inline]
     pub(crate) const fn admits_newcomer(self, mode: Mode) -> bool {
         self.admits(mode) && !self.has(WaitFlag::Overtaken)
     }
 
-    /// A newcomer could enter in `mode`, but for somebody who was overtaken.
+    /// Returns whether a newcomer could enter in `mode` if there were no overtaken waiter.
     pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
         self.admits(mode) && self.has(WaitFlag::Overtaken)
     }
@@ -266,17 +274,17 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// What an announcement found.
+/// What a write found that sets a waiting flag unless the lock is available.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entered {
-    /// The lock was there to be had.
+    /// The lock was available.
     Yes,
-    /// The bits of the flags are set: whoever makes room from now on will see them.
+    /// The bits of the flags are set: each later transition that makes room sees them.
     Queued,
 }
 
-/// What a write has made of the word.
+/// The word before and after a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Transition {
     pub(crate) before: Snapshot,
@@ -284,51 +292,52 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
-    /// A hold in `mode` has ended.
+    /// Returns the transition by which a holder in `mode` left.
     pub(crate) const fn release(after: Snapshot, mode: Mode) -> Self {
         Self { before: Snapshot(after.0.wrapping_add(unit(mode))), after }
     }
 
-    /// A hold in mode `from` has become one in `to`.
+    /// Returns the transition by which a holder in mode `from` became one in mode `to`.
     pub(crate) const fn downgrade(after: Snapshot, from: Mode, to: Mode) -> Self {
         let before = after.0.wrapping_sub(unit(to)).wrapping_add(unit(from));
         Self { before: Snapshot(before), after }
     }
 
-    /// An upgrade has become again the hold in mode `from` that it was.
+    /// Returns the transition by which an upgrading holder became one in mode `from` again.
     pub(crate) const fn cancel_upgrade(after: Snapshot, from: Mode) -> Self {
         let before = after.0.wrapping_sub(unit(from)).wrapping_add(UPGRADING);
         Self { before: Snapshot(before), after }
     }
 
-    /// Somebody may have to be woken.
+    /// Returns whether a waiter may have to be woken.
     pub(crate) const fn has_waiters(self) -> bool {
         self.after.has_waiters()
     }
 
-    /// An exclusive hold has ended, or has become a weaker one.
+    /// Returns whether an exclusive holder has left, or has changed to a weaker mode.
     pub(crate) const fn ends_exclusive(self) -> bool {
         self.before.0 & OWNER_MASK == EXCLUSIVE
     }
 
-    /// A shared holder has left, and there was room for one more before.
+    /// Returns whether a shared holder has left, and there was room for one more before.
     pub(crate) const fn makes_no_room(self) -> bool {
         self.before.0.wrapping_sub(self.after.0) == ONE_SHARED && self.before.0 & FULL == 0
     }
 
-    /// `mode` can be acquired now, and could not before: what monitors are told of.
+    /// Returns whether this is an *edge* of `mode`: the mode can be acquired now, and could not
+    /// before. Monitors are told of edges.
     pub(crate) const fn is_edge(self, mode: Mode) -> bool {
         self.after.admits(mode) && !self.before.admits(mode)
     }
 }
 
-/// What a holder left behind.
+/// What a holder has to do after it has left, or has changed to a weaker mode.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterRelease {
-    /// Nobody waits.
+    /// Nothing: there is no waiter.
     Done,
-    /// Somebody may have to be notified. What the word is now.
+    /// A waiter may have to be notified. The snapshot is the word after the write.
     WakeWaiters(Snapshot),
 }
 
@@ -336,15 +345,16 @@ pub(crate) enum AfterRelease {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UpgradeStep {
-    /// The hold is exclusive.
+    /// The holder is exclusive.
     Done,
-    /// Shared holders are still there: the hold is upgradable, and the word says that it waits.
+    /// There are still shared holders. The holder is upgradable, and the word says that it waits.
     Waiting,
-    /// The hold is as it was: somebody else is upgradable, and would wait for us as we for them.
+    /// The holder is as it was. Another holder is upgradable, and the two would wait for each
+    /// other.
     Refused,
 }
 
-/// The word.
+/// The word of a lock. Each method that changes it is one transition.
 pub(crate) struct State(AtomicUsize);
 
 impl State {
@@ -354,7 +364,7 @@ impl State {
         }
     }
 
-    /// As many shared holders as there can be.
+    /// Returns a word with as many shared holders as can enter.
     #[cfg(test)]
     #[cfg(not(any(loom, shuttle)))]
     pub(crate) fn full() -> Self {
@@ -362,12 +372,14 @@ impl State {
     }
 
     pub(crate) fn load(&self) -> Snapshot {
-        // ORDERING: Relaxed. Only looked at: whoever acts on it does so by a read-modify-write, or
-        // is ordered behind what it must see by its own last write, or by the lock of the list.
+        // ORDERING: Relaxed. The caller only looks. A caller that acts on the value does so by a
+        // read-modify-write, or is ordered after what it must see: by its own last write, or by the
+        // lock of the lists.
         Snapshot(self.0.load(Relaxed))
     }
 
-    /// One step of the word, if `step` allows it: says what the word was. A refusal writes nothing.
+    /// Writes the word that `step` returns for the present one, and returns what the word was. If
+    /// `step` refuses, nothing is written.
     #[inline]
     fn update(
         &self,
@@ -387,37 +399,38 @@ impl State {
         }
     }
 
+    /// Adds a holder in `mode`, if `may` allows it.
     #[inline]
     fn enter(&self, mode: Mode, may: impl Fn(Snapshot, Mode) -> bool) -> bool {
-        // ORDERING: Acquire, both. Pairs with the Release of `release` and `downgrade`: what the holders
-        // did who had to leave before us is finished. Weakened, the model
-        // `e2_data_is_visible_to_the_next_holder` fails.
+        // ORDERING: Acquire, both. Pairs with the Release of `release` and `downgrade`: the holders
+        // that had to leave before this one have finished their work. With a weaker ordering, the
+        // model `e2_data_is_visible_to_the_next_holder` fails.
         //
-        // Exclusive is to be had of a free lock only: there is no need to look whether it is.
+        // Only a free lock can be acquired in exclusive mode, so there is no need to load it first.
         mode == Mode::Exclusive && self.0.compare_exchange(0, EXCLUSIVE, Acquire, Relaxed).is_ok()
             || self.update(Acquire, |now| may(now, mode).then(|| now.0 + unit(mode))).is_ok()
     }
 
-    /// For a caller that does not wait, or has stood back already.
+    /// Acquires the lock, for a caller that does not wait or has deferred already.
     #[inline]
     pub(crate) fn try_acquire(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::admits)
     }
 
-    /// For a caller that comes new and will wait if it must.
+    /// Acquires the lock, for a newcomer that waits if it must.
     #[inline]
     pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::admits_newcomer)
     }
 
-    /// For a waiter that was notified, and is still counted.
+    /// Acquires the lock, for a waiter that was notified and is still counted.
     pub(crate) fn acquire_notified(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::fits)
     }
 
-    /// Enters in `mode`, which empties the flags `emptied`, or else says that somebody is in `flags`.
+    /// Enters in `mode` and clears the flags in `emptied`, or else sets those in `flags`.
     ///
-    /// The queue is locked.
+    /// The caller has locked the queue.
     #[inline]
     pub(crate) fn enter_or_set_waiting(
         &self,
@@ -427,11 +440,13 @@ impl State {
         flags: WaitFlags,
     ) -> Entered {
         let may = |now: Snapshot| now.lets_in(mode, notified);
-        // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. Weakened, the models
-        // `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken` fail.
+        // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. With a weaker ordering,
+        // the models `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken`
+        // fail.
         //
-        // Where nothing changes, nothing is written: a release that has seen the bit before looks for us
-        // in the queue, with the queue locked: before us, and then we see it here, or after us.
+        // If nothing changes, nothing is written. A release that has seen the bit already looks for
+        // this waiter in the queue, and locks the queue for that: either before this waiter, which
+        // then sees the release here, or after it, and then finds it there.
         let update = self.update(AcqRel, |now| {
             let next = if may(now) { (now.0 & !emptied.0) + unit(mode) } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
@@ -439,11 +454,14 @@ impl State {
         if update.is_ok_and(may) { Entered::Yes } else { Entered::Queued }
     }
 
-    /// As [`enter_or_set_waiting`](Self::enter_or_set_waiting), for who does not enter, but only wants to know
-    /// that it could: its way in leads over other locks, too.
+    /// Sets `flags`, unless a waiter that was not notified could enter in `mode`.
+    ///
+    /// Never acquires, unlike [`enter_or_set_waiting`](Self::enter_or_set_waiting): the waiter
+    /// waits for a set, which has to acquire other locks, too.
     pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Entered {
-        // ORDERING: Release, as in `set_waiting`. Weakened, the model `sets_get_in_between_single_acquisitions`
-        // fails. Nothing is acquired: who is told that it could enter does so, if it does, by another step.
+        // ORDERING: Release, as in `set_waiting`. With a weaker ordering, the model
+        // `sets_get_in_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
+        // enter does so, if at all, by another step.
         let update = self.update(Release, |now| {
             let next = if now.admits(mode) { now.0 } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
@@ -454,17 +472,18 @@ impl State {
         }
     }
 
-    /// Says that somebody is in `flags`. The queue is locked.
+    /// Sets `flags`, and returns what the word was. The caller has locked the queue.
     pub(crate) fn set_waiting(&self, flags: WaitFlags) -> Snapshot {
-        // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: who sees the bit finds the queue.
-        // Weakened, the model `notify_is_set_by_an_edge_while_it_is_made` fails.
+        // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: a thread that sees the bit
+        // finds the queue. With a weaker ordering, the model
+        // `notify_is_set_by_an_edge_while_it_is_made` fails.
         Snapshot(self.0.fetch_or(flags.0, Release))
     }
 
-    /// Says that nobody is in `flags`. The queue is locked.
+    /// Clears `flags`. The caller has locked the queue.
     pub(crate) fn clear_waiting(&self, flags: WaitFlags) -> Transition {
-        // ORDERING: Relaxed. Bits are read by those who go on to lock the queue, and set by those who
-        // have locked it.
+        // ORDERING: Relaxed. A thread that reads the bits locks the queue next, and a thread that
+        // sets them has locked it.
         let before = match flags {
             WaitFlags::NONE => self.0.load(Relaxed),
             flags => self.0.fetch_and(!flags.0, Relaxed),
@@ -472,11 +491,11 @@ impl State {
         Transition { before: Snapshot(before), after: Snapshot(before & !flags.0) }
     }
 
-    /// The hold of one holder in `mode` ends.
+    /// Removes one holder in `mode`.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) -> AfterRelease {
         // ORDERING: Release. Pairs with the Acquire of `enter` and of `finish_upgrade`: the next
-        // holder must find our work finished. Weakened, the model
+        // holder must find the work of this one finished. With a weaker ordering, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
         let before = self.0.fetch_sub(unit(mode), Release);
         debug_assert!(
@@ -487,10 +506,10 @@ impl State {
         Self::left(before - unit(mode))
     }
 
-    /// The hold of one holder changes from `from` to the weaker `to`.
+    /// Changes the mode of one holder from `from` to the weaker `to`.
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) -> AfterRelease {
         let change = unit(to).wrapping_sub(unit(from));
-        // ORDERING: Release, as in `release`. Weakened, the model
+        // ORDERING: Release, as in `release`. With a weaker ordering, the model
         // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
         Self::left(self.0.fetch_add(change, Release).wrapping_add(change))
     }
@@ -504,16 +523,18 @@ impl State {
         }
     }
 
-    /// One more shared holder, at the request of one that is there.
+    /// Adds one shared holder, at the request of a present holder.
     pub(crate) fn share(&self) -> bool {
-        // ORDERING: Relaxed. The new holder learns what it may see from the old one, who has it.
+        // ORDERING: Relaxed. The new holder learns what it may see from the old one, which has seen
+        // it.
         self.update(Relaxed, |now| now.fits(Mode::Shared).then(|| now.0 + ONE_SHARED)).is_ok()
     }
 
-    /// Makes a hold in mode `from` exclusive if it is the only one.
+    /// Makes a holder in mode `from` exclusive if it is the only one.
     pub(crate) fn try_upgrade(&self, from: Mode) -> Result<(), Snapshot> {
         // ORDERING: Acquire, as in `enter`: the shared holders that left have finished reading.
-        // Weakened, the model `u2_upgrade_starts_after_the_last_shared_holder_ends` fails.
+        // With a weaker ordering, the model `u2_upgrade_starts_after_the_last_shared_holder_ends`
+        // fails.
         self.update(Acquire, |now| {
             let alone = now.0 & !WAIT_FLAGS == unit(from);
             alone.then(|| now.0 - unit(from) + EXCLUSIVE)
@@ -521,8 +542,8 @@ impl State {
         .map(drop)
     }
 
-    /// Makes a hold in mode `from`, shared or upgradable, exclusive if it is the only one, and else
-    /// lets it wait for the others to leave.
+    /// Makes a holder in mode `from`, shared or upgradable, exclusive if it is the only one.
+    /// Otherwise makes it wait for the others to leave, unless one of those may upgrade itself.
     pub(crate) fn start_upgrade(&self, from: Mode) -> UpgradeStep {
         let begin = |now: Snapshot| {
             let others = now.0 - unit(from);
@@ -534,7 +555,8 @@ impl State {
                 None
             }
         };
-        // ORDERING: Acquire, as in `try_upgrade`. Nothing is released: who waits looks once more.
+        // ORDERING: Acquire, as in `try_upgrade`. Nothing is released: a holder that has to wait
+        // looks at the word once more.
         match self.update(Acquire, begin) {
             Ok(before) if Snapshot(before.0 - unit(from)).is_free() => UpgradeStep::Done,
             Ok(_) => UpgradeStep::Waiting,
@@ -542,25 +564,25 @@ impl State {
         }
     }
 
-    /// Makes the waiting upgrade exclusive if the last shared holder has left.
+    /// Makes the upgrading holder exclusive if the last shared holder has left.
     ///
     /// The caller's listener is in the list already.
     pub(crate) fn finish_upgrade(&self) -> UpgradeStep {
         let is_last = |now: Snapshot| now.0 & !WAIT_FLAGS == UPGRADING;
         // ORDERING: Acquire, as in `try_upgrade`, with the same model. Release: pairs with the
-        // Acquire of `RawLock::wake`, which then finds our listener.
+        // Acquire of `RawLock::wake`, which then finds the listener.
         //
-        // It writes where there is nothing to change, for the same reason as an announcement does.
+        // This writes even if nothing changes, for the same reason as `set_waiting`.
         let before = self.update(AcqRel, |now| {
             Some(if is_last(now) { now.0 - UPGRADING + EXCLUSIVE } else { now.0 })
         });
         if before.is_ok_and(is_last) { UpgradeStep::Done } else { UpgradeStep::Waiting }
     }
 
-    /// Makes the waiting upgrade what it was before: a hold in mode `from`.
+    /// Makes the upgrading holder what it was before: a holder in mode `from`.
     pub(crate) fn cancel_upgrade(&self, from: Mode) -> AfterRelease {
         let change = unit(from).wrapping_sub(UPGRADING);
-        // ORDERING: Relaxed. An upgrade that waits has changed nothing that anybody could look at.
+        // ORDERING: Relaxed. An upgrade that waits has changed nothing that a thread could look at.
         Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
     }
 }
@@ -573,7 +595,7 @@ mod tests {
     use super::*;
     use Mode::{Exclusive, Shared, Upgradable};
 
-    /// One way to leave the word `before`, `after` being what it is then.
+    /// A step from the word `before` to the word `after`, and what its caller does then.
     type Row = (&'static str, Step, &'static str, Then);
 
     #[derive(Clone, Copy, Debug)]
@@ -643,7 +665,7 @@ mod tests {
         ("WS1,s", CancelUpgrade(Shared), "S2,s", Calls),
     ];
 
-    /// As [`TABLE`] writes it.
+    /// Parses a word in the notation of [`TABLE`].
     fn parse(text: &str) -> usize {
         let mut bits = 0;
         let mut chars = text.chars();
@@ -668,7 +690,7 @@ mod tests {
         if done { Holds } else { Waits }
     }
 
-    /// Whoever calls knows the word as it has left it.
+    /// Maps what a release returns. The caller that has to notify knows the word as it left it.
     fn calls_if(state: &State, left: AfterRelease) -> Then {
         match left {
             AfterRelease::Done => Done,
@@ -728,7 +750,7 @@ mod tests {
         });
     }
 
-    /// The words of the page, for each row of the array, in the same order.
+    /// Compares the rows of the page with those of the array, in the same order.
     #[test]
     fn the_table_is_the_one_in_the_design() {
         let named = |mode: Mode| format!("{mode:?}").to_lowercase();
@@ -791,7 +813,7 @@ mod tests {
                 assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
                 assert!(state.load().is_awaited(mode));
             }
-            // One leaves: there is room for one, and whoever waits is notified.
+            // One holder leaves: there is room for one, and the waiter is notified.
             let state = state(FULL | WaitFlag::Shared.bit());
             let AfterRelease::WakeWaiters(word) = state.release(Shared) else {
                 panic!("nobody is notified")
@@ -802,7 +824,7 @@ mod tests {
         });
     }
 
-    /// The one more holder that there can be is upgradable.
+    /// The one holder beside the maximum of shared ones is upgradable.
     #[test]
     fn e3_a_downgrade_at_the_maximum_does_not_wrap() {
         with_atomics(|| {

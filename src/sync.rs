@@ -1,4 +1,5 @@
-//! The only file that names `core::sync::atomic`, `portable-atomic`, `loom` or `shuttle`, but for tests.
+//! Apart from tests, the only file that names `core::sync::atomic`, `portable-atomic`, `loom` or
+//! `shuttle`.
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -11,7 +12,7 @@ pub(crate) use portable_atomic as atomic;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic;
 
-/// Atomics that take no part in the protocol, and so are no business of a model of it.
+/// Atomics that take no part in the protocol, so no model has to see them.
 #[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
 pub(crate) use core::sync::atomic as unmodelled;
 #[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
@@ -27,7 +28,8 @@ pub(crate) use std::thread;
 /// Whether there are threads that block, and not only tasks.
 pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "std", not(target_family = "wasm")));
 
-/// Waits a moment, for others who are about to be done. Under shuttle these must run for that.
+/// Waits a moment for other threads that are about to be done. Under shuttle these must run for
+/// that.
 #[inline]
 pub(crate) fn relax() {
     #[cfg(not(shuttle))]
@@ -36,12 +38,15 @@ pub(crate) fn relax() {
     thread::yield_now();
 }
 
-/// Polls a future until it is ready, and sleeps in between. [`thread::park`] is not for that: from there
-/// shuttle wakes for no reason, and so it would hardly see that nobody wakes a thread.
+/// Polls a future until it is ready, and sleeps in between.
+///
+/// [`thread::park`] would not do: shuttle wakes it spuriously, and so would hardly notice that a
+/// thread is never woken.
 #[cfg(shuttle)]
 pub(crate) use shuttle::future::block_on;
 
-/// Whether a deadline has come, where no clock goes: when shuttle says so. Others may run before.
+/// Returns whether a deadline has passed. Shuttle has no clock, so it decides that at random. Other
+/// threads may run before.
 #[cfg(shuttle)]
 pub(crate) fn is_too_late() -> bool {
     thread::yield_now();
@@ -51,12 +56,14 @@ pub(crate) fn is_too_late() -> bool {
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
 
-/// A cell with the closure interface of loom's. Others may run while one is in there, and shuttle does not
-/// see whether they are in there, too: so it says that itself.
+/// A cell with the closure interface of loom's cell.
+///
+/// Other threads may run while one is in the cell. Shuttle does not see whether they are in it,
+/// too, so the cell checks that itself.
 #[cfg(shuttle)]
 pub(crate) struct UnsafeCell<T> {
     value: core::cell::UnsafeCell<T>,
-    /// How many look, or -1: one writes.
+    /// The number of readers, or -1 while a thread writes.
     users: core::cell::Cell<isize>,
 }
 
@@ -91,7 +98,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// A cell with the closure interface of loom's.
+/// A cell with the closure interface of loom's cell.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) struct UnsafeCell<T>(core::cell::UnsafeCell<T>);
 
@@ -114,7 +121,8 @@ impl<T> UnsafeCell<T> {
 /// A value that is touched in short critical sections only, one at a time.
 pub(crate) struct Mutex<T>(section::Cell<T>);
 
-// A panic in a section is foreign code's: whoever calls that there leaves the value as it should be.
+// A panic in a critical section comes from foreign code. A caller that runs foreign code there
+// leaves the value consistent.
 impl<T> UnwindSafe for Mutex<T> {}
 impl<T> RefUnwindSafe for Mutex<T> {}
 
@@ -125,9 +133,10 @@ impl<T> Mutex<T> {
         }
     }
 
-    /// Runs `f` on the value, in a critical section, which ends also if `f` panics. With the feature
-    /// `critical-section` interrupts are off in it, and else other threads may wait for its end. So
-    /// `f` does little, and does not come back to this section.
+    /// Runs `f` on the value, in a critical section, which also ends if `f` panics.
+    ///
+    /// With the feature `critical-section` interrupts are off in it. Without that feature other
+    /// threads may wait for its end. So `f` does little, and does not enter this section again.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         section::with(&self.0, f)
@@ -158,7 +167,8 @@ mod section {
     }
 }
 
-/// No interrupt comes in between, and no other core. Nor does `f` itself: the cell would panic.
+/// A critical section: no interrupt enters it meanwhile, and no other core. Nor does `f` enter it
+/// again: the cell would panic.
 #[cfg(all(not(any(loom, shuttle)), feature = "critical-section"))]
 mod section {
     use core::cell::RefCell;
@@ -175,7 +185,7 @@ mod section {
     }
 }
 
-/// A spin lock: an interrupt that comes in between must not use any lock.
+/// A spin lock: an interrupt that arrives while it is held must not use any lock.
 #[cfg(not(any(loom, shuttle, feature = "std", feature = "critical-section")))]
 mod section {
     pub(super) use spin::Mutex as Cell;

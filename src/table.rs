@@ -1,4 +1,4 @@
-//! The names of those who hold a [`HandleLock`](crate::HandleLock), or wait for it.
+//! The names of the holders and the waiters of a [`HandleLock`](crate::HandleLock).
 //!
 //! ```text
 //! ┌───────┐    ┌─────────────────┐    ┌─────────────────┐
@@ -6,40 +6,44 @@
 //! └───────┘    └─────────────────┘    └─────────────────┘
 //! ```
 //!
-//! A list of chunks that only grows: an entry stays where it was put until it is taken out, and a
-//! [`Spot`] says where that is.
+//! The table is a list of chunks that only grows. An entry stays where it was put until it is taken
+//! out, and a [`Spot`] says where that is.
 //!
-//! The slots of a chunk and their names are touched inside of its [`Mutex`] only. There at most [`ROOM`] names
-//! are compared or cloned; none is dropped, no waiter is woken, and nothing is allocated. So a section is
-//! short, however many names there are. The section of the ticket is the only one that is entered
-//! inside of another.
+//! The slots of a chunk and their names are touched only while the [`Mutex`] of the chunk is
+//! locked. Under that mutex at most [`ROOM`] names are compared or cloned; no name is dropped, no
+//! waiter is woken, and nothing is allocated. So each critical section is short, however many names
+//! there are. The mutex of the ticket is the only one that is locked while another is.
 //!
-//! # Why no two use one name
+//! # Why no two callers use one name
 //!
-//! Whoever wants a name
+//! A caller that wants a name
 //!
-//! 1. looks at the next ticket,
-//! 2. looks for the name, one chunk after the other, and is refused if it is there,
-//! 3. puts it in, in the section of a chunk with room, and takes the ticket in that same section; but
-//!    begins again if the ticket has been taken.
+//! 1. reads the next ticket,
+//! 2. looks for the name in one chunk after the other, and is refused if the name is there,
+//! 3. locks a chunk with room, puts the name in, and takes the ticket in that same critical
+//!    section. If the ticket has been taken, the caller begins again.
 //!
-//! Say that A and B put in equal names, A with the smaller ticket, and that A's is still in. B took the
-//! ticket that it had seen in its step 1, and A's is smaller, so A had taken its own before that look. A
-//! was in the section of its chunk then, and did not leave it before its name was in. B came to that
-//! section in step 2, so after A had left it, and saw the name. That there is such a chunk B saw too: A
-//! had found it before it took its ticket.
+//! Say that callers A and B put in equal names, that A has the smaller ticket, and that A's name is
+//! still in. B took the ticket that it had read in its step 1. A's ticket is smaller, so A had
+//! taken it before that read. A took its ticket with the mutex of its chunk locked, and unlocked
+//! that mutex only after the name was in. B locked that mutex in step 2, so after A had unlocked
+//! it, and saw the name. B saw the chunk itself, too: A had found the chunk before A took its
+//! ticket.
 //!
-//! Step 2 finds only what has been put in and not been taken out, so nobody is refused for a name that
-//! is free. Step 3 is in vain only if another name was put in meanwhile: of those who come at once one
-//! gets on. The next look is only at the names that have come since: the others have been seen.
+//! Step 2 finds only names that were put in and not taken out, so no caller is refused for a name
+//! that is free. Step 3 fails only if another name was put in meanwhile: of the callers that come
+//! at once, one makes progress. The next look is only at the names that were put in since: the
+//! others have been seen.
 //!
-//! Tickets have 64 bits everywhere, for which not every target has an atomic: hence their own section.
+//! Tickets have 64 bits on every target. Not every target has an atomic of that size, so the ticket
+//! has a mutex of its own.
 //!
 //! # Large names
 //!
-//! A name may be too large for several of it to be on the stack. A chunk is made where it stays, on the heap. A name
-//! is swapped between a slot and an `Option` of the caller, which each function is given by reference: a name that
-//! is passed or returned by value is one more name on the stack, in each function that it passes.
+//! A name may be so large that several of them do not fit on the stack. So a chunk is made in
+//! place, on the heap. A name is swapped between a slot and an `Option` of the caller, which each
+//! function takes by reference: a name that is passed or returned by value is one more name on the
+//! stack, in each function that it passes.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -54,11 +58,11 @@ use crate::many::for_each;
 use crate::mode::Mode;
 use crate::sync::{Mutex, const_fn};
 
-/// How many names there are in a chunk, and so how many are compared in one section.
+/// The number of names in a chunk, and so the most that are compared in one critical section.
 const ROOM: usize = 8;
 
 pub(crate) struct Table<H> {
-    /// The ticket that is taken next: how many names have been put in, ever.
+    /// The ticket that is taken next: the number of names that have been put in, ever.
     next_ticket: Mutex<u64>,
     first: OnceBox<Chunk<H>>,
 }
@@ -69,29 +73,30 @@ struct Chunk<H> {
     next: OnceBox<Self>,
 }
 
-/// What belongs to the names of a chunk. It means nothing where there is no name.
+/// The data beside the names of a chunk. It means nothing in a slot without a name.
 struct Slots {
     tickets: [u64; ROOM],
     stages: [Stage; ROOM],
 }
 
-/// The names of a chunk. A section is made on the stack and moved, so the names, which may be large, are beside it.
+/// The names of a chunk. The content of a `Mutex` is made on the stack and moved, so the names,
+/// which may be large, are beside it.
 struct Names<H>(UnsafeCell<[Option<H>; ROOM]>);
 
-// SAFETY: through a reference to it, one thread at a time reaches the names, in the section of their chunk. So they
-// only have to be `Send`, as for a mutex.
+// SAFETY: through a reference to it, one thread at a time reaches the names, with the mutex of
+// their chunk locked. So they only have to be `Send`, as for a mutex.
 unsafe impl<H: Send> Sync for Names<H> {}
 
-// As for `Mutex`.
+// The names are unwind safe as the content of a `Mutex` is.
 impl<H> UnwindSafe for Names<H> {}
 impl<H> RefUnwindSafe for Names<H> {}
 
-/// What is done by a name.
+/// What a name is used for.
 #[derive(Clone, Copy)]
 pub(crate) enum Stage {
-    /// Somebody waits, or is about to: its [`Claim`] takes the entry out.
+    /// The acquisition waits, or is about to: its [`Claim`] takes the entry out.
     Waiting,
-    /// The lock is held, until somebody releases it by this name.
+    /// The lock is held, until it is released by this name.
     Held(Mode),
     /// The lock is held by a guard, and the guard takes the entry out.
     Guarded(Mode),
@@ -117,7 +122,7 @@ impl<H> Table<H> {
         iter::successors(self.first.get(), |chunk| chunk.next.get())
     }
 
-    /// Puts the name that is in `name` into the table. Leaves it in `name` if the table has it already.
+    /// Puts the name in `name` into the table, or leaves it in `name` if the table has it already.
     pub(crate) fn claim(&self, name: &mut Option<H>) -> Option<Claim<'_, H>>
     where
         H: Eq,
@@ -136,7 +141,8 @@ impl<H> Table<H> {
         }
     }
 
-    /// Puts the name that is in `name` into a slot, with `ticket`. Leaves it in `name` if that is not the next.
+    /// Puts the name in `name` into a slot, with `ticket`, or leaves it in `name` if `ticket` is
+    /// not the next.
     fn put(&self, name: &mut Option<H>, ticket: u64) -> Option<Spot<'_, H>> {
         let mut chunk = self.first.get_or_make(Chunk::new);
         loop {
@@ -164,7 +170,8 @@ impl<H> Table<H> {
         })
     }
 
-    /// Takes out the name by which the lock is held, unless by a guard. It is in `to` then, which was empty.
+    /// Takes out the name by which the lock is held, unless a guard holds it, and leaves it in
+    /// `to`, which was empty.
     pub(crate) fn take<Q>(&self, name: &Q, to: &mut Option<H>) -> Option<Mode>
     where
         H: Borrow<Q>,
@@ -184,15 +191,15 @@ impl<H> Table<H> {
         })
     }
 
-    /// The names by which the lock is held, first come, first. Not all from one moment, unless they
-    /// are in one chunk.
+    /// Returns the names by which the lock is held, in the order of their tickets. Names from
+    /// different chunks may be from different moments.
     pub(crate) fn holders(&self) -> Vec<(H, Mode)>
     where
         H: Clone,
     {
         let (mut holders, mut order) = (Vec::new(), Vec::new());
         for chunk in self.chunks() {
-            // So that nothing is allocated in the section.
+            // Nothing is allocated while the chunk is locked.
             holders.reserve(ROOM);
             let (mut tickets, number) = ([None; ROOM], order.len());
             chunk.with(|slots, names| {
@@ -206,7 +213,7 @@ impl<H> Table<H> {
             order.extend(tickets.into_iter().flatten().zip(number..));
         }
         order.sort_unstable();
-        // Each name is swapped to its place: a sort would have several on the stack.
+        // Each name is swapped to its place: a sort would have several names on the stack.
         for to in 0..order.len() {
             let mut from = order[to].1;
             while from < to {
@@ -219,8 +226,8 @@ impl<H> Table<H> {
 }
 
 impl<H> Drop for Table<H> {
-    /// One chunk after the other, and not one inside of the other: there may be many. So, too, if the drop of a
-    /// name panics.
+    /// Drops one chunk after the other, and not one inside of the other, since there may be many.
+    /// That holds also if the drop of a name panics.
     fn drop(&mut self) {
         let mut next = self.first.take();
         let chunks = iter::from_fn(|| {
@@ -233,12 +240,12 @@ impl<H> Drop for Table<H> {
 }
 
 impl<H> Chunk<H> {
-    /// Made where it stays, and not on the stack, where there may be no room for so many names.
+    /// Makes a chunk in place: the stack may have no room for so many names.
     fn new() -> Box<Self> {
         let mut chunk = Box::<Self>::new_uninit();
         let at = chunk.as_mut_ptr();
         let slots = Slots { tickets: [0; ROOM], stages: [Stage::Waiting; ROOM] };
-        // SAFETY: the places are those of the fields in the box, and all of them are written.
+        // SAFETY: the pointers are to the fields in the box, and all of the fields are written.
         unsafe {
             (&raw mut (*at).slots).write(Mutex::new(slots));
             (&raw mut (*at).next).write(OnceBox::new());
@@ -248,15 +255,15 @@ impl<H> Chunk<H> {
         }
     }
 
-    /// Runs `f` on what is in the slots, in their section.
+    /// Runs `f` on the slots and their names, with the mutex of the chunk locked.
     fn with<R>(&self, f: impl FnOnce(&mut Slots, &mut [Option<H>; ROOM]) -> R) -> R {
         self.slots.with(|slots| {
-            // SAFETY: the names are touched here only, and the section lets one thread in at a time.
+            // SAFETY: the names are touched here only, and the mutex lets one thread in at a time.
             f(slots, unsafe { &mut *self.names.0.get() })
         })
     }
 
-    /// Whether `name` is here, with the ticket `new` or a later one.
+    /// Returns whether `name` is in this chunk, with the ticket `new` or a later one.
     fn has(&self, name: &H, new: u64) -> bool
     where
         H: Eq,
@@ -268,7 +275,7 @@ impl<H> Chunk<H> {
     }
 }
 
-/// Where an entry is, for the one who alone may take it out.
+/// Where an entry is. Only the owner of the spot may take the entry out.
 pub(crate) struct Spot<'a, H> {
     chunk: &'a Chunk<H>,
     index: usize,
@@ -288,7 +295,7 @@ impl<H> Spot<'_, H> {
         copy.expect(OURS)
     }
 
-    /// Takes the name out. It is in `to` then, which was empty. To be done once.
+    /// Takes the name out, and leaves it in `to`, which was empty. The owner does so once.
     pub(crate) fn take(&self, to: &mut Option<H>) {
         self.chunk.with(|_, names| mem::swap(&mut names[self.index], to));
         assert!(to.is_some(), "{OURS}");
@@ -297,17 +304,17 @@ impl<H> Spot<'_, H> {
 
 const OURS: &str = "only the owner of the spot takes the name out";
 
-/// A name that is in use, and by which nobody holds the lock yet. Taken out again if it is dropped.
+/// A name that is in use, and does not hold the lock yet. Its drop takes the name out again.
 pub(crate) struct Claim<'a, H>(Spot<'a, H>);
 
 impl<'a, H> Claim<'a, H> {
-    /// The lock has been acquired by this name.
+    /// Records that the lock has been acquired by this name.
     pub(crate) fn settle(self, stage: Stage) -> Spot<'a, H> {
         self.0.set(stage);
         self.into_spot()
     }
 
-    /// Takes the name out. It is in `to` then, which was empty.
+    /// Takes the name out, and leaves it in `to`, which was empty.
     pub(crate) fn give_up(self, to: &mut Option<H>) {
         self.into_spot().take(to);
     }
@@ -321,7 +328,7 @@ impl<'a, H> Claim<'a, H> {
 
 impl<H> Drop for Claim<'_, H> {
     fn drop(&mut self) {
-        // Dropped out of the section: the drop of a name is foreign code.
+        // The name is dropped after the mutex is unlocked: the drop of a name is foreign code.
         let mut name = None;
         self.0.take(&mut name);
     }
@@ -336,7 +343,8 @@ mod tests {
 
     use super::*;
 
-    /// As many chunks as would fill the stack if each was dropped inside of the one before. Gives the last.
+    /// Makes so many chunks that they would fill the stack if each was dropped inside of the one
+    /// before. Returns the last.
     fn long<H>(table: &Table<H>) -> &Chunk<H> {
         let mut last = table.first.get_or_make(Chunk::new);
         for _ in 0..if cfg!(miri) { 100 } else { 100_000 } {

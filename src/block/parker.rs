@@ -8,7 +8,7 @@ use parking::Parker;
 
 use crate::lazy::may_fail;
 
-/// Where a thread sleeps until it is woken.
+/// A parker, on which a thread sleeps until it is woken.
 pub(super) struct ThreadParker {
     parker: Parker,
     /// Unparks `parker`.
@@ -16,7 +16,7 @@ pub(super) struct ThreadParker {
 }
 
 std::thread_local! {
-    /// The parker of this thread while no wait uses it, so that no wait but the first allocates.
+    /// The parker of this thread while no wait uses it, so that only the first wait allocates.
     static IDLE: Cell<Option<ThreadParker>> = const { Cell::new(None) };
 }
 
@@ -29,10 +29,12 @@ impl ThreadParker {
         Self { parker, waker }
     }
 
-    /// Lends the parker of this thread to one wait. While that polls, it may run a foreign waker, which may block, too:
-    /// such an inner wait gets another parker. With the same one it would consume the wake-up of the outer wait.
+    /// Lends the parker of this thread to one wait.
+    ///
+    /// While that wait polls, it may run a foreign waker, which may block, too. Such an inner wait
+    /// gets another parker. With the same parker it would consume the wake-up of the outer wait.
     pub(super) fn lend<R>(wait: impl FnOnce(&Self) -> R) -> R {
-        /// Puts the parker back, also if a poll panics.
+        /// Puts the parker back, even if a poll panics.
         struct Lent(Option<ThreadParker>);
         impl Drop for Lent {
             fn drop(&mut self) {
@@ -49,7 +51,7 @@ impl ThreadParker {
         &self.waker
     }
 
-    /// Consumes a wake-up that has come already. Says whether there was one.
+    /// Consumes a wake-up that has already come. Returns whether there was one.
     pub(super) fn was_woken(&self) -> bool {
         self.park_timeout(Duration::ZERO)
     }
@@ -59,7 +61,8 @@ impl ThreadParker {
         self.parker.park();
     }
 
-    /// As [`park`](Self::park), but no longer than `timeout`. Says whether there was a wake-up.
+    /// Sleeps until there is a wake-up, but no longer than `timeout`, and consumes it. Returns
+    /// whether there was one.
     pub(super) fn park_timeout(&self, timeout: Duration) -> bool {
         self.parker.park_timeout(timeout)
     }

@@ -1,8 +1,8 @@
-//! Crowds: threads and tasks that are too many for loom, each of which does this and that a few times, at
-//! random. They run under shuttle, and a few times on plain threads.
+//! Crowds: threads and tasks that are too many for loom. Each of them uses the lock a few times, at
+//! random. Crowds run under shuttle, and a few times on plain threads.
 //!
-//! Exclusion is looked at by everybody who comes in. Who sleeps too long shows itself as a deadlock, who is
-//! not counted right in the word at the end, which is that of a new lock.
+//! Each holder checks exclusion when it enters. A waiter that sleeps too long shows as a deadlock.
+//! A waiter that is counted wrong shows in the word at the end, which must be that of a new lock.
 
 use core::future::poll_fn;
 use core::time::Duration;
@@ -25,7 +25,7 @@ fn crowd(run: impl Fn() + Send + Sync + 'static) {
     (0..if cfg!(miri) { 1 } else { 30 }).for_each(|_| run());
 }
 
-/// Runs `run` in so many threads, and waits for them.
+/// Runs `run` in `number` threads, and waits for them.
 fn threads<T: Send + Sync + 'static>(
     number: usize,
     shared: &Arc<T>,
@@ -38,13 +38,13 @@ fn threads<T: Send + Sync + 'static>(
     join(threads.collect::<Vec<_>>());
 }
 
-/// A number below `limit`, from shuttle, which knows what it has thrown.
+/// Returns a number below `limit`, from shuttle, which knows the numbers that it has drawn.
 #[cfg(shuttle)]
 fn below(limit: usize) -> usize {
     shuttle::rand::Rng::gen_range(&mut shuttle::rand::thread_rng(), 0..limit)
 }
 
-/// A number below `limit`.
+/// Returns a number below `limit`.
 #[cfg(not(shuttle))]
 fn below(limit: usize) -> usize {
     static SEED: AtomicUsize = AtomicUsize::new(1);
@@ -60,15 +60,16 @@ fn any_mode() -> Mode {
     Mode::ALL[below(3)]
 }
 
-/// A lock, and what is safe where it is held: a number that exclusive holders change, and another that
-/// upgradable ones change as well. What they should be is counted beside.
+/// A lock, and data that is safe to touch while the lock is held. Exclusive holders change the
+/// first number, and upgradable holders change the second as well. The expected numbers are counted
+/// beside.
 struct Room {
     lock: MultiLock,
     numbers: [UnsafeCell<u32>; 2],
     expected: [AtomicU32; 2],
 }
 
-// SAFETY: the numbers are touched by who holds the lock in a mode that permits it.
+// SAFETY: only a holder touches the numbers, and in a mode that permits it.
 unsafe impl Send for Room {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Room {}
@@ -79,12 +80,13 @@ impl Room {
         Self { lock: MultiLock::new(), numbers, expected: Default::default() }
     }
 
-    /// For who holds the lock in `mode`. Gives the number of exclusive visits before this one.
+    /// Touches the numbers as a holder in `mode` may. The caller holds the lock in `mode`. Returns
+    /// the number of exclusive visits before this one.
     fn visit(&self, mode: Mode) -> u32 {
         assert!(self.lock.locked() >= Some(mode));
         let add_one = |n: usize| {
             self.expected[n].fetch_add(1, SeqCst);
-            // SAFETY: the caller keeps everybody else away who touches it.
+            // SAFETY: the caller's mode excludes every other holder that touches the number.
             self.numbers[n].with_mut(|number| unsafe {
                 *number += 1;
                 *number - 1
@@ -93,7 +95,7 @@ impl Room {
         if mode != Shared {
             add_one(1);
         }
-        // Or else hardly anybody would find the lock held.
+        // Without this, hardly a thread would find the lock held.
         (0..below(6)).for_each(|_| thread::yield_now());
         if mode == Exclusive {
             return add_one(0);
@@ -102,12 +104,13 @@ impl Room {
         self.numbers[0].with(|number| unsafe { *number })
     }
 
-    /// Nobody holds and nobody waits, and nobody was beside one that it excludes.
+    /// Checks that the lock has no holder and no waiter, and that no holder was beside one that it
+    /// excludes.
     fn check(&self) {
         assert_eq!(self.lock.snapshot(), MultiLock::new().snapshot());
         let _guard = self.lock.try_acquire(Exclusive).unwrap();
         for (number, expected) in self.numbers.iter().zip(&self.expected) {
-            // SAFETY: nobody else is there.
+            // SAFETY: there is no other holder.
             assert_eq!(number.with(|number| unsafe { *number }), expected.load(SeqCst));
         }
     }
@@ -122,8 +125,9 @@ impl Wake for Relay {
     }
 }
 
-/// Waits for `future`, and polls it now and then for no reason, with another waker, or with one that wakes
-/// nobody, and then sleeps on for a while. `None` if it has given up, which it does only if it `may_go`.
+/// Waits for `future`. Now and then polls it without a wake-up, or with another waker, or with a
+/// waker that wakes no task, after which it sleeps on for a while. Returns `None` if it cancels the
+/// wait, which it does only if it `may_go`.
 fn restless<F: Future>(future: F, may_go: bool) -> Option<F::Output> {
     let mut future = pin!(future);
     let poll = |cx: &mut Context<'_>| {
@@ -149,7 +153,7 @@ fn restless<F: Future>(future: F, may_go: bool) -> Option<F::Output> {
     block_on(poll_fn(poll), None).unwrap()
 }
 
-/// In any mode, by any way in.
+/// Visits the room in `mode`, by a random method of acquisition.
 fn visit(room: &Room, mode: Mode) {
     let guard = match below(6) {
         0 => room.lock.try_acquire(mode),
@@ -164,7 +168,7 @@ fn visit(room: &Room, mode: Mode) {
     }
 }
 
-/// What a holder may do with its hold.
+/// Does what a holder may do with its guard, at random.
 fn stay(room: &Room, mut guard: Guard<'_>) {
     match below(7) {
         0 => {
@@ -192,7 +196,7 @@ fn stay(room: &Room, mut guard: Guard<'_>) {
     }
 }
 
-/// Upgrades, or gives up, or is refused.
+/// Upgrades, or cancels the upgrade, or is refused.
 fn upgrade(room: &Room, guard: &mut Guard<'_>) {
     let mode = guard.mode();
     let before = room.visit(mode);
@@ -215,7 +219,7 @@ fn upgrade(room: &Room, guard: &mut Guard<'_>) {
     }
 }
 
-/// Tasks on one thread. Each is polled when it has been woken, and only then.
+/// Runs the tasks on one thread. Each is polled when it has been woken, and only then.
 fn run_all(tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
     struct Task(AtomicBool, Waker);
     impl Wake for Task {
@@ -243,7 +247,7 @@ fn run_all(tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
     block_on(poll_fn(poll), None).unwrap();
 }
 
-/// Five threads, in any mode and by any way in, and with all that can be done to a hold.
+/// Five threads acquire in any mode and by any method, and do all that can be done with a guard.
 #[test]
 fn crowds_in_all_modes_exclude_each_other_and_all_get_in() {
     crowd(|| {
@@ -253,7 +257,8 @@ fn crowds_in_all_modes_exclude_each_other_and_all_get_in() {
     });
 }
 
-/// Six threads that wait until they are in, so that nobody is notified by somebody who happens to hand_off up.
+/// Six threads wait until they enter. None of them cancels, so no waiter is notified by a
+/// cancellation that happens to come.
 #[test]
 fn crowds_of_patient_waiters_all_get_in() {
     crowd(|| {
@@ -270,8 +275,9 @@ fn crowds_of_patient_waiters_all_get_in() {
     });
 }
 
-/// Some queue up, sleep on when they are notified, and go. The others come once and wait until they are in: there
-/// is soon nobody left who would call them by the way.
+/// Some threads queue waiters, let them sleep on when they are notified, and drop them. The other
+/// threads acquire once, and wait until they enter: soon no thread is left that would notify them
+/// by chance.
 #[test]
 fn crowds_get_in_where_others_sleep_and_go() {
     crowd(|| {
@@ -295,7 +301,8 @@ fn crowds_get_in_where_others_sleep_and_go() {
     });
 }
 
-/// Those who hold, and upgrade or hand_off that up, beside some who leave, and come once more.
+/// Some holders upgrade, or cancel their upgrade. The others release. All of them acquire the lock
+/// once more.
 #[test]
 fn crowds_upgrade_with_nobody_in_between() {
     crowd(|| {
@@ -320,7 +327,7 @@ fn crowds_upgrade_with_nobody_in_between() {
     });
 }
 
-/// Tasks that keep their hold while the others of their thread run.
+/// Tasks keep the lock held while the other tasks of their thread run.
 #[test]
 fn crowds_of_tasks_all_get_in() {
     crowd(|| {
@@ -344,7 +351,7 @@ fn crowds_of_tasks_all_get_in() {
     });
 }
 
-/// Some are there when all are.
+/// A barrier: the tasks wait until all of them have arrived.
 struct Meeting {
     missing: AtomicUsize,
     wait: Mutex<Vec<Waker>>,
@@ -371,9 +378,10 @@ impl Meeting {
     }
 }
 
-/// More shared waiters than are notified in one batch, and some who come and go. Those who stay wait for each other
-/// with their hold, so they must all be notified by the one exclusive holder, or by one that makes its hold weaker.
-/// If all of them were there before an exclusive waiter, they go first.
+/// There are more shared waiters than one batch notifies, and some waiters that are queued and
+/// dropped. The waiters that stay wait for each other while they hold the lock. So all of them must
+/// be notified when the one exclusive holder releases or downgrades. If all of them were queued
+/// before an exclusive waiter, they enter first.
 #[test]
 fn crowds_of_shared_waiters_are_called_together() {
     const STAY: usize = 10;
@@ -435,7 +443,7 @@ fn meet(
     })
 }
 
-/// Monitors that are told when there is room, among those who come and go.
+/// Monitors are notified when there is room, among threads that enter and leave.
 #[test]
 fn crowds_tell_who_monitors_them() {
     fn try_until(room: &Room, mode: Mode, mut wait: impl FnMut()) {
@@ -472,7 +480,8 @@ fn crowds_tell_who_monitors_them() {
                         let mut monitor = room.lock.notify(mode);
                         try_until(room, mode, || next(&mut monitor));
                     }
-                    // Who is there when the lock becomes free is told, also if it is not the first.
+                    // A monitor that exists when the lock becomes free is notified, also if it is
+                    // not the first.
                     3 => drop(restless(room.lock.notify(mode).wait(), true)),
                     _ => visit(room, mode),
                 }
@@ -482,7 +491,7 @@ fn crowds_tell_who_monitors_them() {
     });
 }
 
-/// Monitors that are told once, of the last chance that there is: each holder comes once.
+/// Monitors are notified once, of the last edge that there is: each holder enters once.
 #[test]
 fn crowds_of_monitors_hear_the_last_edge() {
     crowd(|| {
@@ -554,7 +563,7 @@ fn crowds_of_sets_and_single_acquisitions_all_get_in() {
     });
 }
 
-/// Sets that were turned away hand_off up: a task that comes once to one of the members gets in.
+/// Sets that were turned away are cancelled: a task that acquires one of the members once enters.
 #[test]
 fn crowds_get_in_where_sets_give_up() {
     crowd(|| {
@@ -582,7 +591,8 @@ fn crowds_get_in_where_sets_give_up() {
     });
 }
 
-/// Few names for many: each is used by one at a time, and all are free at the end.
+/// Many threads use few names. Each name is used by one thread at a time, and all names are free at
+/// the end.
 #[test]
 fn crowds_use_each_name_once() {
     crowd(|| {

@@ -8,7 +8,7 @@ use super::*;
 use crate::NotifyArc;
 use crate::sync::unmodelled::{AtomicBool, Ordering::Relaxed};
 
-/// Fails if `wake` calls no monitors, and if a monitor does not look again after it is_queued.
+/// Fails if `wake` notifies no monitors, and if a monitor does not look again after it is queued.
 #[test]
 fn p2_a_monitor_is_told() {
     model(|| {
@@ -40,7 +40,7 @@ fn notify_who_sees_the_edge_finds_the_lock() {
     });
 }
 
-/// Fails if a monitor counts the edges after its set_waiting.
+/// Fails if a monitor counts the edges after it sets its waiting flag.
 #[test]
 fn notify_is_set_by_an_edge_while_it_is_made() {
     model(|| {
@@ -55,8 +55,8 @@ fn notify_is_set_by_an_edge_while_it_is_made() {
 
 /// A monitor is made while the mode becomes acquirable.
 ///
-/// Fails if the edges are counted after the set_waiting, if a monitor does not look again after it is_queued, and if it
-/// does not say that it is_queued.
+/// Fails if the edges are counted after the monitor sets its waiting flag, if a monitor does not
+/// look again after it is queued, and if it does not announce that it is queued.
 #[test]
 fn notify_misses_no_edge_from_its_first_moment() {
     model(|| {
@@ -75,7 +75,7 @@ fn notify_misses_no_edge_from_its_first_moment() {
     });
 }
 
-/// One monitor goes, another comes, and meanwhile there is an edge.
+/// One monitor is dropped, another is made, and meanwhile there is an edge.
 ///
 /// Fails if the bit of monitors is cleared while one is counted.
 #[test]
@@ -95,10 +95,10 @@ fn notify_that_goes_hides_no_edge_from_another() {
     });
 }
 
-/// The last exclusive waiter goes, another comes and goes, and the shared holder leaves: at the end the
-/// lock is free, and whoever monitors it has been told.
+/// The last exclusive waiter is dropped, another is queued and dropped, and the shared holder
+/// releases. At the end the lock is free, and its monitor has been notified.
 ///
-/// Fails if a waiter that is the last to go tells nobody.
+/// Fails if the last waiter to be dropped notifies no monitor.
 #[test]
 fn notify_is_told_when_exclusive_waiters_go() {
     model_with(3, || {
@@ -118,14 +118,15 @@ fn notify_is_told_when_exclusive_waiters_go() {
     });
 }
 
-/// The next item of a stream.
+/// Returns a future of the next item of a stream.
 fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
     poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx))
 }
 
-/// Who may be woken late has a thread of its own: loom would wake this one out of `join`.
+/// The waiter that may be woken late has a thread of its own: loom would wake the main thread out
+/// of `join`.
 ///
-/// Fails if a stream does not look again after it is_queued.
+/// Fails if a stream does not look again after it is queued.
 #[test]
 fn notify_streams_hear_each_edge_that_they_wait_for() {
     model(|| {
@@ -140,11 +141,11 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
     });
 }
 
-/// A set of which all members are free, each taken and given back by another thread. The task is polled
-/// once, and then woken or not: a thread that blocks would be woken by loom out of a mutex, too.
+/// All members of a set are free, and each is acquired and released by another thread. The task is
+/// polled once, and then woken or not: loom would wake a thread that blocks out of a mutex, too.
 ///
-/// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again when it
-/// is_queued to all members.
+/// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again
+/// when it is queued at all members.
 #[test]
 fn notify_of_a_free_set_misses_no_edge() {
     model_with(3, || {
@@ -177,7 +178,7 @@ impl std::task::Wake for Woken {
 
 /// One member after the other becomes free.
 ///
-/// Fails if a monitor of a set does not look again after it is_queued.
+/// Fails if a monitor of a set does not look again after it is queued.
 #[test]
 fn notify_of_a_set_misses_no_edge() {
     model(|| {

@@ -1,24 +1,24 @@
-//! Two at one name.
+//! Two callers that use one name.
 
 use super::*;
 use crate::HandleLock;
 
-/// A thread that wants the lock by `name`, and says whether it got it.
+/// Spawns a thread that tries to acquire the lock by `name`, and returns whether it did.
 fn claimer(lock: &Arc<HandleLock<u32>>, name: u32) -> JoinHandle<bool> {
     let lock = lock.clone();
     spawn(move || lock.try_acquire(Shared, name).is_ok())
 }
 
-/// As many names as fill the first chunk of a table.
+/// Returns a lock with as many names as fill the first chunk of its table.
 fn full_chunk() -> Arc<HandleLock<u32>> {
     let lock = Arc::new(HandleLock::new());
     (0..8).for_each(|name| lock.try_acquire(Shared, name).unwrap());
     lock
 }
 
-/// Fails if `Table::take_ticket` does not look whether the ticket is the next, if `Table::put` takes it
-/// before it is in the section of the chunk, and if `Table::claim` looks again but not at the name that
-/// has come meanwhile.
+/// Fails if `Table::take_ticket` does not check whether the ticket is the next, if `Table::put`
+/// takes the ticket before it has locked the chunk, and if `Table::claim` looks again but not at
+/// the name that was put in meanwhile.
 #[test]
 fn names_are_used_by_one_at_a_time() {
     model(|| {
@@ -32,7 +32,7 @@ fn names_are_used_by_one_at_a_time() {
     });
 }
 
-/// One may find room in the first chunk, while the other is on its way to a second.
+/// One thread may find room in the first chunk, while the other is on its way to a second.
 ///
 /// Fails if `Table::chunks` ends with the first.
 #[test]
@@ -47,10 +47,10 @@ fn names_are_used_by_one_at_a_time_in_all_chunks() {
     });
 }
 
-/// Whoever is refused is refused for a name that is in use, not for another attempt that is refused.
+/// A caller is refused for a name that is in use, not for another attempt that is refused.
 ///
-/// Fails if `Table::claim` puts a name in without a look, to take it out again if there is an older
-/// one.
+/// Fails if `Table::claim` puts a name in without a look, and takes it out again if there is an
+/// older one.
 #[test]
 fn names_are_free_when_they_are_released() {
     model(|| {
@@ -63,7 +63,7 @@ fn names_are_free_when_they_are_released() {
     });
 }
 
-/// Fails if `Table::claim` does not begin again when another name has come meanwhile.
+/// Fails if `Table::claim` does not begin again when another name was put in meanwhile.
 #[test]
 fn names_that_differ_are_in_nobodys_way() {
     model(|| {
@@ -74,7 +74,7 @@ fn names_that_differ_are_in_nobodys_way() {
     });
 }
 
-/// Fails if `HandleGuard::drop` ends the hold before the name is out.
+/// Fails if `HandleGuard::drop` releases the lock before it takes the name out.
 #[test]
 fn names_of_holders_are_never_beside_those_they_exclude() {
     model(|| {
@@ -94,7 +94,7 @@ fn names_of_holders_are_never_beside_those_they_exclude() {
     });
 }
 
-/// Fails if `HandleGuard::downgrade` changes the hold before the table.
+/// Fails if `HandleGuard::downgrade` changes the lock before the table.
 #[test]
 fn names_of_holders_follow_a_downgrade() {
     model(|| {
@@ -112,10 +112,11 @@ fn names_of_holders_follow_a_downgrade() {
     });
 }
 
-/// An upgradable holder is shown beside a shared one, and never beside another upgradable one.
+/// The table shows an upgradable holder beside a shared one, and never beside another upgradable
+/// one.
 ///
-/// Fails if `HandleGuard::upgrade` changes the table before the lock, and if a cancelled one changes it back after the
-/// lock.
+/// Fails if `HandleGuard::upgrade` changes the table before the lock, and if a cancelled upgrade
+/// changes the table back after the lock.
 #[test]
 fn names_of_holders_follow_a_cancelled_upgrade() {
     model(|| {

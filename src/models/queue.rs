@@ -1,12 +1,13 @@
-//! Those who join a queue that others leave, and wakers that are renewed.
+//! Waiters that join a queue while others leave it, and wakers that are renewed.
 
 use super::*;
 use crate::acquire::Acquire;
 
-/// Behind a dormant waiter of its mode: the bit is set, and who joins writes nothing.
+/// A waiter joins behind a dormant waiter of its mode. The bit of their flag is set already, so the
+/// joining waiter writes nothing.
 ///
-/// Fails if a waiter does not look again when it is_queued, if `wake` calls nobody exclusive, and if somebody
-/// is notified and not woken.
+/// Fails if a waiter does not look again when it is queued, if `wake` notifies no exclusive waiter,
+/// and if a waiter is notified and not woken.
 #[test]
 fn p2_who_joins_a_lane_that_is_marked_is_found() {
     for mode in [Shared, Upgradable, Exclusive] {
@@ -28,7 +29,7 @@ fn p2_who_joins_a_lane_that_is_marked_is_found() {
     }
 }
 
-/// A waiter gets another waker while it is notified, and only that one wakes it.
+/// A waiter gets another waker while it is notified, and only the new waker wakes it.
 ///
 /// Fails if `List::renew` leaves the old waker in the node.
 #[test]
@@ -57,7 +58,7 @@ fn p1_a_waker_may_be_renewed_while_it_is_called() {
     }
 }
 
-/// Fails as `p1_a_waker_may_be_renewed_while_it_is_called` does.
+/// Fails with the same change as `p1_a_waker_may_be_renewed_while_it_is_called`.
 #[test]
 fn u2_the_waker_of_an_upgrade_may_be_renewed_while_it_is_called() {
     model_with(3, || {
@@ -78,9 +79,10 @@ fn u2_the_waker_of_an_upgrade_may_be_renewed_while_it_is_called() {
     });
 }
 
-/// Two shared waiters go at once, perhaps notified together, and a thread waits behind them.
+/// Two shared waiters are dropped at once, perhaps notified together, and a thread waits behind
+/// them.
 ///
-/// Fails as `c2_a_dropped_shared_waiter_passes_its_call_on` does.
+/// Fails with the same change as `c2_a_dropped_shared_waiter_passes_its_call_on`.
 #[test]
 fn c2_shared_waiters_that_were_called_together_may_all_go_at_once() {
     model(|| {
@@ -96,9 +98,10 @@ fn c2_shared_waiters_that_were_called_together_may_all_go_at_once() {
     });
 }
 
-/// Two exclusive waiters go at once, and a thread joins a shared waiter that waits because of them.
+/// Two exclusive waiters are dropped at once, and a thread joins a shared waiter that waits because
+/// of them.
 ///
-/// Fails as `c1_a_dropped_exclusive_waiter_lets_shared_ones_in` does.
+/// Fails with the same change as `c1_a_dropped_exclusive_waiter_lets_shared_ones_in`.
 #[test]
 fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
     model(|| {
@@ -109,14 +112,15 @@ fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
         let thread = user(&data, Shared);
         let second = passer_by(&data, Exclusive);
         drop(first);
-        // The shared holder and the dormant waiter stay: the thread must get in beside them.
+        // The shared holder and the dormant waiter stay: the thread must enter beside them.
         join([second, thread]);
         drop((dormant, guard));
         data.check(0);
     });
 }
 
-/// A thread that was overtaken, and the lock held by another: released, it is given to the thread.
+/// Returns the acquisition of a thread that was overtaken, and the guard of another holder. A
+/// release of the guard hands the lock to the thread.
 fn overtaken<'a>(data: &'a Data, mode: Mode) -> (Pin<Box<Acquire<'a>>>, Guard<'a>) {
     let mut cx = Context::from_waker(Waker::noop());
     let mut thread = Box::pin(Acquire::for_thread(&data.lock, mode));
@@ -128,13 +132,13 @@ fn overtaken<'a>(data: &'a Data, mode: Mode) -> (Pin<Box<Acquire<'a>>>, Guard<'a
     (thread, guard)
 }
 
-/// A thread to which `guard` goes: it adds one, and releases.
+/// Spawns a thread that takes over `guard`, adds one, and releases.
 fn releases(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
     let (data, handle) = (data.clone(), guard.into_handle());
     spawn(move || data.add_one(&data.lock.adopt(handle).unwrap()))
 }
 
-/// A thread that adds one if it can.
+/// Spawns a thread that adds one if it can acquire the lock by a try.
 fn tries(data: &Arc<Data>) -> JoinHandle<()> {
     let data = data.clone();
     spawn(move || {
@@ -144,10 +148,11 @@ fn tries(data: &Arc<Data>) -> JoinHandle<()> {
     })
 }
 
-/// What a holder did is visible to the thread that it gives the lock to, and to those who come next, also if
-/// somebody else gives it, who comes in between.
+/// What a holder did is visible to the thread that it hands the lock to, and to the next holders.
+/// That is so also if another waiter comes in between and hands the lock over.
 ///
-/// Fails if who lets it in does not say that it waits, and if it does not take back what it has said of itself.
+/// Fails if the waiter that hands the lock over does not set its waiting flag, and if the thread
+/// does not clear its own.
 #[test]
 fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
     for mode in [Shared, Exclusive] {
@@ -164,9 +169,9 @@ fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
     }
 }
 
-/// The holder is another thread than that which is given the lock.
+/// The holder is another thread than the one that is handed the lock.
 ///
-/// Fails if the thread, polled for no reason, gives itself what is free.
+/// Fails if the thread, at a spurious poll, hands itself the lock that is free.
 #[test]
 fn q3_a_thread_is_given_the_lock_by_another() {
     model(|| {
@@ -179,9 +184,10 @@ fn q3_a_thread_is_given_the_lock_by_another() {
     });
 }
 
-/// The turn of others comes first, who sleep on.
+/// It is first the turn of other waiters, which sleep on.
 ///
-/// Fails if who joins takes no notice of them, and looks whether the lock is free before it says that it waits.
+/// Fails if a joining waiter takes no notice of them, and looks whether the lock is free before it
+/// sets its waiting flag.
 #[test]
 fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
     model(|| {
@@ -196,9 +202,11 @@ fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
     });
 }
 
-/// A thread gives up beside a writer that was woken and sleeps on, which keeps readers out as the thread did.
+/// A thread cancels its wait beside a writer that was woken and sleeps on. The writer keeps readers
+/// out as the thread did.
 ///
-/// Fails if who joins behind the thread looks whether the lock is free before it says that it waits.
+/// Fails if a waiter that joins behind the thread looks whether the lock is free before it sets its
+/// waiting flag.
 #[test]
 fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
     model(|| {
@@ -215,7 +223,7 @@ fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
     });
 }
 
-/// Fails if a thread is notified for what it could not be given.
+/// Fails if a thread is notified although the lock could not be handed to it.
 #[test]
 fn q3_a_thread_is_not_given_what_another_has_taken() {
     model(|| {
@@ -228,7 +236,7 @@ fn q3_a_thread_is_not_given_what_another_has_taken() {
     });
 }
 
-/// Fails if a thread that is dropped keeps what it was given.
+/// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
 fn c3_a_thread_may_give_up_while_it_is_given_the_lock() {
     for mode in [Shared, Exclusive] {
@@ -243,7 +251,7 @@ fn c3_a_thread_may_give_up_while_it_is_given_the_lock() {
     }
 }
 
-/// As [`releases`], fairly.
+/// Spawns a thread as [`releases`] does, but the thread releases fairly.
 fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
     let (data, handle) = (data.clone(), guard.into_handle());
     spawn(move || {
@@ -253,9 +261,11 @@ fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
     })
 }
 
-/// It was not overtaken. Somebody may be quicker who tries; then it is given the lock by that one.
+/// The thread was not overtaken. Another thread may acquire the lock by a try first; then the
+/// release of that one hands the lock to the thread.
 ///
-/// Fails if a thread is given the lock and is no handoff, or is notified for what it could not be given.
+/// Fails if a thread is handed the lock and is no handoff waiter, or is notified although the lock
+/// could not be handed to it.
 #[test]
 fn q3_a_fair_release_gives_the_lock_to_a_thread() {
     model(|| {
@@ -269,7 +279,7 @@ fn q3_a_fair_release_gives_the_lock_to_a_thread() {
     });
 }
 
-/// Fails if a thread that is dropped keeps what it was given.
+/// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
 fn c3_a_thread_may_give_up_while_a_fair_release_gives_it_the_lock() {
     for mode in [Shared, Exclusive] {

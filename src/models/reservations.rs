@@ -1,5 +1,5 @@
-//! WaitLists that were overtaken, and those that stand back for them. Under loom one lost race is enough for a
-//! reservation, which ends when others have stood back three times.
+//! Waiters that were overtaken, and waiters that defer to them. In the models one lost race is
+//! enough for a reservation, which ends at the third look of a waiter that would have to defer.
 
 use super::*;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -7,7 +7,8 @@ use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use crate::acquire::Acquire;
 use crate::reservation::RACES;
 
-/// A waiter that was overtaken so often that it has reserved the lock, and the guard of the last that overtook it.
+/// Returns a waiter that was overtaken so often that it has reserved the lock, and the guard of the
+/// last newcomer that overtook it.
 fn starving(data: &Data) -> (Pin<Box<Acquire<'_>>>, Guard<'_>) {
     let mut guard = data.lock.try_acquire(Exclusive).unwrap();
     let mut waiter = queued(Acquire::new(&data.lock, Exclusive));
@@ -20,10 +21,10 @@ fn starving(data: &Data) -> (Pin<Box<Acquire<'_>>>, Guard<'_>) {
     (waiter, guard)
 }
 
-/// A rival is polled twice, first while the lock is held or when it is free: neither a queued waiter that was not woken
-/// nor a newcomer gets in first.
+/// A rival is polled twice. Its first poll comes while the lock is held, or when the lock is free.
+/// Neither a queued waiter that was not woken nor a newcomer enters first.
 ///
-/// Fails if waiters that were not woken do not stand back.
+/// Fails if waiters that were not woken do not defer to the reservation.
 #[test]
 fn q3_nothing_overtakes_a_starving_waiter() {
     // On plain threads a reservation ends by the clock.
@@ -54,16 +55,17 @@ fn q3_nothing_overtakes_a_starving_waiter() {
     });
 }
 
-/// The lock is not kept for ever for a waiter that is not polled.
+/// The lock is not kept forever for a waiter that is not polled.
 ///
-/// Fails if a reservation has no end, and if a waiter that stands back does not wake itself.
+/// Fails if a reservation has no end, and if a waiter that defers to it does not wake itself.
 #[test]
 fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
     for mode in [Shared, Exclusive] {
         model(move || {
             let data = Data::new();
             let (dormant, guard) = starving(&data);
-            // It is woken, and with it the wake-up of this release is lost to those that wait already.
+            // The release wakes the dormant waiter. So the wake-up of this release is lost to the
+            // waiters that are queued already.
             drop(guard);
             // Another thread changes the word and locks the queue meanwhile.
             let monitors = {
@@ -77,7 +79,7 @@ fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
     }
 }
 
-/// It is dropped while another stands back for it, or is about to.
+/// The starving waiter is dropped while another waiter defers to it, or is about to.
 ///
 /// Fails if its reservation stays behind.
 #[test]
@@ -99,9 +101,9 @@ fn c1_a_starving_waiter_that_goes_leaves_no_reservation() {
     });
 }
 
-/// A woken waiter stands back for another, and goes: the wake-up is not lost.
+/// A woken waiter defers to another, and is dropped: the wake-up is not lost.
 ///
-/// Fails if a woken waiter that stands back is put into the queue again.
+/// Fails if a woken waiter that defers is put into the queue again.
 #[test]
 fn c3_a_waiter_that_stands_back_passes_its_wake_up_on() {
     model(|| {

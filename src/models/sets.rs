@@ -4,14 +4,14 @@ use super::*;
 use crate::many::{NEWCOMER, TURNS};
 use crate::{LockSet, acquire_all};
 
-/// Two locks, and numbers that are not atomic: each is safe where its lock is held. Their order is that
-/// of the array, in every run.
+/// Two locks, and numbers that are not atomic. Each number is safe to touch where its lock is held.
+/// The order of the locks is that of the array, in every run.
 struct Pair {
     locks: [MultiLock; 2],
     numbers: [UnsafeCell<u32>; 2],
 }
 
-// SAFETY: a number is touched by who holds its lock exclusively.
+// SAFETY: only the exclusive holder of its lock touches a number.
 unsafe impl Send for Pair {}
 // SAFETY: as for `Send`.
 unsafe impl Sync for Pair {}
@@ -28,14 +28,14 @@ impl Pair {
         self.locks.iter().collect()
     }
 
-    /// For who holds the lock exclusively.
+    /// Adds one to number `n`. The caller holds its lock exclusively.
     fn add_one(&self, n: usize) {
         assert_eq!(self.locks[n].locked(), Some(Exclusive));
-        // SAFETY: the caller keeps everybody else away.
+        // SAFETY: the caller holds the lock exclusively, so there is no other holder.
         self.numbers[n].with_mut(|number| unsafe { *number += 1 });
     }
 
-    /// Acquires both, and adds one to each.
+    /// Acquires both locks, and adds one to each number.
     fn use_set(&self) {
         let set = self.set();
         let _guard = block_on(set.acquire(Exclusive), None).unwrap();
@@ -43,18 +43,18 @@ impl Pair {
         self.add_one(1);
     }
 
-    /// Acquires one of them, and adds one to it.
+    /// Acquires one of the locks, and adds one to its number.
     fn use_one(&self, n: usize) {
         let _guard = block_on(self.locks[n].acquire(Exclusive), None).unwrap();
         self.add_one(n);
     }
 
-    /// Nobody holds and nobody waits, and the numbers are `expected`.
+    /// Checks that the locks have no holder and no waiter, and that the numbers are `expected`.
     fn check(&self, expected: [u32; 2]) {
         for (n, lock) in self.locks.iter().enumerate() {
             assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
             let _guard = lock.try_acquire(Exclusive).unwrap();
-            // SAFETY: nobody else is there.
+            // SAFETY: there is no other holder.
             assert_eq!(self.numbers[n].with(|number| unsafe { *number }), expected[n]);
         }
     }
@@ -65,7 +65,7 @@ fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandl
     spawn(move || f(&pair))
 }
 
-/// Fails if `many::take` gives nothing back, or only the last of what it has taken.
+/// Fails if `many::take` releases nothing, or only the last, of what it has taken.
 #[test]
 fn sets_that_overlap_exclude_each_other_and_both_get_in() {
     model(|| {
@@ -77,9 +77,10 @@ fn sets_that_overlap_exclude_each_other_and_both_get_in() {
     });
 }
 
-/// The members are taken singly meanwhile, first one and then the other.
+/// The members are acquired singly meanwhile, first one and then the other.
 ///
-/// Fails if a set that waits does not announce itself, and if it does not look at the others again.
+/// Fails if a set that waits does not set its waiting flag, and if it does not look at the other
+/// members again.
 #[test]
 fn sets_get_in_between_single_acquisitions() {
     model(|| {
@@ -92,9 +93,10 @@ fn sets_get_in_between_single_acquisitions() {
     });
 }
 
-/// A set is notified at one member when the other is held, and another waits behind it there.
+/// A set is notified at one member while the other member is held, and another waiter is queued
+/// behind the set at the first member.
 ///
-/// Fails if a set that is turned away does not pass its call on.
+/// Fails if a set that is turned away does not pass its notification on.
 #[test]
 fn sets_that_are_turned_away_pass_their_call_on() {
     model(|| {
@@ -105,7 +107,8 @@ fn sets_that_are_turned_away_pass_their_call_on() {
         let behind = thread(&pair, |pair| pair.use_one(0));
         let other = pair.locks[1].try_acquire(Exclusive).unwrap();
         drop(guard);
-        // Called or not: it does not get in. It stays in its place at the other, and is not polled.
+        // Notified or not, the set does not enter. It stays queued at the other member, and is not
+        // polled any more.
         let mut cx = Context::from_waker(Waker::noop());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         assert!(waits.as_mut().poll(&mut cx).is_pending());
@@ -117,7 +120,7 @@ fn sets_that_are_turned_away_pass_their_call_on() {
     });
 }
 
-/// As above, with the set dropped at any time.
+/// As in the model above, a waiter is queued behind the set, which is dropped at any time.
 #[test]
 fn sets_may_be_dropped_while_they_are_called() {
     model(|| {
@@ -134,7 +137,8 @@ fn sets_may_be_dropped_while_they_are_called() {
     });
 }
 
-/// A set that was turned away wherever it waits, and has reserved the first member: it waits for the second.
+/// Returns the acquisition of a set that was turned away wherever it waited, and has reserved the
+/// first member. It waits for the second.
 fn turned_away<'a>(
     pair: &Pair,
     set: &'a LockSet<&MultiLock>,
@@ -152,9 +156,9 @@ fn turned_away<'a>(
     waits
 }
 
-/// A set that has a reservation goes while others come to that member.
+/// A set that has a reservation is dropped while others come to that member.
 ///
-/// Fails if the reservation does not end, and if it ends for ever.
+/// Fails if the reservation does not end.
 #[test]
 fn sets_that_go_leave_no_reservation() {
     model(|| {
@@ -168,7 +172,7 @@ fn sets_that_go_leave_no_reservation() {
     });
 }
 
-/// A reservation ends while a waiter of that member is overtaken, which the same bit says.
+/// A reservation ends while a waiter of that member is overtaken. The same bit stands for both.
 ///
 /// Fails if the bit is cleared when the queue is not locked any more.
 #[test]
@@ -188,7 +192,7 @@ fn sets_that_go_do_not_erase_a_waiter_that_was_overtaken() {
     });
 }
 
-/// Polled while another thread comes to the first member, which is reserved: both get in.
+/// The set is polled while another thread comes to the first member, which is reserved: both enter.
 ///
 /// Fails if a set that has entered leaves its reservations behind.
 #[test]
@@ -207,7 +211,7 @@ fn sets_that_have_a_reservation_and_those_that_stand_back_get_in() {
     });
 }
 
-/// Different modes, and in the opposite order.
+/// Two sets acquire the same members in different modes, and name them in the opposite order.
 #[test]
 fn all_in_mixed_modes_exclude_each_other_and_get_in() {
     model(|| {

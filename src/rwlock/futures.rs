@@ -1,4 +1,4 @@
-//! Acquisitions and upgrades that give guards with data.
+//! Futures that acquire or upgrade a lock with data, and return a guard.
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
@@ -25,7 +25,7 @@ use crate::multilock::MultiLock;
 use crate::raw::RawLock;
 use crate::raw::RawUpgrade;
 
-/// A future that makes a guard when its acquisition is ready.
+/// Defines a future that returns a guard when its acquisition is ready.
 macro_rules! acquires {
     ($Future:ident, $method:literal, $Of:ty, |$guard:ident, $of:ident| $give:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
@@ -40,10 +40,11 @@ macro_rules! acquires {
 
             /// # Panics
             ///
-            /// When the future was ready before.
+            /// Panics if the future was ready before.
             #[inline]
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-                // SAFETY: the acquisition, which alone is pinned with this, is not moved.
+                // SAFETY: the acquisition is the only field that is pinned with this future, and it
+                // is not moved.
                 let (acquire, $of) = unsafe {
                     let this = self.get_unchecked_mut();
                     (Pin::new_unchecked(&mut this.acquire), &this.of)
@@ -74,10 +75,11 @@ macro_rules! debug {
     };
 }
 
-/// Where the data are, of which there will be a guard. `P` says in what way.
+/// Points to the data of the guard that the future will return. `P` is the kind of pointer that the
+/// guard has, and so sets the variance in `T`.
 struct Data<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
 
-/// A future of a guard that borrows the lock.
+/// Defines a future that returns a guard that borrows the lock.
 macro_rules! borrows {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
         acquires! {
@@ -92,9 +94,10 @@ macro_rules! borrows {
             }
         }
 
-        // SAFETY: it makes the guard in the thread where it is polled: what it takes there is what the guard does.
+        // SAFETY: the future makes the guard in the thread that polls it. So the future takes to
+        // that thread what the guard takes.
         unsafe impl<T: ?Sized + $($bounds)*> Send for $Future<'_, T> {}
-        // SAFETY: a reference to it gives nothing of the data.
+        // SAFETY: a reference to the future gives no access to the data.
         unsafe impl<T: ?Sized + Sync> Sync for $Future<'_, T> {}
     };
 }
@@ -105,7 +108,7 @@ borrows! {
 }
 borrows!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sync);
 
-/// A future of a guard that owns the lock.
+/// Defines a future that returns a guard that owns the lock.
 #[cfg(target_has_atomic = "ptr")]
 macro_rules! owns {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
@@ -140,13 +143,14 @@ unwinds! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe] WriteArc<'_, T>;
 }
 
-/// A future that makes a writer of its upgradable reader.
+/// Defines a future that upgrades an upgradable guard to a write guard.
 macro_rules! upgrades {
     ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
         #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](super::", stringify!($Upgradable), "::upgrade).")]
         #[must_use = "futures do nothing unless they are polled"]
         pub struct $Future<$($lt,)? $T: ?Sized> {
-            /// Until it is done. It goes before the guard, which keeps the lock.
+            /// `None` when the upgrade is done. The upgrade is dropped before the guard, which
+            /// keeps the lock alive.
             upgrading: Option<RawUpgrade<$upgrading>>,
             guard: Option<$Upgradable<$($lt,)? $T>>,
         }
@@ -156,12 +160,13 @@ macro_rules! upgrades {
 
             /// # Panics
             ///
-            /// When the future was ready before.
+            /// Panics if the future was ready before.
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-                // SAFETY: the upgrade, which alone is pinned with this, is not moved.
+                // SAFETY: the upgrade is the only field that is pinned with this future, and it is
+                // not moved.
                 let this = unsafe { self.get_unchecked_mut() };
                 let upgrading = this.upgrading.as_mut().expect("polled after it was ready");
-                // SAFETY: as above.
+                // SAFETY: as above, the upgrade is not moved.
                 let upgraded = ready!(unsafe { Pin::new_unchecked(upgrading) }.poll(cx));
                 this.upgrading = None;
                 let guard = this.guard.take().expect("it is there as long as the upgrade");
@@ -198,8 +203,8 @@ debug!(UpgradeArc[T]);
 impl<T: ?Sized> UpgradeArc<T> {
     pub(super) fn new(guard: RwLockUpgradableReadGuardArc<T>) -> Self {
         let raw: *const RawLock = &guard.lock().lock.raw;
-        // SAFETY: the lock is in the `Arc` of the guard, where it is not moved, and the guard stays here as long as the
-        // upgrade does, or is dropped after it.
+        // SAFETY: the lock is in the `Arc` of the guard, where it is not moved. The guard stays in
+        // this future as long as the upgrade does, or is dropped after the upgrade.
         let upgrading = RawUpgrade::new(unsafe { &*raw }, Mode::Upgradable);
         Self { upgrading: Some(upgrading), guard: Some(guard) }
     }

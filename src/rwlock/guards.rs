@@ -1,18 +1,19 @@
-//! Access to the data, until it is dropped.
+//! The guards, which give access to the data until they are dropped.
 //!
 //! # Bounds
 //!
 //! What a guard takes to another thread:
 //!
-//! | guard | what may be done there | `Send` if |
+//! | guard | what the other thread may do | `Send` if |
 //! |---|---|---|
-//! | read | look, while others look here; the clone of one that is shared is the same | `T: Sync` |
-//! | upgradable, write | write, so take the data along; and, downgraded, look while others look here | `T: Send + Sync` |
+//! | read | read while readers here read; a clone of a shared guard does the same | `T: Sync` |
+//! | upgradable, write | write, so move it; downgraded, read while readers here read | `T: Send + Sync` |
 //! | upgraded in place, mapped write | write | `T: Send` |
-//! | those that own the lock | and drop the data, with the last owner | `T: Send + Sync` |
+//! | those that own the lock | also drop the data, with the last owner | `T: Send + Sync` |
 //!
-//! Of a part, what is reached in the other thread is the part alone: `U`, as a reference to it would. `Sync` is what
-//! a reference to the guard gives: a look at the data, and of a reader, a clone.
+//! A guard of a part reaches only that part in the other thread. So `U` needs the bounds that a
+//! reference to the part needs. The bounds of `Sync` are for what a reference to the guard gives:
+//! read access to the data, and a clone of a read guard.
 
 #[cfg(target_has_atomic = "ptr")]
 use alloc::sync::Arc;
@@ -35,7 +36,7 @@ use crate::rwlock::futures::Upgrade;
 #[cfg(target_has_atomic = "ptr")]
 use crate::rwlock::futures::UpgradeArc;
 
-/// What a guard has of its lock.
+/// Gives a guard access to its lock, which the guard borrows or owns.
 pub(super) trait Keeps {
     fn multilock(&self) -> &MultiLock;
 }
@@ -55,10 +56,11 @@ impl<T: ?Sized> Keeps for Arc<RwLock<T>> {
     }
 }
 
-/// An `Arc<RwLock<T>>` for who reads and never writes: covariant in `T`, which the cell in it is not.
+/// An `Arc<RwLock<T>>` for a reader, which never writes. This type is covariant in `T`; an `Arc` of
+/// the lock is not, because of the cell in the lock.
 #[cfg(target_has_atomic = "ptr")]
 pub(super) struct ArcToRead<T: ?Sized> {
-    /// Where the lock is: a `T` in type only.
+    /// Points to the lock, and to a `T` in type only.
     lock: NonNull<T>,
     marker: PhantomData<T>,
 }
@@ -66,7 +68,8 @@ pub(super) struct ArcToRead<T: ?Sized> {
 #[cfg(target_has_atomic = "ptr")]
 impl<T: ?Sized> ArcToRead<T> {
     fn arc(&self) -> ManuallyDrop<Arc<RwLock<T>>> {
-        // SAFETY: it comes from `Arc::into_raw`, and has one count, of which this is the only one to make use at a time.
+        // SAFETY: the pointer comes from `Arc::into_raw` and has one count. `self` is the only one
+        // to make use of that count at a time.
         ManuallyDrop::new(unsafe { Arc::from_raw(self.lock.as_ptr() as *const RwLock<T>) })
     }
 }
@@ -76,7 +79,7 @@ impl<T: ?Sized> From<Arc<RwLock<T>>> for ArcToRead<T> {
     #[inline]
     fn from(lock: Arc<RwLock<T>>) -> Self {
         let lock = Arc::into_raw(lock) as *mut RwLock<T> as *mut T;
-        // SAFETY: there is a lock.
+        // SAFETY: the lock exists, so the pointer is not null.
         Self { lock: unsafe { NonNull::new_unchecked(lock) }, marker: PhantomData }
     }
 }
@@ -100,16 +103,16 @@ impl<T: ?Sized> Drop for ArcToRead<T> {
 impl<T: ?Sized> Keeps for ArcToRead<T> {
     #[inline]
     fn multilock(&self) -> &MultiLock {
-        // SAFETY: the lock is there as long as this is.
+        // SAFETY: the lock lives as long as `self`, which has a count of the `Arc`.
         unsafe { &(*(self.lock.as_ptr() as *const RwLock<T>)).lock }
     }
 }
 
-/// Why an upgrade is refused, which it never is but for this.
+/// The only reason for which an upgrade is refused.
 pub(super) const FORGOTTEN: &str = "an earlier upgrade in place was forgotten";
 
-/// A guard: of a lock that it keeps, and of data which, as long as it is there, nobody else has in a way that the
-/// mode excludes.
+/// Defines a guard. A guard borrows or owns its lock. While the guard is alive, no other guard gives
+/// an access to the data that the mode excludes.
 macro_rules! guard {
     (
         $(#[$meta:meta])*
@@ -123,19 +126,20 @@ macro_rules! guard {
         #[clippy::has_significant_drop]
         pub struct $Guard<$($defaults)*> {
             lock: $Lock,
-            /// Not a reference: it would have to be valid until the end of a call that ends the hold.
+            /// Not a reference: a reference would have to be valid until the end of a call that
+            /// releases the lock.
             data: NonNull<$Data>,
             marker: PhantomData<$Marker>,
         }
 
-        // SAFETY: what comes with the guard to another thread is what its bounds ask for: see `Bounds`.
+        // SAFETY: the bounds ask for what the guard takes to another thread: see `Bounds`.
         unsafe impl<$($generics)*> Send for $Guard<$($args)*>
         where
             $($send: $Send $(+ $More)?),+
         {
         }
 
-        // SAFETY: as for `Send`.
+        // SAFETY: as for `Send`, with what a reference to the guard gives.
         unsafe impl<$($generics)*> Sync for $Guard<$($args)*>
         where
             $($sync: $Sync $(+ $SyncMore)?),+
@@ -143,19 +147,20 @@ macro_rules! guard {
         }
 
         impl<$($generics)*> $Guard<$($args)*> {
-            /// The caller has entered in the mode of the guard.
+            /// Makes a guard. The caller has acquired the lock in the mode of the guard.
             #[inline]
             pub(super) fn new(lock: $Lock, data: NonNull<$Data>) -> Self {
                 Self { lock, data, marker: PhantomData }
             }
 
-            /// The hold goes on: it is the caller's.
+            /// Takes the guard apart. The lock stays held, and the caller takes the acquisition
+            /// over.
             #[inline]
             #[allow(dead_code, reason = "not all guards become another one")]
             pub(super) fn into_parts(self) -> ($Lock, NonNull<$Data>) {
                 let this = ManuallyDrop::new(self);
-                // SAFETY: it comes from a reference, and `this` is neither used nor dropped after: what is read is
-                // the only one.
+                // SAFETY: the pointer comes from a reference. `this.lock` is neither used nor
+                // dropped after, so what is read is the only copy.
                 (unsafe { ptr::read(&this.lock) }, this.data)
             }
 
@@ -179,8 +184,8 @@ macro_rules! guard {
 
             #[inline]
             fn deref(&self) -> &$Data {
-                // SAFETY: the lock keeps the data, and is there as long as the guard, which is borrowed. Until then
-                // nobody writes but by way of this guard.
+                // SAFETY: the lock contains the data and lives as long as the guard, which is
+                // borrowed. While the guard lives, the data is written only through this guard.
                 unsafe { self.data.as_ref() }
             }
         }
@@ -205,14 +210,15 @@ macro_rules! guard {
     };
 }
 
-/// The guard is the only way to the data.
+/// Implements `DerefMut` for a guard that is the only way to the data.
 macro_rules! writes {
     ($Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident) => {
         impl<$($generics)*> DerefMut for $Guard<$($args)*> {
             #[inline]
             fn deref_mut(&mut self) -> &mut $Data {
-                // SAFETY: the lock keeps the data, and is there as long as the guard, which is borrowed. Until then
-                // nobody reads or writes but by way of this guard.
+                // SAFETY: the lock contains the data and lives as long as the guard, which is
+                // borrowed. While the guard lives, the data is read and written only through this
+                // guard.
                 unsafe { self.data.as_mut() }
             }
         }
@@ -220,7 +226,9 @@ macro_rules! writes {
 }
 
 guard! {
-    /// Read access to the data of an [`RwLock`], beside other readers, until it is dropped.
+    /// An RAII guard that gives read access to the data of an [`RwLock`], beside other readers.
+    ///
+    /// Access ends when the guard is dropped.
     RwLockReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *const T);
     Send if T: Sync; Sync if T: Sync;
@@ -228,13 +236,17 @@ guard! {
 }
 
 guard! {
-    /// Read access to the data of an [`RwLock`], beside other readers, that may become write access with nobody in
-    /// between. One at a time. Until it is dropped.
+    /// An RAII guard that gives read access to the data of an [`RwLock`], and can be upgraded to
+    /// write access.
+    ///
+    /// The guard reads beside other readers. It can become a write guard with no other holder in
+    /// between. There is at most one upgradable guard at a time. Access ends when the guard is
+    /// dropped.
     ///
     /// # Deadlocks
     ///
-    /// If the task waits for somebody who comes new to read: a writer that waits keeps newcomers out. For that there is
-    /// [`share`](Self::share).
+    /// A deadlock is possible if the task waits for a newcomer that wants to read: a queued writer
+    /// keeps newcomers out. Use [`share`](Self::share) instead, which does not wait.
     RwLockUpgradableReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -242,10 +254,12 @@ guard! {
 }
 
 guard! {
-    /// Write access to the data of an [`RwLock`], until it is dropped.
+    /// An RAII guard that gives write access to the data of an [`RwLock`].
     ///
-    /// It is `Send` if the data are `Send` and `Sync`: in the other thread it may be
-    /// [downgraded](Self::downgrade), while this one reads, too.
+    /// Access ends when the guard is dropped.
+    ///
+    /// The guard is `Send` if the data is `Send` and `Sync`. The other thread may
+    /// [downgrade](Self::downgrade) the guard, and read while this thread reads, too.
     RwLockWriteGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -254,9 +268,12 @@ guard! {
 writes!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
 
 guard! {
-    /// Write access to a part of the data of an [`RwLock`], until it is dropped: see [`RwLockWriteGuard::map`].
+    /// An RAII guard that gives write access to a part of the data of an [`RwLock`].
     ///
-    /// It cannot be downgraded: the way to the part may lead through a cell, which readers could change.
+    /// [`RwLockWriteGuard::map`] makes this guard. Access ends when the guard is dropped.
+    ///
+    /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
+    /// could change.
     MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U: ?Sized] ['a, U] => U;
     &'a MultiLock, (&'a (), *mut U);
     Send if U: Send; Sync if U: Sync;
@@ -265,8 +282,10 @@ guard! {
 writes!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U);
 
 guard! {
-    /// Write access that an upgradable reader has until this is dropped: then it reads again, and others beside it. See
-    /// [`RwLockUpgradableReadGuard::upgrade_in_place`].
+    /// An RAII guard that gives an upgradable reader write access for a while.
+    ///
+    /// [`RwLockUpgradableReadGuard::upgrade_in_place`] makes this guard. When the guard is dropped,
+    /// the upgradable reader reads again, and other readers can read beside it.
     RwLockUpgradedGuard ['g, T: ?Sized] ['g, T: ?Sized] ['g, T] => T;
     &'g MultiLock, (&'g (), *mut T);
     Send if T: Send; Sync if T: Sync;
@@ -276,8 +295,9 @@ writes!(RwLockUpgradedGuard ['g, T: ?Sized] ['g, T] => T);
 
 #[cfg(target_has_atomic = "ptr")]
 guard! {
-    /// A [`RwLockReadGuard`] that owns the lock. `U` is the part of the data that it gives access to: by itself, all of
-    /// them.
+    /// An [`RwLockReadGuard`] that owns the lock.
+    ///
+    /// `U` is the part of the data that the guard gives access to: by default, all of the data.
     RwLockReadGuardArc [T: ?Sized, U: ?Sized = T] [T: ?Sized, U: ?Sized] [T, U] => U;
     ArcToRead<T>, *const U;
     Send if T: Send + Sync, U: Sync; Sync if T: Send + Sync, U: Sync;
@@ -286,7 +306,7 @@ guard! {
 
 #[cfg(target_has_atomic = "ptr")]
 guard! {
-    /// A [`RwLockUpgradableReadGuard`] that owns the lock.
+    /// An [`RwLockUpgradableReadGuard`] that owns the lock.
     RwLockUpgradableReadGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -295,7 +315,7 @@ guard! {
 
 #[cfg(target_has_atomic = "ptr")]
 guard! {
-    /// A [`RwLockWriteGuard`] that owns the lock.
+    /// An [`RwLockWriteGuard`] that owns the lock.
     RwLockWriteGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -315,8 +335,9 @@ guard! {
 #[cfg(target_has_atomic = "ptr")]
 writes!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U);
 
-/// Of an `Arc` of a lock it counts that there is a cell in it. What has one passes where panics are caught as what borrows
-/// the lock does: if the data do, which are as the panic has left them.
+/// Implements `UnwindSafe` and `RefUnwindSafe` for types that own the lock. An `Arc` of the lock
+/// has neither by itself, because of the cell in the lock. These types are unwind safe where types
+/// that borrow the lock are: if the data is. The data stays as the panic left it.
 #[cfg(target_has_atomic = "ptr")]
 macro_rules! unwinds {
     ($([$($generics:tt)*] $Type:ty;)+) => {$(
@@ -334,7 +355,7 @@ unwinds! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe, U: ?Sized + RefUnwindSafe] MappedRwLockWriteGuardArc<T, U>;
 }
 
-/// The beginning of each example.
+/// Expands to the first lines of an example.
 macro_rules! example {
     ($try:literal, $arc:literal) => {
         concat!(
@@ -348,17 +369,20 @@ macro_rules! example {
     };
 }
 
-/// What a reader can do.
+/// Defines what a read guard can do.
 macro_rules! reads {
     (
         $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
-            /// One more guard of the same data, without waiting, even if somebody waits to write: there is a reader
-            /// already. So what is called by a reader can read, too, without a deadlock.
+            /// Returns one more guard of the same data, without waiting.
             ///
-            /// `None` if an upgradable reader waits to write: it waits only for the readers that were there when
-            /// it began. Also at the maximum of readers.
+            /// This works even if a writer is queued, because this guard reads already. So a
+            /// function that a reader calls can read, too, without a deadlock.
+            ///
+            /// Returns `None` if an upgradable reader waits for its upgrade: the upgrade waits only
+            /// for the readers that held the lock when it began. Also returns `None` at the maximum
+            /// number of readers.
             ///
             /// # Examples
             ///
@@ -374,7 +398,9 @@ macro_rules! reads {
                 shared.then(|| Self::new(guard.lock.clone(), guard.data))
             }
 
-            /// A guard of a part of the data. If `f` panics, access ends.
+            /// Turns the guard into a guard of a part of the data.
+            ///
+            /// If `f` panics, access ends.
             ///
             /// # Examples
             ///
@@ -389,11 +415,13 @@ macro_rules! reads {
                 <$Mapped>::new(lock, part)
             }
 
-            /// A guard of a part of the data, if there is that part. If `f` panics, access ends.
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            ///
+            /// If `f` panics, access ends.
             ///
             /// # Errors
             ///
-            /// If there is not, the guard that it was.
+            /// Returns the original guard if `f` returns `None`.
             pub fn try_map<$Part: ?Sized>(
                 guard: Self,
                 f: impl FnOnce(&$Data) -> Option<&$Part>,
@@ -412,13 +440,15 @@ reads!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockReadGuard<'a, U>
 #[cfg(target_has_atomic = "ptr")]
 reads!(RwLockReadGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => RwLockReadGuardArc<T, V>, "_arc");
 
-/// What a writer can do with a part of the data.
+/// Defines how a write guard becomes a guard of a part of the data.
 macro_rules! maps_write {
     (
         $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
-            /// A guard of a part of the data. If `f` panics, access ends.
+            /// Turns the guard into a guard of a part of the data.
+            ///
+            /// If `f` panics, access ends.
             ///
             /// # Examples
             ///
@@ -438,11 +468,13 @@ macro_rules! maps_write {
                 <$Mapped>::new(lock, part)
             }
 
-            /// A guard of a part of the data, if there is that part. If `f` panics, access ends.
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            ///
+            /// If `f` panics, access ends.
             ///
             /// # Errors
             ///
-            /// If there is not, the guard that it was.
+            /// Returns the original guard if `f` returns `None`.
             pub fn try_map<$Part: ?Sized>(
                 mut guard: Self,
                 f: impl FnOnce(&mut $Data) -> Option<&mut $Part>,
@@ -464,13 +496,13 @@ maps_write!(RwLockWriteGuardArc [T: ?Sized] [T] => T, U => MappedRwLockWriteGuar
 #[cfg(target_has_atomic = "ptr")]
 maps_write!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => MappedRwLockWriteGuardArc<T, V>, "_arc", "Arc");
 
-/// How readers and writers become one another.
+/// Defines how read guards and write guards become one another.
 macro_rules! changes {
     (
         [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident, $arc:literal
     ) => {
         impl<$($generics)*> $Upgradable<$($args)*> {
-            /// Reads on, as any reader. Never waits.
+            /// Turns the guard into a read guard, which is no longer upgradable. Never waits.
             ///
             /// # Examples
             ///
@@ -482,15 +514,15 @@ macro_rules! changes {
             /// ```
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
                 let (lock, data) = guard.into_parts();
-                // Made before others are woken, whose wakers may panic.
+                // The new guard exists before other waiters are woken, because a waker may panic.
                 let guard = $Read::new(lock.into(), data);
                 guard.lock.multilock().raw.downgrade(Mode::Upgradable, Mode::Shared);
                 guard
             }
 
-            /// A reader beside this guard, without waiting, even if somebody waits to write.
+            /// Returns a read guard beside this guard, without waiting, even if a writer is queued.
             ///
-            /// `None` at the maximum of readers.
+            /// Returns `None` at the maximum number of readers.
             ///
             /// # Examples
             ///
@@ -505,11 +537,11 @@ macro_rules! changes {
                 shared.then(|| $Read::new(guard.lock.clone().into(), guard.data))
             }
 
-            /// Gives write access if there is no other reader. Never waits.
+            /// Upgrades the guard to a write guard if there is no other reader. Never waits.
             ///
             /// # Errors
             ///
-            /// If there is one, the guard that it was.
+            /// Returns the original guard if there is another reader.
             ///
             /// # Examples
             ///
@@ -526,23 +558,25 @@ macro_rules! changes {
                 Ok($Write::new(lock, data))
             }
 
-            /// Waits for write access: until the other readers have left.
+            /// Upgrades the guard to a write guard, waiting asynchronously until the other readers
+            /// have left.
             ///
-            /// From its first poll on nobody new enters. So the data are what this guard has read.
+            /// From the first poll on, the lock admits no new holder. So the data is what this
+            /// guard has read.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped takes the guard along. To keep that, there is
+            /// A future that is dropped also drops the guard. To keep the guard, use
             /// [`upgrade_in_place`](Self::upgrade_in_place).
             ///
             /// # Deadlocks
             ///
-            /// If the task reads by another guard, too.
+            /// A deadlock occurs if the task also reads through another guard.
             ///
             /// # Panics
             ///
-            /// If an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of one, was forgotten
-            /// (`mem::forget`).
+            /// Panics if an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of
+            /// one, was forgotten (`mem::forget`).
             ///
             /// # Examples
             ///
@@ -557,15 +591,21 @@ macro_rules! changes {
                 $Upgrade::new(guard)
             }
 
-            /// As [`upgrade`](Self::upgrade), but blocks the thread.
+            /// Upgrades the guard to a write guard, and blocks the thread until the other readers
+            /// have left.
+            ///
+            /// Meanwhile the lock admits no new holder, as with [`upgrade`](Self::upgrade). So the
+            /// data is what this guard has read.
             ///
             /// # Deadlocks
             ///
-            /// If the thread, or whoever waits for it, reads by another guard.
+            /// A deadlock occurs if the thread, or a task or thread that waits for it, reads
+            /// through another guard.
             ///
             /// # Panics
             ///
-            /// As [`upgrade`](Self::upgrade).
+            /// Panics if an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of
+            /// one, was forgotten (`mem::forget`).
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             #[track_caller]
             pub fn upgrade_blocking(guard: Self) -> $Write<$($args)*> {
@@ -575,21 +615,25 @@ macro_rules! changes {
                 $Write::new(lock, data)
             }
 
-            /// Waits for write access, which ends when the guard of that is dropped. Then this one reads on, with
-            /// nobody in between.
+            /// Upgrades to write access in place, waiting asynchronously until the other readers
+            /// have left.
+            ///
+            /// Write access ends when the returned guard is dropped. Then this guard reads again,
+            /// with no other holder in between.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped leaves the guard as it was, and wakes those who waited because of the
-            /// upgrade.
+            /// A future that is dropped leaves the guard as it was, and wakes the waiters that
+            /// waited because of the upgrade.
             ///
             /// # Deadlocks
             ///
-            /// If the task reads by another guard, too.
+            /// A deadlock occurs if the task also reads through another guard.
             ///
             /// # Panics
             ///
-            /// If an earlier upgrade in place, or the [`RwLockUpgradedGuard`] of one, was forgotten (`mem::forget`).
+            /// Panics if an earlier upgrade in place, or the [`RwLockUpgradedGuard`] of one, was
+            /// forgotten (`mem::forget`).
             ///
             /// # Examples
             ///
@@ -608,8 +652,10 @@ macro_rules! changes {
                 RwLockUpgradedGuard::new(lock, guard.data)
             }
 
-            /// Gives write access if there is no other reader, until the guard of that is dropped. Then this one reads
-            /// on, with nobody in between. Never waits.
+            /// Upgrades to write access in place if there is no other reader. Never waits.
+            ///
+            /// Write access ends when the returned guard is dropped. Then this guard reads again,
+            /// with no other holder in between.
             #[must_use = "access ends as soon as the guard is dropped"]
             pub fn try_upgrade_in_place(guard: &mut Self) -> Option<RwLockUpgradedGuard<'_, T>> {
                 let lock = guard.lock.multilock();
@@ -619,8 +665,10 @@ macro_rules! changes {
         }
 
         impl<$($generics)*> $Write<$($args)*> {
-            /// Reads on, with nobody in between. All who wait to read are woken, also if somebody waits to write; those who
-            /// come later wait behind that one. Never waits.
+            /// Turns the guard into a read guard, with no other holder in between. Never waits.
+            ///
+            /// All waiting readers are woken, even if a writer is queued. Readers that arrive later
+            /// wait behind that writer.
             ///
             /// # Examples
             ///
@@ -637,7 +685,11 @@ macro_rules! changes {
                 guard
             }
 
-            /// As [`downgrade`](Self::downgrade), and it may become the writer again.
+            /// Turns the guard into an upgradable read guard, with no other holder in between.
+            /// Never waits.
+            ///
+            /// All waiting readers are woken, as by [`downgrade`](Self::downgrade). The upgradable
+            /// guard can become a write guard again.
             ///
             /// # Examples
             ///
