@@ -3,7 +3,7 @@
 use core::error::Error;
 use core::fmt;
 
-use crate::handle::Handle;
+use crate::lock::handle::Handle;
 
 /// The reason why an upgrade failed. The guard keeps the mode that it had before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -12,56 +12,38 @@ compile_error!(
      or, for a program without threads and interrupts, `single-threaded`"
 );
 
-mod acquire;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-mod block;
 mod error;
-mod fused;
-mod guard;
-mod handle;
-mod handle_lock;
-mod lazy;
-mod list;
-#[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
-mod lock_api;
-mod lockable;
-mod many;
+mod interop;
+mod lock;
 mod mode;
 #[cfg(test)]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod models;
-mod multilock;
-mod notify;
+mod named;
 #[cfg(test)]
 #[cfg(all(panic = "unwind", not(any(loom, shuttle))))]
 mod out_of_memory;
-mod queue;
 mod raw;
-mod reservation;
 mod rwlock;
-#[cfg(feature = "serde")]
-mod serde;
 mod set;
-mod state;
 mod sync;
-mod table;
 
+pub use error::{HandleInUse, ReleaseError, TryAcquireError, UpgradeError};
 #[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
-pub use self::lock_api::{
+pub use interop::lock_api::{
     lock_api_read, lock_api_upgradable_read, lock_api_upgrade, lock_api_write,
 };
-pub use error::{HandleInUse, ReleaseError, TryAcquireError, UpgradeError};
-pub use guard::Guard;
+pub use lock::MultiLock;
+pub use lock::guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
-pub use guard::GuardArc;
-pub use handle::{Handle, HandleId};
-pub use handle_lock::{HandleGuard, HandleLock};
-pub use lockable::{LockGuard, Lockable};
+pub use lock::guard::GuardArc;
+pub use lock::handle::{Handle, HandleId};
+pub use lock::notify::Notify;
+#[cfg(target_has_atomic = "ptr")]
+pub use lock::notify::NotifyArc;
 pub use mode::Mode;
-pub use multilock::MultiLock;
-pub use notify::Notify;
-#[cfg(target_has_atomic = "ptr")]
-pub use notify::NotifyArc;
+pub use named::{HandleGuard, HandleLock};
+pub use raw::state::Snapshot;
 pub use rwlock::{
     MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
@@ -73,8 +55,8 @@ pub use rwlock::{
 };
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::acquire_all_blocking;
+pub use set::lockable::{LockGuard, Lockable};
 pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all};
-pub use state::Snapshot;
 
 /// The futures of [`RwLock`], as named types.
 ///

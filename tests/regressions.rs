@@ -25,10 +25,12 @@ fn source(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("{}.rs", path.replace("::", "/"));
     let suite = root.join("tests").join(&file);
-    let folder = suite.with_extension("").join("main.rs");
-    // `handle_lock` is a suite and a module, of examples alone.
-    let files = [suite, folder, root.join("src").join(&file)];
-    files.iter().filter_map(|file| fs::read_to_string(file).ok()).collect()
+    let module = root.join("src").join(&file);
+    let [in_suite, in_module] = [&suite, &module].map(|file| file.with_extension(""));
+    let folders = [in_suite.join("main.rs"), in_module.join("mod.rs"), in_module.join("tests.rs")];
+    // A suite and a module may have one name, as `rwlock`, which has its examples in the module.
+    let files = folders.iter().chain([&suite, &module]);
+    files.filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Waiters that join a queue while others leave it, and wakers that are renewed.
 
 use super::*;
-use crate::acquire::Acquire;
+use crate::lock::acquire::Acquire;
 
 /// A waiter joins behind a dormant waiter of its mode. The bit of their flag is set already, so the
 /// joining waiter writes nothing.

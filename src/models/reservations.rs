@@ -4,8 +4,8 @@
 use super::*;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use crate::acquire::Acquire;
-use crate::reservation::RACES;
+use crate::lock::acquire::Acquire;
+use crate::raw::reservation::RACES;
 
 /// Returns a waiter that was overtaken so often that it has reserved the lock, and the guard of the
 /// last newcomer that overtook it.

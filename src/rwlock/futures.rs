@@ -18,9 +18,9 @@ use super::guards::unwinds;
 #[cfg(target_has_atomic = "ptr")]
 use super::{RwLock, RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
-use crate::acquire::Acquire;
+use crate::lock::MultiLock;
+use crate::lock::acquire::Acquire;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
 #[cfg(target_has_atomic = "ptr")]
 use crate::raw::RawLock;
 use crate::raw::RawUpgrade;

@@ -25,16 +25,16 @@ use core::ops::{Deref, DerefMut};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::ptr::{self, NonNull};
 
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::block::block_on;
+use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
 use crate::raw::{RawLock, RawUpgrade};
 #[cfg(target_has_atomic = "ptr")]
 use crate::rwlock::RwLock;
 use crate::rwlock::futures::Upgrade;
 #[cfg(target_has_atomic = "ptr")]
 use crate::rwlock::futures::UpgradeArc;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::block::block_on;
 
 /// Gives a guard access to its lock, which the guard borrows or owns.
 pub(super) trait Keeps {

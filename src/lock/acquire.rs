@@ -9,9 +9,9 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
-use crate::guard::Guard;
+use crate::lock::MultiLock;
+use crate::lock::guard::Guard;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
 use crate::raw::Waiter;
 
 /// The future of an acquisition of `lock` in `mode`.

@@ -22,9 +22,9 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
 
-use crate::block::block_on;
-use crate::lazy::OnceBox;
 use crate::sync::UnsafeCell;
+use crate::sync::block::block_on;
+use crate::sync::once_box::OnceBox;
 use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
 

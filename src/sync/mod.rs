@@ -1,6 +1,11 @@
 //! Apart from tests, the only file that names `core::sync::atomic`, `portable-atomic`, `loom` or
 //! `shuttle`.
 
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+pub(crate) mod block;
+pub(crate) mod fused;
+pub(crate) mod once_box;
+
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 #[cfg(not(any(loom, shuttle, feature = "portable-atomic")))]

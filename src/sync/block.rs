@@ -127,8 +127,8 @@ mod tests {
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     use super::*;
+    use crate::lock::MultiLock;
     use crate::mode::Mode;
-    use crate::multilock::MultiLock;
 
     const LONG: Duration = Duration::from_secs(60);
 

@@ -15,12 +15,12 @@ use core::task::{Context, Poll};
 use futures_core::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
-use crate::fused::Fused;
-use crate::lazy::may_fail;
+use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
-use crate::queue::EdgeCount;
+use crate::raw::edges::EdgeCount;
 use crate::raw::ready_if;
+use crate::sync::fused::Fused;
+use crate::sync::once_box::may_fail;
 use crate::sync::unmodelled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// A monitor of one lock. Each edge after the edges that the monitor has seen sets it.

@@ -11,13 +11,13 @@ use ::lock_api::{
 };
 use futures_core::FusedFuture;
 
-use crate::acquire::Acquire;
-use crate::block::block_on;
-use crate::fused::Fused;
+use crate::lock::MultiLock;
+use crate::lock::acquire::Acquire;
 use crate::mode::Mode::{self, Exclusive, Shared, Upgradable};
-use crate::multilock::MultiLock;
-use crate::queue::{caught, discard};
 use crate::raw::RawUpgrade;
+use crate::raw::wakers::{caught, discard};
+use crate::sync::block::block_on;
+use crate::sync::fused::Fused;
 
 impl MultiLock {
     fn enter(&self, mode: Mode) {

@@ -1,5 +1,7 @@
 //! A lock that is acquired and released by name.
 
+mod registry;
+
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
@@ -12,18 +14,18 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 
-use crate::acquire::Acquire;
 use crate::error::{HandleInUse, TryAcquireError, UpgradeError};
-use crate::fused::Fused;
-use crate::guard::Guard;
-use crate::handle::HandleId;
+use crate::lock::MultiLock;
+use crate::lock::acquire::Acquire;
+use crate::lock::guard::Guard;
+use crate::lock::handle::HandleId;
+use crate::lock::notify::Notify;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
-use crate::notify::Notify;
+use crate::named::registry::{Claim, Spot, Stage, Table};
 use crate::raw::RawUpgrade;
-use crate::state::Snapshot;
+use crate::raw::state::Snapshot;
 use crate::sync::const_fn;
-use crate::table::{Claim, Spot, Stage, Table};
+use crate::sync::fused::Fused;
 
 /// A [`MultiLock`] that is acquired and released by a name of the caller's choice: the number of a
 /// session, a string.

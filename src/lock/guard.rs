@@ -8,9 +8,9 @@ use core::ops::Deref;
 use core::ptr;
 
 use crate::error::UpgradeError;
-use crate::handle::Handle;
+use crate::lock::MultiLock;
+use crate::lock::handle::Handle;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
 use crate::raw::RawUpgrade;
 
 /// An acquisition of the lock behind `L`, released on drop.

@@ -1,5 +1,10 @@
 //! `MultiLock`: the reader-writer lock without data.
 
+pub(crate) mod acquire;
+pub(crate) mod guard;
+pub(crate) mod handle;
+pub(crate) mod notify;
+
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::pin;
@@ -13,22 +18,22 @@ use std::time::Instant;
 use alloc::sync::Arc;
 use futures_core::FusedFuture;
 
-use crate::acquire::Acquire;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::block::block_on;
 use crate::error::ReleaseError;
-use crate::fused::Fused;
-use crate::guard::Guard;
+use crate::lock::acquire::Acquire;
+use crate::lock::guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
-use crate::guard::GuardArc;
-use crate::handle::{Handle, LockId};
+use crate::lock::guard::GuardArc;
+use crate::lock::handle::{Handle, LockId};
+#[cfg(target_has_atomic = "ptr")]
+use crate::lock::notify::NotifyArc;
+use crate::lock::notify::{Monitor, Notify};
 use crate::mode::Mode;
-#[cfg(target_has_atomic = "ptr")]
-use crate::notify::NotifyArc;
-use crate::notify::{Monitor, Notify};
 use crate::raw::RawLock;
-use crate::state::Snapshot;
+use crate::raw::state::Snapshot;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::block::block_on;
 use crate::sync::const_fn;
+use crate::sync::fused::Fused;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::sync::thread;
 

@@ -1,5 +1,8 @@
 //! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`] in a mode for each.
 
+pub(crate) mod all_or_nothing;
+pub(crate) mod lockable;
+
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
@@ -10,16 +13,16 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::block::block_on;
+use self::all_or_nothing::{AllHeld, InOrder, address};
 use crate::error::ReleaseError;
-use crate::fused::Fused;
-use crate::handle::{Handle, LockId};
-use crate::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
-use crate::many::{self, AllHeld, InOrder, address};
+use crate::lock::handle::{Handle, LockId};
+use crate::lock::notify::Notify;
+use crate::lock::{MultiLock, first};
 use crate::mode::Mode;
-use crate::multilock::{MultiLock, first};
-use crate::notify::Notify;
+use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::block::block_on;
+use crate::sync::fused::Fused;
 
 /// Several locks that are acquired as one, in one [`Mode`]: all or nothing.
 ///
@@ -148,7 +151,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
-        many::try_acquire(Uniform { set: self, mode }).map(SetGuard)
+        all_or_nothing::try_acquire(Uniform { set: self, mode }).map(SetGuard)
     }
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
@@ -164,9 +167,9 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// The task may wait for itself if it already holds a member.
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
-        Fused::<_, &Self>::new(
-            async move { SetGuard(many::acquire(Uniform { set: self, mode }).await) },
-        )
+        Fused::<_, &Self>::new(async move {
+            SetGuard(all_or_nothing::acquire(Uniform { set: self, mode }).await)
+        })
     }
 
     /// Acquires all members in `mode`, blocking the thread until they are available together.
@@ -237,7 +240,7 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// The future may be dropped at any point, without any effect on other tasks.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
-        Fused::<_, &Self>::new(many::wait(Uniform { set: self, mode }))
+        Fused::<_, &Self>::new(all_or_nothing::wait(Uniform { set: self, mode }))
     }
 
     /// Creates a monitor that tells when all members can be acquired in `mode`.
@@ -375,7 +378,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         assert!(mode.includes(to), "cannot downgrade from {mode:?} to {to:?}");
         if to != *mode {
             let from = mem::replace(mode, to);
-            many::for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
+            all_or_nothing::for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
         }
     }
 
@@ -503,7 +506,7 @@ impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
 /// # });
 /// ```
 pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
-    Fused::<_, W>::new(async move { AllGuard(many::acquire(wanted).await) })
+    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(wanted).await) })
 }
 
 /// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
@@ -525,7 +528,7 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// ```
 #[must_use = "the locks are released as soon as the guard is dropped"]
 pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
-    many::try_acquire(wanted).map(AllGuard)
+    all_or_nothing::try_acquire(wanted).map(AllGuard)
 }
 
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available

@@ -3,18 +3,19 @@
 //! The queue notifies as many waiters as its caller asks for. It does not decide which may enter.
 
 use alloc::boxed::Box;
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, Waker};
 
-use crate::lazy::OnceBox;
-use crate::list::{BATCH, List, Node, WaiterKind, WakeBatch};
 use crate::mode::Mode;
-use crate::reservation::Reservation;
-use crate::state::{WaitFlag, WaitFlags};
-use crate::sync::atomic::AtomicUsize;
-use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+#[cfg(feature = "std")]
+use crate::raw::adaptive_spin::AdaptiveSpin;
+use crate::raw::edges::Edges;
+use crate::raw::list::{List, Node, WaiterKind};
+use crate::raw::reservation::Reservation;
+use crate::raw::state::{WaitFlag, WaitFlags};
+use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
+use crate::sync::once_box::OnceBox;
 use crate::sync::{Mutex, const_fn, unmodelled};
 
 /// The queue of a lock, made at the first wait, or with the first monitor.
@@ -90,7 +91,7 @@ pub(crate) const NO_HANDOFF: HandOff<'static> = &|| false;
 pub(crate) struct WaitQueue {
     waiters: Mutex<WaitLists>,
     /// For each mode, the edges that monitors look at and wait for.
-    edges: [Edges; Mode::ALL.len()],
+    pub(super) edges: [Edges; Mode::ALL.len()],
     /// How many newcomers still let one poll pass for waiters that were overtaken.
     pub(crate) deferences: unmodelled::AtomicU8,
     /// Whether to spin for a moment before waiting.
@@ -239,162 +240,6 @@ impl WaitQueue {
         });
         batch.wakers().for_each(|waker| wake.one(waker));
         (batch.len(), left)
-    }
-
-    /// Returns how many edges of `mode` have been counted.
-    pub(crate) fn edges(&self, mode: Mode) -> EdgeCount {
-        // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: a thread that sees the
-        // edge finds the lock as it was then, or later. Weakened, the model
-        // `notify_who_sees_the_edge_finds_the_lock` fails.
-        EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
-    }
-
-    /// Counts an edge for each mode that satisfies `is_edge`. Returns the edges whose waiters must
-    /// still be notified, if there are any.
-    pub(crate) fn count_edges(&self, is_edge: impl Fn(Mode) -> bool) -> Option<PendingEdges<'_>> {
-        let count = |mode| is_edge(mode) && self.edges[mode as usize].count_one();
-        let listened = Mode::ALL.map(count);
-        listened.contains(&true).then(|| PendingEdges { queue: self, listened })
-    }
-
-    /// Waits for edges of `mode` until `look` sees enough of them.
-    ///
-    /// `look` runs at every poll, for the first time after the listener is in the list. After the
-    /// next edge the wait is over in any case.
-    pub(crate) async fn listen_to_edges(
-        &self,
-        mode: Mode,
-        mut look: impl FnMut(EdgeCount) -> Poll<()> + Send + Sync,
-    ) {
-        let edges = &self.edges[mode as usize];
-        let mut listener = pin!(Listener::new(self));
-        // All queued listeners are notified together. So a listener that is dropped after it was
-        // notified has nothing to pass on.
-        poll_fn(|cx| match listener.as_mut().poll(ListId::of_monitors(mode), cx) {
-            Poll::Pending => look(edges.announce()),
-            notified => notified,
-        })
-        .await;
-    }
-}
-
-/// Decides when a waiter spins before it waits (adaptive spinning).
-///
-/// Spinning mostly pays off where holders run on other cores and are soon done. It never pays off
-/// where holders sleep with the lock held, or wait for this core. The lock finds that out by
-/// trying, and tries less and less often as spinning fails.
-///
-/// This is a guess and no more: an update is lost if another thread overwrites it.
-#[cfg(feature = "std")]
-#[derive(Default)]
-pub(crate) struct AdaptiveSpin {
-    /// How many waiters still skip the spin.
-    left: unmodelled::AtomicUsize,
-    /// How many waiters were to skip it, the last time.
-    pause: unmodelled::AtomicUsize,
-}
-
-#[cfg(feature = "std")]
-impl AdaptiveSpin {
-    /// The most waiters that skip the spin between two that do not.
-    const LONGEST: usize = 1023;
-
-    /// Runs `look` if spinning is worthwhile. Returns whether `look` saw what it was looking for.
-    pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
-        use unmodelled::Ordering::Relaxed;
-
-        let left = self.left.load(Relaxed);
-        if left > 0 {
-            self.left.store(left - 1, Relaxed);
-            return false;
-        }
-        let seen = look();
-        let pause = if seen { 0 } else { (self.pause.load(Relaxed) * 2 + 1).min(Self::LONGEST) };
-        self.pause.store(pause, Relaxed);
-        self.left.store(pause, Relaxed);
-        seen
-    }
-}
-
-/// Edges that were counted, until all waiters that were queued for them are notified.
-pub(crate) struct PendingEdges<'a> {
-    queue: &'a WaitQueue,
-    /// For each mode, whether a waiter is queued that was not notified of the edge.
-    listened: [bool; Mode::ALL.len()],
-}
-
-impl PendingEdges<'_> {
-    /// Notifies all waiters that are queued for the edges.
-    pub(crate) fn tell(mut self, wake: &mut WakeAll) {
-        for mode in Mode::ALL {
-            if self.listened[mode as usize] {
-                self.queue.notify_all(ListId::of_monitors(mode), NO_HANDOFF, wake);
-                self.listened[mode as usize] = false;
-            }
-        }
-    }
-}
-
-impl Drop for PendingEdges<'_> {
-    /// Sets the bits again of the waiters that are still queued. There are some if a waker has
-    /// panicked and the panic was not caught.
-    fn drop(&mut self) {
-        for mode in Mode::ALL.into_iter().filter(|mode| self.listened[*mode as usize]) {
-            self.queue.edges[mode as usize].announce();
-        }
-    }
-}
-
-/// Twice the number of times that a mode has become acquirable while there were monitors, plus
-/// [`LISTENED`].
-struct Edges(AtomicUsize);
-
-/// The bit that says that a listener was queued, and that no edge has notified it since.
-const LISTENED: usize = 1;
-const ONE_EDGE: usize = 2;
-
-/// A number of edges. It wraps around, so two of them may only be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct EdgeCount(usize);
-
-impl EdgeCount {
-    pub(crate) fn previous(self) -> Self {
-        Self(self.0.wrapping_sub(ONE_EDGE))
-    }
-
-    pub(crate) fn from_raw(raw: usize) -> Self {
-        Self(raw)
-    }
-
-    pub(crate) fn into_raw(self) -> usize {
-        self.0
-    }
-}
-
-impl Edges {
-    fn new() -> Self {
-        Self(AtomicUsize::new(0))
-    }
-
-    /// Counts one more edge. Returns whether a waiter is queued that was not notified of an edge
-    /// before.
-    fn count_one(&self) -> bool {
-        // ORDERING: Release, for `WaitQueue::edges`.
-        if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
-            return false;
-        }
-        // ORDERING: Relaxed. The waiter whose bit is cleared here has joined the list before, with
-        // the queue locked, and the caller locks the queue next.
-        self.0.fetch_and(!LISTENED, Relaxed);
-        true
-    }
-
-    /// Sets the bit for a waiter whose listener is in the list already. Returns the number of
-    /// edges: the thread that counts the next one sees the bit.
-    fn announce(&self) -> EdgeCount {
-        // ORDERING: Acquire, as in `WaitQueue::edges`: a monitor of a set does not look at all
-        // members again. Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
-        EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
     }
 }
 
@@ -631,86 +476,6 @@ impl LockedListener<'_> {
     }
 }
 
-/// Wakes tasks. With `std`, a waker that panics does not keep the other tasks from being woken: the
-/// panic resumes when all are.
-pub(crate) struct WakeAll {
-    #[cfg(feature = "std")]
-    fair: bool,
-    #[cfg(feature = "std")]
-    panic: Option<Box<dyn core::any::Any + Send>>,
-}
-
-impl WakeAll {
-    /// Returns a `WakeAll`. If it is `fair`, threads are handed what they are notified for.
-    #[inline]
-    pub(crate) fn new(fair: bool) -> Self {
-        #[cfg(not(feature = "std"))]
-        let _ = fair;
-        Self {
-            #[cfg(feature = "std")]
-            fair,
-            #[cfg(feature = "std")]
-            panic: None,
-        }
-    }
-
-    #[inline]
-    fn is_fair(&self) -> bool {
-        #[cfg(feature = "std")]
-        return self.fair;
-        #[cfg(not(feature = "std"))]
-        false
-    }
-
-    pub(crate) fn one(&mut self, waker: Waker) {
-        #[cfg(feature = "std")]
-        if let Err(panic) = caught(|| waker.wake()) {
-            match &self.panic {
-                None => self.panic = Some(panic),
-                Some(_) => discard(panic),
-            }
-        }
-        #[cfg(not(feature = "std"))]
-        waker.wake();
-    }
-}
-
-#[cfg(feature = "std")]
-impl Drop for WakeAll {
-    #[inline]
-    fn drop(&mut self) {
-        if let Some(panic) = self.panic.take() {
-            pass_on(panic);
-        }
-    }
-}
-
-/// Resumes the panic of a waker, unless the thread is panicking already.
-#[cfg(feature = "std")]
-#[cold]
-fn pass_on(panic: Box<dyn core::any::Any + Send>) {
-    if std::thread::panicking() {
-        discard(panic);
-    } else {
-        std::panic::resume_unwind(panic);
-    }
-}
-
-#[cfg(feature = "std")]
-pub(crate) fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
-    std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
-}
-
-/// Drops the payload of a waker's panic. Its destructor is foreign code, too: if that panics in
-/// turn, the new payload is forgotten.
-#[cfg(feature = "std")]
-#[cold]
-pub(crate) fn discard(panic: Box<dyn core::any::Any + Send>) {
-    if let Err(panic) = caught(|| drop(panic)) {
-        core::mem::forget(panic);
-    }
-}
-
 #[cfg(test)]
 #[cfg(not(any(loom, shuttle)))]
 mod tests {
@@ -738,40 +503,5 @@ mod tests {
             waiters.counts[WaitFlag::Shared as usize] = u32::MAX;
             waiters.count(WaitFlags::of(WaitFlag::Shared));
         });
-    }
-
-    /// A thread that makes an edge for which no waiter is queued does not lock the queue.
-    #[test]
-    fn edges_are_told_once_to_who_listens() {
-        let edges = Edges::new();
-        let first = edges.announce();
-        assert_eq!([(); 3].map(|()| edges.count_one()), [true, false, false]);
-        let second = edges.announce();
-        assert_eq!(second.into_raw() - first.into_raw(), 3 * ONE_EDGE);
-        assert_eq!(edges.announce(), second);
-        assert_eq!([(); 2].map(|()| edges.count_one()), [true, false]);
-    }
-
-    #[cfg(feature = "std")]
-    #[test]
-    fn patience_looks_less_often_the_less_it_sees() {
-        let spin = AdaptiveSpin::default();
-        // How many waiters skip the spin before the next one spins, and sees something or not.
-        let until_look = |sees| {
-            let goes_by = |_: &usize| {
-                let mut looked = false;
-                let seen = spin.try_out(|| {
-                    looked = true;
-                    sees
-                });
-                assert_eq!(seen, looked && sees);
-                looked
-            };
-            (0..2000).find(goes_by).expect("it looks some time")
-        };
-        let in_vain = [(); 12].map(|()| until_look(false));
-        assert_eq!(in_vain, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023]);
-        assert_eq!([(); 3].map(|()| until_look(true)), [1023, 0, 0]);
-        assert_eq!([(); 3].map(|()| until_look(false)), [0, 1, 3]);
     }
 }

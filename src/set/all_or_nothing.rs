@@ -24,10 +24,10 @@ use core::pin::{Pin, pin};
 use core::ptr;
 use core::task::{Context, Poll};
 
+use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
+use crate::raw::state::Snapshot;
 use crate::raw::{Waiter, stand_back};
-use crate::state::Snapshot;
 
 /// Locks to acquire as one.
 pub trait InOrder: Send + Sync {

@@ -22,6 +22,7 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::Waker;
 
+use crate::raw::wakers::WakeBatch;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::atomic::{AtomicBool, AtomicU8};
 use crate::sync::{HAS_THREADS, UnsafeCell};
@@ -307,36 +308,4 @@ unsafe fn set(node: *const Node, f: impl FnOnce(&mut Links)) -> bool {
     // SAFETY: if the node is not null, it is in a list, and by L1 it still exists. The lists are
     // locked.
     unsafe { node.as_ref().map(|node| node.with(f)).is_some() }
-}
-
-/// How many waiters are notified at most each time that the queue is locked. On a chip without
-/// `std` this bounds how long interrupts are off.
-pub(crate) const BATCH: usize = 8;
-
-/// The wakers of waiters that were notified together, and have not been woken yet.
-pub(crate) struct WakeBatch<const N: usize> {
-    wakers: [Option<Waker>; N],
-    len: usize,
-}
-
-impl<const N: usize> WakeBatch<N> {
-    pub(crate) const EMPTY: Self = Self { wakers: [const { None }; N], len: 0 };
-
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Returns the wakers in the order in which their waiters were notified.
-    pub(crate) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
-        self.wakers[..self.len].iter_mut().filter_map(Option::take)
-    }
-}
-
-/// Wakes the rest of the batch if a waker panics. With `std` the panic is caught before it gets
-/// here.
-#[cfg(not(feature = "std"))]
-impl<const N: usize> Drop for WakeBatch<N> {
-    fn drop(&mut self) {
-        self.wakers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
-    }
 }

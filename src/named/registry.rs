@@ -53,9 +53,9 @@ use core::iter;
 use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
-use crate::lazy::OnceBox;
-use crate::many::for_each;
 use crate::mode::Mode;
+use crate::set::all_or_nothing::for_each;
+use crate::sync::once_box::OnceBox;
 use crate::sync::{Mutex, const_fn};
 
 /// The number of names in a chunk, and so the most that are compared in one critical section.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking::Parker;
 
-use crate::lazy::may_fail;
+use crate::sync::once_box::may_fail;
 
 /// A parker, on which a thread sleeps until it is woken.
 pub(super) struct ThreadParker {

@@ -6,14 +6,14 @@ use alloc::sync::Arc;
 use futures_core::FusedFuture;
 
 use crate::error::ReleaseError;
-use crate::guard::Guard;
-use crate::handle::Handle;
+use crate::lock::MultiLock;
+use crate::lock::guard::Guard;
+use crate::lock::handle::Handle;
+use crate::lock::notify::Notify;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
-use crate::notify::Notify;
 
 pub(crate) mod sealed {
-    use crate::multilock::MultiLock;
+    use crate::lock::MultiLock;
 
     /// The locks that a lockable value consists of.
     ///

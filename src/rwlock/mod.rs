@@ -14,8 +14,8 @@ use core::ptr::NonNull;
 #[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
 use std::time::Duration;
 
+use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::multilock::MultiLock;
 use crate::sync::const_fn;
 
 use futures::{Read, UpgradableRead, Write};
