@@ -273,30 +273,30 @@ fn values() -> Vec<Row> {
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
     #[allow(unused_mut, clippy::let_and_return, reason = "with features there is more")]
     let mut rows = values! {
-        "multilock::acquire" lock.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send UnwindSafe;
-        "multilock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
-        "multilock::wait" lock.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "multilock::acquire_arc" arc.acquire_arc(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send UnwindSafe;
-        "multilock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "lock::acquire" lock.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock::acquire_or" lock.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "lock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send UnwindSafe;
+        "lock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "lock::wait" lock.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock::acquire_arc" arc.acquire_arc(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send UnwindSafe;
+        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
         "guard::upgrade" hold().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync RefUnwindSafe;
         "notify::wait" lock.notify(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "notify::wait" arc.notify_arc(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::acquire" sent.acquire(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
-        "handle_lock::acquire" kept.acquire(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::acquire_new" ids.acquire_new(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::context" names.context(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
-        "handle_lock::context" kept.context(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::wait" kept.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "handle_lock::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
-        "handle_lock::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
-        "handle_lock::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
+        "named::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::acquire" sent.acquire(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
+        "named::acquire" kept.acquire(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::acquire_new" ids.acquire_new(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::context" names.context(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
+        "named::context" kept.context(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::wait" kept.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "named::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "named::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
         "set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
         "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
@@ -483,7 +483,9 @@ fn whatever_is_public_is_in_a_table() {
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
-        let module = path.file_stem().unwrap().to_str().unwrap();
+        // The name of a module: of its file, or of its folder.
+        let file = if path.ends_with("mod.rs") { path.parent().unwrap() } else { &path };
+        let module = file.file_stem().unwrap().to_str().unwrap();
         let text = read(&path);
         let mut rest = &*text;
         while let Some((line, after)) = rest.split_once('\n') {
