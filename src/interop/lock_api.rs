@@ -12,26 +12,14 @@ use ::lock_api::{
 use futures_core::FusedFuture;
 
 use crate::lock::MultiLock;
-use crate::lock::acquire::Acquire;
 use crate::mode::Mode::{self, Exclusive, Shared, Upgradable};
 use crate::raw::RawUpgrade;
+use crate::raw::acquire::RawAcquire;
 use crate::raw::wakers::{caught, discard};
 use crate::sync::block::block_on;
 use crate::sync::fused::Fused;
 
 impl MultiLock {
-    fn enter(&self, mode: Mode) {
-        self.acquire_blocking(mode).into_lock();
-    }
-
-    fn enter_for(&self, mode: Mode, timeout: Duration) -> bool {
-        self.acquire_timeout(mode, timeout).map(|guard| guard.into_lock()).is_some()
-    }
-
-    fn enter_until(&self, mode: Mode, deadline: Instant) -> bool {
-        self.acquire_deadline(mode, deadline).map(|guard| guard.into_lock()).is_some()
-    }
-
     /// Makes an upgradable acquisition exclusive, and returns whether that was in time. If it was
     /// not, the acquisition stays upgradable.
     fn finish_upgrade(&self, deadline: Option<Instant>) -> bool {
@@ -45,7 +33,7 @@ impl MultiLock {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
             self.end_fairly(mode);
-            let Err(panic) = caught(|| self.enter(mode)) else { return };
+            let Err(panic) = caught(|| self.raw.acquire_blocking(mode)) else { return };
             // An allocation has failed. A guard of `lock_api` is still alive, so the lock must be
             // held.
             while !self.raw.try_acquire(mode) {
@@ -111,7 +99,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     fn lock_shared(&self) {
-        self.enter(Shared);
+        self.raw.acquire_blocking(Shared);
     }
 
     #[inline]
@@ -126,7 +114,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     fn lock_exclusive(&self) {
-        self.enter(Exclusive);
+        self.raw.acquire_blocking(Exclusive);
     }
 
     #[inline]
@@ -164,7 +152,7 @@ unsafe impl RawRwLockDowngrade for MultiLock {
 unsafe impl RawRwLockUpgrade for MultiLock {
     #[inline]
     fn lock_upgradable(&self) {
-        self.enter(Upgradable);
+        self.raw.acquire_blocking(Upgradable);
     }
 
     #[inline]
@@ -204,19 +192,19 @@ unsafe impl RawRwLockTimed for MultiLock {
     type Instant = Instant;
 
     fn try_lock_shared_for(&self, timeout: Duration) -> bool {
-        self.enter_for(Shared, timeout)
+        self.raw.acquire_timeout(Shared, timeout)
     }
 
     fn try_lock_shared_until(&self, deadline: Instant) -> bool {
-        self.enter_until(Shared, deadline)
+        self.raw.acquire_deadline(Shared, deadline)
     }
 
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
-        self.enter_for(Exclusive, timeout)
+        self.raw.acquire_timeout(Exclusive, timeout)
     }
 
     fn try_lock_exclusive_until(&self, deadline: Instant) -> bool {
-        self.enter_until(Exclusive, deadline)
+        self.raw.acquire_deadline(Exclusive, deadline)
     }
 }
 
@@ -224,11 +212,11 @@ unsafe impl RawRwLockTimed for MultiLock {
 // that is too late leaves the acquisition as it was.
 unsafe impl RawRwLockUpgradeTimed for MultiLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        self.enter_for(Upgradable, timeout)
+        self.raw.acquire_timeout(Upgradable, timeout)
     }
 
     fn try_lock_upgradable_until(&self, deadline: Instant) -> bool {
-        self.enter_until(Upgradable, deadline)
+        self.raw.acquire_deadline(Upgradable, deadline)
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
@@ -325,7 +313,7 @@ macro_rules! waits {
             lock: &RwLock<MultiLock, T>,
         ) -> impl FusedFuture<Output = $Guard<'_, MultiLock, T>> {
             Fused::<_, &RwLock<MultiLock, T>>::new(async move {
-                Acquire::new(raw(lock), $mode).await.into_lock();
+                RawAcquire::new(raw(lock), $mode).await;
                 // SAFETY: the lock has been acquired in the mode of the guard, and the guard takes
                 // the acquisition over.
                 unsafe { lock.$make() }

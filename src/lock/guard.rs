@@ -294,21 +294,6 @@ guard! {
     Guard<'a>, Guard<'_>, &'a MultiLock
 }
 
-impl<'a> Guard<'a> {
-    /// Returns the lock without releasing it: the caller becomes the holder.
-    #[inline]
-    pub(crate) fn into_lock(self) -> &'a MultiLock {
-        ManuallyDrop::new(self).0.lock
-    }
-
-    /// Makes the guard one that owns `lock`, which must be the lock that the guard holds.
-    #[cfg(target_has_atomic = "ptr")]
-    pub(crate) fn keep(self, lock: &Arc<MultiLock>) -> GuardArc {
-        let this = ManuallyDrop::new(self);
-        GuardArc::new(lock.clone(), this.0.mode)
-    }
-}
-
 #[cfg(target_has_atomic = "ptr")]
 guard! {
     /// A guard of a [`MultiLock`] in an [`Arc`], which releases the lock when it is dropped.

@@ -1,17 +1,16 @@
 //! `MultiLock`: the reader-writer lock without data.
 
-pub(crate) mod acquire;
 pub(crate) mod guard;
 pub(crate) mod handle;
 pub(crate) mod notify;
 
 use core::fmt;
 use core::future::poll_fn;
-use core::pin::pin;
-use core::task::Poll;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll};
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::Duration;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
+#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 use std::time::Instant;
 
 #[cfg(target_has_atomic = "ptr")]
@@ -19,7 +18,6 @@ use alloc::sync::Arc;
 use futures_core::FusedFuture;
 
 use crate::error::ReleaseError;
-use crate::lock::acquire::Acquire;
 use crate::lock::guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
 use crate::lock::guard::GuardArc;
@@ -28,14 +26,11 @@ use crate::lock::handle::{Handle, LockId};
 use crate::lock::notify::NotifyArc;
 use crate::lock::notify::{Monitor, Notify};
 use crate::mode::Mode;
-use crate::raw::RawLock;
+use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::sync::block::block_on;
+use crate::raw::{HasRaw, RawLock};
 use crate::sync::const_fn;
 use crate::sync::fused::Fused;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::sync::thread;
 
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
@@ -171,17 +166,6 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// How many times a blocking thread yields to other threads, after it has spun and before it
-/// sleeps.
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-const YIELD_ROUNDS: u32 = if cfg!(loom) {
-    0
-} else if cfg!(shuttle) {
-    1
-} else {
-    6
-};
-
 const _: () = assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>() || cfg!(any(loom, shuttle)));
 
 impl MultiLock {
@@ -288,35 +272,8 @@ impl MultiLock {
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
-        if !self.raw.try_acquire_as_newcomer(mode) {
-            self.block(mode, None);
-        }
+        self.raw.acquire_blocking(mode);
         Guard::new(self, mode)
-    }
-
-    /// Blocks the thread until the lock is held. Returns `false` if `deadline` passed before that.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[cold]
-    #[inline(never)]
-    fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        self.spin(mode, deadline.is_none())
-            || block_on(Acquire::for_thread(self, mode), deadline).map(core::mem::forget).is_some()
-    }
-
-    /// Acquires the lock if it becomes available sooner than a thread could be put to sleep and
-    /// woken.
-    ///
-    /// The caller is not queued meanwhile. With `yields`, other threads run for an unknown time, so
-    /// a caller with a deadline passes `false`. The yields stop where the lock is free but an
-    /// overtaken waiter wants it: there a newcomer yields one poll only.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    fn spin(&self, mode: Mode, yields: bool) -> bool {
-        self.raw.spin(mode)
-            || yields
-                && (0..YIELD_ROUNDS).take_while(|_| !self.raw.is_reserved(mode)).any(|_| {
-                    thread::yield_now();
-                    self.raw.acquire_if_admitted(mode)
-                })
     }
 
     /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
@@ -338,10 +295,7 @@ impl MultiLock {
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.acquire_deadline(mode, deadline),
-            None => Some(self.acquire_blocking(mode)),
-        }
+        self.raw.acquire_timeout(mode, timeout).then(|| Guard::new(self, mode))
     }
 
     /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
@@ -352,11 +306,7 @@ impl MultiLock {
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
-        let in_time = Instant::now() < deadline;
-        let entered = self.raw.try_acquire_as_newcomer(mode)
-            || in_time && self.block(mode, Some(deadline))
-            || self.raw.try_acquire(mode);
-        entered.then(|| Guard::new(self, mode))
+        self.raw.acquire_deadline(mode, deadline).then(|| Guard::new(self, mode))
     }
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
@@ -552,11 +502,12 @@ impl MultiLock {
     /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
     /// the handle, and no lock changes.
     pub fn adopt(&self, handle: Handle) -> Result<Guard<'_>, ReleaseError> {
-        if handle.is_of(&self.id) {
-            Ok(Guard::new(self, handle.mode()))
-        } else {
-            Err(ReleaseError::new(handle))
-        }
+        self.mode_of(handle).map(|mode| Guard::new(self, mode))
+    }
+
+    /// Takes over what `handle` holds. Returns the mode.
+    fn mode_of(&self, handle: Handle) -> Result<Mode, ReleaseError> {
+        if handle.is_of(&self.id) { Ok(handle.mode()) } else { Err(ReleaseError::new(handle)) }
     }
 }
 
@@ -599,7 +550,7 @@ impl MultiLock {
     ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
         let lock = self.clone();
         Fused::<_>::new(async move {
-            core::mem::forget(lock.acquire(mode).await);
+            RawAcquire::new(&*lock, mode).await;
             GuardArc::new(lock, mode)
         })
     }
@@ -612,7 +563,8 @@ impl MultiLock {
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[inline]
     pub fn acquire_blocking_arc(self: &Arc<Self>, mode: Mode) -> GuardArc {
-        self.acquire_blocking(mode).keep(self)
+        self.raw.acquire_blocking(mode);
+        GuardArc::new(self.clone(), mode)
     }
 
     /// Acquires the lock in `mode`, blocking the thread for no longer than `timeout`, with a guard
@@ -627,7 +579,7 @@ impl MultiLock {
         mode: Mode,
         timeout: Duration,
     ) -> Option<GuardArc> {
-        self.acquire_timeout(mode, timeout).map(|guard| guard.keep(self))
+        self.raw.acquire_timeout(mode, timeout).then(|| GuardArc::new(self.clone(), mode))
     }
 
     /// Acquires the lock in `mode`, blocking the thread for no longer than until `deadline`, with a
@@ -642,7 +594,7 @@ impl MultiLock {
         mode: Mode,
         deadline: Instant,
     ) -> Option<GuardArc> {
-        self.acquire_deadline(mode, deadline).map(|guard| guard.keep(self))
+        self.raw.acquire_deadline(mode, deadline).then(|| GuardArc::new(self.clone(), mode))
     }
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first, with a guard that is `'static`.
@@ -661,8 +613,10 @@ impl MultiLock {
     ) -> impl Future<Output = Result<GuardArc, C::Output>> + use<C> {
         let lock = self.clone();
         async move {
-            let acquired = lock.acquire_or(mode, cancel).await;
-            acquired.map(|guard| guard.keep(&lock))
+            match first(lock.acquire_arc(mode), cancel).await {
+                Err(output) => lock.try_acquire_arc(mode).ok_or(output),
+                entered => entered,
+            }
         }
     }
 
@@ -680,7 +634,7 @@ impl MultiLock {
     /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
     /// the handle, and no lock changes.
     pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
-        self.adopt(handle).map(|guard| guard.keep(self))
+        self.mode_of(handle).map(|mode| GuardArc::new(self.clone(), mode))
     }
 }
 
@@ -698,6 +652,49 @@ pub(crate) fn first<W: Future, C: Future>(
         })
         .await
     })
+}
+
+impl HasRaw for MultiLock {
+    #[inline]
+    fn raw(&self) -> &RawLock {
+        &self.raw
+    }
+}
+
+/// The future of [`MultiLock::acquire`].
+pub(crate) struct Acquire<'a>(RawAcquire<'a, MultiLock>);
+
+impl<'a> Acquire<'a> {
+    #[inline]
+    pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
+        Self(RawAcquire::new(lock, mode))
+    }
+
+    /// See [`RawAcquire::for_thread`].
+    #[cfg(test)]
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
+        Self(RawAcquire::for_thread(lock, mode))
+    }
+}
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Guard<'a>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Guard<'a>> {
+        // SAFETY: the field is pinned with the future, and is not moved.
+        let acquire = unsafe { self.map_unchecked_mut(|this| &mut this.0) };
+        let (lock, mode) = (acquire.lock(), acquire.mode());
+        acquire.poll(cx).map(|()| Guard::new(lock, mode))
+    }
+}
+
+impl FusedFuture for Acquire<'_> {
+    #[inline]
+    fn is_terminated(&self) -> bool {
+        self.0.is_terminated()
+    }
 }
 
 impl Default for MultiLock {

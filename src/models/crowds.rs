@@ -190,7 +190,8 @@ fn stay(room: &Room, mut guard: Guard<'_>) {
         4 => _ = guard.try_upgrade().map(|()| room.visit(Exclusive)),
         5 => {
             let mode = guard.mode();
-            guard.into_lock().raw.release_fair(mode);
+            core::mem::forget(guard);
+            room.lock.raw.release_fair(mode);
         }
         _ => {}
     }

@@ -1,7 +1,7 @@
 //! Waiters that join a queue while others leave it, and wakers that are renewed.
 
 use super::*;
-use crate::lock::acquire::Acquire;
+use crate::lock::Acquire;
 
 /// A waiter joins behind a dormant waiter of its mode. The bit of their flag is set already, so the
 /// joining waiter writes nothing.
@@ -257,7 +257,8 @@ fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
     spawn(move || {
         let guard = data.lock.adopt(handle).unwrap();
         data.add_one(&guard);
-        guard.into_lock().raw.release_fair(Exclusive);
+        core::mem::forget(guard);
+        data.lock.raw.release_fair(Exclusive);
     })
 }
 

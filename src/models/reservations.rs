@@ -4,7 +4,7 @@
 use super::*;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use crate::lock::acquire::Acquire;
+use crate::lock::Acquire;
 use crate::raw::reservation::RACES;
 
 /// Returns a waiter that was overtaken so often that it has reserved the lock, and the guard of the

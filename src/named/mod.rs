@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
 use core::future::poll_fn;
-use core::mem::{self, ManuallyDrop};
+use core::mem::ManuallyDrop;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, ready};
 #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
@@ -16,13 +16,13 @@ use futures_core::FusedFuture;
 
 use crate::error::{HandleInUse, TryAcquireError, UpgradeError};
 use crate::lock::MultiLock;
-use crate::lock::acquire::Acquire;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::notify::Notify;
 use crate::mode::Mode;
 use crate::named::registry::{Claim, Spot, Stage, Table};
 use crate::raw::RawUpgrade;
+use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
 use crate::sync::const_fn;
 use crate::sync::fused::Fused;
@@ -185,7 +185,7 @@ impl<H: Eq> HandleLock<H> {
     /// assert_eq!(lock.release(&1), Some(Mode::Shared));
     /// ```
     pub fn try_acquire(&self, mode: Mode, handle: H) -> Result<(), TryAcquireError<H>> {
-        self.enter(&mut Some(handle), || self.lock.try_acquire(mode))
+        self.enter(mode, handle, || self.lock.raw.try_acquire(mode))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
@@ -222,7 +222,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
-        AcquireNamed::new(self, mode, handle, |_, claim, guard| keep(claim, guard))
+        AcquireNamed::new(self, mode, handle, |_, claim, mode| keep(claim, mode))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available.
@@ -241,7 +241,8 @@ impl<H: Eq> HandleLock<H> {
         let mut handle = Some(handle);
         match self.table.claim(&mut handle) {
             Some(claim) => {
-                keep(claim, self.lock.acquire_blocking(mode));
+                self.lock.raw.acquire_blocking(mode);
+                keep(claim, mode);
                 Ok(())
             }
             None => Err(HandleInUse(back(&mut handle))),
@@ -277,7 +278,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         timeout: Duration,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(&mut Some(handle), || self.lock.acquire_timeout(mode, timeout))
+        self.enter(mode, handle, || self.lock.raw.acquire_timeout(mode, timeout))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
@@ -297,7 +298,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         deadline: Instant,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(&mut Some(handle), || self.lock.acquire_deadline(mode, deadline))
+        self.enter(mode, handle, || self.lock.raw.acquire_deadline(mode, deadline))
     }
 
     /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,
@@ -343,9 +344,10 @@ impl<H: Eq> HandleLock<H> {
         Fused::<_, H>::new(async move {
             // Made before the name is claimed, and dropped after the name is taken out: a waiter
             // that is woken in place of this one may use the name.
-            let acquire = pin!(self.lock.acquire(mode));
+            let acquire = pin!(RawAcquire::new(&self.lock, mode));
             let claim = self.claim_new(&mut handle);
-            keep(claim, acquire.await);
+            acquire.await;
+            keep(claim, mode);
             back(&mut handle)
         })
     }
@@ -368,8 +370,10 @@ impl<H: Eq> HandleLock<H> {
     {
         let mut handle = None;
         let claim = self.claim_new(&mut handle);
-        let guard = self.lock.try_acquire(mode)?;
-        keep(claim, guard);
+        if !self.lock.raw.try_acquire(mode) {
+            return None;
+        }
+        keep(claim, mode);
         handle
     }
 
@@ -473,8 +477,8 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> Result<HandleGuard<'_, H>, TryAcquireError<H>> {
-        let settle = |claim, guard| HandleGuard::new(self, claim, guard);
-        self.claim_and(&mut Some(handle), || self.lock.try_acquire(mode), settle)
+        let acquire = || self.lock.raw.try_acquire(mode);
+        self.claim_and(handle, acquire, |claim| HandleGuard::new(self, claim, mode))
     }
 
     /// Claims a fresh name, and leaves a copy of it in `handle`, which was empty.
@@ -491,12 +495,13 @@ impl<H: Eq> HandleLock<H> {
         }
     }
 
-    fn enter<'a>(
-        &'a self,
-        handle: &mut Option<H>,
-        acquire: impl FnOnce() -> Option<Guard<'a>>,
+    fn enter(
+        &self,
+        mode: Mode,
+        handle: H,
+        acquire: impl FnOnce() -> bool,
     ) -> Result<(), TryAcquireError<H>> {
-        self.claim_and(handle, acquire, keep)
+        self.claim_and(handle, acquire, |claim| keep(claim, mode))
     }
 
     /// Claims the name in `handle`, acquires the lock by it, and settles the claim.
@@ -505,19 +510,18 @@ impl<H: Eq> HandleLock<H> {
     /// to another.
     fn claim_and<'a, T>(
         &'a self,
-        handle: &mut Option<H>,
-        acquire: impl FnOnce() -> Option<Guard<'a>>,
-        settle: impl FnOnce(Claim<'a, H>, Guard<'a>) -> T,
+        handle: H,
+        acquire: impl FnOnce() -> bool,
+        settle: impl FnOnce(Claim<'a, H>) -> T,
     ) -> Result<T, TryAcquireError<H>> {
+        let handle = &mut Some(handle);
         let refusal = match self.table.claim(handle) {
             None => TryAcquireError::HandleInUse,
-            Some(claim) => match acquire() {
-                Some(guard) => return Ok(settle(claim, guard)),
-                None => {
-                    claim.give_up(handle);
-                    TryAcquireError::WouldBlock
-                }
-            },
+            Some(claim) if acquire() => return Ok(settle(claim)),
+            Some(claim) => {
+                claim.give_up(handle);
+                TryAcquireError::WouldBlock
+            }
         };
         Err(refusal(back(handle)))
     }
@@ -528,10 +532,10 @@ fn back<H>(handle: &mut Option<H>) -> H {
     handle.take().expect("there is a name")
 }
 
-/// Forgets `guard`, so that the lock stays held until it is released by the name of `claim`.
-fn keep<H>(claim: Claim<'_, H>, guard: Guard<'_>) {
-    claim.settle(Stage::Held(guard.mode()));
-    mem::forget(guard);
+/// Settles `claim`: the lock, which the caller has acquired in `mode`, stays held until it is
+/// released by the name.
+fn keep<H>(claim: Claim<'_, H>, mode: Mode) {
+    claim.settle(Stage::Held(mode));
 }
 
 impl<H> Default for HandleLock<H> {
@@ -556,8 +560,8 @@ struct AcquireNamed<'a, H, T> {
     /// The claim of the name, as long as the acquisition waits. It is dropped before `acquire`: a
     /// waiter that is woken in place of this one may use the name.
     claim: Option<Claim<'a, H>>,
-    acquire: Acquire<'a>,
-    settle: fn(&'a HandleLock<H>, Claim<'a, H>, Guard<'a>) -> T,
+    acquire: RawAcquire<'a, MultiLock>,
+    settle: fn(&'a HandleLock<H>, Claim<'a, H>, Mode) -> T,
 }
 
 impl<'a, H, T> AcquireNamed<'a, H, T> {
@@ -565,9 +569,9 @@ impl<'a, H, T> AcquireNamed<'a, H, T> {
         lock: &'a HandleLock<H>,
         mode: Mode,
         handle: H,
-        settle: fn(&'a HandleLock<H>, Claim<'a, H>, Guard<'a>) -> T,
+        settle: fn(&'a HandleLock<H>, Claim<'a, H>, Mode) -> T,
     ) -> Self {
-        let acquire = Acquire::new(&lock.lock, mode);
+        let acquire = RawAcquire::new(&lock.lock, mode);
         Self { lock, handle: Some(handle), claim: None, acquire, settle }
     }
 }
@@ -592,9 +596,10 @@ impl<'a, H: Eq, T> Future for AcquireNamed<'a, H, T> {
             }
         }
         assert!(claim.is_some(), "polled after it was ready");
-        let guard = ready!(acquire.poll(cx));
+        let mode = acquire.mode();
+        ready!(acquire.poll(cx));
         let claim = claim.take().expect("it is there until the acquisition is ready");
-        Poll::Ready(Ok(settle(lock, claim, guard)))
+        Poll::Ready(Ok(settle(lock, claim, mode)))
     }
 }
 
@@ -623,11 +628,9 @@ pub struct HandleGuard<'a, H> {
 }
 
 impl<'a, H> HandleGuard<'a, H> {
-    fn new(lock: &'a HandleLock<H>, claim: Claim<'a, H>, guard: Guard<'a>) -> Self {
-        let mode = guard.mode();
-        let spot = claim.settle(Stage::Guarded(mode));
-        mem::forget(guard);
-        Self { lock, spot, mode }
+    /// Makes the guard of `lock`, which the caller has acquired in `mode`.
+    fn new(lock: &'a HandleLock<H>, claim: Claim<'a, H>, mode: Mode) -> Self {
+        Self { lock, spot: claim.settle(Stage::Guarded(mode)), mode }
     }
 
     /// Returns the mode that the lock is held in.

@@ -1,5 +1,6 @@
 #![doc = include_str!("DESIGN.md")]
 
+pub(crate) mod acquire;
 #[cfg(feature = "std")]
 mod adaptive_spin;
 pub(crate) mod edges;
@@ -14,7 +15,14 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+use std::time::Duration;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use std::time::Instant;
+
 use crate::mode::Mode;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::raw::acquire::RawAcquire;
 use crate::raw::edges::EdgeCount;
 use crate::raw::list::WaiterKind;
 use crate::raw::queue::{
@@ -27,9 +35,13 @@ use crate::raw::state::{
 use crate::raw::wakers::WakeAll;
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::block::block_on;
 use crate::sync::const_fn;
 #[cfg(feature = "std")]
 use crate::sync::relax;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+use crate::sync::thread;
 use crate::sync::unmodelled::Ordering::Relaxed;
 
 /// How many attempts a spinning caller makes: one each after 2, 4, 8 and 16 pauses, which together
@@ -46,6 +58,29 @@ const SPIN_ROUNDS: u32 = if cfg!(loom) {
 
 /// How many newcomers yield one poll, each time that a waiter was overtaken.
 const DEFERENCES: u8 = u8::MAX;
+
+/// How many times a blocking thread yields to other threads, after it has spun and before it
+/// sleeps.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+const YIELD_ROUNDS: u32 = if cfg!(loom) {
+    0
+} else if cfg!(shuttle) {
+    1
+} else {
+    6
+};
+
+/// A lock that has a raw lock. So a future that acquires it borrows one thing.
+pub(crate) trait HasRaw {
+    fn raw(&self) -> &RawLock;
+}
+
+impl HasRaw for RawLock {
+    #[inline]
+    fn raw(&self) -> &RawLock {
+        self
+    }
+}
 
 /// The lock without guards: the caller that acquires it must release it.
 pub(crate) struct RawLock {
@@ -96,6 +131,64 @@ impl RawLock {
     #[cfg(feature = "std")]
     pub(crate) fn acquire_if_admitted(&self, mode: Mode) -> bool {
         self.state.load().admits_newcomer(mode) && self.try_acquire_as_newcomer(mode)
+    }
+
+    /// Acquires the lock in `mode`, and blocks the thread until it is available.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[inline]
+    pub(crate) fn acquire_blocking(&self, mode: Mode) {
+        if !self.try_acquire_as_newcomer(mode) {
+            self.block(mode, None);
+        }
+    }
+
+    /// Acquires the lock like [`acquire_blocking`](Self::acquire_blocking), but blocks the thread no
+    /// longer than `timeout`. Returns whether the lock is held. If `timeout` is too long for the
+    /// clock, there is no limit.
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub(crate) fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> bool {
+        match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.acquire_deadline(mode, deadline),
+            None => {
+                self.acquire_blocking(mode);
+                true
+            }
+        }
+    }
+
+    /// Acquires the lock like [`acquire_blocking`](Self::acquire_blocking), but blocks the thread no
+    /// longer than until `deadline`. Returns whether the lock is held.
+    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
+    pub(crate) fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> bool {
+        let in_time = Instant::now() < deadline;
+        self.try_acquire_as_newcomer(mode)
+            || in_time && self.block(mode, Some(deadline))
+            || self.try_acquire(mode)
+    }
+
+    /// Blocks the thread until the lock is held. Returns `false` if `deadline` passed before that.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    #[cold]
+    #[inline(never)]
+    fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
+        self.spin_or_yield(mode, deadline.is_none())
+            || block_on(RawAcquire::for_thread(self, mode), deadline).is_some()
+    }
+
+    /// Acquires the lock if it becomes available sooner than a thread could be put to sleep and
+    /// woken.
+    ///
+    /// The caller is not queued meanwhile. With `yields`, other threads run for an unknown time, so
+    /// a caller with a deadline passes `false`. The yields stop where the lock is free but an
+    /// overtaken waiter wants it: there a newcomer yields one poll only.
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    fn spin_or_yield(&self, mode: Mode, yields: bool) -> bool {
+        self.spin(mode)
+            || yields
+                && (0..YIELD_ROUNDS).take_while(|_| !self.is_reserved(mode)).any(|_| {
+                    thread::yield_now();
+                    self.acquire_if_admitted(mode)
+                })
     }
 
     /// Decides whether a newcomer yields one poll, where a waiter

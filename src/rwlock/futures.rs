@@ -19,19 +19,19 @@ use super::guards::unwinds;
 use super::{RwLock, RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::lock::MultiLock;
-use crate::lock::acquire::Acquire;
 use crate::mode::Mode;
 #[cfg(target_has_atomic = "ptr")]
 use crate::raw::RawLock;
 use crate::raw::RawUpgrade;
+use crate::raw::acquire::RawAcquire;
 
 /// Defines a future that returns a guard when its acquisition is ready.
 macro_rules! acquires {
-    ($Future:ident, $method:literal, $Of:ty, |$guard:ident, $of:ident| $give:expr => $Guard:ty) => {
+    ($Future:ident, $method:literal, $Of:ty, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
         #[must_use = "futures do nothing unless they are polled"]
         pub struct $Future<'a, T: ?Sized> {
-            acquire: Acquire<'a>,
+            acquire: RawAcquire<'a, MultiLock>,
             of: $Of,
         }
 
@@ -49,8 +49,9 @@ macro_rules! acquires {
                     let this = self.get_unchecked_mut();
                     (Pin::new_unchecked(&mut this.acquire), &this.of)
                 };
-                let $guard = ready!(acquire.poll(cx));
-                Poll::Ready($give)
+                let $lock = acquire.lock();
+                ready!(acquire.poll(cx));
+                Poll::Ready($guard)
             }
         }
 
@@ -84,13 +85,13 @@ macro_rules! borrows {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
         acquires! {
             $Future, $method, Data<T, $Pointer>,
-            |guard, of| $Guard::new(guard.into_lock(), of.0) => $Guard<'a, T>
+            |lock, of| $Guard::new(lock, of.0) => $Guard<'a, T>
         }
 
         impl<'a, T: ?Sized> $Future<'a, T> {
             #[inline]
             pub(super) fn new(lock: &'a MultiLock, data: NonNull<T>) -> Self {
-                Self { acquire: Acquire::new(lock, Mode::$mode), of: Data(data, PhantomData) }
+                Self { acquire: RawAcquire::new(lock, Mode::$mode), of: Data(data, PhantomData) }
             }
         }
 
@@ -114,16 +115,13 @@ macro_rules! owns {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
         acquires! {
             $Future, $method, &'a Arc<RwLock<T>>,
-            |guard, of| {
-                guard.into_lock();
-                $Guard::new(Arc::clone(of).into(), of.data())
-            } => $Guard<T>
+            |_lock, of| $Guard::new(Arc::clone(of).into(), of.data()) => $Guard<T>
         }
 
         impl<'a, T: ?Sized> $Future<'a, T> {
             #[inline]
             pub(super) fn new(lock: &'a Arc<RwLock<T>>) -> Self {
-                Self { acquire: Acquire::new(&lock.lock, Mode::$mode), of: lock }
+                Self { acquire: RawAcquire::new(&lock.lock, Mode::$mode), of: lock }
             }
         }
     };

@@ -187,7 +187,8 @@ macro_rules! acquisitions {
         #[cfg(all(feature = "std", not(target_family = "wasm")))]
         #[inline]
         pub fn $block(&self) -> $Guard<'_, T> {
-            $Guard::new(self.lock.acquire_blocking(Mode::$mode).into_lock(), self.data())
+            self.lock.raw.acquire_blocking(Mode::$mode);
+            $Guard::new(&self.lock, self.data())
         }
 
         #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile, but no longer than `timeout`.")]
@@ -208,8 +209,8 @@ macro_rules! acquisitions {
         #[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
         #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
-            let guard = self.lock.acquire_timeout(Mode::$mode, timeout)?;
-            Some($Guard::new(guard.into_lock(), self.data()))
+            let entered = self.lock.raw.acquire_timeout(Mode::$mode, timeout);
+            entered.then(|| $Guard::new(&self.lock, self.data()))
         }
 
         #[doc = concat!("As [`", stringify!($try), "`](Self::", stringify!($try), "), with a guard that owns the lock.")]
@@ -253,7 +254,7 @@ macro_rules! acquisitions {
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(target_family = "wasm")))]
         #[inline]
         pub fn $block_arc(self: &Arc<Self>) -> $GuardArc<T> {
-            core::mem::forget(self.lock.acquire_blocking(Mode::$mode));
+            self.lock.raw.acquire_blocking(Mode::$mode);
             $GuardArc::new(self.clone().into(), self.data())
         }
 
@@ -263,8 +264,8 @@ macro_rules! acquisitions {
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
         #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
-            core::mem::forget(self.lock.acquire_timeout(Mode::$mode, timeout)?);
-            Some($GuardArc::new(self.clone().into(), self.data()))
+            let entered = self.lock.raw.acquire_timeout(Mode::$mode, timeout);
+            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
     };
 }
