@@ -1,5 +1,5 @@
 //! The lock whose holds have names: what its names promise, with futures that are polled by hand. What
-//! the lock itself promises is in `contract.rs`.
+//! the lock itself promises is in `tests/contract`.
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(

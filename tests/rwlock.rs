@@ -1,6 +1,6 @@
 //! The lock with data: what its guards permit, what becomes of a hold when a guard becomes another one, and that no
 //! guard and no future keeps a hold, or an `Arc`, that it has no right to. Who waits for whom is the business of
-//! `tests/contract.rs`.
+//! `tests/contract`.
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
