@@ -8,11 +8,11 @@ use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
-#[cfg(feature = "std")]
-use crate::raw::adaptive_spin::AdaptiveSpin;
 use crate::raw::edges::Edges;
 use crate::raw::list::{List, Node, WaiterKind};
 use crate::raw::reservation::Reservation;
+#[cfg(feature = "std")]
+use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 use crate::sync::once_box::OnceBox;

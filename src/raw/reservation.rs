@@ -12,6 +12,10 @@
 
 use self::moment::Moment;
 use crate::mode::Mode;
+use crate::raw::RawLock;
+use crate::raw::queue::{LockedListener, WaitLists};
+use crate::raw::state::{WaitFlag, WaitFlags};
+use crate::sync::unmodelled::Ordering::Relaxed;
 
 /// How many races a waiter loses before the lock is reserved for it.
 ///
@@ -92,6 +96,134 @@ impl Reservation {
         }
         !is_over
     }
+}
+
+/// How many newcomers yield one poll, each time that a waiter was overtaken.
+const DEFERENCES: u8 = u8::MAX;
+
+impl RawLock {
+    /// Decides whether a newcomer yields one poll, where a waiter
+    /// [was overtaken](Self::is_reserved).
+    ///
+    /// That waiter may never be polled again, and newcomers may be created anew for each poll. So
+    /// only [`DEFERENCES`] newcomers yield, until a waiter is overtaken again. Where the lock is
+    /// reserved, newcomers yield until the reservation ends.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn defers(&self) -> bool {
+        let queue = self.queue();
+        let left = queue.deferences.load(Relaxed);
+        if left > 0 {
+            // Newcomers may overwrite each other's stores: then a few more of them yield.
+            queue.deferences.store(left - 1, Relaxed);
+            return true;
+        }
+        queue
+            .with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_stand_back())
+    }
+
+    /// Returns two things: whether the reservation of another waiter bars this waiter in `mode`,
+    /// and whether this waiter could enter otherwise, and so defers to the owner. The queue is
+    /// locked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn is_barred(
+        &self,
+        listener: &mut LockedListener<'_>,
+        mode: Mode,
+        woken: bool,
+    ) -> (bool, bool) {
+        let id = listener.id();
+        let reservation = &mut listener.waiters.reservation;
+        if !reservation.bars(id, mode, woken) {
+            return (false, false);
+        }
+        let stands_back = self.state.load().lets_in(mode, woken);
+        let barred = !stands_back || reservation.makes_stand_back();
+        (barred, barred && stands_back)
+    }
+
+    /// Returns whether `waiter` may enter in `mode`. Without reservations it may if it `could`.
+    ///
+    /// A waiter may not enter while it has to defer to the owner of a reservation. The owner itself
+    /// may enter as if it was `woken`.
+    pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, woken: bool, could: bool) -> bool {
+        let word = self.snapshot();
+        // The owner of a reservation was overtaken, or is counted as overtaken.
+        if !word.has(WaitFlag::Overtaken) {
+            return could;
+        }
+        self.queue().with(|waiters| {
+            let reservation = &mut waiters.reservation;
+            let bars = reservation.bars(waiter, mode, woken);
+            reservation.is_of(waiter) && word.fits(mode)
+                || could && !(bars && reservation.makes_stand_back())
+        })
+    }
+
+    /// Returns whether `waiter` has a reservation.
+    pub(crate) fn is_reserved_for(&self, waiter: usize) -> bool {
+        self.snapshot().has(WaitFlag::Overtaken)
+            && self.queue().with(|waiters| waiters.reservation.is_of(waiter))
+    }
+
+    /// Reserves the lock for `waiter`, which waits at another lock.
+    ///
+    /// If `waiter` has the reservation already, the moment of the reservation continues. A `new`
+    /// reservation sets the overtaken flag: this tells newcomers to look for the reservation, until
+    /// it is [ended](Self::end_reservation).
+    pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
+        self.queue().with(|waiters| {
+            if new {
+                self.add_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
+            }
+            if !waiters.reservation.is_of(waiter) {
+                waiters.reservation.make(waiter, mode, true);
+            }
+            self.queue().deferences.store(0, Relaxed);
+        });
+    }
+
+    /// Ends what [`reserve`](Self::reserve) began. This wakes no waiter: the wake-up for the free
+    /// lock has been passed on.
+    pub(crate) fn end_reservation(&self, waiter: usize) {
+        self.queue().with(|waiters| {
+            self.end_reservation_of(waiters, waiter);
+            _ = self.remove_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
+        });
+    }
+
+    /// Ends the reservation of `waiter`, if it has one: newcomers then yield to other waiters that
+    /// were overtaken.
+    #[inline]
+    pub(super) fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
+        if waiters.reservation.is_of(waiter) {
+            waiters.reservation.end();
+            self.queue().deferences.store(DEFERENCES, Relaxed);
+        }
+    }
+}
+
+/// Records that a waiter was woken and overtaken, once more than `lost` says. If that was too
+/// often, and the waiter `reserves`, it reserves the lock. The queue is locked.
+#[cold]
+#[inline(never)]
+pub(super) fn lose(
+    lock: &RawLock,
+    listener: &mut LockedListener<'_>,
+    mode: Mode,
+    lost: &mut u8,
+    reserves: bool,
+) {
+    let id = listener.id();
+    let waiters = &mut listener.waiters;
+    waiters.give_back_turn(mode);
+    *lost = lost.saturating_add(1);
+    if *lost >= RACES && reserves {
+        waiters.reservation.make(id, mode, false);
+    }
+    let deferences = if waiters.reservation.is_made() { 0 } else { DEFERENCES };
+    lock.queue().deferences.store(deferences, Relaxed);
 }
 
 /// How long waiters defer to an owner that may never be polled again: until a millisecond after the

@@ -1,4 +1,4 @@
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Waker};
 use std::boxed::Box;
 use std::eprintln;
@@ -9,6 +9,7 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use super::*;
+use crate::raw::waiter::ReleaseOnDrop;
 
 #[derive(Default)]
 struct Wakes(AtomicUsize);
