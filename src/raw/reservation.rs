@@ -13,7 +13,7 @@
 use self::moment::Moment;
 use crate::mode::Mode;
 use crate::raw::RawLock;
-use crate::raw::queue::{LockedListener, WaitLists};
+use crate::raw::queue::WaitLists;
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::sync::unmodelled::Ordering::Relaxed;
 
@@ -129,13 +129,13 @@ impl RawLock {
     #[inline(never)]
     pub(super) fn is_barred(
         &self,
-        listener: &mut LockedListener<'_>,
+        waiters: &mut WaitLists,
+        waiter: usize,
         mode: Mode,
         woken: bool,
     ) -> (bool, bool) {
-        let id = listener.id();
-        let reservation = &mut listener.waiters.reservation;
-        if !reservation.bars(id, mode, woken) {
+        let reservation = &mut waiters.reservation;
+        if !reservation.bars(waiter, mode, woken) {
             return (false, false);
         }
         let stands_back = self.state.load().lets_in(mode, woken);
@@ -202,28 +202,29 @@ impl RawLock {
             self.queue().deferences.store(DEFERENCES, Relaxed);
         }
     }
-}
 
-/// Records that a waiter was woken and overtaken, once more than `lost` says. If that was too
-/// often, and the waiter `reserves`, it reserves the lock. The queue is locked.
-#[cold]
-#[inline(never)]
-pub(super) fn lose(
-    lock: &RawLock,
-    listener: &mut LockedListener<'_>,
-    mode: Mode,
-    lost: &mut u8,
-    reserves: bool,
-) {
-    let id = listener.id();
-    let waiters = &mut listener.waiters;
-    waiters.give_back_turn(mode);
-    *lost = lost.saturating_add(1);
-    if *lost >= RACES && reserves {
-        waiters.reservation.make(id, mode, false);
+    /// Records that `waiter` was woken and overtaken, for which it has `lost` races before. If that
+    /// was too often, and it `reserves`, it reserves the lock. Returns how many races it has lost.
+    /// The queue is locked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn lose(
+        &self,
+        waiters: &mut WaitLists,
+        waiter: usize,
+        mode: Mode,
+        lost: u8,
+        reserves: bool,
+    ) -> u8 {
+        waiters.give_back_turn(mode);
+        let lost = lost.saturating_add(1);
+        if lost >= RACES && reserves {
+            waiters.reservation.make(waiter, mode, false);
+        }
+        let deferences = if waiters.reservation.is_made() { 0 } else { DEFERENCES };
+        self.queue().deferences.store(deferences, Relaxed);
+        lost
     }
-    let deferences = if waiters.reservation.is_made() { 0 } else { DEFERENCES };
-    lock.queue().deferences.store(deferences, Relaxed);
 }
 
 /// How long waiters defer to an owner that may never be polled again: until a millisecond after the

@@ -8,7 +8,6 @@ use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::list::WaiterKind;
 use crate::raw::queue::{ListId, Listener};
-use crate::raw::reservation::lose;
 use crate::raw::state::{Entered, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 
@@ -100,7 +99,8 @@ impl<'a> Waiter<'a> {
                 let announced = if new.is_some() { next } else { WaitFlags::NONE };
                 let mut barred = false;
                 if listener.waiters.reservation.is_made() && !listener.was_handed_off() {
-                    (barred, stands_back) = lock.is_barred(listener, mode, notified);
+                    let id = listener.id();
+                    (barred, stands_back) = lock.is_barred(listener.waiters, id, mode, notified);
                     if stands_back && notified {
                         // The waiter stays notified: if it is dropped, it passes the wake-up on.
                         return Some(Poll::Pending);
@@ -170,7 +170,8 @@ impl<'a> Waiter<'a> {
                                 listener.go_first();
                             }
                             // A thread makes no reservation: it is handed the lock instead.
-                            lose(lock, listener, mode, lost, !thread);
+                            let id = listener.id();
+                            *lost = lock.lose(listener.waiters, id, mode, *lost, !thread);
                         }
                         Some(Poll::Pending)
                     }
@@ -219,7 +220,8 @@ impl<'a> Waiter<'a> {
                 lock.add_flags(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
                 *flags = flags.and(WaitFlag::Overtaken);
             }
-            lose(lock, listener, mode, lost, true);
+            let id = listener.id();
+            *lost = lock.lose(listener.waiters, id, mode, *lost, true);
         });
     }
 }
