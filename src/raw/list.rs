@@ -94,7 +94,7 @@ impl Node {
     /// Returns whether the node was notified since it was inserted. Only its owner asks.
     #[inline]
     pub(crate) fn was_notified(&self) -> bool {
-        // ORDERING: Acquire. Pairs with the Release in `List::call`: the thread that has notified
+        // ORDERING: Acquire. Pairs with the Release in `List::notify`: the thread that has notified
         // the node is done with it. Weakened, the model
         // `p1_a_waiter_may_be_polled_while_it_is_called` fails.
         let notified = self.notified.load(Acquire);
@@ -264,7 +264,7 @@ impl List {
     ///
     /// Returns whether the node at the address `sought` was notified.
     #[inline]
-    pub(crate) fn call<const N: usize>(
+    pub(crate) fn notify<const N: usize>(
         &mut self,
         batch: &mut WakeBatch<N>,
         sought: usize,

@@ -230,7 +230,7 @@ impl WaitQueue {
         let mut batch = WakeBatch::<N>::EMPTY;
         let left = self.with(|waiters| {
             let list = &mut waiters.lists[line as usize];
-            if list.call(&mut batch, waiters.reservation.owner(), wake.is_fair(), hand_off) {
+            if list.notify(&mut batch, waiters.reservation.owner(), wake.is_fair(), hand_off) {
                 waiters.reservation.set_firm();
             }
             if turn.is_some() && batch.len() > 0 {
@@ -446,7 +446,7 @@ impl LockedListener<'_> {
     pub(crate) fn notify_handoff(&mut self, hand_off: HandOff<'_>) -> Option<Waker> {
         let mut batch = WakeBatch::<1>::EMPTY;
         // No owner is sought: a handoff waiter makes no reservation.
-        self.waiters.lists[ListId::Overtaken as usize].call(&mut batch, 0, false, hand_off);
+        self.waiters.lists[ListId::Overtaken as usize].notify(&mut batch, 0, false, hand_off);
         batch.wakers().next()
     }
 
