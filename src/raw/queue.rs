@@ -481,7 +481,7 @@ impl LockedListener<'_> {
 mod tests {
     use super::*;
 
-    #[cfg(all(feature = "std", target_pointer_width = "64"))]
+    #[cfg(all(feature = "std", target_pointer_width = "64", not(miri)))]
     #[test]
     fn a_wait_touches_two_cache_lines() {
         use core::mem::{align_of, offset_of, size_of};
