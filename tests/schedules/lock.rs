@@ -252,8 +252,7 @@ const MOST_STEPS: usize = 80;
 impl Schedule<Random> {
     pub(crate) fn of_seed(seed: u64) -> Self {
         let mut random = Random(seed);
-        // Rare things happen when others do not, so each schedule goes without some of them.
-        let weights = WEIGHTS.map(|weight| weight * [0, 1, 1, 3][random.below(4)]);
+        let weights = random.without_some(WEIGHTS);
         let left = random.below(MOST_STEPS);
         Self::new(random, weights, left)
     }

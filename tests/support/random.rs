@@ -57,6 +57,11 @@ pub(crate) trait Choices {
         })
     }
 
+    /// `weights`, some of them zero and some greater: rare steps happen when others do not.
+    fn without_some<const N: usize>(&mut self, weights: [usize; N]) -> [usize; N] {
+        weights.map(|weight| weight * [0, 1, 1, 3][self.below(4)])
+    }
+
     fn pick<T>(&mut self, from: impl Iterator<Item = T> + Clone) -> Option<T> {
         let len = from.clone().count();
         if len == 0 { None } else { from.clone().nth(self.below(len)) }
