@@ -65,7 +65,7 @@ impl RawLock {
 
     /// Notifies the waiters whose turn it is.
     #[inline]
-    pub(super) fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
+    fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
         // A shared release that leaves other holders makes no room, unless the lock was full. But
         // if an upgradable waiter may enter, the waiter that was notified for that room has not
@@ -112,24 +112,14 @@ impl RawLock {
     }
 
     /// Notifies all shared waiters, if they fit. Returns whether there is one.
-    pub(super) fn notify_shared(
-        &self,
-        queue: &WaitQueue,
-        word: Snapshot,
-        wake: &mut WakeAll,
-    ) -> bool {
+    fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
             && queue.notify_all(ListId::Shared, &|| self.acquire_notified(Mode::Shared), wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there is one.
-    pub(super) fn notify_upgradable(
-        &self,
-        queue: &WaitQueue,
-        word: Snapshot,
-        wake: &mut WakeAll,
-    ) -> bool {
+    fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Upgradable);
         let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
         word.has(WaitFlag::Upgradable)
@@ -138,12 +128,7 @@ impl RawLock {
     }
 
     /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is one.
-    pub(super) fn notify_exclusive(
-        &self,
-        queue: &WaitQueue,
-        word: Snapshot,
-        wake: &mut WakeAll,
-    ) -> bool {
+    fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Exclusive);
         let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
         word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, turn, hand_off, wake)
