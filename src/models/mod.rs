@@ -509,7 +509,7 @@ fn passer_by(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
 }
 
 /// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not call the upgrade, and if the
-/// upgrade does not look again after it is_queued.
+/// upgrade does not look again after it is queued.
 #[test]
 fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     model(|| {
