@@ -38,9 +38,9 @@ pub use lock::guard::Guard;
 #[cfg(target_has_atomic = "ptr")]
 pub use lock::guard::GuardArc;
 pub use lock::handle::{Handle, HandleId};
-pub use lock::notify::Notify;
+pub use lock::monitor::Monitor;
 #[cfg(target_has_atomic = "ptr")]
-pub use lock::notify::NotifyArc;
+pub use lock::monitor::MonitorArc;
 pub use mode::Mode;
 pub use named::{HandleGuard, HandleLock};
 pub use raw::state::Snapshot;

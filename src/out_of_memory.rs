@@ -178,17 +178,17 @@ fn c1_a_name_without_memory_is_not_in_use() {
 #[test]
 fn c1_a_monitor_without_memory_leaves_nothing() {
     operations! { |locks|
-        locks.held(&[Exclusive]), |_held| locks.lock.notify(Shared);
-        locks.held(&[Exclusive]), |_held| poll_next(locks.lock.notify(Shared));
-        locks.held(&[Exclusive]), |_held| poll_next(locks.lock.notify_arc(Shared));
-        locks.held(&[Exclusive]), |_held| poll_next(locks.set().notify(Shared));
-        locks.held(&[Exclusive]), |_held| poll(locks.set().notify(Shared).wait());
+        locks.held(&[Exclusive]), |_held| locks.lock.monitor(Shared);
+        locks.held(&[Exclusive]), |_held| poll_next(locks.lock.monitor(Shared));
+        locks.held(&[Exclusive]), |_held| poll_next(locks.lock.monitor_arc(Shared));
+        locks.held(&[Exclusive]), |_held| poll_next(locks.set().monitor(Shared));
+        locks.held(&[Exclusive]), |_held| poll(locks.set().monitor(Shared).wait());
         locks.held(&[Exclusive]), |_held| poll(locks.set().wait(Shared));
     }
     // The monitor is queued again at the next poll.
     let lock = MultiLock::new();
     let guard = lock.try_acquire(Exclusive);
-    let mut monitor = lock.notify(Shared);
+    let mut monitor = lock.monitor(Shared);
     assert!(fails(0, || poll_next(&mut monitor)) && fails(1, || poll_next(&mut monitor)));
     poll_next(&mut monitor);
     drop(guard);
@@ -225,16 +225,16 @@ fn c1_a_thread_without_memory_leaves_no_place() {
     let locks = Locks::default();
     thread::scope(|scope| {
         let held = locks.lock.try_acquire(Exclusive);
-        let blocks = || assert!(fails(0, || _ = locks.lock.acquire_timeout(Shared, SOON)));
+        let blocks = || assert!(fails(0, || _ = locks.lock.acquire_blocking_timeout(Shared, SOON)));
         scope.spawn(blocks).join().unwrap();
         drop(held);
         assert_eq!(locks.look(), Locks::default().look());
     });
     operations! { |locks|
-        locks.held(&[Exclusive]), |_held| locks.lock.acquire_timeout(Shared, SOON);
-        locks.held(&[Exclusive]), |_held| locks.set().acquire_timeout(Shared, SOON);
-        locks.held_by_name(&[Exclusive]), |_held| locks.names.acquire_timeout(Shared, 8, SOON);
-        locks.read(), |_held| locks.data.write_timeout(SOON);
+        locks.held(&[Exclusive]), |_held| locks.lock.acquire_blocking_timeout(Shared, SOON);
+        locks.held(&[Exclusive]), |_held| locks.set().acquire_blocking_timeout(Shared, SOON);
+        locks.held_by_name(&[Exclusive]), |_held| locks.names.acquire_blocking_timeout(Shared, 8, SOON);
+        locks.read(), |_held| locks.data.write_blocking_timeout(SOON);
     }
 }
 

@@ -25,8 +25,8 @@ use multilock::futures::{
 };
 use multilock::{
     AllGuard, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleInUse, HandleLock, LockGuard,
-    LockSet, Lockable, MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, MultiLock, Notify,
-    NotifyArc, ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc,
+    LockSet, Lockable, MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, Monitor,
+    MonitorArc, MultiLock, ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc,
     RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc, RwLockUpgradedGuard, RwLockWriteGuard,
     RwLockWriteGuardArc, SetGuard, Snapshot, TryAcquireError, UpgradeError, Wanted, acquire_all,
     try_acquire_all,
@@ -137,8 +137,8 @@ fn types() -> Vec<Row> {
         HandleId: auto Copy Clone Debug Display Eq Ord Hash;
         Mode: auto Copy Clone Debug Eq Ord Hash;
         Snapshot: auto Copy Clone Debug Eq Hash;
-        Notify<'static>: auto Debug FusedStream;
-        NotifyArc: auto Debug FusedStream;
+        Monitor<'static>: auto Debug FusedStream;
+        MonitorArc: auto Debug FusedStream;
         UpgradeError: auto Copy Clone Debug Display Error Eq Hash;
         ReleaseError: auto Debug Display Error Eq;
 
@@ -284,8 +284,8 @@ fn values() -> Vec<Row> {
         "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
         "guard::upgrade" hold().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync RefUnwindSafe;
-        "notify::wait" lock.notify(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "notify::wait" arc.notify_arc(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "monitor::wait" lock.monitor(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "monitor::wait" arc.monitor_arc(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::acquire" sent.acquire(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
         "named::acquire" kept.acquire(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
@@ -372,7 +372,7 @@ fn what_is_generic_may_be_sent() {
     fn all<T: Send + Sync>(_: T) {}
     fn sent<T: Send>(_: T) {}
     fn lockable<L: Lockable>(lock: &L) {
-        all((lock, lock.acquire(Shared), lock.wait(Shared), lock.notify(Shared)));
+        all((lock, lock.acquire(Shared), lock.wait(Shared), lock.monitor(Shared)));
         all(lock.try_acquire(Shared).map(|guard| LockGuard::mode(&guard)));
     }
     fn wanted<W: Wanted + Copy>(wanted: W) {
@@ -402,7 +402,7 @@ fn what_is_generic_may_be_sent() {
 fn what_keeps_its_lock_is_static() {
     fn all<T: 'static>(_: T) {}
     let lock = Arc::new(MultiLock::new());
-    all((lock.try_acquire_arc(Shared), lock.notify_arc(Shared), lock.acquire_arc(Shared)));
+    all((lock.try_acquire_arc(Shared), lock.monitor_arc(Shared), lock.acquire_arc(Shared)));
     all(lock.acquire_or_arc(Shared, ready(())));
     all(lock.try_acquire_arc(Shared).unwrap().into_handle());
     let set: LockSet<_> = [lock.clone()].into_iter().collect();
@@ -427,7 +427,7 @@ macro_rules! shortens {
 // borrowed for less.
 shortens! { 'a:
     Guard<'static> => Guard<'a>;
-    Notify<'static> => Notify<'a>;
+    Monitor<'static> => Monitor<'a>;
     HandleGuard<'static, u32> => HandleGuard<'a, u32>;
     HandleInUse<&'static str> => HandleInUse<&'a str>;
     TryAcquireError<&'static str> => TryAcquireError<&'a str>;

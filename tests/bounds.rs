@@ -141,11 +141,11 @@ fn q1_holders_that_share_go_past_a_writer_that_waits() {
     let lock = MultiLock::new();
     keeps_out(&lock, hold(&lock, Shared), |guard| guard.share().unwrap());
     let data = RwLock::new(());
-    keeps_out(data.raw(), data.try_read().unwrap(), |guard| RwLockReadGuard::clone(guard).unwrap());
+    keeps_out(data.raw(), data.try_read().unwrap(), |guard| RwLockReadGuard::share(guard).unwrap());
     let upgradable = data.try_upgradable_read().unwrap();
     let reader = RwLockUpgradableReadGuard::share(&upgradable);
     drop(upgradable);
-    keeps_out(data.raw(), reader.unwrap(), |guard| RwLockReadGuard::clone(guard).unwrap());
+    keeps_out(data.raw(), reader.unwrap(), |guard| RwLockReadGuard::share(guard).unwrap());
 }
 
 /// A holder that downgrades and upgrades again before the others are polled has never left. It keeps them out, and wakes
@@ -366,13 +366,13 @@ fn x2_a_thread_allocates_one_parker_for_all_locks() {
     names.try_acquire(Exclusive, 0).unwrap();
     let _holds = (hold(&lock, Exclusive), data.try_write().unwrap());
     let set: LockSet<&MultiLock> = [&lock, data.raw()].into_iter().collect();
-    let _queues = (lock.notify(Shared), data.raw().notify(Shared), names.notify(Shared));
+    let _queues = (lock.monitor(Shared), data.raw().monitor(Shared), names.monitor(Shared));
     let waits: [&(dyn Fn() + Sync); 5] = [
-        &|| assert!(lock.acquire_timeout(Shared, SHORT).is_none()),
-        &|| assert!(data.read_timeout(SHORT).is_none()),
-        &|| assert!(names.acquire_timeout(Shared, 1, SHORT).is_err()),
-        &|| assert!(set.acquire_timeout(Shared, SHORT).is_none()),
-        &|| assert!(lock.acquire_timeout(Exclusive, SHORT).is_none()),
+        &|| assert!(lock.acquire_blocking_timeout(Shared, SHORT).is_none()),
+        &|| assert!(data.read_blocking_timeout(SHORT).is_none()),
+        &|| assert!(names.acquire_blocking_timeout(Shared, 1, SHORT).is_err()),
+        &|| assert!(set.acquire_blocking_timeout(Shared, SHORT).is_none()),
+        &|| assert!(lock.acquire_blocking_timeout(Exclusive, SHORT).is_none()),
     ];
     for first in 0..waits.len() {
         thread::scope(|scope| {
@@ -404,9 +404,9 @@ fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {
         };
         (0..20).map(|_| run()).min().unwrap()
     };
-    let one = [Shared, Upgradable, Exclusive].map(|mode| lock.notify(mode));
+    let one = [Shared, Upgradable, Exclusive].map(|mode| lock.monitor(mode));
     let beside_one = time();
-    let many: Vec<_> = (0..number).map(|n| lock.notify(Mode::ALL[n % 3])).collect();
+    let many: Vec<_> = (0..number).map(|n| lock.monitor(Mode::ALL[n % 3])).collect();
     let beside_many = time();
     without_allocation("an edge", || drop(hold(&lock, Exclusive)));
     assert!(one.iter().chain(&many).all(|monitor| monitor.is_set()));
@@ -455,7 +455,7 @@ fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
         let on_drop = move || {
             found.lock().unwrap().push(lock.locked());
             // With the queue locked it would hang.
-            drop(lock.notify(Shared));
+            drop(lock.monitor(Shared));
         };
         Hooks { on_drop: Box::new(on_drop), ..Hooks::default() }.waker()
     };

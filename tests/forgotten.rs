@@ -22,9 +22,9 @@ use futures_core::Stream;
 use moment::Moment;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
-    Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable, MultiLock,
-    Notify, NotifyArc, RwLock, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc, Snapshot,
-    UpgradeError, acquire_all,
+    Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable, Monitor,
+    MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
+    Snapshot, UpgradeError, acquire_all,
 };
 use random::{Choices, Random};
 use support::Task;
@@ -150,10 +150,10 @@ impl Locks {
         self.raw(part, n).map_or_else(|| self.names.snapshot(), MultiLock::snapshot)
     }
 
-    fn notify(&self, part: Part, n: usize, mode: Mode) -> Notify<'_> {
+    fn monitor(&self, part: Part, n: usize, mode: Mode) -> Monitor<'_> {
         match self.raw(part, n) {
-            Some(lock) => lock.notify(mode),
-            None => self.names.notify(mode),
+            Some(lock) => lock.monitor(mode),
+            None => self.names.monitor(mode),
         }
     }
 
@@ -380,7 +380,7 @@ impl<'a> Others<'a> {
                 assert!(self.waiters.is_empty() || self.poll(0), "a newcomer does not get in");
                 self.holders.clear();
             }
-            let monitor = self.locks.notify(self.part, n, Exclusive);
+            let monitor = self.locks.monitor(self.part, n, Exclusive);
             monitor.clear();
             assert!(self.hold(n, Exclusive) && !monitor.is_set());
             self.holders.clear();
@@ -466,22 +466,22 @@ fn wait<L: Lockable>(lock: &L, mode: Mode) -> impl Future<Output = ()> {
 }
 
 /// Waits for an edge by a monitor that is its own.
-async fn monitor(monitor: Notify<'_>) {
+async fn monitor(monitor: Monitor<'_>) {
     monitor.clear();
     monitor.wait().await;
 }
 
-async fn monitor_arc(monitor: NotifyArc) {
+async fn monitor_arc(monitor: MonitorArc) {
     monitor.clear();
     monitor.wait().await;
 }
 
-async fn next(mut monitor: Notify<'_>) {
+async fn next(mut monitor: Monitor<'_>) {
     monitor.clear();
     poll_fn(|cx| Pin::new(&mut monitor).poll_next(cx)).await;
 }
 
-async fn next_arc(mut monitor: NotifyArc) {
+async fn next_arc(mut monitor: MonitorArc) {
     monitor.clear();
     poll_fn(|cx| Pin::new(&mut monitor).poll_next(cx)).await;
 }
@@ -577,13 +577,15 @@ fn functions() -> Vec<Function> {
         waits!("&L::wait", Set, |locks, mode| wait(&locks.set, mode)),
         waits!("HandleLock::wait", Names, |locks, mode| locks.names.wait(mode)),
         waits!("LockSet::wait", Set, |locks, mode| locks.set.wait(mode)),
-        waits!("Notify::wait", Lock, |locks, mode| monitor(locks.lock.notify(mode))),
-        waits!("Notify::wait, of a set", Set, |locks, mode| monitor(locks.set.notify(mode))),
-        waits!("Notify::wait, of names", Names, |locks, mode| monitor(locks.names.notify(mode))),
-        waits!("NotifyArc::wait", Lock, |locks, mode| monitor_arc(locks.lock.notify_arc(mode))),
-        waits!("Notify as a stream", Lock, |locks, mode| next(locks.lock.notify(mode))),
-        waits!("Notify as a stream, of a set", Set, |locks, mode| next(locks.set.notify(mode))),
-        waits!("NotifyArc as a stream", Lock, |locks, mode| next_arc(locks.lock.notify_arc(mode))),
+        waits!("Monitor::wait", Lock, |locks, mode| monitor(locks.lock.monitor(mode))),
+        waits!("Monitor::wait, of a set", Set, |locks, mode| monitor(locks.set.monitor(mode))),
+        waits!("Monitor::wait, of names", Names, |locks, mode| monitor(locks.names.monitor(mode))),
+        waits!("MonitorArc::wait", Lock, |locks, mode| monitor_arc(locks.lock.monitor_arc(mode))),
+        waits!("Monitor as a stream", Lock, |locks, mode| next(locks.lock.monitor(mode))),
+        waits!("Monitor as a stream, of a set", Set, |locks, mode| next(locks.set.monitor(mode))),
+        waits!("MonitorArc as a stream", Lock, |locks, mode| next_arc(
+            locks.lock.monitor_arc(mode)
+        )),
     ]
 }
 
@@ -732,7 +734,8 @@ fn c_a_monitor_may_be_dropped_before_its_forgotten_future() {
     for mode in Mode::ALL {
         let locks = Locks::new();
         let held = [Part::Lock, Part::Names, Part::Set].map(|part| locks.hold(part, 0, Exclusive));
-        let monitors = [locks.lock.notify(mode), locks.names.notify(mode), locks.set.notify(mode)];
+        let monitors =
+            [locks.lock.monitor(mode), locks.names.monitor(mode), locks.set.monitor(mode)];
         for monitor in &monitors {
             monitor.clear();
             forget(Task::queued(monitor.wait()));

@@ -89,8 +89,11 @@ fn a_name_in_use_comes_back_from_blocking_acquisitions() {
     lock.try_acquire(Exclusive, Name(7)).unwrap();
     let long = Duration::from_secs(60);
     assert_eq!(lock.acquire_blocking(Exclusive, Name(7)), Err(HandleInUse(Name(7))));
-    assert_eq!(lock.acquire_timeout(Exclusive, Name(7), long), in_use(Name(7)));
-    assert_eq!(lock.acquire_deadline(Exclusive, Name(7), Instant::now() + long), in_use(Name(7)));
+    assert_eq!(lock.acquire_blocking_timeout(Exclusive, Name(7), long), in_use(Name(7)));
+    assert_eq!(
+        lock.acquire_blocking_deadline(Exclusive, Name(7), Instant::now() + long),
+        in_use(Name(7))
+    );
     assert_eq!(lock.release(&Name(7)), Some(Exclusive));
 }
 
@@ -660,14 +663,14 @@ fn x1_acquisitions_allocate_nothing_once_there_is_room() {
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_a_zero_timeout_is_one_try() {
     let lock = HandleLock::new();
-    lock.acquire_timeout(Shared, Name(1), Duration::ZERO).unwrap();
-    lock.acquire_deadline(Shared, Name(2), Instant::now()).unwrap();
-    lock.acquire_timeout(Shared, Name(3), Duration::MAX).unwrap();
-    let late = lock.acquire_timeout(Exclusive, Name(4), Duration::ZERO);
+    lock.acquire_blocking_timeout(Shared, Name(1), Duration::ZERO).unwrap();
+    lock.acquire_blocking_deadline(Shared, Name(2), Instant::now()).unwrap();
+    lock.acquire_blocking_timeout(Shared, Name(3), Duration::MAX).unwrap();
+    let late = lock.acquire_blocking_timeout(Exclusive, Name(4), Duration::ZERO);
     assert_eq!(late, Err(WouldBlock(Name(4))));
-    let late = lock.acquire_deadline(Exclusive, Name(4), Instant::now());
+    let late = lock.acquire_blocking_deadline(Exclusive, Name(4), Instant::now());
     assert_eq!(late, Err(WouldBlock(Name(4))));
-    let late = lock.acquire_timeout(Exclusive, Name(4), Duration::from_millis(1));
+    let late = lock.acquire_blocking_timeout(Exclusive, Name(4), Duration::from_millis(1));
     assert_eq!(late, Err(WouldBlock(Name(4))));
     // The name is free again, and nobody waits any more.
     lock.try_acquire(Shared, Name(4)).unwrap();
@@ -681,7 +684,7 @@ fn p2_a_blocked_thread_is_woken_by_a_release() {
     thread::scope(|scope| {
         let waiter = scope.spawn(|| {
             lock.acquire_blocking(Shared, 2).unwrap();
-            lock.acquire_timeout(Shared, 3, Duration::from_secs(60)).unwrap();
+            lock.acquire_blocking_timeout(Shared, 3, Duration::from_secs(60)).unwrap();
         });
         while !lock.snapshot().is_awaited(Shared) {
             thread::yield_now();
@@ -792,7 +795,7 @@ fn monitors_need_no_name() {
     let mut wait = Task::queued(lock.wait(Exclusive));
     assert_eq!(lock.release(&1), Some(Shared));
     wait.run().expect("told");
-    let monitor = lock.notify(Exclusive);
+    let monitor = lock.monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();
     lock.try_acquire(Shared, 1).unwrap();
@@ -915,8 +918,10 @@ fn x_operations_need_stack_for_a_few_names_only() {
         #[cfg(feature = "std")]
         ("acquire_blocking", |lock, name| assert!(lock.acquire_blocking(Shared, *name).is_ok())),
         #[cfg(feature = "std")]
-        ("acquire_timeout", |lock, name| {
-            assert!(lock.acquire_timeout(Exclusive, *name, Duration::from_millis(1)).is_err());
+        ("acquire_blocking_timeout", |lock, name| {
+            assert!(
+                lock.acquire_blocking_timeout(Exclusive, *name, Duration::from_millis(1)).is_err()
+            );
         }),
         ("context", |lock, name| assert!(Task::new(lock.context(Shared, *name)).poll().is_ready())),
         ("try_context", |lock, name| assert!(lock.try_context(Shared, *name).is_ok())),

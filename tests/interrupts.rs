@@ -66,7 +66,7 @@ fn b2_a_crowd_of_monitors_is_woken_with_interrupts_on() {
     let lock = MultiLock::new();
     let guard = lock.try_acquire(Mode::Exclusive).unwrap();
     let checks = Arc::new(Checks::default());
-    let monitor = lock.notify(Mode::Shared);
+    let monitor = lock.monitor(Mode::Shared);
     let mut crowd: Vec<_> = (0..20).map(|_| Box::pin(monitor.wait())).collect();
     crowd.iter_mut().for_each(|waiter| poll_pending(waiter.as_mut(), checks.clone()));
     drop(guard);
@@ -77,7 +77,7 @@ fn b2_a_crowd_of_monitors_is_woken_with_interrupts_on() {
 #[test]
 fn x1_an_edge_that_no_monitor_waits_for_masks_nothing() {
     let lock = Arc::new(MultiLock::new());
-    let monitors = Mode::ALL.map(|mode| lock.notify_arc(mode));
+    let monitors = Mode::ALL.map(|mode| lock.monitor_arc(mode));
     let (entered, is_entered) = std::sync::mpsc::channel();
     let (leave, may_leave) = std::sync::mpsc::channel::<()>();
     let other = std::thread::spawn(move || {

@@ -125,7 +125,7 @@ fn e1_guards_exclude_each_other_as_modes_do() {
 #[test]
 fn to_look_is_not_to_take() {
     let lock = Lock::new(());
-    let monitor = raw(&lock).notify(Mode::Exclusive);
+    let monitor = raw(&lock).monitor(Mode::Exclusive);
     monitor.clear();
     assert!(!lock.is_locked() && !lock.is_locked_exclusive());
     assert!(!monitor.is_set());
@@ -445,13 +445,13 @@ fn u2_a_bump_lets_an_upgrade_go_first() {
 fn a_bump_does_nothing_if_nobody_waits() {
     let lock = Lock::new(());
     let mut writes = lock.write();
-    let monitor = raw(&lock).notify(Mode::Shared);
+    let monitor = raw(&lock).monitor(Mode::Shared);
     assert!(!monitor.is_set());
     RwLockWriteGuard::bump(&mut writes);
     assert!(!monitor.is_set());
     drop(writes);
 
-    let monitor = raw(&lock).notify(Mode::Exclusive);
+    let monitor = raw(&lock).monitor(Mode::Exclusive);
     let mut reads = lock.read();
     monitor.clear();
     RwLockReadGuard::bump(&mut reads);

@@ -149,25 +149,25 @@ fn calls() -> Vec<Call> {
         };
     };
     calls! { calls, Hold(Exclusive), true:
-        "MultiLock::acquire_timeout, shared": |l, t| l.lock.acquire_timeout(Shared, t).is_some();
-        "MultiLock::acquire_timeout, upgradable": |l, t| l.lock.acquire_timeout(Upgradable, t).is_some();
-        "MultiLock::acquire_timeout, exclusive": |l, t| l.lock.acquire_timeout(Exclusive, t).is_some();
-        "MultiLock::acquire_deadline": |l, t| l.lock.acquire_deadline(Exclusive, at(t)).is_some();
-        "MultiLock::acquire_timeout_arc": |l, t| l.lock.acquire_timeout_arc(Exclusive, t).is_some();
-        "MultiLock::acquire_deadline_arc": |l, t| l.lock.acquire_deadline_arc(Exclusive, at(t)).is_some();
-        "RwLock::read_timeout": |l, t| l.data.read_timeout(t).is_some();
-        "RwLock::read_arc_timeout": |l, t| l.data.read_arc_timeout(t).is_some();
-        "RwLock::upgradable_read_timeout": |l, t| l.data.upgradable_read_timeout(t).is_some();
-        "RwLock::upgradable_read_arc_timeout": |l, t| l.data.upgradable_read_arc_timeout(t).is_some();
-        "RwLock::write_timeout": |l, t| l.data.write_timeout(t).is_some();
-        "RwLock::write_arc_timeout": |l, t| l.data.write_arc_timeout(t).is_some();
-        "LockSet::acquire_timeout": |l, t| l.set().acquire_timeout(Exclusive, t).is_some();
-        "LockSet::acquire_deadline": |l, t| l.set().acquire_deadline(Exclusive, at(t)).is_some();
-        "HandleLock::acquire_timeout": |l, t| {
-            l.named.acquire_timeout(Exclusive, "waits", t).is_ok() && l.named.release("waits").is_some()
+        "MultiLock::acquire_blocking_timeout, shared": |l, t| l.lock.acquire_blocking_timeout(Shared, t).is_some();
+        "MultiLock::acquire_blocking_timeout, upgradable": |l, t| l.lock.acquire_blocking_timeout(Upgradable, t).is_some();
+        "MultiLock::acquire_blocking_timeout, exclusive": |l, t| l.lock.acquire_blocking_timeout(Exclusive, t).is_some();
+        "MultiLock::acquire_blocking_deadline": |l, t| l.lock.acquire_blocking_deadline(Exclusive, at(t)).is_some();
+        "MultiLock::acquire_blocking_timeout_arc": |l, t| l.lock.acquire_blocking_timeout_arc(Exclusive, t).is_some();
+        "MultiLock::acquire_blocking_deadline_arc": |l, t| l.lock.acquire_blocking_deadline_arc(Exclusive, at(t)).is_some();
+        "RwLock::read_blocking_timeout": |l, t| l.data.read_blocking_timeout(t).is_some();
+        "RwLock::read_arc_blocking_timeout": |l, t| l.data.read_arc_blocking_timeout(t).is_some();
+        "RwLock::upgradable_read_blocking_timeout": |l, t| l.data.upgradable_read_blocking_timeout(t).is_some();
+        "RwLock::upgradable_read_arc_blocking_timeout": |l, t| l.data.upgradable_read_arc_blocking_timeout(t).is_some();
+        "RwLock::write_blocking_timeout": |l, t| l.data.write_blocking_timeout(t).is_some();
+        "RwLock::write_arc_blocking_timeout": |l, t| l.data.write_arc_blocking_timeout(t).is_some();
+        "LockSet::acquire_blocking_timeout": |l, t| l.set().acquire_blocking_timeout(Exclusive, t).is_some();
+        "LockSet::acquire_blocking_deadline": |l, t| l.set().acquire_blocking_deadline(Exclusive, at(t)).is_some();
+        "HandleLock::acquire_blocking_timeout": |l, t| {
+            l.named.acquire_blocking_timeout(Exclusive, "waits", t).is_ok() && l.named.release("waits").is_some()
         };
-        "HandleLock::acquire_deadline": |l, t| {
-            l.named.acquire_deadline(Exclusive, "waits", at(t)).is_ok() && l.named.release("waits").is_some()
+        "HandleLock::acquire_blocking_deadline": |l, t| {
+            l.named.acquire_blocking_deadline(Exclusive, "waits", at(t)).is_ok() && l.named.release("waits").is_some()
         };
     };
     #[cfg(feature = "lock_api")]
@@ -334,7 +334,7 @@ fn x4_a_late_wake_up_leaves_no_token() {
     thread::scope(|scope| {
         let thread = scope.spawn(|| {
             begin.wait();
-            let acquired = lock.acquire_timeout(Shared, 4 * SHORT).is_some();
+            let acquired = lock.acquire_blocking_timeout(Shared, 4 * SHORT).is_some();
             returned.store(true, SeqCst);
             end.wait();
             (acquired, has_token(SHORT))
@@ -428,7 +428,7 @@ fn x4_a_thread_that_ends_may_block() {
             let mut outcomes = Vec::new();
             for _ in 0..2 {
                 thread::current().unpark();
-                let in_time = lock.acquire_timeout(Shared, SHORT / 10).is_some();
+                let in_time = lock.acquire_blocking_timeout(Shared, SHORT / 10).is_some();
                 let token = has_token(Duration::from_secs(2));
                 outcomes.push(Outcome { in_time, token });
             }

@@ -77,7 +77,7 @@ macro_rules! suite {
         $try_read:ident, $try_upgradable:ident, $try_write:ident,
         $read:ident, $upgradable:ident, $write:ident,
         $block_read:ident, $block_upgradable:ident, $block_write:ident,
-        $read_timeout:ident, $upgradable_timeout:ident, $write_timeout:ident
+        $read_blocking_timeout:ident, $upgradable_timeout:ident, $write_blocking_timeout:ident
     ) => {
         mod $kind {
             use super::*;
@@ -126,7 +126,7 @@ macro_rules! suite {
                 let turn = |turn: u32| match turn % 4 {
                     0 => lock.$block_write().0 += 1,
                     1 => $Upgradable::upgrade_blocking(lock.$block_upgradable()).0 += 1,
-                    2 => lock.$write_timeout(LONG).unwrap().0 += 1,
+                    2 => lock.$write_blocking_timeout(LONG).unwrap().0 += 1,
                     _ => {
                         let guard = $Write::downgrade_to_upgradable(lock.$block_write());
                         let seen = guard.0;
@@ -144,7 +144,7 @@ macro_rules! suite {
                     scope.spawn(|| {
                         for _ in 0..TURNS {
                             let seen = lock.$block_read().0;
-                            assert!(lock.$read_timeout(LONG).unwrap().0 >= seen);
+                            assert!(lock.$read_blocking_timeout(LONG).unwrap().0 >= seen);
                         }
                     });
                 });
@@ -435,7 +435,7 @@ macro_rules! suite {
                 let guard = lock.$try_read().unwrap();
                 let mut writes = Task::queued(lock.$write());
                 assert!(lock.$try_read().is_none());
-                let more = $Read::clone(&guard).unwrap();
+                let more = $Read::share(&guard).unwrap();
                 drop(guard);
                 assert_eq!(*more, (1, 2));
                 assert!(!writes.woken());
@@ -446,9 +446,9 @@ macro_rules! suite {
 
                 let guard = lock.$try_read().unwrap();
                 let upgrade = Task::queued($Upgradable::upgrade(now(lock.$upgradable())));
-                assert!($Read::clone(&guard).is_none());
+                assert!($Read::share(&guard).is_none());
                 drop(upgrade);
-                let more = $Read::clone(&guard).unwrap();
+                let more = $Read::share(&guard).unwrap();
                 assert_eq!(lock.raw().snapshot().shared_holders(), 2);
                 drop((guard, more));
                 assert_over(&lock);
@@ -459,7 +459,7 @@ macro_rules! suite {
                 let lock = lock();
                 let guard = $Read::map(lock.$try_read().unwrap(), part);
                 assert_eq!(*guard, 2);
-                let more = $Read::clone(&guard).unwrap();
+                let more = $Read::share(&guard).unwrap();
                 assert_eq!(lock.raw().snapshot().shared_holders(), 2);
                 drop(guard);
                 let guard = $Read::try_map(more, |_| None::<&()>).unwrap_err();
@@ -594,15 +594,16 @@ macro_rules! suite {
             #[test]
             fn bad_use_a_timeout_of_zero_is_one_try() {
                 let lock = lock();
-                assert_eq!(*lock.$read_timeout(Duration::ZERO).unwrap(), (1, 2));
+                assert_eq!(*lock.$read_blocking_timeout(Duration::ZERO).unwrap(), (1, 2));
                 assert_eq!(*lock.$upgradable_timeout(Duration::ZERO).unwrap(), (1, 2));
-                assert_eq!(*lock.$write_timeout(Duration::ZERO).unwrap(), (1, 2));
-                let _guard = lock.$write_timeout(Duration::MAX).expect("there is no limit");
+                assert_eq!(*lock.$write_blocking_timeout(Duration::ZERO).unwrap(), (1, 2));
+                let _guard =
+                    lock.$write_blocking_timeout(Duration::MAX).expect("there is no limit");
                 for timeout in [Duration::ZERO, SHORT] {
                     let start = Instant::now();
-                    assert!(lock.$read_timeout(timeout).is_none());
+                    assert!(lock.$read_blocking_timeout(timeout).is_none());
                     assert!(lock.$upgradable_timeout(timeout).is_none());
-                    assert!(lock.$write_timeout(timeout).is_none());
+                    assert!(lock.$write_blocking_timeout(timeout).is_none());
                     assert!(start.elapsed() >= 3 * timeout);
                 }
             }
@@ -616,7 +617,7 @@ macro_rules! suite {
                     let mut guard = $Write::downgrade_to_upgradable(guard);
                     drop(now($Upgradable::upgrade_in_place(&mut guard)));
                     let guard = $Read::map($Upgradable::downgrade(guard), part);
-                    drop($Read::clone(&guard));
+                    drop($Read::share(&guard));
                     drop(guard);
                     drop($Write::map(now(lock.$write()), part_mut));
                 });
@@ -652,7 +653,7 @@ suite! {
     try_read, try_upgradable_read, try_write,
     read, upgradable_read, write,
     read_blocking, upgradable_read_blocking, write_blocking,
-    read_timeout, upgradable_read_timeout, write_timeout
+    read_blocking_timeout, upgradable_read_blocking_timeout, write_blocking_timeout
 }
 
 suite! {
@@ -660,7 +661,7 @@ suite! {
     try_read_arc, try_upgradable_read_arc, try_write_arc,
     read_arc, upgradable_read_arc, write_arc,
     read_arc_blocking, upgradable_read_arc_blocking, write_arc_blocking,
-    read_arc_timeout, upgradable_read_arc_timeout, write_arc_timeout
+    read_arc_blocking_timeout, upgradable_read_arc_blocking_timeout, write_arc_blocking_timeout
 }
 
 /// The last owner may be a guard, in any of its forms, or an upgrade.
@@ -679,7 +680,7 @@ fn guards_that_own_the_lock_drop_the_data_with_it() {
         |lock| {
             let guard = lock.try_read_arc().unwrap();
             drop(lock);
-            let more = RwLockReadGuardArc::clone(&guard).unwrap();
+            let more = RwLockReadGuardArc::share(&guard).unwrap();
             drop(guard);
             assert_eq!(*RwLockReadGuardArc::map(more, |noisy| &noisy.1), 7);
         },
@@ -757,7 +758,7 @@ fn debug_never_takes_the_lock() {
     assert!(written.contains("mode: Some(Exclusive)") && !written.contains('5'), "{written}");
     drop(guard);
     // The most that may be told of who takes it for a moment: an edge.
-    let monitor = lock.raw().notify(Exclusive);
+    let monitor = lock.raw().monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();
     _ = format!("{lock:?}");

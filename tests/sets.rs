@@ -200,7 +200,7 @@ fn bad_use_an_empty_set_can_always_be_acquired() {
     assert_eq!((set.len(), set.locked()), (0, None));
     let guards = (set.try_acquire(Exclusive).unwrap(), now(set.acquire(Exclusive)));
     now(set.wait(Exclusive));
-    let monitor = set.notify(Exclusive);
+    let monitor = set.monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();
     assert!(!monitor.is_set());
@@ -209,7 +209,7 @@ fn bad_use_an_empty_set_can_always_be_acquired() {
     set.release(handle).unwrap();
     assert!(try_acquire_all::<[(&MultiLock, Mode); 0]>([]).is_some());
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_some());
+    assert!(set.acquire_blocking_timeout(Exclusive, Duration::ZERO).is_some());
 }
 
 /// Two tasks name the same locks in opposite orders, and each holds them across polls.
@@ -463,8 +463,8 @@ fn sets_leave_members_alone_if_another_is_in_the_way() {
     let set = set(&locks);
     for barred in 0..3 {
         let guard = hold(&locks[barred], Exclusive);
-        let monitors = locks.each_ref().map(|lock| lock.notify(Exclusive));
-        monitors.iter().for_each(multilock::Notify::clear);
+        let monitors = locks.each_ref().map(|lock| lock.monitor(Exclusive));
+        monitors.iter().for_each(multilock::Monitor::clear);
         assert!(set.try_acquire(Exclusive).is_none());
         drop(Task::queued(set.acquire(Exclusive)));
         assert!(monitors.iter().all(|monitor| !monitor.is_set()));
@@ -1005,7 +1005,7 @@ fn check(held: &[Held<'_>], locks: &[MultiLock], seed: u64) {
     }
 }
 
-// ---------------------------------------------------------------------------- Wait, notify, monitors
+// ---------------------------------------------------------------------------- Wait, monitors
 
 /// The bug of the original: a wait for a set of which a part was free never came to rest.
 #[test]
@@ -1014,8 +1014,8 @@ fn seed_a_wait_for_a_set_of_which_a_part_is_free_sleeps() {
     let set = set(&locks);
     for barred in &locks {
         let guard = hold(barred, Exclusive);
-        let monitor = set.notify(Shared);
-        let mut stream = set.notify(Shared);
+        let monitor = set.monitor(Shared);
+        let mut stream = set.monitor(Shared);
         let mut tasks: [Task<Pin<Box<dyn Future<Output = ()>>>>; 3] = [
             Task::queued(Box::pin(set.wait(Shared))),
             Task::queued(Box::pin(monitor.wait())),
@@ -1037,7 +1037,7 @@ fn seed_a_wait_for_a_set_of_which_a_part_is_free_sleeps() {
     assert_all_idle(&locks);
 }
 
-async fn next(stream: &mut multilock::Notify<'_>) -> Option<()> {
+async fn next(stream: &mut multilock::Monitor<'_>) -> Option<()> {
     use futures_core::Stream;
     poll_fn(|cx| Pin::new(&mut *stream).poll_next(cx)).await
 }
@@ -1063,11 +1063,11 @@ fn sets_are_waited_for_until_all_members_can_be_acquired() {
 }
 
 #[test]
-fn notify_of_a_set_is_set_when_all_members_become_acquirable() {
+fn monitor_of_a_set_is_set_when_all_members_become_acquirable() {
     let locks = locks::<2>();
     let [a, b] = &locks;
     let set = set(&locks);
-    let monitor = set.notify(Exclusive);
+    let monitor = set.monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();
     assert!(!monitor.is_set());
@@ -1097,10 +1097,10 @@ fn notify_of_a_set_is_set_when_all_members_become_acquirable() {
 
 /// There is room at all members, and that is no news: it listens to all of them.
 #[test]
-fn notify_of_a_set_that_is_free_is_told_by_each_member() {
+fn monitor_of_a_set_that_is_free_is_told_by_each_member() {
     let locks = locks::<3>();
     let set = set(&locks);
-    let mut monitor = set.notify(Exclusive);
+    let mut monitor = set.monitor(Exclusive);
     for lock in &locks {
         monitor.clear();
         let mut wait = Task::queued(monitor.wait());
@@ -1118,12 +1118,12 @@ fn notify_of_a_set_that_is_free_is_told_by_each_member() {
 }
 
 #[test]
-fn notify_of_a_set_follows_the_member_that_is_in_the_way() {
+fn monitor_of_a_set_follows_the_member_that_is_in_the_way() {
     let locks = locks::<2>();
     let set = set(&locks);
     let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
     let guards = (hold(first, Exclusive), hold(second, Exclusive));
-    let monitor = set.notify(Shared);
+    let monitor = set.monitor(Shared);
     let mut wait = Task::queued(monitor.wait());
     drop(guards.0);
     assert!(wait.run().is_none());
@@ -1361,11 +1361,11 @@ fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
     assert!(!set.is_empty());
     drop(set.acquire_blocking(Exclusive));
     let guard = hold(&locks[1], Shared);
-    assert!(set.acquire_timeout(Exclusive, Duration::ZERO).is_none());
-    assert!(set.acquire_timeout(Exclusive, Duration::from_millis(2)).is_none());
-    assert!(set.acquire_deadline(Exclusive, Instant::now()).is_none());
-    assert!(set.acquire_timeout(Shared, Duration::ZERO).is_some());
-    assert!(set.acquire_timeout(Shared, Duration::MAX).is_some());
+    assert!(set.acquire_blocking_timeout(Exclusive, Duration::ZERO).is_none());
+    assert!(set.acquire_blocking_timeout(Exclusive, Duration::from_millis(2)).is_none());
+    assert!(set.acquire_blocking_deadline(Exclusive, Instant::now()).is_none());
+    assert!(set.acquire_blocking_timeout(Shared, Duration::ZERO).is_some());
+    assert!(set.acquire_blocking_timeout(Shared, Duration::MAX).is_some());
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| drop(set.acquire_blocking(Exclusive)));
         let all = scope.spawn(|| {
@@ -1383,7 +1383,8 @@ fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
             support::until_awaited(&locks[1], Exclusive);
             drop(guard);
         });
-        let acquired = set.acquire_deadline(Exclusive, Instant::now() + Duration::from_secs(60));
+        let acquired =
+            set.acquire_blocking_deadline(Exclusive, Instant::now() + Duration::from_secs(60));
         // Else the thread would wait for somebody to wait.
         let _waits = acquired.is_none().then(|| Task::queued(set.acquire(Exclusive)));
         assert!(acquired.is_some());
@@ -1415,7 +1416,7 @@ fn lockable_is_what_locks_sets_and_pointers_to_them_share() {
             drop(guard);
             let mut guard = now(it.acquire(Exclusive));
             assert!(it.try_acquire(mode).is_none());
-            let monitor = it.notify(mode);
+            let monitor = it.monitor(mode);
             assert!(!monitor.is_set());
             let mut wait = Task::queued(it.wait(mode));
             guard.downgrade(Shared);

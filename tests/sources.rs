@@ -108,8 +108,8 @@ fn a_result_that_is_not_used_is_warned_of() {
     for (made, by) in [
         ("Guard", "$Guard"),
         ("GuardArc", "$Guard"),
-        ("Notify", "$Notify"),
-        ("NotifyArc", "$Notify"),
+        ("Monitor", "$Monitor"),
+        ("MonitorArc", "$Monitor"),
     ] {
         assert!(types.iter().any(|one| one == by));
         types.push(made.to_owned());

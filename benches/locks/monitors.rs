@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use multilock::{Mode, MultiLock, Notify};
+use multilock::{Mode, Monitor, MultiLock};
 
 use crate::contestants::{AsyncLock, Guarded, Lock, Word};
 use crate::executor::{Tasks, now};
@@ -32,10 +32,10 @@ pub(crate) fn cases() -> Vec<Case> {
 /// Monitors are told of each edge, and no task awaits them.
 fn monitored(monitors: usize, times: u64) -> Duration {
     let lock = MultiLock::new();
-    let monitors: Vec<_> = (0..many(monitors)).map(|_| lock.notify(Mode::Shared)).collect();
-    monitors.iter().for_each(Notify::clear);
+    let monitors: Vec<_> = (0..many(monitors)).map(|_| lock.monitor(Mode::Shared)).collect();
+    monitors.iter().for_each(Monitor::clear);
     let time = hold_often(&lock, times);
-    assert!(monitors.iter().all(Notify::is_set), "all have heard of it");
+    assert!(monitors.iter().all(Monitor::is_set), "all have heard of it");
     time
 }
 
@@ -56,7 +56,7 @@ fn hold_often<L: AsyncLock>(lock: &L, times: u64) -> Duration {
 /// how each is told.
 fn woken(times: u64) -> Duration {
     let lock = &MultiLock::new();
-    let monitors: &Vec<_> = &(0..AWAITED).map(|_| lock.notify(Mode::Shared)).collect();
+    let monitors: &Vec<_> = &(0..AWAITED).map(|_| lock.monitor(Mode::Shared)).collect();
     let told = &Cell::new(0);
     let mut tasks = Tasks::new(AWAITED);
     let start = Instant::now();

@@ -220,13 +220,13 @@ const CONTENDED: &[(&str, fn())] = &[
     ("downgrade", downgrade),
     ("acquire_or", acquire_or),
     ("wait for a mode", wait_for_a_mode),
-    ("notify", notify),
+    ("monitor", monitor),
     ("drop a monitor", drop_a_monitor),
     ("poll with another waker", poll_with_another_waker),
     ("poll a monitor with another", poll_a_monitor_with_another_waker),
     ("cancel who waits for a name", cancel_a_name),
     ("release a name", release_a_name),
-    ("notify, first", || with_new_locks(notify)),
+    ("monitor, first", || with_new_locks(monitor)),
     ("release by handle", release_by_handle),
     ("names", names),
     ("names of a crowd", names_of_a_crowd),
@@ -237,7 +237,7 @@ const CONTENDED: &[(&str, fn())] = &[
     ("cancel a set", cancel_a_set),
     ("release a set", release_a_set),
     ("acquire_all", acquire_all_waits),
-    ("notify of a set", notify_of_a_set),
+    ("monitor of a set", monitor_of_a_set),
 ];
 
 fn try_acquire(mode: Mode) {
@@ -460,10 +460,10 @@ fn wait_for_a_mode() {
     });
 }
 
-fn notify() {
+fn monitor() {
     hold(Exclusive);
     under_fire(|| {
-        let monitor = lock().notify(Exclusive);
+        let monitor = lock().monitor(Exclusive);
         wait!(waiter = monitor.wait(), 0);
         let_go();
         waiter.finish().unwrap();
@@ -473,7 +473,7 @@ fn notify() {
 
 fn drop_a_monitor() {
     hold(Exclusive);
-    let monitor = lock().notify(Exclusive);
+    let monitor = lock().monitor(Exclusive);
     under_fire(|| drop(monitor));
     let_go();
 }
@@ -488,7 +488,7 @@ fn poll_with_another_waker() {
 
 fn poll_a_monitor_with_another_waker() {
     hold(Exclusive);
-    let monitor = lock().notify(Exclusive);
+    let monitor = lock().monitor(Exclusive);
     wait!(waiter = monitor.wait(), 0);
     let waiter = under_fire(|| waiter.poll_as(1));
     let_go();
@@ -644,11 +644,11 @@ fn acquire_all_waits() {
     });
 }
 
-fn notify_of_a_set() {
+fn monitor_of_a_set() {
     let set = set();
     hold(Exclusive);
     under_fire(|| {
-        let monitor = set.notify(Shared);
+        let monitor = set.monitor(Shared);
         wait!(waiter = monitor.wait(), 0);
         let_go();
         waiter.finish().unwrap();
@@ -664,7 +664,7 @@ const INTERRUPTS: &[(&str, fn())] = &[
         }
     }),
     ("all that does not wait", || {
-        let monitor = lock().notify(Exclusive);
+        let monitor = lock().monitor(Exclusive);
         assert!(!monitor.is_set() || lock().locked().is_none());
         monitor.clear();
         if let Some(mut guard) = enter(Exclusive) {
@@ -777,7 +777,7 @@ async fn urgent() {
                 guard.downgrade(Shared);
             }
             Job::Set => drop(set().acquire(Exclusive).await),
-            Job::Monitor => lock().notify(Exclusive).wait().await,
+            Job::Monitor => lock().monitor(Exclusive).wait().await,
         }
         DONE.store(DONE.load(SeqCst) + 1, SeqCst);
     }

@@ -192,19 +192,19 @@ unsafe impl RawRwLockTimed for MultiLock {
     type Instant = Instant;
 
     fn try_lock_shared_for(&self, timeout: Duration) -> bool {
-        self.raw.acquire_timeout(Shared, timeout)
+        self.raw.acquire_blocking_timeout(Shared, timeout)
     }
 
     fn try_lock_shared_until(&self, deadline: Instant) -> bool {
-        self.raw.acquire_deadline(Shared, deadline)
+        self.raw.acquire_blocking_deadline(Shared, deadline)
     }
 
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
-        self.raw.acquire_timeout(Exclusive, timeout)
+        self.raw.acquire_blocking_timeout(Exclusive, timeout)
     }
 
     fn try_lock_exclusive_until(&self, deadline: Instant) -> bool {
-        self.raw.acquire_deadline(Exclusive, deadline)
+        self.raw.acquire_blocking_deadline(Exclusive, deadline)
     }
 }
 
@@ -212,11 +212,11 @@ unsafe impl RawRwLockTimed for MultiLock {
 // that is too late leaves the acquisition as it was.
 unsafe impl RawRwLockUpgradeTimed for MultiLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        self.raw.acquire_timeout(Upgradable, timeout)
+        self.raw.acquire_blocking_timeout(Upgradable, timeout)
     }
 
     fn try_lock_upgradable_until(&self, deadline: Instant) -> bool {
-        self.raw.acquire_deadline(Upgradable, deadline)
+        self.raw.acquire_blocking_deadline(Upgradable, deadline)
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {

@@ -391,7 +391,7 @@ impl IsNotDropped {
 /// use multilock::{Mode, MultiLock};
 ///
 /// let lock = MultiLock::new();
-/// let monitor = lock.notify(Mode::Shared);
+/// let monitor = lock.monitor(Mode::Shared);
 /// drop(lock);
 /// drop(monitor);
 /// ```

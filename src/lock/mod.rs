@@ -2,7 +2,7 @@
 
 pub(crate) mod guard;
 pub(crate) mod handle;
-pub(crate) mod notify;
+pub(crate) mod monitor;
 
 use core::fmt;
 use core::future::poll_fn;
@@ -23,8 +23,8 @@ use crate::lock::guard::Guard;
 use crate::lock::guard::GuardArc;
 use crate::lock::handle::{Handle, LockId};
 #[cfg(target_has_atomic = "ptr")]
-use crate::lock::notify::NotifyArc;
-use crate::lock::notify::{Monitor, Notify};
+use crate::lock::monitor::MonitorArc;
+use crate::lock::monitor::{Monitor, Watcher};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
@@ -290,12 +290,13 @@ impl MultiLock {
     ///
     /// let lock = MultiLock::new();
     /// let _shared = lock.acquire_blocking(Mode::Shared);
-    /// assert!(lock.acquire_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
+    /// assert!(lock.acquire_blocking_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
     /// ```
+    #[doc(alias = "acquire_timeout")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
-        self.raw.acquire_timeout(mode, timeout).then(|| Guard::new(self, mode))
+    pub fn acquire_blocking_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
+        self.raw.acquire_blocking_timeout(mode, timeout).then(|| Guard::new(self, mode))
     }
 
     /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
@@ -303,10 +304,11 @@ impl MultiLock {
     ///
     /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
     /// try.
+    #[doc(alias = "acquire_deadline")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
-        self.raw.acquire_deadline(mode, deadline).then(|| Guard::new(self, mode))
+    pub fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
+        self.raw.acquire_blocking_deadline(mode, deadline).then(|| Guard::new(self, mode))
     }
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
@@ -354,7 +356,7 @@ impl MultiLock {
     /// because of it. Its result is a hint: when it is ready, the lock could be acquired, now or a
     /// moment ago, and another task may have acquired it since.
     ///
-    /// To be notified more than once, create a monitor with [`notify`](Self::notify).
+    /// To be notified more than once, create a monitor with [`monitor`](Self::monitor).
     ///
     /// # Cancel safety
     ///
@@ -443,7 +445,7 @@ impl MultiLock {
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::<_>::new(async move {
             if !self.snapshot().admits(mode) {
-                Monitor::new(self, mode).wait().await;
+                Watcher::new(self, mode).wait().await;
             }
         })
     }
@@ -451,14 +453,14 @@ impl MultiLock {
     /// Creates a monitor that reports when `mode` can be acquired.
     ///
     /// The monitor is set at once if `mode` can be acquired now, and again each time `mode` becomes
-    /// acquirable: see [`Notify`].
+    /// acquirable: see [`Monitor`].
     ///
     /// # Examples
     ///
     /// ```
     /// # use multilock::{Mode, MultiLock};
     /// # async fn example(lock: &MultiLock) {
-    /// let monitor = lock.notify(Mode::Shared);
+    /// let monitor = lock.monitor(Mode::Shared);
     /// loop {
     ///     monitor.wait().await;
     ///     println!("shared can be acquired");
@@ -466,8 +468,9 @@ impl MultiLock {
     /// }
     /// # }
     /// ```
-    pub fn notify(&self, mode: Mode) -> Notify<'_> {
-        Notify::new(self, mode)
+    #[doc(alias = "notify")]
+    pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
+        Monitor::new(self, mode)
     }
 
     /// Releases the acquisition that `handle` stands for.
@@ -571,30 +574,34 @@ impl MultiLock {
     /// that is `'static`.
     ///
     /// Returns `None` if the time is over. The limits are those of
-    /// [`acquire_timeout`](Self::acquire_timeout).
+    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout).
+    #[doc(alias = "acquire_timeout_arc")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_timeout_arc(
+    pub fn acquire_blocking_timeout_arc(
         self: &Arc<Self>,
         mode: Mode,
         timeout: Duration,
     ) -> Option<GuardArc> {
-        self.raw.acquire_timeout(mode, timeout).then(|| GuardArc::new(self.clone(), mode))
+        self.raw.acquire_blocking_timeout(mode, timeout).then(|| GuardArc::new(self.clone(), mode))
     }
 
     /// Acquires the lock in `mode`, blocking the thread for no longer than until `deadline`, with a
     /// guard that is `'static`.
     ///
     /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
-    /// try, as [`acquire_deadline`](Self::acquire_deadline) does.
+    /// try, as [`acquire_blocking_deadline`](Self::acquire_blocking_deadline) does.
+    #[doc(alias = "acquire_deadline_arc")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_deadline_arc(
+    pub fn acquire_blocking_deadline_arc(
         self: &Arc<Self>,
         mode: Mode,
         deadline: Instant,
     ) -> Option<GuardArc> {
-        self.raw.acquire_deadline(mode, deadline).then(|| GuardArc::new(self.clone(), mode))
+        self.raw
+            .acquire_blocking_deadline(mode, deadline)
+            .then(|| GuardArc::new(self.clone(), mode))
     }
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first, with a guard that is `'static`.
@@ -622,9 +629,10 @@ impl MultiLock {
 
     /// Creates a monitor that reports when `mode` can be acquired, and that is `'static`.
     ///
-    /// In all other respects this is [`notify`](Self::notify).
-    pub fn notify_arc(self: &Arc<Self>, mode: Mode) -> NotifyArc {
-        NotifyArc::new(self.clone(), mode)
+    /// In all other respects this is [`monitor`](Self::monitor).
+    #[doc(alias = "notify_arc")]
+    pub fn monitor_arc(self: &Arc<Self>, mode: Mode) -> MonitorArc {
+        MonitorArc::new(self.clone(), mode)
     }
 
     /// Turns `handle` back into a guard, one that is `'static`.

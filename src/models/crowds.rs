@@ -16,7 +16,7 @@ use super::*;
 use crate::raw::stand_back;
 use crate::sync::thread;
 use crate::sync::unmodelled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
-use crate::{HandleLock, LockSet, Notify, acquire_all, try_acquire_all};
+use crate::{HandleLock, LockSet, Monitor, acquire_all, try_acquire_all};
 
 fn crowd(run: impl Fn() + Send + Sync + 'static) {
     #[cfg(shuttle)]
@@ -158,7 +158,7 @@ fn visit(room: &Room, mode: Mode) {
     let guard = match below(6) {
         0 => room.lock.try_acquire(mode),
         1 => Some(room.lock.acquire_blocking(mode)),
-        2 => room.lock.acquire_timeout(mode, Duration::from_secs(3600)),
+        2 => room.lock.acquire_blocking_timeout(mode, Duration::from_secs(3600)),
         3 => restless(room.lock.acquire(mode), false),
         _ => restless(room.lock.acquire(mode), true),
     };
@@ -457,7 +457,7 @@ fn crowds_tell_who_monitors_them() {
             wait();
         }
     }
-    fn next(monitor: &mut Notify<'_>) {
+    fn next(monitor: &mut Monitor<'_>) {
         let poll = |cx: &mut Context<'_>| Pin::new(&mut *monitor).poll_next(cx);
         assert_eq!(block_on(poll_fn(poll), None).unwrap(), Some(()));
     }
@@ -469,7 +469,7 @@ fn crowds_tell_who_monitors_them() {
                 match n {
                     0 => try_until(room, mode, || restless(room.lock.wait(mode), false).unwrap()),
                     1 => {
-                        let monitor = room.lock.notify(mode);
+                        let monitor = room.lock.monitor(mode);
                         monitor.clear();
                         try_until(room, mode, || {
                             restless(monitor.wait(), false).unwrap();
@@ -478,12 +478,12 @@ fn crowds_tell_who_monitors_them() {
                         });
                     }
                     2 => {
-                        let mut monitor = room.lock.notify(mode);
+                        let mut monitor = room.lock.monitor(mode);
                         try_until(room, mode, || next(&mut monitor));
                     }
                     // A monitor that exists when the lock becomes free is notified, also if it is
                     // not the first.
-                    3 => drop(restless(room.lock.notify(mode).wait(), true)),
+                    3 => drop(restless(room.lock.monitor(mode).wait(), true)),
                     _ => visit(room, mode),
                 }
             }
@@ -505,7 +505,7 @@ fn crowds_of_monitors_hear_the_last_edge() {
                     upgrade(room, &mut guard);
                 }
             } else {
-                let monitor = room.lock.notify(mode);
+                let monitor = room.lock.monitor(mode);
                 monitor.clear();
                 if room.lock.try_acquire(mode).is_none() {
                     block_on(monitor.wait(), None).unwrap();
@@ -544,7 +544,7 @@ fn crowds_of_sets_and_single_acquisitions_all_get_in() {
                         }
                     }
                     2 if below(3) == 0 => {
-                        let monitor = set.notify(mode);
+                        let monitor = set.monitor(mode);
                         monitor.clear();
                         while set.try_acquire(mode).is_none() {
                             restless(monitor.wait(), false).unwrap();

@@ -5,7 +5,7 @@ use core::future::poll_fn;
 use futures_core::Stream;
 
 use super::*;
-use crate::NotifyArc;
+use crate::MonitorArc;
 use crate::sync::unmodelled::{AtomicBool, Ordering::Relaxed};
 
 /// Fails if `wake` notifies no monitors, and if a monitor does not look again after it is queued.
@@ -26,11 +26,11 @@ fn p2_a_monitor_is_told() {
 
 /// Fails if `Edges::count_one` does not release or `WaitQueue::edges` does not acquire.
 #[test]
-fn notify_who_sees_the_edge_finds_the_lock() {
+fn monitor_who_sees_the_edge_finds_the_lock() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
-        let monitor = lock.notify(Exclusive);
+        let monitor = lock.monitor(Exclusive);
         let thread = spawn(move || drop(guard));
         if monitor.is_set() {
             assert_eq!(lock.locked(), None);
@@ -42,12 +42,12 @@ fn notify_who_sees_the_edge_finds_the_lock() {
 
 /// Fails if a monitor counts the edges after it sets its waiting flag.
 #[test]
-fn notify_is_set_by_an_edge_while_it_is_made() {
+fn monitor_is_set_by_an_edge_while_it_is_made() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
         let thread = spawn(move || drop(guard));
-        let monitor = lock.notify(Exclusive);
+        let monitor = lock.monitor(Exclusive);
         join([thread]);
         assert!(monitor.is_set());
     });
@@ -58,14 +58,14 @@ fn notify_is_set_by_an_edge_while_it_is_made() {
 /// Fails if the edges are counted after the monitor sets its waiting flag, if a monitor does not
 /// look again after it is queued, and if it does not announce that it is queued.
 #[test]
-fn notify_misses_no_edge_from_its_first_moment() {
+fn monitor_misses_no_edge_from_its_first_moment() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
         let thread = {
             let lock = lock.clone();
             spawn(move || {
-                block_on(lock.notify(Exclusive).wait(), None).unwrap();
+                block_on(lock.monitor(Exclusive).wait(), None).unwrap();
                 assert!(lock.try_acquire(Exclusive).is_some());
             })
         };
@@ -79,15 +79,15 @@ fn notify_misses_no_edge_from_its_first_moment() {
 ///
 /// Fails if the bit of monitors is cleared while one is counted.
 #[test]
-fn notify_that_goes_hides_no_edge_from_another() {
+fn monitor_that_goes_hides_no_edge_from_another() {
     model_with(3, || {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
-        let first = lock.notify_arc(Exclusive);
+        let first = lock.monitor_arc(Exclusive);
         let goes = spawn(move || drop(first));
         let comes = {
             let lock = lock.clone();
-            spawn(move || block_on(lock.notify(Exclusive).wait(), None).unwrap())
+            spawn(move || block_on(lock.monitor(Exclusive).wait(), None).unwrap())
         };
         drop(guard);
         join([goes, comes]);
@@ -100,12 +100,12 @@ fn notify_that_goes_hides_no_edge_from_another() {
 ///
 /// Fails if the last waiter to be dropped notifies no monitor.
 #[test]
-fn notify_is_told_when_exclusive_waiters_go() {
+fn monitor_is_told_when_exclusive_waiters_go() {
     model_with(3, || {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire(Shared).unwrap();
         let first = queued(lock.acquire(Exclusive));
-        let monitor = lock.notify(Shared);
+        let monitor = lock.monitor(Shared);
         assert!(!monitor.is_set());
         let thread = {
             let lock = lock.clone();
@@ -119,7 +119,7 @@ fn notify_is_told_when_exclusive_waiters_go() {
 }
 
 /// Returns a future of the next item of a stream.
-fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
+fn next(monitor: &mut MonitorArc) -> impl Future<Output = Option<()>> {
     poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx))
 }
 
@@ -128,10 +128,10 @@ fn next(monitor: &mut NotifyArc) -> impl Future<Output = Option<()>> {
 ///
 /// Fails if a stream does not look again after it is queued.
 #[test]
-fn notify_streams_hear_each_edge_that_they_wait_for() {
+fn monitor_streams_hear_each_edge_that_they_wait_for() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
-        let mut monitor = lock.notify_arc(Exclusive);
+        let mut monitor = lock.monitor_arc(Exclusive);
         monitor.clear();
         let thread = spawn(move || {
             block_on(next(&mut monitor), None).unwrap();
@@ -147,11 +147,11 @@ fn notify_streams_hear_each_edge_that_they_wait_for() {
 /// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again
 /// when it is queued at all members.
 #[test]
-fn notify_of_a_free_set_misses_no_edge() {
+fn monitor_of_a_free_set_misses_no_edge() {
     model_with(3, || {
         let locks = Arc::new([MultiLock::new(), MultiLock::new()]);
         let set: crate::LockSet<_> = locks.iter().collect();
-        let monitor = set.notify(Exclusive);
+        let monitor = set.monitor(Exclusive);
         monitor.clear();
         let threads = [0, 1].map(|n| {
             let locks = locks.clone();
@@ -180,7 +180,7 @@ impl std::task::Wake for Woken {
 ///
 /// Fails if a monitor of a set does not look again after it is queued.
 #[test]
-fn notify_of_a_set_misses_no_edge() {
+fn monitor_of_a_set_misses_no_edge() {
     model(|| {
         let locks = std::sync::Arc::new([MultiLock::new(), MultiLock::new()]);
         let set: crate::LockSet<_> = locks.iter().collect();
@@ -194,7 +194,7 @@ fn notify_of_a_set_misses_no_edge() {
                 locks[1].release(second).unwrap();
             })
         };
-        block_on(set.notify(Exclusive).wait(), None).unwrap();
+        block_on(set.monitor(Exclusive).wait(), None).unwrap();
         assert!(set.try_acquire(Exclusive).is_some());
         thread.join().unwrap();
     });

@@ -70,7 +70,7 @@ fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
             // Another thread changes the word and locks the queue meanwhile.
             let monitors = {
                 let data = data.clone();
-                spawn(move || drop(data.lock.notify(Shared)))
+                spawn(move || drop(data.lock.monitor(Shared)))
             };
             join([user(&data, mode), monitors]);
             drop(dormant);

@@ -18,7 +18,7 @@ use crate::error::{HandleInUse, TryAcquireError, UpgradeError};
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
-use crate::lock::notify::Notify;
+use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
 use crate::named::registry::{Claim, Spot, Stage, Table};
 use crate::raw::RawUpgrade;
@@ -130,9 +130,10 @@ impl<H> HandleLock<H> {
     /// Returns a monitor that is set when `mode` can be acquired, and that needs no name.
     ///
     /// The monitor is set at once if `mode` can be acquired now, and again each time that `mode`
-    /// becomes acquirable. [`MultiLock::notify`] documents it in full.
-    pub fn notify(&self, mode: Mode) -> Notify<'_> {
-        self.lock.notify(mode)
+    /// becomes acquirable. [`MultiLock::monitor`] documents it in full.
+    #[doc(alias = "notify")]
+    pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
+        self.lock.monitor(mode)
     }
 
     /// Returns the name and the mode of each holder, in the order in which they asked for the lock.
@@ -268,37 +269,39 @@ impl<H: Eq> HandleLock<H> {
     ///
     /// let lock = HandleLock::new();
     /// lock.try_acquire(Mode::Shared, "reader").unwrap();
-    /// let writer = lock.acquire_timeout(Mode::Exclusive, "writer", Duration::from_millis(1));
+    /// let writer = lock.acquire_blocking_timeout(Mode::Exclusive, "writer", Duration::from_millis(1));
     /// assert_eq!(writer, Err(TryAcquireError::WouldBlock("writer")));
     /// ```
+    #[doc(alias = "acquire_timeout")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub fn acquire_timeout(
+    pub fn acquire_blocking_timeout(
         &self,
         mode: Mode,
         handle: H,
         timeout: Duration,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(mode, handle, || self.lock.raw.acquire_timeout(mode, timeout))
+        self.enter(mode, handle, || self.lock.raw.acquire_blocking_timeout(mode, timeout))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
     /// but no longer than until `deadline`.
     ///
-    /// If `deadline` has passed, the lock is tried once. [`acquire_timeout`](Self::acquire_timeout)
+    /// If `deadline` has passed, the lock is tried once. [`acquire_blocking_timeout`](Self::acquire_blocking_timeout)
     /// takes a duration instead.
     ///
     /// # Errors
     ///
     /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
     /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
+    #[doc(alias = "acquire_deadline")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub fn acquire_deadline(
+    pub fn acquire_blocking_deadline(
         &self,
         mode: Mode,
         handle: H,
         deadline: Instant,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(mode, handle, || self.lock.raw.acquire_deadline(mode, deadline))
+        self.enter(mode, handle, || self.lock.raw.acquire_blocking_deadline(mode, deadline))
     }
 
     /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,

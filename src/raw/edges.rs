@@ -89,7 +89,7 @@ impl Edges {
     /// edges: the thread that counts the next one sees the bit.
     fn announce(&self) -> EdgeCount {
         // ORDERING: Acquire, as in `WaitQueue::edges`: a monitor of a set does not look at all
-        // members again. Weakened, the model `notify_of_a_free_set_misses_no_edge` fails.
+        // members again. Weakened, the model `monitor_of_a_free_set_misses_no_edge` fails.
         EdgeCount(self.0.fetch_or(LISTENED, Acquire) & !LISTENED)
     }
 }
@@ -99,7 +99,7 @@ impl WaitQueue {
     pub(crate) fn edges(&self, mode: Mode) -> EdgeCount {
         // ORDERING: Acquire. Pairs with the Release of `Edges::count_one`: a thread that sees the
         // edge finds the lock as it was then, or later. Weakened, the model
-        // `notify_who_sees_the_edge_finds_the_lock` fails.
+        // `monitor_who_sees_the_edge_finds_the_lock` fails.
         EdgeCount(self.edges[mode as usize].0.load(Acquire) & !LISTENED)
     }
 

@@ -87,9 +87,9 @@ impl RawLock {
     /// longer than `timeout`. Returns whether the lock is held. If `timeout` is too long for the
     /// clock, there is no limit.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub(crate) fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> bool {
+    pub(crate) fn acquire_blocking_timeout(&self, mode: Mode, timeout: Duration) -> bool {
         match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.acquire_deadline(mode, deadline),
+            Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
             None => {
                 self.acquire_blocking(mode);
                 true
@@ -100,7 +100,7 @@ impl RawLock {
     /// Acquires the lock like [`acquire_blocking`](Self::acquire_blocking), but blocks the thread no
     /// longer than until `deadline`. Returns whether the lock is held.
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub(crate) fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> bool {
+    pub(crate) fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> bool {
         let in_time = Instant::now() < deadline;
         self.try_acquire_as_newcomer(mode)
             || in_time && self.block(mode, Some(deadline))

@@ -476,7 +476,7 @@ impl State {
     pub(crate) fn set_waiting(&self, flags: WaitFlags) -> Snapshot {
         // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: a thread that sees the bit
         // finds the queue. With a weaker ordering, the model
-        // `notify_is_set_by_an_edge_while_it_is_made` fails.
+        // `monitor_is_set_by_an_edge_while_it_is_made` fails.
         Snapshot(self.0.fetch_or(flags.0, Release))
     }
 

@@ -388,12 +388,12 @@ macro_rules! reads {
             ///
             /// ```
             #[doc = example!("try_read", $arc)]
-            #[doc = concat!("let more = ", stringify!($Guard), "::clone(&guard).unwrap();")]
+            #[doc = concat!("let more = ", stringify!($Guard), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, more.1), (1, 2));
             /// ```
             #[must_use = "access ends as soon as the guard is dropped"]
-            #[allow(clippy::should_implement_trait, reason = "it may fail, and as for `Arc` it is not for the data")]
-            pub fn clone(guard: &Self) -> Option<Self> {
+            #[doc(alias = "clone")]
+            pub fn share(guard: &Self) -> Option<Self> {
                 let shared = guard.lock.multilock().raw.share();
                 shared.then(|| Self::new(guard.lock.clone(), guard.data))
             }

@@ -50,7 +50,7 @@ pub use guards::{
 /// # Deadlocks
 ///
 /// A task that reads and waits to read again may wait for itself, because a writer may be queued
-/// between the two reads. [`RwLockReadGuard::clone`] and [`RwLockUpgradableReadGuard::share`] do
+/// between the two reads. [`RwLockReadGuard::share`] and [`RwLockUpgradableReadGuard::share`] do
 /// not wait.
 ///
 /// # Leaks
@@ -112,8 +112,8 @@ impl<T> RwLock<T> {
 macro_rules! acquisitions {
     (
         $mode:ident, $access:literal, $Guard:ident, $GuardArc:ident, $Future:ident, $FutureArc:ident,
-        $try:ident, $wait:ident, $block:ident, $timeout:ident,
-        $try_arc:ident, $wait_arc:ident, $block_arc:ident, $timeout_arc:ident
+        $try:ident, $wait:ident, $block:ident, $timeout:ident = $old_timeout:literal,
+        $try_arc:ident, $wait_arc:ident, $block_arc:ident, $timeout_arc:ident = $old_timeout_arc:literal
     ) => {
         #[doc = concat!("Gives ", $access, " access if that is possible now. Never waits.")]
         ///
@@ -208,8 +208,9 @@ macro_rules! acquisitions {
         /// ```
         #[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
         #[must_use = "access ends as soon as the guard is dropped"]
+        #[doc(alias = $old_timeout)]
         pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
-            let entered = self.lock.raw.acquire_timeout(Mode::$mode, timeout);
+            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
             entered.then(|| $Guard::new(&self.lock, self.data()))
         }
 
@@ -263,8 +264,9 @@ macro_rules! acquisitions {
         /// The guard holds a clone of the `Arc`. Returns `None` if the time is over.
         #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
         #[must_use = "access ends as soon as the guard is dropped"]
+        #[doc(alias = $old_timeout_arc)]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
-            let entered = self.lock.raw.acquire_timeout(Mode::$mode, timeout);
+            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
             entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
     };
@@ -273,22 +275,22 @@ macro_rules! acquisitions {
 impl<T: ?Sized> RwLock<T> {
     acquisitions! {
         Shared, "read", RwLockReadGuard, RwLockReadGuardArc, Read, ReadArc,
-        try_read, read, read_blocking, read_timeout,
-        try_read_arc, read_arc, read_arc_blocking, read_arc_timeout
+        try_read, read, read_blocking, read_blocking_timeout = "read_timeout",
+        try_read_arc, read_arc, read_arc_blocking, read_arc_blocking_timeout = "read_arc_timeout"
     }
 
     acquisitions! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
         UpgradableRead, UpgradableReadArc,
-        try_upgradable_read, upgradable_read, upgradable_read_blocking, upgradable_read_timeout,
+        try_upgradable_read, upgradable_read, upgradable_read_blocking, upgradable_read_blocking_timeout = "upgradable_read_timeout",
         try_upgradable_read_arc, upgradable_read_arc, upgradable_read_arc_blocking,
-        upgradable_read_arc_timeout
+        upgradable_read_arc_blocking_timeout = "upgradable_read_arc_timeout"
     }
 
     acquisitions! {
         Exclusive, "write", RwLockWriteGuard, RwLockWriteGuardArc, Write, WriteArc,
-        try_write, write, write_blocking, write_timeout,
-        try_write_arc, write_arc, write_arc_blocking, write_arc_timeout
+        try_write, write, write_blocking, write_blocking_timeout = "write_timeout",
+        try_write_arc, write_arc, write_arc_blocking, write_arc_blocking_timeout = "write_arc_timeout"
     }
 
     /// Returns the [`MultiLock`] that protects the data.

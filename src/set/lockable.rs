@@ -9,7 +9,7 @@ use crate::error::ReleaseError;
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::lock::handle::Handle;
-use crate::lock::notify::Notify;
+use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
 
 pub(crate) mod sealed {
@@ -110,8 +110,8 @@ pub trait Lockable: sealed::Locks + Send + Sync {
 
     /// Creates a monitor that tells when `mode` can be acquired.
     ///
-    /// See also [`MultiLock::notify`].
-    fn notify(&self, mode: Mode) -> Notify<'_>;
+    /// See also [`MultiLock::monitor`].
+    fn monitor(&self, mode: Mode) -> Monitor<'_>;
 
     /// Ends the acquisition that `handle` stands for.
     ///
@@ -223,9 +223,9 @@ macro_rules! lockable {
                 $target.wait(mode)
             }
 
-            fn notify(&self, mode: Mode) -> Notify<'_> {
+            fn monitor(&self, mode: Mode) -> Monitor<'_> {
                 let $this = self;
-                $target.notify(mode)
+                $target.monitor(mode)
             }
 
             fn release(&self, handle: Handle) -> Result<(), ReleaseError> {

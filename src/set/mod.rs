@@ -16,7 +16,7 @@ use futures_core::FusedFuture;
 use self::all_or_nothing::{AllHeld, InOrder, address};
 use crate::error::ReleaseError;
 use crate::lock::handle::{Handle, LockId};
-use crate::lock::notify::Notify;
+use crate::lock::monitor::Monitor;
 use crate::lock::{MultiLock, first};
 use crate::mode::Mode;
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
@@ -189,12 +189,17 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// Returns `None` if the time is over; then no member is held. If `timeout` is zero, tries
     /// once. If `timeout` is too long for the clock, there is no limit. See also
-    /// [`MultiLock::acquire_timeout`].
+    /// [`MultiLock::acquire_blocking_timeout`].
+    #[doc(alias = "acquire_timeout")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the locks are released as soon as the guard is dropped"]
-    pub fn acquire_timeout(&self, mode: Mode, timeout: Duration) -> Option<SetGuard<'_, L>> {
+    pub fn acquire_blocking_timeout(
+        &self,
+        mode: Mode,
+        timeout: Duration,
+    ) -> Option<SetGuard<'_, L>> {
         match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.acquire_deadline(mode, deadline),
+            Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
             None => Some(self.acquire_blocking(mode)),
         }
     }
@@ -203,9 +208,14 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// Returns `None` if the time is over; then no member is held. If `deadline` has passed
     /// already, tries once.
+    #[doc(alias = "acquire_deadline")]
     #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
     #[must_use = "the locks are released as soon as the guard is dropped"]
-    pub fn acquire_deadline(&self, mode: Mode, deadline: Instant) -> Option<SetGuard<'_, L>> {
+    pub fn acquire_blocking_deadline(
+        &self,
+        mode: Mode,
+        deadline: Instant,
+    ) -> Option<SetGuard<'_, L>> {
         let in_time = Instant::now() < deadline;
         let acquired = in_time.then(|| block_on(self.acquire(mode), Some(deadline))).flatten();
         acquired.or_else(|| self.try_acquire(mode))
@@ -245,7 +255,7 @@ impl<L: Lockable> LockSet<L> {
 
     /// Creates a monitor that tells when all members can be acquired in `mode`.
     ///
-    /// See [`Notify`]. The monitor of a set looks at the members only when it is read or polled. If
+    /// See [`Monitor`]. The monitor of a set looks at the members only when it is read or polled. If
     /// all members can be acquired for a moment, and the monitor is neither read nor polled
     /// meanwhile, it misses that moment. What the monitor has seen stays until it is cleared. While
     /// a member cannot be acquired, the monitor waits at that member alone.
@@ -261,15 +271,16 @@ impl<L: Lockable> LockSet<L> {
     /// let set: LockSet<&MultiLock> = locks.iter().collect();
     /// let guards = locks.each_ref().map(|lock| lock.try_acquire(Mode::Exclusive));
     ///
-    /// let monitor = set.notify(Mode::Shared);
+    /// let monitor = set.monitor(Mode::Shared);
     /// let [first, second] = guards;
     /// drop(first);
     /// assert!(!monitor.is_set());
     /// drop(second);
     /// assert!(monitor.is_set());
     /// ```
-    pub fn notify(&self, mode: Mode) -> Notify<'_> {
-        Notify::all(self.locks(), mode)
+    #[doc(alias = "notify")]
+    pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
+        Monitor::all(self.locks(), mode)
     }
 
     /// Ends the acquisition that `handle` stands for, which releases all members.

@@ -157,7 +157,7 @@ mod tests {
                 wake_by_another_thread(cx.waker());
                 for _ in 0..inner_waits {
                     let millisecond = Duration::from_millis(1);
-                    assert!(lock.acquire_timeout(Mode::Shared, millisecond).is_none());
+                    assert!(lock.acquire_blocking_timeout(Mode::Shared, millisecond).is_none());
                 }
                 Poll::Pending
             });

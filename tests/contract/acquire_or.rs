@@ -54,7 +54,7 @@ fn acquire_or_acquires_a_free_lock_if_there_is_no_more_time() {
     drop(now(lock.acquire_or(Exclusive, ready(()))).expect("the lock is free"));
     drop(now(lock.acquire_or_arc(Exclusive, ready(()))).expect("the lock is free"));
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    drop(lock.acquire_deadline(Exclusive, Instant::now()).expect("the lock is free"));
+    drop(lock.acquire_blocking_deadline(Exclusive, Instant::now()).expect("the lock is free"));
 }
 
 #[test]

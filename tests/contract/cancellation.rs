@@ -85,12 +85,12 @@ fn c1_holds_for_a_timeout() {
     let holder = hold(&lock, Shared);
     let timeout = Duration::from_millis(if cfg!(miri) { 1000 } else { 50 });
     thread::scope(|scope| {
-        let exclusive = scope.spawn(|| lock.acquire_timeout(Exclusive, timeout).is_none());
+        let exclusive = scope.spawn(|| lock.acquire_blocking_timeout(Exclusive, timeout).is_none());
         while !lock.snapshot().is_awaited(Exclusive) && !exclusive.is_finished() {
             thread::yield_now();
         }
         // Nobody leaves: only the end of the time can let it in.
-        drop(lock.acquire_timeout(Shared, LONG).expect("woken"));
+        drop(lock.acquire_blocking_timeout(Shared, LONG).expect("woken"));
         assert!(exclusive.join().unwrap());
     });
     drop(holder);
@@ -323,7 +323,7 @@ fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
         let lock = lock();
         let mut guard = hold(&lock, Exclusive);
         let waiter = Task::queued(lock.acquire(mode));
-        assert!(lock.acquire_timeout(mode, Duration::from_millis(1)).is_none());
+        assert!(lock.acquire_blocking_timeout(mode, Duration::from_millis(1)).is_none());
         assert!(lock.snapshot().is_awaited(mode));
         guard.downgrade(Shared);
         assert_eq!(lock.try_acquire(Shared).is_some(), mode != Exclusive);

@@ -15,7 +15,7 @@ fn x1_uncontended_allocates_nothing() {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             drop(lock.acquire_blocking(mode));
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            drop(lock.acquire_timeout(mode, LONG).unwrap());
+            drop(lock.acquire_blocking_timeout(mode, LONG).unwrap());
             now(lock.wait(mode));
             let handle = hold(&lock, mode).into_handle();
             let mut guard = lock.adopt(handle).unwrap();
@@ -36,7 +36,7 @@ fn x1_a_failed_try_allocates_nothing() {
     without_allocation("tries", || {
         assert!(lock.try_acquire(Exclusive).is_none());
         #[cfg(all(feature = "std", not(target_family = "wasm")))]
-        assert!(lock.acquire_timeout(Exclusive, Duration::ZERO).is_none());
+        assert!(lock.acquire_blocking_timeout(Exclusive, Duration::ZERO).is_none());
         assert!(shared[0].try_upgrade().is_err());
         assert!(now(shared[0].upgrade()).is_err());
     });
@@ -98,7 +98,7 @@ fn x2_waiting_allocates_nothing_after_the_first_wait() {
 #[test]
 fn x2_after_a_monitor_not_even_the_first_wait_allocates() {
     let lock = lock();
-    let ((), first) = allocations(|| drop(lock.notify(Shared)));
+    let ((), first) = allocations(|| drop(lock.monitor(Shared)));
     assert!(first > 0, "it is the monitor that allocates");
     let mut guard = hold(&lock, Exclusive);
     without_allocation("waits", || {
@@ -228,11 +228,11 @@ fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
 fn x2_the_first_blocking_wait_of_a_thread_allocates_once() {
     let lock = Arc::new(lock());
     let _guard = hold(&lock, Exclusive);
-    let _monitor = lock.notify(Shared);
+    let _monitor = lock.monitor(Shared);
     let theirs = lock.clone();
     let waits = move || {
         let timeout =
-            || assert!(theirs.acquire_timeout(Shared, Duration::from_millis(1)).is_none());
+            || assert!(theirs.acquire_blocking_timeout(Shared, Duration::from_millis(1)).is_none());
         [(); 3].map(|()| allocations(timeout).1)
     };
     assert_eq!(thread::spawn(waits).join().unwrap(), [1, 0, 0]);
@@ -243,7 +243,8 @@ fn x2_the_first_blocking_wait_of_a_thread_allocates_once() {
 fn x2_a_timeout_allocates_nothing_after_the_first_of_its_thread() {
     let lock = lock();
     let _guard = hold(&lock, Exclusive);
-    let timeout = || assert!(lock.acquire_timeout(Shared, Duration::from_millis(1)).is_none());
+    let timeout =
+        || assert!(lock.acquire_blocking_timeout(Shared, Duration::from_millis(1)).is_none());
     timeout();
     without_allocation("a timeout", timeout);
 }

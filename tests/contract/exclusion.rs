@@ -103,7 +103,8 @@ fn e1_e2_threads_see_what_exclusive_holders_wrote() {
                             }
                         }
                         _ => {
-                            let mut guard = data.lock.acquire_timeout(Exclusive, LONG).unwrap();
+                            let mut guard =
+                                data.lock.acquire_blocking_timeout(Exclusive, LONG).unwrap();
                             data.write();
                             guard.downgrade(Upgradable);
                             data.read();

@@ -178,7 +178,7 @@ fn overtakes_a_thread(mode: Mode, timed: bool) -> bool {
     let lock = lock();
     let blocks = |end: &Barrier| {
         let _guard = if timed {
-            lock.acquire_timeout(mode, LONG).expect("in time")
+            lock.acquire_blocking_timeout(mode, LONG).expect("in time")
         } else {
             lock.acquire_blocking(mode)
         };
@@ -229,6 +229,6 @@ fn q3_who_only_tries_does_not_stand_back() {
     for mode in Mode::ALL {
         drop(hold(&lock, mode));
         #[cfg(all(feature = "std", not(target_family = "wasm")))]
-        drop(lock.acquire_timeout(mode, Duration::ZERO).expect("it is one try"));
+        drop(lock.acquire_blocking_timeout(mode, Duration::ZERO).expect("it is one try"));
     }
 }

@@ -78,7 +78,7 @@ fn bad_use_a_forgotten_guard_leaves_the_lock_held_and_nothing_else() {
     drop(hold(&lock, Shared));
     assert!(lock.try_acquire(Exclusive).is_none());
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    assert!(lock.acquire_timeout(Exclusive, Duration::from_millis(1)).is_none());
+    assert!(lock.acquire_blocking_timeout(Exclusive, Duration::from_millis(1)).is_none());
     drop(Task::queued(lock.acquire(Exclusive)));
     assert_eq!((lock.locked(), lock.snapshot().shared_holders()), (Some(Shared), 1));
     // It can be moved, and dropped.
@@ -114,12 +114,12 @@ fn bad_use_a_forgotten_future_is_a_dormant_waiter() {
 fn bad_use_a_zero_timeout_is_one_try() {
     let lock = lock();
     for mode in Mode::ALL {
-        drop(lock.acquire_timeout(mode, Duration::ZERO).expect("free"));
+        drop(lock.acquire_blocking_timeout(mode, Duration::ZERO).expect("free"));
     }
     let _guard = hold(&lock, Shared);
     let word = lock.snapshot();
-    assert!(lock.acquire_timeout(Exclusive, Duration::ZERO).is_none());
-    assert!(lock.acquire_timeout(Shared, Duration::ZERO).is_some());
+    assert!(lock.acquire_blocking_timeout(Exclusive, Duration::ZERO).is_none());
+    assert!(lock.acquire_blocking_timeout(Shared, Duration::ZERO).is_some());
     assert_eq!(lock.snapshot(), word);
 }
 
@@ -132,11 +132,11 @@ fn bad_use_a_deadline_in_the_past_is_one_try() {
         thread::yield_now();
     }
     for mode in Mode::ALL {
-        drop(lock.acquire_deadline(mode, past).expect("free"));
+        drop(lock.acquire_blocking_deadline(mode, past).expect("free"));
     }
     let _guard = hold(&lock, Shared);
     let word = lock.snapshot();
-    assert!(lock.acquire_deadline(Exclusive, past).is_none());
+    assert!(lock.acquire_blocking_deadline(Exclusive, past).is_none());
     assert_eq!(lock.snapshot(), word);
 }
 
@@ -144,10 +144,11 @@ fn bad_use_a_deadline_in_the_past_is_one_try() {
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn bad_use_the_longest_timeout_is_no_limit() {
     let lock = lock();
-    drop(lock.acquire_timeout(Exclusive, Duration::MAX).unwrap());
+    drop(lock.acquire_blocking_timeout(Exclusive, Duration::MAX).unwrap());
     let guard = hold(&lock, Exclusive);
     thread::scope(|scope| {
-        let blocked = scope.spawn(|| lock.acquire_timeout(Exclusive, Duration::MAX).is_some());
+        let blocked =
+            scope.spawn(|| lock.acquire_blocking_timeout(Exclusive, Duration::MAX).is_some());
         until_awaited(&lock, Exclusive);
         drop(guard);
         assert!(blocked.join().unwrap());

@@ -14,9 +14,9 @@ fn arc_forms_acquire_and_keep_the_lock_alive() {
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             |lock, mode, _| lock.acquire_blocking_arc(mode),
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            |lock, mode, _| lock.acquire_timeout_arc(mode, LONG).unwrap(),
+            |lock, mode, _| lock.acquire_blocking_timeout_arc(mode, LONG).unwrap(),
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
-            |lock, mode, deadline| lock.acquire_deadline_arc(mode, deadline).unwrap(),
+            |lock, mode, deadline| lock.acquire_blocking_deadline_arc(mode, deadline).unwrap(),
             |lock, mode, _| now(lock.acquire_or_arc(mode, pending::<()>())).unwrap(),
         ];
         for acquire in forms {
@@ -39,9 +39,9 @@ fn arc_forms_fail_and_wait_as_the_others_do() {
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
     assert!(lock.try_acquire_arc(Shared).is_none());
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    assert!(lock.acquire_timeout_arc(Shared, Duration::from_millis(1)).is_none());
+    assert!(lock.acquire_blocking_timeout_arc(Shared, Duration::from_millis(1)).is_none());
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    assert!(lock.acquire_deadline_arc(Shared, Instant::now()).is_none());
+    assert!(lock.acquire_blocking_deadline_arc(Shared, Instant::now()).is_none());
     let mut task = Task::queued(lock.acquire_arc(Shared));
     let dropped = Task::queued(lock.acquire_arc(Exclusive));
     drop(guard);

@@ -267,7 +267,7 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
             let limit = MOMENT / 8 * dice.roll(8) as u32;
             let guard = match dice.roll(2) {
                 0 => Some(table.lock.acquire_blocking(mode)),
-                _ => table.lock.acquire_timeout(mode, limit),
+                _ => table.lock.acquire_blocking_timeout(mode, limit),
             };
             if let Some(_guard) = guard {
                 table.visit_blocking(mode);
@@ -490,7 +490,7 @@ pub(crate) async fn a_monitor_is_told<R: Runtime>() {
 pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
     // Nobody looks at this one before the end.
-    let ignored = lock.notify(Exclusive);
+    let ignored = lock.monitor(Exclusive);
     let (tell, told) = mpsc::unbounded();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = stopped.shared();
@@ -499,7 +499,7 @@ pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
         let (lock_of_one, tell_of_one, stopped_one) = (lock.clone(), tell.clone(), stopped.clone());
         listeners.push(
             R::spawn(async move {
-                let monitor = lock_of_one.notify(mode);
+                let monitor = lock_of_one.monitor(mode);
                 while let Either::Left(()) = R::select(monitor.wait(), stopped_one.clone()).await {
                     monitor.clear();
                     tell_of_one.unbounded_send((mode, "future")).unwrap();
@@ -507,7 +507,7 @@ pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
             })
             .boxed(),
         );
-        let (mut monitor, tell, stopped) = (lock.notify_arc(mode), tell.clone(), stopped.clone());
+        let (mut monitor, tell, stopped) = (lock.monitor_arc(mode), tell.clone(), stopped.clone());
         listeners.push(
             R::spawn(async move {
                 while let Either::Left(item) = R::select(monitor.next(), stopped.clone()).await {
@@ -548,7 +548,7 @@ pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
 /// Who polled a monitor last is told, wherever it was polled before.
 pub(crate) async fn a_monitor_goes_from_task_to_task<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
-    let mut monitor = lock.notify_arc(Shared);
+    let mut monitor = lock.monitor_arc(Shared);
     assert_eq!(monitor.next().await, Some(()));
     for _ in 0..3 {
         let holder = lock.acquire(Exclusive).await;
@@ -642,12 +642,12 @@ pub(crate) async fn a_monitor_of_a_set_is_told_of_the_last_edge<R: Runtime>() {
     let set = Arc::new(set_of(&tables, &[2, 0, 1]));
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
         let mut holders = [0, 1, 2].map(|n| tables[n].lock.try_acquire(Exclusive));
-        let mut monitor = set.notify(Shared);
+        let mut monitor = set.monitor(Shared);
         let listener = {
             let set = set.clone();
             R::spawn(async move {
                 set.wait(Upgradable).await;
-                set.notify(Exclusive).next().await
+                set.monitor(Exclusive).next().await
             })
         };
         for n in order {
@@ -669,7 +669,7 @@ pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
         let tables = tables.clone();
         R::spawn(async move {
             let set = set_of(&tables, &named);
-            let mut monitor = set.notify(Exclusive);
+            let mut monitor = set.monitor(Exclusive);
             for round in 0..FEW_ROUNDS {
                 let _guard = loop {
                     if round % 2 == 0 {
@@ -938,7 +938,7 @@ fn come_and_go<R: Runtime, L: Lockable>(
                     lock.try_acquire(mode)
                 }
                 3 => {
-                    lock.notify(mode).next().await;
+                    lock.monitor(mode).next().await;
                     lock.try_acquire(mode)
                 }
                 _ => Some(lock.acquire(mode).await),
@@ -1005,7 +1005,7 @@ pub(crate) async fn threads_that_block_for_sets_beside_tasks<R: Runtime>() {
             let limit = MOMENT / 8 * dice.roll(8) as u32;
             let guard = match dice.roll(2) {
                 0 => Some(set.acquire_blocking(mode)),
-                _ => set.acquire_timeout(mode, limit),
+                _ => set.acquire_blocking_timeout(mode, limit),
             };
             if let Some(_guard) = guard {
                 named.iter().for_each(|&n| tables[n].visit_blocking(mode));

@@ -167,7 +167,9 @@ mod stress {
         }
         let guard = match way {
             0 => lock.try_acquire(mode),
-            1 => lock.acquire_timeout(mode, Duration::from_micros(random.below(100) as u64)),
+            1 => {
+                lock.acquire_blocking_timeout(mode, Duration::from_micros(random.below(100) as u64))
+            }
             2 => Some(lock.acquire_blocking(mode)),
             3 => {
                 block_on(lock.wait(mode), patience);

@@ -18,8 +18,8 @@ use std::thread;
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::Stream;
 use multilock::{
-    AllGuard, Guard, Handle, LockSet, Mode, MultiLock, Notify, SetGuard, UpgradeError, acquire_all,
-    try_acquire_all,
+    AllGuard, Guard, Handle, LockSet, Mode, Monitor, MultiLock, SetGuard, UpgradeError,
+    acquire_all, try_acquire_all,
 };
 
 use crate::flag::Flag;
@@ -125,7 +125,7 @@ enum Done<'a> {
     Entered(Holder<'a>),
     Upgraded(Guard<'a>, Result<(), UpgradeError>),
     Told,
-    Item(Notify<'a>),
+    Item(Monitor<'a>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -180,12 +180,12 @@ impl From<bool> for Happened {
     }
 }
 
-struct Monitor<'a> {
+struct MonitorModel<'a> {
     id: Id,
     place: Place,
     mode: Mode,
     /// It has none while a task has it.
-    notify: Option<Rc<Notify<'a>>>,
+    real: Option<Rc<Monitor<'a>>>,
     /// For each lock, if it is a member, whether there was an edge since the monitor was cleared.
     edges: [Happened; LOCKS],
     /// It was found set.
@@ -194,10 +194,10 @@ struct Monitor<'a> {
     is_watched: bool,
 }
 
-impl Monitor<'_> {
+impl MonitorModel<'_> {
     /// No task waits for it.
     fn is_unused(&self) -> bool {
-        self.notify.as_ref().is_some_and(|notify| Rc::strong_count(notify) == 1)
+        self.real.as_ref().is_some_and(|real| Rc::strong_count(real) == 1)
     }
 
     /// Whether it is set, if the locks are as `admits` says.
@@ -275,7 +275,7 @@ struct Schedule<'a, C: Choices> {
     left: usize,
     tasks: Vec<Task<'a>>,
     holds: Vec<Hold<'a>>,
-    monitors: Vec<Monitor<'a>>,
+    monitors: Vec<MonitorModel<'a>>,
     steps: Vec<Step>,
     last_id: Id,
     /// Those that nobody must wake or keep any more, and what they were for.
@@ -337,7 +337,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         let kind = choices.weighted(&self.weights)?;
         let one = |hold: &&Hold<'_>| matches!(hold.holder, Holder::One(_));
         let ones = self.holds.iter().filter(one);
-        let monitors = self.monitors.iter().filter(|monitor| monitor.notify.is_some());
+        let monitors = self.monitors.iter().filter(|monitor| monitor.real.is_some());
         let unused = monitors.clone().filter(|monitor| monitor.is_unused());
         Some(match kind {
             0 => Step::Acquire(id, has_room.then(|| wanted(choices))?),
@@ -507,40 +507,40 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 self.holds.push(hold);
             }
             Step::Monitor(id, place, mode) => {
-                let notify = match place {
-                    Place::Lock(n) => locks[n].notify(mode),
-                    Place::Set(n) => sets[n].notify(mode),
+                let real = match place {
+                    Place::Lock(n) => locks[n].monitor(mode),
+                    Place::Set(n) => sets[n].monitor(mode),
                 };
                 let admits = self.admits();
                 let mut edges = [Happened::No; LOCKS];
                 place.members().iter().for_each(|n| edges[*n] = admits[*n][mode as usize].into());
                 let set = place.members().iter().all(|n| edges[*n] == Happened::Yes).into();
-                let (notify, is_watched) = (Some(Rc::new(notify)), self.choices.one_in(2));
+                let (real, is_watched) = (Some(Rc::new(real)), self.choices.one_in(2));
                 self.last_id = self.last_id.max(id);
-                self.monitors.push(Monitor { id, place, mode, notify, edges, set, is_watched });
+                self.monitors.push(MonitorModel { id, place, mode, real, edges, set, is_watched });
             }
             Step::Clear(id) => {
                 let monitor = self.monitor(id);
-                monitor.notify.as_ref().unwrap().clear();
+                monitor.real.as_ref().unwrap().clear();
                 monitor.cleared();
             }
             Step::Look(id) => self.look(|monitor| monitor.id == id),
             Step::Unmonitor(id) => self.monitors.retain(|monitor| monitor.id != id),
             Step::WaitForMonitor(id, monitor) => {
-                let notify = self.monitor(monitor).notify.clone().unwrap();
+                let real = self.monitor(monitor).real.clone().unwrap();
                 let wait = async move {
-                    notify.wait().await;
+                    real.wait().await;
                     Done::Told
                 };
                 self.spawn(id, Job::Monitor(monitor), Box::pin(wait));
             }
             Step::Next(id, monitor) => {
-                let notify = self.monitor(monitor).notify.take().unwrap();
-                let Ok(mut notify) = Rc::try_unwrap(notify) else { unreachable!() };
+                let real = self.monitor(monitor).real.take().unwrap();
+                let Ok(mut real) = Rc::try_unwrap(real) else { unreachable!() };
                 let next = async move {
-                    let item = poll_fn(|cx| Pin::new(&mut notify).poll_next(cx)).await;
+                    let item = poll_fn(|cx| Pin::new(&mut real).poll_next(cx)).await;
                     assert_eq!(item, Some(()), "the stream has no end");
-                    Done::Item(notify)
+                    Done::Item(real)
                 };
                 self.spawn(id, Job::Next(monitor), Box::pin(next));
             }
@@ -614,9 +614,9 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 modes[n] = Some(if conflict { from } else { Exclusive });
                 self.hold(id, modes, Holder::One(guard));
             }
-            (Done::Item(notify), Job::Next(monitor)) => {
+            (Done::Item(real), Job::Next(monitor)) => {
                 let monitor = self.monitor(monitor);
-                monitor.notify = Some(Rc::new(notify));
+                monitor.real = Some(Rc::new(real));
                 monitor.cleared();
             }
             (Done::Told, _) => {}
@@ -626,11 +626,11 @@ impl<'a, C: Choices> Schedule<'a, C> {
     }
 
     /// Looks at monitors, and checks what they say.
-    fn look(&mut self, at: impl Fn(&Monitor<'_>) -> bool) {
+    fn look(&mut self, at: impl Fn(&MonitorModel<'_>) -> bool) {
         let admits = self.admits();
         for monitor in self.monitors.iter_mut().filter(|monitor| at(monitor)) {
-            let Some(notify) = &monitor.notify else { continue };
-            let (expected, set) = (monitor.is_set(&admits), notify.is_set());
+            let Some(real) = &monitor.real else { continue };
+            let (expected, set) = (monitor.is_set(&admits), real.is_set());
             let as_expected = expected == Happened::Perhaps || expected == set.into();
             assert!(as_expected, "monitor {} is set: {set}; {admits:?}", monitor.id);
             monitor.found(set);
@@ -755,7 +755,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         self.holds.swap_remove(index)
     }
 
-    fn monitor(&mut self, id: Id) -> &mut Monitor<'a> {
+    fn monitor(&mut self, id: Id) -> &mut MonitorModel<'a> {
         self.monitors.iter_mut().find(|monitor| monitor.id == id).unwrap()
     }
 }

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::task::{Context, Wake, Waker};
 
 use futures_core::Stream;
-use multilock::{Guard, GuardArc, Handle, LockGuard, LockSet, Lockable, Notify};
+use multilock::{Guard, GuardArc, Handle, LockGuard, LockSet, Lockable, Monitor};
 use multilock::{Snapshot, acquire_all, try_acquire_all};
 
 use super::*;
@@ -134,8 +134,8 @@ macro_rules! limited {
             fn block(&self, mode: Mode, limit: Limit) -> Option<Self::Guard<'_>> {
                 match limit {
                     Limit::None => Some((**self).acquire_blocking(mode)),
-                    Limit::Timeout(limit) => self.acquire_timeout(mode, limit),
-                    Limit::Deadline(deadline) => self.acquire_deadline(mode, deadline),
+                    Limit::Timeout(limit) => self.acquire_blocking_timeout(mode, limit),
+                    Limit::Deadline(deadline) => self.acquire_blocking_deadline(mode, deadline),
                 }
             }
 
@@ -459,7 +459,7 @@ impl Worker {
         async move {
             let (mode, is_stream) = (self.habits.mode(&mut self.random), self.random.one_in(2));
             let wanted: Vec<_> = named.iter().map(|&n| (n, mode)).collect();
-            let mut monitor = lock.notify(mode);
+            let mut monitor = lock.monitor(mode);
             self.desk().wants(if is_stream { "streams" } else { "monitors" }, &wanted);
             let guard = loop {
                 // Before it tries: what comes after that it will be told.
@@ -509,10 +509,10 @@ impl Worker {
             #[cfg(feature = "std")]
             4 if R::BLOCKS => lock.acquire_blocking(mode, name.clone()).is_ok(),
             #[cfg(feature = "std")]
-            5 if R::BLOCKS => lock.acquire_timeout(mode, name.clone(), limit).is_ok(),
+            5 if R::BLOCKS => lock.acquire_blocking_timeout(mode, name.clone(), limit).is_ok(),
             #[cfg(feature = "std")]
             6 if R::BLOCKS => {
-                lock.acquire_deadline(mode, name.clone(), Instant::now() + limit).is_ok()
+                lock.acquire_blocking_deadline(mode, name.clone(), Instant::now() + limit).is_ok()
             }
             _ => {
                 let wanted = self.patient::<R, _>(lock.acquire(mode, name.clone())).await;
@@ -673,6 +673,6 @@ fn is_left_out(word: Snapshot) -> bool {
 }
 
 /// The next item of the stream that `monitor` is.
-fn next(monitor: &mut Notify<'_>) -> impl Future<Output = ()> + Send {
+fn next(monitor: &mut Monitor<'_>) -> impl Future<Output = ()> + Send {
     poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx).map(|item| item.expect("it has no end")))
 }

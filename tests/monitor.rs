@@ -18,7 +18,7 @@ use std::task::{Context, Poll, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::{FusedStream, Stream};
-use multilock::{Guard, LockSet, Mode, MultiLock, Notify};
+use multilock::{Guard, LockSet, Mode, Monitor, MultiLock};
 use support::{
     Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once,
     without_allocation,
@@ -37,30 +37,30 @@ fn next<S: Stream<Item = ()> + Unpin>(stream: &mut S) -> impl Future<Output = ()
 }
 
 /// A cleared monitor for each mode.
-fn monitors(lock: &MultiLock) -> [Notify<'_>; 3] {
-    let monitors = Mode::ALL.map(|mode| lock.notify(mode));
-    monitors.iter().for_each(Notify::clear);
+fn monitors(lock: &MultiLock) -> [Monitor<'_>; 3] {
+    let monitors = Mode::ALL.map(|mode| lock.monitor(mode));
+    monitors.iter().for_each(Monitor::clear);
     monitors
 }
 
 /// Which of them were set, and clears them.
-fn told(monitors: &[Notify<'_>; 3]) -> Vec<Mode> {
-    let told = monitors.iter().filter(|monitor| monitor.is_set()).map(Notify::mode).collect();
-    monitors.iter().for_each(Notify::clear);
+fn told(monitors: &[Monitor<'_>; 3]) -> Vec<Mode> {
+    let told = monitors.iter().filter(|monitor| monitor.is_set()).map(Monitor::mode).collect();
+    monitors.iter().for_each(Monitor::clear);
     told
 }
 
 // -------------------------------------------------------------------------------------------- Set
 
 #[test]
-fn notify_is_set_at_once_if_the_mode_can_be_acquired_and_else_not() {
+fn monitor_is_set_at_once_if_the_mode_can_be_acquired_and_else_not() {
     for mode in Mode::ALL {
         let lock = MultiLock::new();
-        assert!(lock.notify(mode).is_set());
+        assert!(lock.monitor(mode).is_set());
         for held in Mode::ALL {
             let guard = hold(&lock, held);
             assert_eq!(
-                lock.notify(mode).is_set(),
+                lock.monitor(mode).is_set(),
                 !mode.excludes(held),
                 "{mode:?} beside {held:?}"
             );
@@ -71,7 +71,7 @@ fn notify_is_set_at_once_if_the_mode_can_be_acquired_and_else_not() {
 }
 
 #[test]
-fn notify_is_set_at_each_change_to_acquirable_and_by_nothing_else() {
+fn monitor_is_set_at_each_change_to_acquirable_and_by_nothing_else() {
     let lock = MultiLock::new();
     let monitors = monitors(&lock);
     assert_eq!(told(&monitors), []);
@@ -99,7 +99,7 @@ fn notify_is_set_at_each_change_to_acquirable_and_by_nothing_else() {
 }
 
 #[test]
-fn notify_is_set_by_each_downgrade_that_makes_room() {
+fn monitor_is_set_by_each_downgrade_that_makes_room() {
     let lock = MultiLock::new();
     let monitors = monitors(&lock);
     let mut guard = hold(&lock, Exclusive);
@@ -114,7 +114,7 @@ fn notify_is_set_by_each_downgrade_that_makes_room() {
 }
 
 #[test]
-fn notify_is_set_by_a_cancelled_upgrade() {
+fn monitor_is_set_by_a_cancelled_upgrade() {
     for (from, to_be_told) in [(Shared, &[Shared, Upgradable][..]), (Upgradable, &[Shared])] {
         let lock = MultiLock::new();
         let other = hold(&lock, Shared);
@@ -130,13 +130,13 @@ fn notify_is_set_by_a_cancelled_upgrade() {
 
 /// Who waits in exclusive mode keeps others out, and lets them in by going.
 #[test]
-fn notify_is_set_by_an_exclusive_waiter_that_goes() {
+fn monitor_is_set_by_an_exclusive_waiter_that_goes() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Shared);
     let monitors = monitors(&lock);
     let first = Task::queued(lock.acquire(Exclusive));
     let second = Task::queued(lock.acquire(Exclusive));
-    assert!(!lock.notify(Shared).is_set());
+    assert!(!lock.monitor(Shared).is_set());
     drop(first);
     assert_eq!(told(&monitors), []);
     drop(second);
@@ -146,7 +146,7 @@ fn notify_is_set_by_an_exclusive_waiter_that_goes() {
 
 /// A hold ends, and there is still somebody who keeps others out.
 #[test]
-fn notify_is_not_set_beside_an_exclusive_waiter_while_the_lock_is_held() {
+fn monitor_is_not_set_beside_an_exclusive_waiter_while_the_lock_is_held() {
     let lock = MultiLock::new();
     let mut guard = hold(&lock, Exclusive);
     let monitors = monitors(&lock);
@@ -159,9 +159,9 @@ fn notify_is_not_set_beside_an_exclusive_waiter_while_the_lock_is_held() {
 }
 
 #[test]
-fn notify_many_edges_between_two_looks_are_one() {
+fn monitor_many_edges_between_two_looks_are_one() {
     let lock = MultiLock::new();
-    let mut monitor = lock.notify(Exclusive);
+    let mut monitor = lock.monitor(Exclusive);
     for _ in 0..5 {
         drop(hold(&lock, Exclusive));
     }
@@ -176,9 +176,9 @@ fn notify_many_edges_between_two_looks_are_one() {
 }
 
 #[test]
-fn notify_stays_set_until_it_is_cleared_even_if_the_lock_is_taken_again() {
+fn monitor_stays_set_until_it_is_cleared_even_if_the_lock_is_taken_again() {
     let lock = MultiLock::new();
-    let monitor = lock.notify(Exclusive);
+    let monitor = lock.monitor(Exclusive);
     let guard = hold(&lock, Exclusive);
     assert!(monitor.is_set());
     now(monitor.wait());
@@ -192,9 +192,9 @@ fn notify_stays_set_until_it_is_cleared_even_if_the_lock_is_taken_again() {
 
 /// That it is acquirable is no news.
 #[test]
-fn notify_clear_waits_for_the_next_change() {
+fn monitor_clear_waits_for_the_next_change() {
     let lock = MultiLock::new();
-    let monitor = lock.notify(Shared);
+    let monitor = lock.monitor(Shared);
     monitor.clear();
     assert!(!monitor.is_set());
     let mut wait = Task::queued(monitor.wait());
@@ -207,10 +207,10 @@ fn notify_clear_waits_for_the_next_change() {
 // ----------------------------------------------------------------------------------------- Waiting
 
 #[test]
-fn notify_wakes_who_waits_once_and_at_the_edge() {
+fn monitor_wakes_who_waits_once_and_at_the_edge() {
     let lock = MultiLock::new();
     let guards = [hold(&lock, Shared), hold(&lock, Shared)];
-    let monitor = lock.notify(Exclusive);
+    let monitor = lock.monitor(Exclusive);
     let mut waits = [Task::queued(monitor.wait()), Task::queued(monitor.wait())];
     let [first, second] = guards;
     drop(first);
@@ -228,9 +228,9 @@ fn notify_wakes_who_waits_once_and_at_the_edge() {
 fn seed_a_release_does_not_wake_those_for_whom_it_changes_nothing() {
     let lock = MultiLock::new();
     let shared = [hold(&lock, Shared), hold(&lock, Shared), hold(&lock, Shared)];
-    let monitor = lock.notify(Exclusive);
+    let monitor = lock.monitor(Exclusive);
     let mut wait = Task::queued(monitor.wait());
-    let mut stream = lock.notify(Exclusive);
+    let mut stream = lock.monitor(Exclusive);
     let mut item = Task::queued(next(&mut stream));
     let [first, second, third] = shared;
     drop(first);
@@ -243,9 +243,9 @@ fn seed_a_release_does_not_wake_those_for_whom_it_changes_nothing() {
 }
 
 #[test]
-fn notify_is_a_stream_of_edges() {
+fn monitor_is_a_stream_of_edges() {
     let lock = MultiLock::new();
-    let mut monitor = lock.notify(Exclusive);
+    let mut monitor = lock.monitor(Exclusive);
     now(next(&mut monitor));
     for _ in 0..3 {
         let guard = hold(&lock, Exclusive);
@@ -261,9 +261,9 @@ fn notify_is_a_stream_of_edges() {
 
 /// A stream that was told, and is not polled again, is not told again: it knows.
 #[test]
-fn notify_a_stream_that_is_not_polled_is_woken_once() {
+fn monitor_a_stream_that_is_not_polled_is_woken_once() {
     let lock = MultiLock::new();
-    let mut monitor = lock.notify(Exclusive);
+    let mut monitor = lock.monitor(Exclusive);
     monitor.clear();
     let alarm = Arc::new(Alarm::default());
     let waker = Waker::from(alarm.clone());
@@ -280,10 +280,10 @@ fn notify_a_stream_that_is_not_polled_is_woken_once() {
 }
 
 #[test]
-fn notify_wakes_the_last_waker_that_it_was_polled_with() {
+fn monitor_wakes_the_last_waker_that_it_was_polled_with() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
-    let mut monitor = lock.notify(Exclusive);
+    let mut monitor = lock.monitor(Exclusive);
     let [first, second] = [Arc::new(Alarm::default()), Arc::new(Alarm::default())];
     for alarm in [&first, &second] {
         let waker = Waker::from(alarm.clone());
@@ -295,10 +295,10 @@ fn notify_wakes_the_last_waker_that_it_was_polled_with() {
 }
 
 #[test]
-fn notify_wait_may_be_dropped_at_any_point() {
+fn monitor_wait_may_be_dropped_at_any_point() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
-    let monitor = lock.notify(Exclusive);
+    let monitor = lock.monitor(Exclusive);
     drop(monitor.wait());
     let dropped = Task::queued(monitor.wait());
     let woken = Task::queued(monitor.wait());
@@ -315,11 +315,11 @@ fn notify_wait_may_be_dropped_at_any_point() {
 }
 
 #[test]
-fn notify_that_is_dropped_leaves_nothing_behind() {
+fn monitor_that_is_dropped_leaves_nothing_behind() {
     let lock = MultiLock::new();
     for mode in Mode::ALL {
         let guard = hold(&lock, Exclusive);
-        let mut monitors = [lock.notify(mode), lock.notify(mode), lock.notify(Shared)];
+        let mut monitors = [lock.monitor(mode), lock.monitor(mode), lock.monitor(Shared)];
         assert!(poll_once(next(&mut monitors[0])).is_pending());
         drop(guard);
         let [first, second, third] = monitors;
@@ -335,7 +335,7 @@ fn notify_that_is_dropped_leaves_nothing_behind() {
 
 /// What becomes of waiters is the same with and without monitors, polled or not.
 #[test]
-fn notify_takes_no_place_in_any_queue_and_changes_nobodys_outcome() {
+fn monitor_takes_no_place_in_any_queue_and_changes_nobodys_outcome() {
     fn outcome(lock: &MultiLock) -> Vec<(bool, usize)> {
         let guard = hold(lock, Exclusive);
         let mut tasks: Vec<_> = [Exclusive, Shared, Upgradable, Exclusive, Shared]
@@ -359,8 +359,8 @@ fn notify_takes_no_place_in_any_queue_and_changes_nobodys_outcome() {
     let expected = outcome(&MultiLock::new());
     let lock = MultiLock::new();
     let monitors: Vec<_> =
-        Mode::ALL.into_iter().cycle().take(9).map(|mode| lock.notify(mode)).collect();
-    monitors[..6].iter().for_each(Notify::clear);
+        Mode::ALL.into_iter().cycle().take(9).map(|mode| lock.monitor(mode)).collect();
+    monitors[..6].iter().for_each(Monitor::clear);
     let waits: Vec<_> = monitors.iter().map(|monitor| poll_twice(monitor.wait())).collect();
     assert_eq!(outcome(&lock), expected);
     drop(waits);
@@ -376,11 +376,11 @@ fn poll_twice<'a>(future: impl Future<Output = ()> + 'a) -> Pin<Box<dyn Future<O
 }
 
 #[test]
-fn notify_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
+fn monitor_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
     let number = if cfg!(miri) { 50 } else { 10_000 };
     let lock = MultiLock::new();
     let others = [hold(&lock, Shared), hold(&lock, Shared)];
-    let monitors: Vec<_> = (0..number).map(|_| lock.notify(Exclusive)).collect();
+    let monitors: Vec<_> = (0..number).map(|_| lock.monitor(Exclusive)).collect();
     let waits: Vec<_> = monitors.iter().map(|monitor| Task::queued(monitor.wait())).collect();
     without_allocation("a release that is no edge", || drop(hold(&lock, Shared)));
     assert!(waits.iter().all(|wait| wait.wakes() == 0 && wait.polls() == 1));
@@ -388,32 +388,32 @@ fn notify_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
     // Nobody listens any more: not even an edge wakes anybody.
     drop(waits);
     without_allocation("an edge that nobody listens to", || drop(others));
-    assert!(monitors.iter().all(Notify::is_set));
+    assert!(monitors.iter().all(Monitor::is_set));
 }
 
 #[test]
-fn notify_an_edge_wakes_all_who_listen_and_no_others() {
+fn monitor_an_edge_wakes_all_who_listen_and_no_others() {
     let number = if cfg!(miri) { 30 } else { 1000 };
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
-    let idle: Vec<_> = (0..number).map(|_| lock.notify(Exclusive)).collect();
-    let monitor = lock.notify(Shared);
+    let idle: Vec<_> = (0..number).map(|_| lock.monitor(Exclusive)).collect();
+    let monitor = lock.monitor(Shared);
     let waits: Vec<_> = (0..number).map(|_| Task::queued(monitor.wait())).collect();
     drop(guard);
     assert!(waits.iter().all(|wait| wait.wakes() == 1));
-    assert!(idle.iter().all(Notify::is_set));
+    assert!(idle.iter().all(Monitor::is_set));
 }
 
 #[test]
 fn x2_a_monitor_allocates_for_its_stream_and_for_nothing_else() {
     let lock = MultiLock::new();
-    drop(lock.notify(Shared));
+    drop(lock.monitor(Shared));
     let guard = hold(&lock, Exclusive);
-    let monitor = without_allocation("notify", || lock.notify(Shared));
+    let monitor = without_allocation("monitor", || lock.monitor(Shared));
     without_allocation("wait", || assert!(poll_once(monitor.wait()).is_pending()));
     without_allocation("MultiLock::wait", || assert!(poll_once(lock.wait(Shared)).is_pending()));
 
-    let mut stream = lock.notify(Shared);
+    let mut stream = lock.monitor(Shared);
     let ((), first) = allocations(|| assert!(poll_once(next(&mut stream)).is_pending()));
     assert!((1..=2).contains(&first), "{first}");
     without_allocation("an edge", || drop(guard));
@@ -432,10 +432,10 @@ fn x2_a_monitor_allocates_for_its_stream_and_for_nothing_else() {
 // ------------------------------------------------------------------------------------------ Others
 
 #[test]
-fn notify_arc_keeps_the_lock() {
+fn monitor_arc_keeps_the_lock() {
     let lock = Arc::new(MultiLock::new());
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
-    let mut monitor = lock.notify_arc(Shared);
+    let mut monitor = lock.monitor_arc(Shared);
     drop(lock);
     let mut item = Task::queued(next(&mut monitor));
     drop(guard);
@@ -443,13 +443,13 @@ fn notify_arc_keeps_the_lock() {
     drop(item);
     monitor.clear();
     assert!(!monitor.is_set());
-    assert_eq!(format!("{monitor:?}"), "NotifyArc { mode: Shared, is_set: false }");
+    assert_eq!(format!("{monitor:?}"), "MonitorArc { mode: Shared, is_set: false }");
 }
 
 #[test]
-fn notify_wakers_may_use_the_lock_and_the_monitor() {
+fn monitor_wakers_may_use_the_lock_and_the_monitor() {
     let lock = Arc::new(MultiLock::new());
-    let monitor = Arc::new(lock.notify_arc(Exclusive));
+    let monitor = Arc::new(lock.monitor_arc(Exclusive));
     let guard = lock.try_acquire_arc(Exclusive).unwrap();
     monitor.clear();
     let woken = Arc::new(AtomicUsize::new(0));
@@ -461,7 +461,7 @@ fn notify_wakers_may_use_the_lock_and_the_monitor() {
             monitor.clear();
             drop(lock.try_acquire(Exclusive).unwrap());
             assert!(monitor.is_set());
-            drop(lock.notify(Shared));
+            drop(lock.monitor(Shared));
         }
     };
     let waker = Hooks { on_wake: Box::new(on_wake), ..Hooks::default() }.waker();
@@ -473,10 +473,10 @@ fn notify_wakers_may_use_the_lock_and_the_monitor() {
 }
 
 #[test]
-fn notify_may_be_polled_inside_of_wake() {
+fn monitor_may_be_polled_inside_of_wake() {
     let lock = Arc::new(MultiLock::new());
     let edges = Arc::new(AtomicUsize::new(0));
-    let (mut monitor, counted) = (lock.notify_arc(Exclusive), edges.clone());
+    let (mut monitor, counted) = (lock.monitor_arc(Exclusive), edges.clone());
     Inline::spawn(async move {
         for _ in 0..4 {
             next(&mut monitor).await;
@@ -494,10 +494,10 @@ fn notify_may_be_polled_inside_of_wake() {
 /// Those who listen with it are told all the same.
 #[test]
 #[cfg(panic = "unwind")]
-fn notify_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
+fn monitor_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
-    let monitor = lock.notify(Shared);
+    let monitor = lock.monitor(Shared);
     let panics = Hooks { on_wake: Box::new(|| panic!("wake")), ..Hooks::default() }.waker();
     let mut first = Task::new(monitor.wait());
     assert!(first.poll_with(&panics).is_pending());
@@ -515,7 +515,7 @@ fn notify_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
 /// Monitors are called after the waiters.
 #[test]
 #[cfg(panic = "unwind")]
-fn notify_is_told_though_the_waker_of_a_waiter_has_panicked() {
+fn monitor_is_told_though_the_waker_of_a_waiter_has_panicked() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
     let panics = Hooks { on_wake: Box::new(|| panic!("wake")), ..Hooks::default() }.waker();
@@ -535,10 +535,10 @@ fn notify_is_told_though_the_waker_of_a_waiter_has_panicked() {
 /// A stream whose poll has panicked listens at the next one. It passes where panics are caught.
 #[test]
 #[cfg(panic = "unwind")]
-fn notify_listens_again_after_a_waker_has_panicked() {
+fn monitor_listens_again_after_a_waker_has_panicked() {
     let locks = [MultiLock::new(), MultiLock::new()];
     let set: LockSet<&MultiLock> = locks.iter().collect();
-    for mut monitor in [locks[0].notify(Exclusive), set.notify(Exclusive)] {
+    for mut monitor in [locks[0].monitor(Exclusive), set.monitor(Exclusive)] {
         monitor.clear();
         let guard = hold(&locks[0], Exclusive);
         let panics = Hooks { on_clone: Box::new(|| panic!("clone")), ..Hooks::default() }.waker();
@@ -563,9 +563,9 @@ fn notify_listens_again_after_a_waker_has_panicked() {
 
 /// The poll of a ready future is the last one.
 #[test]
-fn notify_wait_is_fused() {
+fn monitor_wait_is_fused() {
     let lock = MultiLock::new();
-    let monitor = lock.notify(Shared);
+    let monitor = lock.monitor(Shared);
     let mut wait = pin!(monitor.wait());
     let mut cx = Context::from_waker(Waker::noop());
     assert!(!futures_core::FusedFuture::is_terminated(&*wait));

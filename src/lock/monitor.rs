@@ -23,16 +23,16 @@ use crate::sync::fused::Fused;
 use crate::sync::once_box::may_fail;
 use crate::sync::unmodelled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// A monitor of one lock. Each edge after the edges that the monitor has seen sets it.
-pub(crate) struct Monitor<L: Deref<Target = MultiLock>> {
+/// Watches one lock for a monitor. Each edge after the edges that the watcher has seen sets it.
+pub(crate) struct Watcher<L: Deref<Target = MultiLock>> {
     lock: L,
     mode: Mode,
-    /// The number of edges that the monitor has seen. `Relaxed`: a number that matters to the
-    /// monitor only.
+    /// The number of edges that the watcher has seen. `Relaxed`: a number that matters to the
+    /// watcher only.
     seen: AtomicUsize,
 }
 
-impl<L: Deref<Target = MultiLock>> Monitor<L> {
+impl<L: Deref<Target = MultiLock>> Watcher<L> {
     pub(crate) fn new(lock: L, mode: Mode) -> Self {
         let seen = AtomicUsize::new(lock.raw.monitor(mode).into_raw());
         Self { lock, mode, seen }
@@ -68,7 +68,7 @@ impl<L: Deref<Target = MultiLock>> Monitor<L> {
     }
 }
 
-impl<L: Deref<Target = MultiLock>> Drop for Monitor<L> {
+impl<L: Deref<Target = MultiLock>> Drop for Watcher<L> {
     fn drop(&mut self) {
         self.lock.raw.unmonitor();
     }
@@ -79,13 +79,13 @@ impl<L: Deref<Target = MultiLock>> Drop for Monitor<L> {
 /// It is for monitors that are polled as a stream, and so cannot hold a future that borrows them.
 /// Each poll queues it with the waker of the polling task. An edge takes it out of the list until
 /// its next poll.
-struct Ear<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
+struct BoxedListener<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
-// The future contains only a listener. An `Ear` whose poll has panicked is not polled again.
-impl UnwindSafe for Ear<'_> {}
-impl RefUnwindSafe for Ear<'_> {}
+// The future contains only a listener. A `BoxedListener` whose poll has panicked is not polled again.
+impl UnwindSafe for BoxedListener<'_> {}
+impl RefUnwindSafe for BoxedListener<'_> {}
 
-impl<'a> Ear<'a> {
+impl<'a> BoxedListener<'a> {
     fn at<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
         may_fail();
         Self(Box::pin(async move {
@@ -100,40 +100,40 @@ impl<'a> Ear<'a> {
     }
 }
 
-/// Boxed listeners, one for each monitor. Each is made when it is first needed.
+/// Boxed listeners, one for each watcher. Each is made when it is first needed.
 #[derive(Default)]
-struct Ears<'a>(Vec<Option<Ear<'a>>>);
+struct BoxedListeners<'a>(Vec<Option<BoxedListener<'a>>>);
 
-impl<'a> Ears<'a> {
-    /// Listens for the edges of the monitor at index `n`.
-    fn listen<L>(&mut self, monitors: &[Monitor<L>], n: usize, cx: &mut Context<'_>)
+impl<'a> BoxedListeners<'a> {
+    /// Listens for the edges of the watcher at index `n`.
+    fn listen<L>(&mut self, watchers: &[Watcher<L>], n: usize, cx: &mut Context<'_>)
     where
         L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a,
     {
         if self.0.is_empty() {
             may_fail();
-            self.0.resize_with(monitors.len(), || None);
+            self.0.resize_with(watchers.len(), || None);
         }
-        let new = || Ear::at(monitors[n].lock.clone(), monitors[n].mode);
+        let new = || BoxedListener::at(watchers[n].lock.clone(), watchers[n].mode);
         // If the waker panics, the listener is dropped, and the next poll makes a new one.
-        let mut ear = self.0[n].take().unwrap_or_else(new);
-        ear.listen(cx);
-        self.0[n] = Some(ear);
+        let mut listener = self.0[n].take().unwrap_or_else(new);
+        listener.listen(cx);
+        self.0[n] = Some(listener);
     }
 }
 
-/// A monitor of several locks. It is set when all of them can be acquired, and one of them could
+/// Watches several locks for a monitor. It is set when all of them can be acquired, and one of them could
 /// not be acquired before.
-struct MonitorAll<L: Deref<Target = MultiLock>> {
-    monitors: Box<[Monitor<L>]>,
-    /// Whether the monitor was set when it was last looked at. `Relaxed`, as `seen` is.
+struct SetWatcher<L: Deref<Target = MultiLock>> {
+    watchers: Box<[Watcher<L>]>,
+    /// Whether the watcher was set when it was last looked at. `Relaxed`, as `seen` is.
     set: AtomicBool,
 }
 
-impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
-    fn new(monitors: Box<[Monitor<L>]>) -> Self {
-        let set = monitors.iter().all(Monitor::is_set);
-        Self { monitors, set: AtomicBool::new(set) }
+impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> SetWatcher<L> {
+    fn new(watchers: Box<[Watcher<L>]>) -> Self {
+        let set = watchers.iter().all(Watcher::is_set);
+        Self { watchers, set: AtomicBool::new(set) }
     }
 
     /// Returns whether the set of locks has had an edge since the last `clear`.
@@ -142,7 +142,7 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
     /// edge. If the set had no room at the time of `clear`, an edge of a member has made the room.
     /// If the set had room, some member has lost it before its edge.
     fn is_set(&self) -> bool {
-        let is_edge = || self.monitors.iter().any(Monitor::is_set);
+        let is_edge = || self.watchers.iter().any(Watcher::is_set);
         let set = self.set.load(Relaxed) || is_edge() && self.blocked().is_none();
         if set {
             self.set.store(true, Relaxed);
@@ -151,18 +151,18 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
     }
 
     fn clear(&self) {
-        self.monitors.iter().for_each(Monitor::clear);
+        self.watchers.iter().for_each(Watcher::clear);
         self.set.store(false, Relaxed);
     }
 
     /// Returns the first member that cannot be acquired.
     fn blocked(&self) -> Option<usize> {
-        self.monitors.iter().position(|monitor| !monitor.admits())
+        self.watchers.iter().position(|watcher| !watcher.admits())
     }
 
     /// Listens where the next edge is to be expected: at a member that cannot be acquired. If all
     /// members can be acquired, it listens at each of them.
-    fn poll<'a>(&self, ears: &mut Ears<'a>, cx: &mut Context<'_>) -> Poll<()>
+    fn poll<'a>(&self, listeners: &mut BoxedListeners<'a>, cx: &mut Context<'_>) -> Poll<()>
     where
         L: 'a,
     {
@@ -170,19 +170,19 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
             if self.is_set() {
                 return Poll::Ready(());
             }
-            let before = self.blocked().map(|n| (n, self.monitors[n].edges()));
+            let before = self.blocked().map(|n| (n, self.watchers[n].edges()));
             match before {
                 // The member must still be blocked after its edges were counted. Otherwise the
                 // count may include the edge that this poll is to wait for.
-                Some((n, edges)) if !self.monitors[n].admits() => {
-                    ears.listen(&self.monitors, n, cx);
-                    if self.monitors[n].edges() == edges {
+                Some((n, edges)) if !self.watchers[n].admits() => {
+                    listeners.listen(&self.watchers, n, cx);
+                    if self.watchers[n].edges() == edges {
                         return Poll::Pending;
                     }
                 }
                 Some(_) => {}
                 None => {
-                    (0..self.monitors.len()).for_each(|n| ears.listen(&self.monitors, n, cx));
+                    (0..self.watchers.len()).for_each(|n| listeners.listen(&self.watchers, n, cx));
                     return ready_if(self.is_set());
                 }
             }
@@ -190,59 +190,63 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> MonitorAll<L> {
     }
 
     async fn wait(&self) {
-        let mut ears = Ears::default();
-        poll_fn(|cx| self.poll(&mut ears, cx)).await;
+        let mut listeners = BoxedListeners::default();
+        poll_fn(|cx| self.poll(&mut listeners, cx)).await;
     }
 }
 
-enum Source<L: Deref<Target = MultiLock>> {
-    One(Monitor<L>),
-    All(MonitorAll<L>),
+enum Watched<L: Deref<Target = MultiLock>> {
+    One(Watcher<L>),
+    All(SetWatcher<L>),
 }
 
 /// What a monitor consists of, for one lock or for several.
-struct Watch<'a, L: Deref<Target = MultiLock>> {
-    source: Source<L>,
+struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
+    watched: Watched<L>,
     mode: Mode,
     /// The listeners of the stream.
-    ears: Ears<'a>,
+    listeners: BoxedListeners<'a>,
 }
 
-impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> Watch<'a, L> {
+impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'a, L> {
     fn one(lock: L, mode: Mode) -> Self {
-        Self { source: Source::One(Monitor::new(lock, mode)), mode, ears: Ears::default() }
+        Self {
+            watched: Watched::One(Watcher::new(lock, mode)),
+            mode,
+            listeners: BoxedListeners::default(),
+        }
     }
 
     fn is_set(&self) -> bool {
-        match &self.source {
-            Source::One(monitor) => monitor.is_set(),
-            Source::All(monitors) => monitors.is_set(),
+        match &self.watched {
+            Watched::One(watcher) => watcher.is_set(),
+            Watched::All(watchers) => watchers.is_set(),
         }
     }
 
     fn clear(&self) {
-        match &self.source {
-            Source::One(monitor) => monitor.clear(),
-            Source::All(monitors) => monitors.clear(),
+        match &self.watched {
+            Watched::One(watcher) => watcher.clear(),
+            Watched::All(watchers) => watchers.clear(),
         }
     }
 
     async fn wait(&self) {
-        match &self.source {
-            Source::One(monitor) => monitor.wait().await,
-            Source::All(monitors) => monitors.wait().await,
+        match &self.watched {
+            Watched::One(watcher) => watcher.wait().await,
+            Watched::All(watchers) => watchers.wait().await,
         }
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        let ready = match &self.source {
-            Source::One(monitor) => {
-                if !monitor.is_set() {
-                    self.ears.listen(core::slice::from_ref(monitor), 0, cx);
+        let ready = match &self.watched {
+            Watched::One(watcher) => {
+                if !watcher.is_set() {
+                    self.listeners.listen(core::slice::from_ref(watcher), 0, cx);
                 }
-                ready_if(monitor.is_set())
+                ready_if(watcher.is_set())
             }
-            Source::All(monitors) => monitors.poll(&mut self.ears, cx),
+            Watched::All(watchers) => watchers.poll(&mut self.listeners, cx),
         };
         ready.map(|()| {
             self.clear();
@@ -251,16 +255,16 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> Watch<'a, L> {
     }
 }
 
-macro_rules! notify {
+macro_rules! monitor {
     (
         $(#[$meta:meta])*
-        $Notify:ident $(<$lt:lifetime>)?, $Elided:ty, $Watch:ty
+        $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty
     ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at"]
-        pub struct $Notify $(<$lt>)? ($Watch);
+        pub struct $Monitor $(<$lt>)? ($MonitorInner);
 
-        impl $(<$lt>)? $Notify $(<$lt>)? {
+        impl $(<$lt>)? $Monitor $(<$lt>)? {
             /// Returns the mode that is monitored.
             #[must_use]
             pub fn mode(&self) -> Mode {
@@ -317,7 +321,7 @@ macro_rules! notify {
 
         impl fmt::Debug for $Elided {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.debug_struct(stringify!($Notify))
+                f.debug_struct(stringify!($Monitor))
                     .field("mode", &self.mode())
                     .field("is_set", &self.is_set())
                     .finish()
@@ -326,7 +330,7 @@ macro_rules! notify {
     };
 }
 
-notify! {
+monitor! {
     /// A monitor that reports when a mode of a lock, or of a set of locks, can be acquired.
     ///
     /// A new monitor is *set* at once if the mode can be acquired now. The monitor is set again
@@ -349,7 +353,7 @@ notify! {
     /// * In a race with a release, or with a waiter or monitor that is dropped at the same moment,
     ///   a monitor may be set once more for an edge that it has reported already. It misses no
     ///   edge.
-    /// * A monitor of a [set of locks](crate::LockSet::notify) sees an edge when it is looked at or
+    /// * A monitor of a [set of locks](crate::LockSet::monitor) sees an edge when it is looked at or
     ///   polled. It misses an edge if the set is no longer acquirable by then.
     ///
     /// # Cost
@@ -365,7 +369,7 @@ notify! {
     /// use multilock::{Mode, MultiLock};
     ///
     /// let lock = MultiLock::new();
-    /// let monitor = lock.notify(Mode::Exclusive);
+    /// let monitor = lock.monitor(Mode::Exclusive);
     /// assert!(monitor.is_set());
     /// monitor.clear();
     ///
@@ -383,7 +387,7 @@ notify! {
     /// use futures::StreamExt;
     ///
     /// let lock = MultiLock::new();
-    /// let mut monitor = lock.notify(Mode::Exclusive);
+    /// let mut monitor = lock.monitor(Mode::Exclusive);
     /// // Acquires the first guard available, even if others acquire the lock between edge and try.
     /// let guard = loop {
     ///     monitor.next().await;
@@ -394,37 +398,43 @@ notify! {
     /// # drop(guard);
     /// # });
     /// ```
-    Notify<'a>, Notify<'_>, Watch<'a, &'a MultiLock>
+    #[doc(alias = "Notify")]
+    Monitor<'a>, Monitor<'_>, MonitorInner<'a, &'a MultiLock>
 }
 
-impl<'a> Notify<'a> {
+impl<'a> Monitor<'a> {
     pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
-        Self(Watch::one(lock, mode))
+        Self(MonitorInner::one(lock, mode))
     }
 
     /// Makes a monitor of several locks, each of which must be given once.
     pub(crate) fn all(locks: impl Iterator<Item = &'a MultiLock>, mode: Mode) -> Self {
-        let monitors = locks.map(|lock| {
-            let monitor = Monitor::new(lock, mode);
+        let watchers = locks.map(|lock| {
+            let watcher = Watcher::new(lock, mode);
             may_fail();
-            monitor
+            watcher
         });
-        let monitors = monitors.collect();
-        Self(Watch { source: Source::All(MonitorAll::new(monitors)), mode, ears: Ears::default() })
+        let watchers = watchers.collect();
+        Self(MonitorInner {
+            watched: Watched::All(SetWatcher::new(watchers)),
+            mode,
+            listeners: BoxedListeners::default(),
+        })
     }
 }
 
 #[cfg(target_has_atomic = "ptr")]
-notify! {
+monitor! {
     /// A monitor of a [`MultiLock`] in an [`Arc`], which reports when a mode can be acquired.
     ///
-    /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Notify`].
-    NotifyArc, NotifyArc, Watch<'static, Arc<MultiLock>>
+    /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Monitor`].
+    #[doc(alias = "NotifyArc")]
+    MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>
 }
 
 #[cfg(target_has_atomic = "ptr")]
-impl NotifyArc {
+impl MonitorArc {
     pub(crate) fn new(lock: Arc<MultiLock>, mode: Mode) -> Self {
-        Self(Watch::one(lock, mode))
+        Self(MonitorInner::one(lock, mode))
     }
 }
