@@ -88,7 +88,7 @@ impl<'a> Wait<'a> {
                 return Poll::Ready(());
             }
             Progress::New | Progress::StandsBack => {
-                let waiter = Waiter::take(raw, this.mode, this.thread);
+                let waiter = Waiter::new(raw, this.mode, this.thread);
                 this.progress = Progress::Waits(ManuallyDrop::new(waiter));
             }
             Progress::Waits(_) | Progress::Done => {}

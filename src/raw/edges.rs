@@ -6,7 +6,9 @@ use core::pin::pin;
 use core::task::Poll;
 
 use crate::mode::Mode;
-use crate::raw::queue::{ListId, Listener, NO_HANDOFF, WaitQueue};
+use crate::raw::RawLock;
+use crate::raw::listener::Listener;
+use crate::raw::queue::{ListId, WaitQueue};
 use crate::raw::wakers::WakeAll;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -19,11 +21,11 @@ pub(crate) struct PendingEdges<'a> {
 }
 
 impl PendingEdges<'_> {
-    /// Notifies all waiters that are queued for the edges.
-    pub(crate) fn tell(mut self, wake: &mut WakeAll) {
+    /// Notifies all waiters that are queued for the edges of `lock`.
+    pub(super) fn notify(mut self, lock: &RawLock, wake: &mut WakeAll) {
         for mode in Mode::ALL {
             if self.listened[mode as usize] {
-                self.queue.notify_all(ListId::of_monitors(mode), NO_HANDOFF, wake);
+                lock.notify_all(self.queue, ListId::of_monitors(mode), wake);
                 self.listened[mode as usize] = false;
             }
         }

@@ -1,15 +1,15 @@
 //! Intrusive lists of waiters, the next to be notified first. The nodes are in the futures of the waiters.
 //!
-//! A list does not decide which waiters are notified, nor why, nor what a handoff waiter is handed.
+//! A list only links nodes. `wake.rs` decides which waiters are notified.
 //!
 //! # Invariants
 //!
-//! * **L1** A node is in one list from `insert` until it is notified or removed. Until then it is
+//! * **L1** A node is in one list from `push` until it is notified or removed. Until then it is
 //!   neither moved nor dropped.
 //! * **L2** All lists of a queue have one lock. Only a thread that has locked it touches a list, or
 //!   the links of a node that is in one. A thread that has a reference to a list has locked it.
-//! * **L3** A thread that notifies a node takes it out of its list first, and sets `notified` last.
-//!   From then on the whole node belongs to its owner.
+//! * **L3** A thread that notifies a node takes it out of its list first, and writes the new state
+//!   last. From then on the whole node belongs to its owner.
 //! * **L4** A node in a list is never behind a `&mut` that its owner may take for the only way to
 //!   it: the node is not `Unpin`, nor is any type that contains it.
 //!
@@ -22,9 +22,8 @@ use core::pin::Pin;
 use core::ptr;
 use core::task::Waker;
 
-use crate::raw::wakers::WakeBatch;
+use crate::sync::atomic::AtomicU8;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use crate::sync::atomic::{AtomicBool, AtomicU8};
 use crate::sync::{HAS_THREADS, UnsafeCell};
 
 /// The ends of a list. Both are null if it is empty.
@@ -34,19 +33,43 @@ pub(crate) struct List {
     len: usize,
 }
 
-// SAFETY: one thread may notify or remove a node that another has inserted: nodes may be reached
+// SAFETY: one thread may notify or remove a node that another has pushed: nodes may be reached
 // from any thread, and by L1 they still exist.
 unsafe impl Send for List {}
 
 /// A waiter's entry in a list.
 pub(crate) struct Node {
     links: UnsafeCell<Links>,
-    /// The node was notified, and is in no list any more.
-    notified: AtomicBool,
+    /// A [`WaitState`].
+    state: AtomicU8,
     /// A [`WaiterKind`].
     kind: AtomicU8,
     /// For L1, and for L4.
     _pin: PhantomPinned,
+}
+
+/// Where a waiter is in its wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum WaitState {
+    /// The node is in no list. It belongs to its owner, and its drop has nothing to do.
+    Idle,
+    /// The node is in a list, which may be touched by each thread that has locked it. The drop of
+    /// the owner takes the node out.
+    Queued,
+    /// The node was taken out of its list, and the waiter is woken. It belongs to its owner, whose
+    /// drop passes the wake-up on.
+    Notified,
+    /// As `Notified`, and the lock was acquired for the waiter. The drop of the owner releases it.
+    HandedOff,
+}
+
+impl WaitState {
+    /// Returns whether the waiter was notified, with or without the lock.
+    #[inline]
+    pub(crate) fn is_notified(self) -> bool {
+        matches!(self, Self::Notified | Self::HandedOff)
+    }
 }
 
 /// What kind of waiter a node belongs to.
@@ -81,8 +104,12 @@ impl RefUnwindSafe for Node {}
 impl Node {
     pub(crate) fn new() -> Self {
         let links = Links { previous: ptr::null(), next: ptr::null(), waker: None };
-        let (notified, kind) = (AtomicBool::new(false), AtomicU8::new(WaiterKind::Task as u8));
-        Self { links: UnsafeCell::new(links), notified, kind, _pin: PhantomPinned }
+        Self {
+            links: UnsafeCell::new(links),
+            state: AtomicU8::new(WaitState::Idle as u8),
+            kind: AtomicU8::new(WaiterKind::Task as u8),
+            _pin: PhantomPinned,
+        }
     }
 
     /// Returns the node's address, which no other node has as long as this one is pinned.
@@ -91,32 +118,64 @@ impl Node {
         ptr::from_ref(self).addr()
     }
 
-    /// Returns whether the node was notified since it was inserted. Only its owner asks.
+    /// Returns the state of the waiter. Only the owner of the node asks.
+    ///
+    /// A node that is queued may be notified at any time while the lists are not locked. No other
+    /// state ends without its owner.
     #[inline]
-    pub(crate) fn was_notified(&self) -> bool {
-        // ORDERING: Acquire. Pairs with the Release in `List::notify`: the thread that has notified
+    pub(crate) fn state(&self) -> WaitState {
+        const QUEUED: u8 = WaitState::Queued as u8;
+        const NOTIFIED: u8 = WaitState::Notified as u8;
+        const HANDED_OFF: u8 = WaitState::HandedOff as u8;
+        // ORDERING: Acquire. Pairs with the Release in `List::pop`: the thread that has notified
         // the node is done with it. Weakened, the model
         // `p1_a_waiter_may_be_polled_while_it_is_called` fails.
-        let notified = self.notified.load(Acquire);
-        if notified && cfg!(any(loom, shuttle, debug_assertions)) {
+        let state = match self.state.load(Acquire) {
+            QUEUED => WaitState::Queued,
+            NOTIFIED => WaitState::Notified,
+            HANDED_OFF if HAS_THREADS => WaitState::HandedOff,
+            _ => WaitState::Idle,
+        };
+        if state.is_notified() && cfg!(any(loom, shuttle, debug_assertions)) {
             // SAFETY: the caller is the owner, and by L3 the whole node belongs to it. Under loom
             // and shuttle this is where that is checked.
             assert!(unsafe { self.with(|links| links.waker.is_none()) });
         }
-        notified
+        state
     }
 
-    /// Returns whether the node is that of a handoff waiter. The caller has locked the lists, or
-    /// owns the node, which is in none. There are no handoff waiters where no thread waits.
+    /// Consumes the notification of a waiter that has done what it was notified for, or cannot do
+    /// it. Only the owner of the node does this. A node that is queued stays queued: otherwise it
+    /// could be freed while it is in a list.
+    #[inline]
+    pub(crate) fn consume(&self) {
+        let state = self.state();
+        debug_assert!(state != WaitState::Queued, "the node is in a list");
+        if state.is_notified() {
+            // ORDERING: Relaxed. The node belongs to its owner alone.
+            self.state.store(WaitState::Idle as u8, Relaxed);
+        }
+    }
+
+    /// Returns whether the node, which is in a locked list, is that of a handoff waiter. There are
+    /// none where no thread waits.
     #[inline]
     pub(crate) fn is_handoff(&self) -> bool {
         self.is(WaiterKind::Handoff)
     }
 
+    /// Makes a handoff waiter of a thread. The node is in a locked list.
+    #[inline]
+    pub(crate) fn make_handoff_if_thread(&self) {
+        if self.is(WaiterKind::Thread) {
+            // ORDERING: Relaxed, as in `is`.
+            self.kind.store(WaiterKind::Handoff as u8, Relaxed);
+        }
+    }
+
     #[inline]
     fn is(&self, kind: WaiterKind) -> bool {
-        // ORDERING: Relaxed. The kind is written with the lists locked, and not after the node was
-        // notified.
+        // ORDERING: Relaxed. The kind is read and written with the lists locked.
         HAS_THREADS && self.kind.load(Relaxed) == kind as u8
     }
 
@@ -148,10 +207,10 @@ impl List {
     /// * The node is the caller's, and in no list.
     /// * Before the node is dropped, it is notified, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn insert(&mut self, node: Pin<&Node>, waker: Waker, kind: WaiterKind) {
+    pub(crate) unsafe fn push(&mut self, node: Pin<&Node>, waker: Waker, kind: WaiterKind) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. The node still belongs to the caller alone.
-        node.notified.store(false, Relaxed);
+        node.state.store(WaitState::Queued as u8, Relaxed);
         if HAS_THREADS {
             node.kind.store(kind as u8, Relaxed);
         }
@@ -166,10 +225,10 @@ impl List {
     /// The node is in this list.
     #[cold]
     pub(crate) unsafe fn move_to_front(&mut self, node: &Node) {
-        // SAFETY: the node is in this list, and after `remove` in none. It is linked before the
+        // SAFETY: the node is in this list, and after `unlink` in none. It is linked before the
         // first.
         unsafe {
-            let waker = self.remove(node);
+            let waker = self.unlink(node);
             self.link(node, ptr::null(), self.first, waker);
         }
     }
@@ -203,13 +262,42 @@ impl List {
         self.len += 1;
     }
 
-    /// Takes `node` out of the list. Returns its waker.
+    /// Takes `node`, which its owner queued, out of the list. Returns its waker.
     ///
     /// # Safety
     ///
     /// The node is in this list.
     #[inline]
     pub(crate) unsafe fn remove(&mut self, node: &Node) -> Option<Waker> {
+        // SAFETY: the node is in this list.
+        let waker = unsafe { self.unlink(node) };
+        // ORDERING: Relaxed. The node belongs to its owner alone again.
+        node.state.store(WaitState::Idle as u8, Relaxed);
+        waker
+    }
+
+    /// Takes the first node out of the list and notifies its waiter. Returns the waker of the
+    /// waiter, or `None` if the list is empty.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Waker> {
+        let node = self.first;
+        // SAFETY: the first node is null, or in this list, and by L1 it still exists.
+        let node = unsafe { node.as_ref() }?;
+        let state = if node.is_handoff() { WaitState::HandedOff } else { WaitState::Notified };
+        // SAFETY: the node is in this list.
+        let waker = unsafe { self.unlink(node) };
+        // ORDERING: Release, for `Node::state`. From here on the node may no longer exist.
+        node.state.store(state as u8, Release);
+        waker
+    }
+
+    /// Unlinks `node`. Returns its waker.
+    ///
+    /// # Safety
+    ///
+    /// The node is in this list.
+    #[inline]
+    unsafe fn unlink(&mut self, node: &Node) -> Option<Waker> {
         // SAFETY: by L2 the lists are locked.
         let (previous, next, waker) =
             unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
@@ -253,48 +341,6 @@ impl List {
     pub(crate) fn first(&self) -> Option<&Node> {
         // SAFETY: the first node is null, or in this list, and by L1 it still exists.
         unsafe { self.first.as_ref() }
-    }
-
-    /// Notifies the first `N` waiters, or as many as there are. Their wakers are in `batch` then,
-    /// which was empty.
-    ///
-    /// A handoff waiter is notified on its own: until it is woken, no other waiter can have what it
-    /// was handed. If `hand_off` fails, neither that waiter nor any behind it is notified. If
-    /// `fair`, each thread that is reached becomes a handoff waiter, notified or not.
-    ///
-    /// Returns whether the node at the address `sought` was notified.
-    #[inline]
-    pub(crate) fn notify<const N: usize>(
-        &mut self,
-        batch: &mut WakeBatch<N>,
-        sought: usize,
-        fair: bool,
-        hand_off: &dyn Fn() -> bool,
-    ) -> bool {
-        let mut found = false;
-        for place in &mut batch.wakers {
-            // SAFETY: the first node is null, or in this list, and by L1 it still exists.
-            let Some(node) = (unsafe { self.first.as_ref() }) else { break };
-            if fair && node.is(WaiterKind::Thread) {
-                // ORDERING: Relaxed. The lists are locked, and the owner reads the kind only after
-                // it has seen the store of `notified`.
-                node.kind.store(WaiterKind::Handoff as u8, Relaxed);
-            }
-            let handoff = node.is_handoff();
-            if handoff && (batch.len > 0 || !hand_off()) {
-                break;
-            }
-            // SAFETY: it is in this list.
-            *place = unsafe { self.remove(node) };
-            batch.len += 1;
-            found |= node.address() == sought;
-            // ORDERING: Release, for `was_notified`. From here on the node may no longer exist.
-            node.notified.store(true, Release);
-            if handoff {
-                break;
-            }
-        }
-        found
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod acquire;
 pub(crate) mod edges;
 pub(crate) mod list;
+pub(crate) mod listener;
 pub(crate) mod queue;
 pub(crate) mod reservation;
 #[cfg(feature = "std")]
@@ -28,11 +29,12 @@ use crate::mode::Mode;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::raw::acquire::RawAcquire;
 use crate::raw::edges::EdgeCount;
-use crate::raw::queue::{LazyQueue, WaitLists, WaitQueue};
+use crate::raw::queue::{WaitLists, WaitQueue};
 use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlag, WaitFlags};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 use crate::sync::block::block_on;
 use crate::sync::const_fn;
+use crate::sync::once_box::OnceBox;
 
 /// A lock that has a raw lock. So a future that acquires it borrows one thing.
 pub(crate) trait HasRaw {
@@ -49,13 +51,13 @@ impl HasRaw for RawLock {
 /// The lock without guards: the caller that acquires it must release it.
 pub(crate) struct RawLock {
     state: State,
-    queue: LazyQueue,
+    queue: OnceBox<WaitQueue>,
 }
 
 impl RawLock {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self { state: State::new(), queue: LazyQueue::new() }
+            Self { state: State::new(), queue: OnceBox::new() }
         }
     }
 
@@ -130,7 +132,7 @@ impl RawLock {
     /// Counts one more monitor of `mode`. Returns the number of edges that the monitor has seen: if
     /// `mode` can be acquired now, one less than there were.
     pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
-        let queue = self.queue.get_or_make();
+        let queue = self.queue();
         queue.with(|waiters| {
             // The count of edges is read before the flag is set. An edge that comes after the flag
             // is counted after this look in any case; an edge that came before may be seen once too
@@ -142,15 +144,16 @@ impl RawLock {
         })
     }
 
-    /// Returns the wait queue, which is created on first use.
+    /// Returns the wait queue. The first wait or the first monitor allocates it: all that the lock
+    /// will ever allocate.
     pub(crate) fn queue(&self) -> &WaitQueue {
-        self.queue.get_or_make()
+        self.queue.get_or_make(WaitQueue::new)
     }
 
     /// Counts one monitor less.
     pub(crate) fn unmonitor(&self) {
         let flags = WaitFlags::of(WaitFlag::Monitors);
-        self.queue.get_or_make().with(|waiters| _ = self.remove_flags(waiters, flags));
+        self.queue().with(|waiters| _ = self.remove_flags(waiters, flags));
     }
 
     /// Ends the caller's hold in `mode`.

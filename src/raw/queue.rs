@@ -1,42 +1,16 @@
-//! The wait queue of a lock: its waiters, the lists that they are in, and how many there are.
+//! The wait queue of a lock: the lists of its waiters, and how many waiters there are of each kind.
 //!
-//! The queue notifies as many waiters as its caller asks for. It does not decide which may enter.
-
-use alloc::boxed::Box;
-use core::pin::Pin;
-use core::ptr;
-use core::task::{Context, Poll, Waker};
+//! The queue decides nothing: `wake.rs` does.
 
 use crate::mode::Mode;
 use crate::raw::edges::Edges;
-use crate::raw::list::{List, Node, WaiterKind};
+use crate::raw::list::List;
 use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
-use crate::sync::once_box::OnceBox;
-use crate::sync::{Mutex, const_fn, unmodelled};
-
-/// The queue of a lock, made at the first wait, or with the first monitor.
-pub(crate) struct LazyQueue(OnceBox<WaitQueue>);
-
-impl LazyQueue {
-    const_fn! {
-        pub(crate) fn new() -> Self {
-            Self(OnceBox::new())
-        }
-    }
-
-    pub(crate) fn get(&self) -> Option<&WaitQueue> {
-        self.0.get()
-    }
-
-    /// Returns the queue. Allocates it if there is none yet: all that the lock will ever allocate.
-    pub(crate) fn get_or_make(&self) -> &WaitQueue {
-        self.0.get_or_make(WaitQueue::new)
-    }
-}
+use crate::sync::{Mutex, unmodelled};
+use alloc::boxed::Box;
 
 /// A list of the queue, in which a waiter is queued.
 #[derive(Clone, Copy)]
@@ -64,6 +38,18 @@ impl ListId {
         }
     }
 
+    /// Returns the mode that the waiters of the list want. Monitors want nothing, and an upgrade is
+    /// to an exclusive acquisition.
+    pub(crate) const fn mode(self) -> Mode {
+        match self {
+            Self::Shared | Self::SharedMonitors => Mode::Shared,
+            Self::Upgradable | Self::UpgradableMonitors => Mode::Upgradable,
+            Self::Exclusive | Self::Overtaken | Self::Upgrade | Self::ExclusiveMonitors => {
+                Mode::Exclusive
+            }
+        }
+    }
+
     pub(crate) const fn of_monitors(mode: Mode) -> Self {
         match mode {
             Mode::Shared => Self::SharedMonitors,
@@ -72,14 +58,6 @@ impl ListId {
         }
     }
 }
-
-/// Acquires the lock on behalf of a handoff waiter, if that is possible.
-///
-/// `dyn`, and not a type parameter: each type would add one more copy of the code that takes it.
-pub(crate) type HandOff<'a> = &'a dyn Fn() -> bool;
-
-/// For lists without handoff waiters.
-pub(crate) const NO_HANDOFF: HandOff<'static> = &|| false;
 
 /// The waiters and the monitors of a lock.
 ///
@@ -108,7 +86,7 @@ pub(crate) struct WaitLists {
     /// For each [`WaitFlag`], the number of its waiters.
     counts: [u32; WaitFlag::COUNT],
     /// See [`WaitQueue::last_turn`].
-    last_turn: Option<Mode>,
+    pub(super) last_turn: Option<Mode>,
     /// For each [`ListId`], the waiters that are queued there, the next to be notified first.
     lists: [List; ListId::COUNT],
 }
@@ -127,6 +105,12 @@ impl WaitLists {
     #[inline]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) {
         flags.each(|flag| self.counts[flag] -= 1);
+    }
+
+    /// Returns the waiters that are queued in a list, the next to be notified first.
+    #[inline]
+    pub(super) fn list(&mut self, id: ListId) -> &mut List {
+        &mut self.lists[id as usize]
     }
 
     /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
@@ -150,7 +134,7 @@ impl WaitLists {
 }
 
 impl WaitQueue {
-    fn new() -> Box<Self> {
+    pub(super) fn new() -> Box<Self> {
         Box::new(Self {
             waiters: Mutex::new(WaitLists {
                 lists: [const { List::EMPTY }; ListId::COUNT],
@@ -176,303 +160,6 @@ impl WaitQueue {
     #[cold]
     pub(crate) fn last_turn(&self) -> Option<Mode> {
         self.with(|waiters| waiters.last_turn)
-    }
-
-    /// Notifies the first waiter that is queued in `line`. Returns whether there is one.
-    ///
-    /// A handoff waiter is notified only if `hand_off` acquires the lock for it. If the waiter is
-    /// notified and `turn` is a mode, that mode becomes the [last turn](Self::last_turn).
-    pub(crate) fn notify_first(
-        &self,
-        line: ListId,
-        turn: Option<Mode>,
-        hand_off: HandOff<'_>,
-        wake: &mut WakeAll,
-    ) -> bool {
-        let (notified, left) = self.notify_batch::<1>(line, turn, hand_off, wake);
-        notified + left > 0
-    }
-
-    /// Notifies all waiters that are queued in `line`, but not those that join meanwhile. Returns
-    /// whether there are any.
-    ///
-    /// Stops at the first handoff waiter for which `hand_off` fails: the lock is taken, so the
-    /// waiters behind that one cannot enter either.
-    pub(crate) fn notify_all(
-        &self,
-        line: ListId,
-        hand_off: HandOff<'_>,
-        wake: &mut WakeAll,
-    ) -> bool {
-        let (mut notified, mut left) = self.notify_batch::<BATCH>(line, None, hand_off, wake);
-        let any = notified + left > 0;
-        while notified > 0 && left > 0 {
-            notified = if left < BATCH {
-                self.notify_batch::<1>(line, None, hand_off, wake).0
-            } else {
-                self.notify_batch::<BATCH>(line, None, hand_off, wake).0
-            };
-            left -= notified;
-        }
-        any
-    }
-
-    /// Notifies the first `N` waiters, or as many as there are. Returns how many it has notified,
-    /// and how many are left.
-    fn notify_batch<const N: usize>(
-        &self,
-        line: ListId,
-        turn: Option<Mode>,
-        hand_off: HandOff<'_>,
-        wake: &mut WakeAll,
-    ) -> (usize, usize) {
-        // Made here and not moved: only what must be done is done while the queue is locked.
-        let mut batch = WakeBatch::<N>::EMPTY;
-        let left = self.with(|waiters| {
-            let list = &mut waiters.lists[line as usize];
-            if list.notify(&mut batch, waiters.reservation.owner(), wake.is_fair(), hand_off) {
-                waiters.reservation.set_firm();
-            }
-            if turn.is_some() && batch.len() > 0 {
-                waiters.last_turn = turn;
-            }
-            list.len()
-        });
-        batch.wakers().for_each(|waker| wake.one(waker));
-        (batch.len(), left)
-    }
-}
-
-/// A waiter's registration with a queue. Dropped, it leaves its list.
-pub(crate) struct Listener<'a> {
-    queue: &'a WaitQueue,
-    node: Node,
-    /// The list in which the listener is queued, or was before.
-    line: ListId,
-    state: ListenerState,
-}
-
-/// What has become of a listener.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum ListenerState {
-    No,
-    /// The node is in a list, as far as its owner knows: it may have been notified. Only a
-    /// notification or [`leave`](LockedListener::leave) ends this state.
-    Yes,
-    /// The listener was notified, and its owner has not consumed the notification.
-    Called,
-}
-
-impl<'a> Listener<'a> {
-    pub(crate) fn new(queue: &'a WaitQueue) -> Self {
-        Self { queue, node: Node::new(), line: ListId::Shared, state: ListenerState::No }
-    }
-
-    /// Returns a number that no other waiter has, as long as this one is pinned.
-    pub(crate) fn id(self: Pin<&mut Self>) -> usize {
-        self.parts().node.address()
-    }
-
-    /// Returns whether the listener is queued, as far as its owner knows.
-    pub(crate) fn is_queued(self: Pin<&mut Self>) -> bool {
-        self.parts().is_queued()
-    }
-
-    /// Returns whether the listener was notified and has not [consumed](Self::consume) that.
-    pub(crate) fn is_notified(self: Pin<&mut Self>) -> bool {
-        self.parts().is_notified()
-    }
-
-    /// Returns whether this is a handoff waiter that was notified. Then it has what it waits for.
-    pub(crate) fn was_handed_off(self: Pin<&mut Self>) -> bool {
-        self.parts().was_handed_off()
-    }
-
-    /// Consumes a notification: the waiter has done what it was notified for, or cannot do it.
-    pub(crate) fn consume(self: Pin<&mut Self>) {
-        self.parts().consume();
-    }
-
-    /// Consumes a notification, if there is one, and is ready. Otherwise the listener is queued
-    /// from now on with the waker of `cx`: in `line`, unless it was queued before.
-    pub(crate) fn poll(mut self: Pin<&mut Self>, line: ListId, cx: &Context<'_>) -> Poll<()> {
-        let mut new = (!self.as_mut().is_queued()).then(|| cx.waker().clone());
-        while !self.as_mut().is_notified() {
-            if self.as_mut().with(|listener| listener.listen(line, WaiterKind::Task, cx, &mut new))
-            {
-                return Poll::Pending;
-            }
-            new = Some(cx.waker().clone());
-        }
-        self.consume();
-        Poll::Ready(())
-    }
-
-    /// Runs `f` with the queue locked: see [`Mutex::with`].
-    #[inline]
-    pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut LockedListener<'_>) -> R) -> R {
-        let queue = self.queue;
-        queue.with(|waiters| f(&mut LockedListener { waiters, listener: self.parts() }))
-    }
-
-    #[inline]
-    fn parts(self: Pin<&mut Self>) -> ListenerParts<'_> {
-        // SAFETY: only the node is pinned with the listener, and it is not moved: it is handed out
-        // pinned, here and nowhere else.
-        unsafe {
-            let Self { node, line, state, .. } = self.get_unchecked_mut();
-            ListenerParts { node: Pin::new_unchecked(node), line, state }
-        }
-    }
-}
-
-impl Drop for Listener<'_> {
-    fn drop(&mut self) {
-        // SAFETY: if the listener is queued, it was pinned when it joined the list, and it is not
-        // moved any more. If not, the node is in no list, and may as well have been moved.
-        let mut listener = unsafe { Pin::new_unchecked(self) };
-        if listener.as_mut().is_queued() {
-            drop(listener.with(|listener| listener.leave()));
-        }
-    }
-}
-
-/// The parts of a listener, without its queue.
-struct ListenerParts<'l> {
-    node: Pin<&'l Node>,
-    line: &'l mut ListId,
-    state: &'l mut ListenerState,
-}
-
-impl ListenerParts<'_> {
-    #[inline]
-    fn is_queued(&mut self) -> bool {
-        if *self.state == ListenerState::Yes && self.node.was_notified() {
-            *self.state = ListenerState::Called;
-        }
-        *self.state == ListenerState::Yes
-    }
-
-    #[inline]
-    fn is_notified(&mut self) -> bool {
-        self.is_queued();
-        *self.state == ListenerState::Called
-    }
-
-    #[inline]
-    fn was_handed_off(&mut self) -> bool {
-        self.is_notified() && self.node.is_handoff()
-    }
-
-    #[inline]
-    fn consume(&mut self) {
-        debug_assert!(*self.state != ListenerState::Yes, "it is in a list");
-        // A queued node stays `Yes`. Otherwise it could be freed while it is still in the list.
-        if *self.state == ListenerState::Called {
-            *self.state = ListenerState::No;
-        }
-    }
-}
-
-/// A locked queue, and a listener of it.
-pub(crate) struct LockedListener<'l> {
-    pub(crate) waiters: &'l mut WaitLists,
-    listener: ListenerParts<'l>,
-}
-
-impl LockedListener<'_> {
-    /// Returns whether the listener was notified and has not consumed that. This cannot become true
-    /// while the queue is locked.
-    #[inline]
-    pub(crate) fn is_notified(&mut self) -> bool {
-        self.listener.is_notified()
-    }
-
-    /// Returns whether this is a handoff waiter that was notified. Then it has what it waits for.
-    #[inline]
-    pub(crate) fn was_handed_off(&mut self) -> bool {
-        self.listener.was_handed_off()
-    }
-
-    /// Makes sure that the listener is queued with a waker of the task of `cx`, if it can. Returns
-    /// whether it is.
-    ///
-    /// A listener that is not queued joins `line`, as a waiter of this `kind`, with the waker in
-    /// `new`. A listener that is queued with a waker of another task swaps that one for the waker
-    /// in `new`. If `new` is needed and empty, nothing changes.
-    #[inline]
-    pub(crate) fn listen(
-        &mut self,
-        line: ListId,
-        kind: WaiterKind,
-        cx: &Context<'_>,
-        new: &mut Option<Waker>,
-    ) -> bool {
-        if self.listener.is_queued() {
-            let list = &self.waiters.lists[*self.listener.line as usize];
-            // SAFETY: the node is still in the list that it was put in: it was not notified, and
-            // with the queue locked it is not.
-            return unsafe { list.renew(&self.listener.node, cx.waker(), new) };
-        }
-        let Some(waker) = new.take() else { return false };
-        *self.listener.line = line;
-        *self.listener.state = ListenerState::Yes;
-        // SAFETY:
-        // * the node is ours, and in no list: it is not queued;
-        // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
-        //   of this list: `line` is kept until then.
-        unsafe { self.waiters.lists[line as usize].insert(self.listener.node, waker, kind) };
-        true
-    }
-
-    /// Moves the listener, which is queued, to the front of its list.
-    pub(crate) fn go_first(&mut self) {
-        let list = &mut self.waiters.lists[*self.listener.line as usize];
-        // SAFETY: the node is still in the list that it was put in: it was not notified, and with
-        // the queue locked it is not.
-        unsafe { list.move_to_front(&self.listener.node) };
-    }
-
-    /// Returns whether the first of the overtaken exclusive waiters is a handoff waiter, and not
-    /// this one.
-    #[inline]
-    pub(crate) fn is_behind_handoff(&self) -> bool {
-        let first = self.waiters.lists[ListId::Overtaken as usize].first();
-        first.is_some_and(|node| node.is_handoff() && !ptr::eq(node, &*self.listener.node))
-    }
-
-    /// Notifies that handoff waiter, if `hand_off` acquires the lock for it. Returns its waker.
-    #[inline]
-    pub(crate) fn notify_handoff(&mut self, hand_off: HandOff<'_>) -> Option<Waker> {
-        let mut batch = WakeBatch::<1>::EMPTY;
-        // No owner is sought: a handoff waiter makes no reservation.
-        self.waiters.lists[ListId::Overtaken as usize].notify(&mut batch, 0, false, hand_off);
-        batch.wakers().next()
-    }
-
-    /// Returns a number that no other waiter has, as long as this one is pinned.
-    #[inline]
-    pub(crate) fn id(&self) -> usize {
-        self.listener.node.address()
-    }
-
-    /// Consumes a notification: the waiter has done what it was notified for.
-    #[inline]
-    pub(crate) fn consume(&mut self) {
-        self.listener.consume();
-    }
-
-    /// Takes the listener out of its list, if it is queued. Returns its waker, to be dropped with
-    /// the queue unlocked.
-    #[inline]
-    pub(crate) fn leave(&mut self) -> Option<Waker> {
-        if !self.listener.is_queued() {
-            return None;
-        }
-        *self.listener.state = ListenerState::No;
-        // SAFETY: the node is still in the list that it was put in: it was not notified, and with
-        // the queue locked it is not.
-        unsafe { self.waiters.lists[*self.listener.line as usize].remove(&self.listener.node) }
     }
 }
 

@@ -63,11 +63,6 @@ impl Reservation {
         self.is_made() && self.owner == waiter
     }
 
-    #[inline]
-    pub(crate) fn owner(&self) -> usize {
-        self.owner
-    }
-
     /// Records that the owner was woken: its moment begins anew.
     pub(crate) fn set_firm(&mut self) {
         (self.firm, self.moment) = (true, Moment::NEW);
@@ -98,6 +93,17 @@ impl Reservation {
     }
 }
 
+/// Whether the reservation of another waiter bars a waiter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bar {
+    /// The waiter may enter, if it can.
+    Open,
+    /// The waiter may not enter. It could not enter without the reservation, either.
+    Closed,
+    /// The waiter could enter, but defers to the owner of the reservation.
+    Defers,
+}
+
 /// How many newcomers yield one poll, each time that a waiter was overtaken.
 const DEFERENCES: u8 = u8::MAX;
 
@@ -122,25 +128,35 @@ impl RawLock {
             .with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_stand_back())
     }
 
-    /// Returns two things: whether the reservation of another waiter bars this waiter in `mode`,
-    /// and whether this waiter could enter otherwise, and so defers to the owner. The queue is
-    /// locked.
-    #[cold]
-    #[inline(never)]
-    pub(super) fn is_barred(
+    /// Returns what the reservation of another waiter, if there is one, requires of a waiter in
+    /// `mode`, `woken` or not. The queue is locked.
+    #[inline]
+    pub(super) fn bar(
         &self,
         waiters: &mut WaitLists,
         waiter: usize,
         mode: Mode,
         woken: bool,
-    ) -> (bool, bool) {
-        let reservation = &mut waiters.reservation;
-        if !reservation.bars(waiter, mode, woken) {
-            return (false, false);
+    ) -> Bar {
+        if waiters.reservation.is_made() {
+            self.bar_of(&mut waiters.reservation, waiter, mode, woken)
+        } else {
+            Bar::Open
         }
-        let stands_back = self.state.load().lets_in(mode, woken);
-        let barred = !stands_back || reservation.makes_stand_back();
-        (barred, barred && stands_back)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bar_of(&self, reservation: &mut Reservation, waiter: usize, mode: Mode, woken: bool) -> Bar {
+        if !reservation.bars(waiter, mode, woken) {
+            Bar::Open
+        } else if !self.state.load().lets_in(mode, woken) {
+            Bar::Closed
+        } else if reservation.makes_stand_back() {
+            Bar::Defers
+        } else {
+            Bar::Open
+        }
     }
 
     /// Returns whether `waiter` may enter in `mode`. Without reservations it may if it `could`.

@@ -9,6 +9,7 @@ use std::task::Wake;
 use std::vec::Vec;
 
 use super::*;
+use crate::raw::list::WaitState;
 use crate::raw::waiter::ReleaseOnDrop;
 
 #[derive(Default)]
@@ -23,11 +24,11 @@ impl Wake for Wakes {
 #[test]
 fn e3_at_the_maximum_acquire_waits_until_one_leaves() {
     for mode in [Mode::Shared, Mode::Upgradable] {
-        let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+        let lock = RawLock { state: State::full(), queue: OnceBox::new() };
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(wakes.clone());
         let cx = Context::from_waker(&waker);
-        let mut place = pin!(Waiter::take(&lock, mode, false));
+        let mut place = pin!(Waiter::new(&lock, mode, false));
         assert!(!lock.try_acquire(mode));
         assert!(place.as_mut().poll_enter(&cx).is_pending());
         lock.release(Mode::Shared);
@@ -39,7 +40,7 @@ fn e3_at_the_maximum_acquire_waits_until_one_leaves() {
 
 /// Creates a waiter that counts how often it is woken.
 fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
-    let place = Box::pin(Waiter::take(lock, mode, thread));
+    let place = Box::pin(Waiter::new(lock, mode, thread));
     TestWaiter { mode, place, wakes: Arc::default() }
 }
 
@@ -184,7 +185,7 @@ fn q3_a_thread_that_was_overtaken_is_woken_before_anything_else_is_done() {
     assert!(threads.each_ref().map(TestWaiter::is_woken) == [true; 2]);
     assert!(lock.try_acquire(Mode::Exclusive));
     // Each thread is queued behind a task.
-    let mut tasks = [(); 2].map(|()| Box::pin(Waiter::take(&lock, Mode::Shared, false)));
+    let mut tasks = [(); 2].map(|()| Box::pin(Waiter::new(&lock, Mode::Shared, false)));
     for (task, thread) in tasks.iter_mut().zip(&mut threads) {
         assert!(task.as_mut().poll_enter(&Context::from_waker(&waker)).is_pending());
         assert!(thread.poll().is_pending());
@@ -369,7 +370,7 @@ impl TestWaiter<'_> {
     }
 
     fn was_handed_off(&mut self) -> bool {
-        self.place.as_mut().parts().2.was_handed_off()
+        self.place.state() == WaitState::HandedOff
     }
 }
 
@@ -382,7 +383,7 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) % limit as u64) as usize
     };
-    let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+    let lock = RawLock { state: State::full(), queue: OnceBox::new() };
     let full = lock.snapshot().shared_holders();
     let (mut shared, mut upgradable) = (full, 0);
     let mut waiters: Vec<TestWaiter<'_>> = Vec::new();

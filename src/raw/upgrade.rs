@@ -6,7 +6,8 @@ use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
-use crate::raw::queue::{ListId, Listener};
+use crate::raw::listener::Listener;
+use crate::raw::queue::ListId;
 use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
 
 /// The future of an upgrade of a hold in mode `from`, shared or upgradable.
@@ -35,11 +36,7 @@ impl<'a> RawUpgrade<'a> {
 
     /// Removes the listener from the queue. Returns the waker that it had.
     fn leave(mut self: Pin<&mut Self>) -> Option<Waker> {
-        let waker = self.as_mut().listener()?.with(|listener| {
-            let waker = listener.leave();
-            listener.consume();
-            waker
-        });
+        let waker = self.as_mut().listener()?.with(|listener| listener.leave());
         // SAFETY: the listener is in no list: it may as well have been moved.
         unsafe { self.get_unchecked_mut() }.listener = None;
         waker

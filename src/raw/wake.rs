@@ -1,10 +1,13 @@
-//! Which waiters are woken after a change of the word.
+//! Which waiters are woken after a change of the word: the whole policy. The queue and its lists do
+//! as they are told here.
+
+use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
-use crate::raw::queue::{HandOff, ListId, NO_HANDOFF, WaitQueue};
+use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 use crate::raw::state::{Snapshot, Transition, WaitFlag};
-use crate::raw::wakers::WakeAll;
+use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 
@@ -52,14 +55,14 @@ impl RawLock {
 
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                queue.notify_first(ListId::Upgrade, None, NO_HANDOFF, &mut wake);
+                self.notify_first(queue, ListId::Upgrade, None, &mut wake);
             }
         } else if word.is_awaited_in_any_mode() {
             self.notify_next(queue, change, &mut wake);
         }
         // Monitors are notified last: no waiter depends on one.
         if let Some(edges) = edges {
-            edges.tell(&mut wake);
+            edges.notify(self, &mut wake);
         }
     }
 
@@ -115,24 +118,116 @@ impl RawLock {
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
-            && queue.notify_all(ListId::Shared, &|| self.acquire_notified(Mode::Shared), wake)
+            && self.notify_all(queue, ListId::Shared, wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there is one.
     fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Upgradable);
         let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
         word.has(WaitFlag::Upgradable)
             && word.fits(Mode::Upgradable)
-            && queue.notify_first(ListId::Upgradable, turn, hand_off, wake)
+            && self.notify_first(queue, ListId::Upgradable, turn, wake)
     }
 
     /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let hand_off: HandOff<'_> = &|| self.acquire_notified(Mode::Exclusive);
         let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
-        word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, turn, hand_off, wake)
-            || queue.notify_first(ListId::Exclusive, turn, hand_off, wake)
+        word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
+            || self.notify_first(queue, ListId::Exclusive, turn, wake)
+    }
+
+    /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
+    /// Returns whether there is one.
+    ///
+    /// If the waiter is notified and `turn` is a mode, that mode becomes the
+    /// [last turn](WaitQueue::last_turn).
+    fn notify_first(
+        &self,
+        queue: &WaitQueue,
+        list: ListId,
+        turn: Option<Mode>,
+        wake: &mut WakeAll,
+    ) -> bool {
+        let (notified, left) = self.notify_batch::<1>(queue, list, turn, wake);
+        notified + left > 0
+    }
+
+    /// Notifies all waiters of `list`, but not those that join meanwhile. Returns whether there are
+    /// any.
+    ///
+    /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
+    /// cannot enter either.
+    pub(super) fn notify_all(&self, queue: &WaitQueue, list: ListId, wake: &mut WakeAll) -> bool {
+        let (mut notified, mut left) = self.notify_batch::<BATCH>(queue, list, None, wake);
+        let any = notified + left > 0;
+        while notified > 0 && left > 0 {
+            notified = if left < BATCH {
+                self.notify_batch::<1>(queue, list, None, wake).0
+            } else {
+                self.notify_batch::<BATCH>(queue, list, None, wake).0
+            };
+            left -= notified;
+        }
+        any
+    }
+
+    /// Notifies the first `N` waiters of `list`, or as many as there are, and wakes them when the
+    /// queue is unlocked again. Returns how many it has notified, and how many are left.
+    fn notify_batch<const N: usize>(
+        &self,
+        queue: &WaitQueue,
+        list: ListId,
+        turn: Option<Mode>,
+        wake: &mut WakeAll,
+    ) -> (usize, usize) {
+        // Made here and not moved: only what must be done is done while the queue is locked.
+        let mut batch = WakeBatch::<N>::EMPTY;
+        let left = queue.with(|waiters| {
+            while batch.len() < N && self.pop(waiters, list, wake.is_fair(), &mut batch) {}
+            if turn.is_some() && batch.len() > 0 {
+                waiters.last_turn = turn;
+            }
+            waiters.list(list).len()
+        });
+        batch.wakers().for_each(|waker| wake.one(waker));
+        (batch.len(), left)
+    }
+
+    /// Notifies the first waiter of `list`, and adds its waker to `batch`. Returns whether the next
+    /// waiter may be notified together with it. The queue is locked.
+    ///
+    /// A handoff waiter is notified on its own: until it is woken, no other waiter can have what it
+    /// was handed. If the lock is not free for it, it stays queued. If `fair`, a thread becomes a
+    /// handoff waiter, notified or not.
+    #[inline]
+    fn pop<const N: usize>(
+        &self,
+        waiters: &mut WaitLists,
+        list: ListId,
+        fair: bool,
+        batch: &mut WakeBatch<N>,
+    ) -> bool {
+        let Some(node) = waiters.list(list).first() else { return false };
+        if fair {
+            node.make_handoff_if_thread();
+        }
+        let (is_handoff, waiter) = (node.is_handoff(), node.address());
+        if is_handoff && (batch.len() > 0 || !self.acquire_notified(list.mode())) {
+            return false;
+        }
+        batch.push(waiters.list(list).pop());
+        if waiters.reservation.is_of(waiter) {
+            waiters.reservation.set_firm();
+        }
+        !is_handoff
+    }
+
+    /// Hands the lock, if it is free, to the first of the overtaken exclusive waiters, which is a
+    /// handoff waiter. Returns its waker. The queue is locked.
+    #[inline]
+    pub(super) fn hand_off(&self, waiters: &mut WaitLists) -> Option<Waker> {
+        let list = waiters.list(ListId::Overtaken);
+        if self.acquire_notified(Mode::Exclusive) { list.pop() } else { None }
     }
 
     /// Notifies the waiters that may enter, after a waiter has left that no other waited for.

@@ -10,8 +10,8 @@ pub(crate) const BATCH: usize = 8;
 
 /// The wakers of waiters that were notified together, and have not been woken yet.
 pub(crate) struct WakeBatch<const N: usize> {
-    pub(super) wakers: [Option<Waker>; N],
-    pub(super) len: usize,
+    wakers: [Option<Waker>; N],
+    len: usize,
 }
 
 impl<const N: usize> WakeBatch<N> {
@@ -19,6 +19,13 @@ impl<const N: usize> WakeBatch<N> {
 
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Adds the waker of the next waiter. The batch is not full.
+    #[inline]
+    pub(crate) fn push(&mut self, waker: Option<Waker>) {
+        self.wakers[self.len] = waker;
+        self.len += 1;
     }
 
     /// Returns the wakers in the order in which their waiters were notified.

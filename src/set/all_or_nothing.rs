@@ -170,9 +170,9 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
     let mut waiter = pin!(None);
     let taken = 'taken: loop {
         let (lock, mode) = stop;
-        waiter.set(Some(Waiter::take(&lock.raw, mode, false)));
+        waiter.set(Some(Waiter::new(&lock.raw, mode, false)));
         let mut place = waiter.as_mut().as_pin_mut().expect("it was taken");
-        reserved.waiter = place.as_mut().id();
+        reserved.waiter = place.id();
         if turns > 0 {
             place.as_mut().set_overtaken();
         }
@@ -195,8 +195,10 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
             }
             match turn {
                 Ok(()) => {
-                    place.as_mut().set_entered();
-                    break 'taken AllHeld(wanted);
+                    // A waker that is dropped may panic. From here on, unwinding releases all locks.
+                    let taken = AllHeld(wanted);
+                    place.as_mut().leave();
+                    break 'taken taken;
                 }
                 // The set defers to a reservation here, or had to until just now. It keeps its
                 // wake-up, which it may have to pass on.

@@ -1,0 +1,181 @@
+//! A listener: a node that is registered with a queue, and leaves its list when it is dropped.
+
+use core::pin::Pin;
+use core::ptr;
+use core::task::{Context, Poll, Waker};
+
+use crate::raw::list::{Node, WaitState, WaiterKind};
+use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+
+/// A waiter's registration with a queue. Dropped, it leaves its list.
+pub(crate) struct Listener<'a> {
+    queue: &'a WaitQueue,
+    node: Node,
+    /// The list in which the node is queued, or was before.
+    list: ListId,
+}
+
+impl<'a> Listener<'a> {
+    pub(crate) fn new(queue: &'a WaitQueue) -> Self {
+        Self { queue, node: Node::new(), list: ListId::Shared }
+    }
+
+    /// Returns a number that no other waiter has, as long as this one is pinned.
+    #[inline]
+    pub(crate) fn id(&self) -> usize {
+        self.node.address()
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> WaitState {
+        self.node.state()
+    }
+
+    /// Consumes a notification: the waiter has done what it was notified for, or cannot do it. The
+    /// listener is not queued.
+    #[inline]
+    pub(crate) fn consume(&self) {
+        self.node.consume();
+    }
+
+    /// Consumes a notification, if there is one, and is ready. Otherwise the listener is queued
+    /// from now on with the waker of `cx`: in `list`, unless it was queued before.
+    pub(crate) fn poll(mut self: Pin<&mut Self>, list: ListId, cx: &Context<'_>) -> Poll<()> {
+        let state = self.state();
+        if !state.is_notified() {
+            let is_new = state == WaitState::Idle;
+            let (is_queued, _spare) = self.as_mut().with_waker(is_new, cx, |listener, new| {
+                if listener.state().is_notified() {
+                    return Some(false);
+                }
+                listener.listen(list, WaiterKind::Task, cx, new).then_some(true)
+            });
+            if is_queued {
+                return Poll::Pending;
+            }
+        }
+        self.consume();
+        Poll::Ready(())
+    }
+
+    /// Runs `attempt` with the queue locked. Runs it again with a new waker in hand, if it returns
+    /// `None` because it lacks one: wakers are cloned with the queue unlocked.
+    ///
+    /// Returns a waker that is left over, to be dropped when all else is done: wakers are foreign
+    /// code. If `is_new`, the first attempt has a new waker.
+    #[inline]
+    pub(crate) fn with_waker<R>(
+        mut self: Pin<&mut Self>,
+        is_new: bool,
+        cx: &Context<'_>,
+        mut attempt: impl FnMut(&mut LockedListener<'_>, &mut Option<Waker>) -> Option<R>,
+    ) -> (R, Option<Waker>) {
+        let mut new = is_new.then(|| cx.waker().clone());
+        loop {
+            if let Some(done) = self.as_mut().with(|listener| attempt(listener, &mut new)) {
+                return (done, new);
+            }
+            new = Some(cx.waker().clone());
+        }
+    }
+
+    /// Runs `f` with the queue locked: see [`Mutex::with`](crate::sync::Mutex::with).
+    #[inline]
+    pub(crate) fn with<R>(self: Pin<&mut Self>, f: impl FnOnce(&mut LockedListener<'_>) -> R) -> R {
+        let queue = self.queue;
+        // SAFETY: only the node is pinned with the listener, and it is not moved: it is handed out
+        // pinned, here and nowhere else.
+        let (node, list) = unsafe {
+            let Self { node, list, .. } = self.get_unchecked_mut();
+            (Pin::new_unchecked(&*node), list)
+        };
+        queue.with(|waiters| f(&mut LockedListener { waiters, node, list }))
+    }
+}
+
+impl Drop for Listener<'_> {
+    fn drop(&mut self) {
+        if self.state() == WaitState::Queued {
+            // SAFETY: the listener is queued, so it was pinned when it joined the list, and it is
+            // not moved any more.
+            let listener = unsafe { Pin::new_unchecked(self) };
+            drop(listener.with(|listener| listener.leave()));
+        }
+    }
+}
+
+/// A listener whose queue is locked.
+pub(crate) struct LockedListener<'l> {
+    pub(crate) waiters: &'l mut WaitLists,
+    node: Pin<&'l Node>,
+    list: &'l mut ListId,
+}
+
+impl LockedListener<'_> {
+    /// Returns the state of the waiter, which does not change while the queue is locked.
+    #[inline]
+    pub(crate) fn state(&self) -> WaitState {
+        self.node.state()
+    }
+
+    /// Returns a number that no other waiter has, as long as this one is pinned.
+    #[inline]
+    pub(crate) fn id(&self) -> usize {
+        self.node.address()
+    }
+
+    /// Makes sure that the listener is queued with a waker of the task of `cx`, if it can. Returns
+    /// whether it is.
+    ///
+    /// A listener that is not queued joins `list`, as a waiter of this `kind`, with the waker in
+    /// `new`. A listener that is queued with a waker of another task swaps that one for the waker
+    /// in `new`. If `new` is needed and empty, nothing changes.
+    #[inline]
+    pub(crate) fn listen(
+        &mut self,
+        list: ListId,
+        kind: WaiterKind,
+        cx: &Context<'_>,
+        new: &mut Option<Waker>,
+    ) -> bool {
+        if self.state() == WaitState::Queued {
+            let list = self.waiters.list(*self.list);
+            // SAFETY: the node is in the list that it was put in.
+            return unsafe { list.renew(&self.node, cx.waker(), new) };
+        }
+        let Some(waker) = new.take() else { return false };
+        *self.list = list;
+        // SAFETY:
+        // * the node is ours, and in no list: it is not queued;
+        // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
+        //   of this list: `list` is kept until then.
+        unsafe { self.waiters.list(list).push(self.node, waker, kind) };
+        true
+    }
+
+    /// Moves the listener, which is queued, to the front of its list.
+    pub(crate) fn go_first(&mut self) {
+        // SAFETY: the node is in the list that it was put in.
+        unsafe { self.waiters.list(*self.list).move_to_front(&self.node) };
+    }
+
+    /// Returns whether the first of the overtaken exclusive waiters is a handoff waiter, and not
+    /// this one.
+    #[inline]
+    pub(crate) fn is_behind_handoff(&mut self) -> bool {
+        let first = self.waiters.list(ListId::Overtaken).first();
+        first.is_some_and(|node| node.is_handoff() && !ptr::eq(node, &*self.node))
+    }
+
+    /// Takes the listener out of its list, if it is queued, and consumes a notification, if there
+    /// is one. Returns the listener's waker, to be dropped with the queue unlocked.
+    #[inline]
+    pub(crate) fn leave(&mut self) -> Option<Waker> {
+        if self.state() == WaitState::Queued {
+            // SAFETY: the node is in the list that it was put in.
+            return unsafe { self.waiters.list(*self.list).remove(&self.node) };
+        }
+        self.node.consume();
+        None
+    }
+}
