@@ -393,7 +393,7 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
 
 /// A waiter that is polled for no reason, while it is notified.
 ///
-/// Fails if `Node::was_notified` does not acquire, if `List::notify` does not release, and if it says so before it
+/// Fails if `Node::state` does not acquire, if `List::pop` does not release, and if it says so before it
 /// is done with the node.
 #[test]
 fn p1_a_waiter_may_be_polled_while_it_is_called() {

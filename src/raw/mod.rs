@@ -1,6 +1,8 @@
 #![doc = include_str!("DESIGN.md")]
 
 pub(crate) mod acquire;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod blocking;
 pub(crate) mod edges;
 pub(crate) mod list;
 pub(crate) mod listener;
@@ -20,19 +22,11 @@ pub(crate) use waiter::Waiter;
 use core::future::poll_fn;
 use core::mem;
 use core::task::Poll;
-#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::Duration;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use std::time::Instant;
 
 use crate::mode::Mode;
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::raw::acquire::RawAcquire;
 use crate::raw::edges::EdgeCount;
 use crate::raw::queue::{WaitLists, WaitQueue};
 use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlag, WaitFlags};
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::sync::block::block_on;
 use crate::sync::const_fn;
 use crate::sync::once_box::OnceBox;
 
@@ -74,48 +68,6 @@ impl RawLock {
     #[inline]
     pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
         self.state.try_acquire_as_newcomer(mode)
-    }
-
-    /// Acquires the lock in `mode`, and blocks the thread until it is available.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[inline]
-    pub(crate) fn acquire_blocking(&self, mode: Mode) {
-        if !self.try_acquire_as_newcomer(mode) {
-            self.block(mode, None);
-        }
-    }
-
-    /// Acquires the lock like [`acquire_blocking`](Self::acquire_blocking), but blocks the thread no
-    /// longer than `timeout`. Returns whether the lock is held. If `timeout` is too long for the
-    /// clock, there is no limit.
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub(crate) fn acquire_blocking_timeout(&self, mode: Mode, timeout: Duration) -> bool {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
-            None => {
-                self.acquire_blocking(mode);
-                true
-            }
-        }
-    }
-
-    /// Acquires the lock like [`acquire_blocking`](Self::acquire_blocking), but blocks the thread no
-    /// longer than until `deadline`. Returns whether the lock is held.
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub(crate) fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> bool {
-        let in_time = Instant::now() < deadline;
-        self.try_acquire_as_newcomer(mode)
-            || in_time && self.block(mode, Some(deadline))
-            || self.try_acquire(mode)
-    }
-
-    /// Blocks the thread until the lock is held. Returns `false` if `deadline` passed before that.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[cold]
-    #[inline(never)]
-    fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        self.spin_or_yield(mode, deadline.is_none())
-            || block_on(RawAcquire::for_thread(self, mode), deadline).is_some()
     }
 
     /// Returns whether newcomers to `mode` could enter, but for a waiter that was overtaken.
