@@ -171,7 +171,7 @@ fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
 
 /// The holder is another thread than the one that is handed the lock.
 ///
-/// Fails if the thread, at a spurious poll, hands itself the lock that is free.
+/// Fails if a waiter that hands the lock over does not wake the thread.
 #[test]
 fn q3_a_thread_is_given_the_lock_by_another() {
     model(|| {
