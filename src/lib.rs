@@ -35,12 +35,10 @@ pub use interop::lock_api::{
 };
 pub use lock::MultiLock;
 pub use lock::guard::Guard;
-#[cfg(target_has_atomic = "ptr")]
-pub use lock::guard::GuardArc;
 pub use lock::handle::{Handle, HandleId};
 pub use lock::monitor::Monitor;
 #[cfg(target_has_atomic = "ptr")]
-pub use lock::monitor::MonitorArc;
+pub use lock::owned::{GuardArc, MonitorArc};
 pub use mode::Mode;
 pub use named::{HandleGuard, HandleLock};
 pub use raw::state::Snapshot;

@@ -278,10 +278,10 @@ fn values() -> Vec<Row> {
         "lock::acquire_or" lock.acquire_or(Shared, ready(Cell::new(0))) => Send UnwindSafe;
         "lock::acquire_or" lock.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
         "lock::wait" lock.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "lock::acquire_arc" arc.acquire_arc(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
-        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send UnwindSafe;
-        "lock::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "owned::acquire_arc" arc.acquire_arc(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "owned::acquire_or_arc" arc.acquire_or_arc(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "owned::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Cell::new(0))) => Send UnwindSafe;
+        "owned::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
         "guard::upgrade" hold().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync RefUnwindSafe;
         "monitor::wait" lock.monitor(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;

@@ -1,7 +1,5 @@
 //! Guards: acquisitions that end when they are dropped (RAII).
 
-#[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
 use core::fmt;
 use core::mem::ManuallyDrop;
 use core::ops::Deref;
@@ -14,14 +12,14 @@ use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 
 /// An acquisition of the lock behind `L`, released on drop.
-struct Hold<L: Deref<Target = MultiLock>> {
-    lock: L,
-    mode: Mode,
+pub(super) struct Hold<L: Deref<Target = MultiLock>> {
+    pub(super) lock: L,
+    pub(super) mode: Mode,
 }
 
 impl<L: Deref<Target = MultiLock>> Hold<L> {
     #[track_caller]
-    fn downgrade(&mut self, to: Mode) {
+    pub(super) fn downgrade(&mut self, to: Mode) {
         assert!(self.mode.includes(to), "cannot downgrade from {:?} to {to:?}", self.mode);
         if to != self.mode {
             let from = core::mem::replace(&mut self.mode, to);
@@ -29,7 +27,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         }
     }
 
-    fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
+    pub(super) fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
         if self.mode != Mode::Exclusive {
             if let Err(word) = self.lock.raw.try_upgrade(self.mode) {
                 return Err(if self.mode == Mode::Upgradable || word.has_no_owner() {
@@ -43,7 +41,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         Ok(())
     }
 
-    async fn upgrade(&mut self) -> Result<(), UpgradeError> {
+    pub(super) async fn upgrade(&mut self) -> Result<(), UpgradeError> {
         let from = self.mode;
         if from != Mode::Exclusive {
             // While the upgrade waits, the word shows an upgradable holder. The mode says so from
@@ -58,7 +56,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
         Ok(())
     }
 
-    fn share(&self) -> Option<Self>
+    pub(super) fn share(&self) -> Option<Self>
     where
         L: Clone,
     {
@@ -67,7 +65,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
     }
 
     #[track_caller]
-    fn into_handle(self) -> Handle {
+    pub(super) fn into_handle(self) -> Handle {
         let handle = Handle::new(self.lock.id.get(), self.mode);
         let this = ManuallyDrop::new(self);
         // SAFETY: The pointer comes from a reference. `this` is neither used nor dropped after the
@@ -292,14 +290,6 @@ guard! {
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
     /// dropped by a panic releases the lock: there is no poisoning.
     Guard<'a>, Guard<'_>, &'a MultiLock
-}
-
-#[cfg(target_has_atomic = "ptr")]
-guard! {
-    /// A guard of a [`MultiLock`] in an [`Arc`], which releases the lock when it is dropped.
-    ///
-    /// The guard owns the `Arc`, so it is `'static`. In all other respects it is a [`Guard`].
-    GuardArc, GuardArc, Arc<MultiLock>
 }
 
 /// Checks that the compiler warns of a guard that is dropped as soon as it is made. The compiler

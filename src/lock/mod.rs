@@ -1,29 +1,25 @@
 //! `MultiLock`: the reader-writer lock without data.
 
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod blocking;
+#[macro_use]
 pub(crate) mod guard;
 pub(crate) mod handle;
+#[macro_use]
 pub(crate) mod monitor;
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) mod owned;
 
 use core::fmt;
 use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
-#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::Duration;
-#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::Instant;
 
-#[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
 use futures_core::FusedFuture;
 
 use crate::error::ReleaseError;
 use crate::lock::guard::Guard;
-#[cfg(target_has_atomic = "ptr")]
-use crate::lock::guard::GuardArc;
 use crate::lock::handle::{Handle, LockId};
-#[cfg(target_has_atomic = "ptr")]
-use crate::lock::monitor::MonitorArc;
 use crate::lock::monitor::{Monitor, Watcher};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
@@ -252,65 +248,6 @@ impl MultiLock {
         Acquire::new(self, mode)
     }
 
-    /// Acquires the lock in `mode`, blocking the thread until the lock is available.
-    ///
-    /// The thread spins for a moment, yields to other threads a few times, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time.
-    ///
-    /// # Deadlocks
-    ///
-    /// The wait may never end if the thread already holds the same lock: see
-    /// [`MultiLock`](Self#deadlocks). A call from async code deadlocks if the holder needs the
-    /// blocked thread in order to go on.
-    ///
-    /// # The token of the thread
-    ///
-    /// No blocking call of this crate uses [`std::thread::park`]. If another thread unparks this
-    /// one meanwhile, the next `park` of the caller returns at once. A blocking call does not leave
-    /// a token behind either.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[inline]
-    pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
-        self.raw.acquire_blocking(mode);
-        Guard::new(self, mode)
-    }
-
-    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
-    /// than `timeout`.
-    ///
-    /// Returns `None` if the time is over. A `timeout` of zero makes one try. If `timeout` is too
-    /// long for the clock, there is no limit.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use multilock::{Mode, MultiLock};
-    /// use std::time::Duration;
-    ///
-    /// let lock = MultiLock::new();
-    /// let _shared = lock.acquire_blocking(Mode::Shared);
-    /// assert!(lock.acquire_blocking_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
-    /// ```
-    #[doc(alias = "acquire_timeout")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_blocking_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
-        self.raw.acquire_blocking_timeout(mode, timeout).then(|| Guard::new(self, mode))
-    }
-
-    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
-    /// than until `deadline`.
-    ///
-    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
-    /// try.
-    #[doc(alias = "acquire_deadline")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
-        self.raw.acquire_blocking_deadline(mode, deadline).then(|| Guard::new(self, mode))
-    }
-
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
     ///
     /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. `cancel`
@@ -511,138 +448,6 @@ impl MultiLock {
     /// Takes over what `handle` holds. Returns the mode.
     fn mode_of(&self, handle: Handle) -> Result<Mode, ReleaseError> {
         if handle.is_of(&self.id) { Ok(handle.mode()) } else { Err(ReleaseError::new(handle)) }
-    }
-}
-
-/// The same operations with guards that keep the lock alive and borrow nothing. Targets without
-/// compare-and-swap do not have these methods, because they have no [`Arc`].
-#[cfg(target_has_atomic = "ptr")]
-impl MultiLock {
-    /// Acquires the lock in `mode` if that is possible now, with a guard that is `'static`. Never
-    /// waits.
-    ///
-    /// Returns `None` in the same cases as [`try_acquire`](Self::try_acquire).
-    #[inline]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
-        self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
-    }
-
-    /// Acquires the lock in `mode`, waiting asynchronously until it is available, with a future and
-    /// a guard that are `'static`.
-    ///
-    /// In all other respects this is [`acquire`](Self::acquire), with the same cancel safety and
-    /// deadlocks.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # use std::sync::Arc;
-    /// # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
-    /// let lock = Arc::new(MultiLock::new());
-    /// let acquire = lock.acquire_arc(Mode::Shared);
-    /// spawn(async move {
-    ///     let _guard = acquire.await;
-    /// });
-    /// ```
-    #[inline]
-    pub fn acquire_arc(
-        self: &Arc<Self>,
-        mode: Mode,
-    ) -> impl FusedFuture<Output = GuardArc> + Send + Sync + use<> {
-        let lock = self.clone();
-        Fused::<_>::new(async move {
-            RawAcquire::new(&*lock, mode).await;
-            GuardArc::new(lock, mode)
-        })
-    }
-
-    /// Acquires the lock in `mode`, blocking the thread until the lock is available, with a guard
-    /// that is `'static`.
-    ///
-    /// In all other respects this is [`acquire_blocking`](Self::acquire_blocking), with the same
-    /// deadlocks.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[inline]
-    pub fn acquire_blocking_arc(self: &Arc<Self>, mode: Mode) -> GuardArc {
-        self.raw.acquire_blocking(mode);
-        GuardArc::new(self.clone(), mode)
-    }
-
-    /// Acquires the lock in `mode`, blocking the thread for no longer than `timeout`, with a guard
-    /// that is `'static`.
-    ///
-    /// Returns `None` if the time is over. The limits are those of
-    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout).
-    #[doc(alias = "acquire_timeout_arc")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_blocking_timeout_arc(
-        self: &Arc<Self>,
-        mode: Mode,
-        timeout: Duration,
-    ) -> Option<GuardArc> {
-        self.raw.acquire_blocking_timeout(mode, timeout).then(|| GuardArc::new(self.clone(), mode))
-    }
-
-    /// Acquires the lock in `mode`, blocking the thread for no longer than until `deadline`, with a
-    /// guard that is `'static`.
-    ///
-    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
-    /// try, as [`acquire_blocking_deadline`](Self::acquire_blocking_deadline) does.
-    #[doc(alias = "acquire_deadline_arc")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
-    pub fn acquire_blocking_deadline_arc(
-        self: &Arc<Self>,
-        mode: Mode,
-        deadline: Instant,
-    ) -> Option<GuardArc> {
-        self.raw
-            .acquire_blocking_deadline(mode, deadline)
-            .then(|| GuardArc::new(self.clone(), mode))
-    }
-
-    /// Acquires the lock in `mode`, unless `cancel` is ready first, with a guard that is `'static`.
-    /// The future is `'static` if `cancel` is.
-    ///
-    /// In all other respects this is [`acquire_or`](Self::acquire_or), with the same cancel safety.
-    ///
-    /// # Errors
-    ///
-    /// Returns the output of `cancel`. The acquisition has then lost its place in the queue, and
-    /// does not hold the lock.
-    pub fn acquire_or_arc<C: Future>(
-        self: &Arc<Self>,
-        mode: Mode,
-        cancel: C,
-    ) -> impl Future<Output = Result<GuardArc, C::Output>> + use<C> {
-        let lock = self.clone();
-        async move {
-            match first(lock.acquire_arc(mode), cancel).await {
-                Err(output) => lock.try_acquire_arc(mode).ok_or(output),
-                entered => entered,
-            }
-        }
-    }
-
-    /// Creates a monitor that reports when `mode` can be acquired, and that is `'static`.
-    ///
-    /// In all other respects this is [`monitor`](Self::monitor).
-    #[doc(alias = "notify_arc")]
-    pub fn monitor_arc(self: &Arc<Self>, mode: Mode) -> MonitorArc {
-        MonitorArc::new(self.clone(), mode)
-    }
-
-    /// Turns `handle` back into a guard, one that is `'static`.
-    ///
-    /// # Errors
-    ///
-    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
-    /// the handle, and no lock changes.
-    pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
-        self.mode_of(handle).map(|mode| GuardArc::new(self.clone(), mode))
     }
 }
 

@@ -1,8 +1,6 @@
 //! Monitors: they report when a mode can be acquired, and acquire nothing.
 
 use alloc::boxed::Box;
-#[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
@@ -201,15 +199,15 @@ enum Watched<L: Deref<Target = MultiLock>> {
 }
 
 /// What a monitor consists of, for one lock or for several.
-struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
+pub(super) struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
     watched: Watched<L>,
-    mode: Mode,
+    pub(super) mode: Mode,
     /// The listeners of the stream.
     listeners: BoxedListeners<'a>,
 }
 
 impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'a, L> {
-    fn one(lock: L, mode: Mode) -> Self {
+    pub(super) fn one(lock: L, mode: Mode) -> Self {
         Self {
             watched: Watched::One(Watcher::new(lock, mode)),
             mode,
@@ -217,28 +215,28 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'
         }
     }
 
-    fn is_set(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         match &self.watched {
             Watched::One(watcher) => watcher.is_set(),
             Watched::All(watchers) => watchers.is_set(),
         }
     }
 
-    fn clear(&self) {
+    pub(super) fn clear(&self) {
         match &self.watched {
             Watched::One(watcher) => watcher.clear(),
             Watched::All(watchers) => watchers.clear(),
         }
     }
 
-    async fn wait(&self) {
+    pub(super) async fn wait(&self) {
         match &self.watched {
             Watched::One(watcher) => watcher.wait().await,
             Watched::All(watchers) => watchers.wait().await,
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let ready = match &self.watched {
             Watched::One(watcher) => {
                 if !watcher.is_set() {
@@ -420,21 +418,5 @@ impl<'a> Monitor<'a> {
             mode,
             listeners: BoxedListeners::default(),
         })
-    }
-}
-
-#[cfg(target_has_atomic = "ptr")]
-monitor! {
-    /// A monitor of a [`MultiLock`] in an [`Arc`], which reports when a mode can be acquired.
-    ///
-    /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Monitor`].
-    #[doc(alias = "NotifyArc")]
-    MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>
-}
-
-#[cfg(target_has_atomic = "ptr")]
-impl MonitorArc {
-    pub(crate) fn new(lock: Arc<MultiLock>, mode: Mode) -> Self {
-        Self(MonitorInner::one(lock, mode))
     }
 }
