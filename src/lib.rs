@@ -42,14 +42,14 @@ pub use lock::owned::{GuardArc, MonitorArc};
 pub use mode::Mode;
 pub use named::{HandleGuard, HandleLock};
 pub use raw::state::Snapshot;
+#[cfg(target_has_atomic = "ptr")]
+pub use rwlock::owned::{
+    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
+    RwLockWriteGuardArc,
+};
 pub use rwlock::{
     MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
-};
-#[cfg(target_has_atomic = "ptr")]
-pub use rwlock::{
-    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
-    RwLockWriteGuardArc,
 };
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::acquire_all_blocking;
@@ -63,5 +63,5 @@ pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all}
 pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
     #[cfg(target_has_atomic = "ptr")]
-    pub use crate::rwlock::futures::{ReadArc, UpgradableReadArc, UpgradeArc, WriteArc};
+    pub use crate::rwlock::owned::{ReadArc, UpgradableReadArc, UpgradeArc, WriteArc};
 }

@@ -305,9 +305,9 @@ fn values() -> Vec<Row> {
         "set::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::holds" try_acquire_all(pairs).unwrap().holds() => auto;
         "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
-        "guards::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
-        "guards::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
+        "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
+        "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
+        "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]

@@ -7,11 +7,6 @@ use crate::rwlock::{
     MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
 };
-#[cfg(target_has_atomic = "ptr")]
-use crate::rwlock::{
-    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
-    RwLockWriteGuardArc,
-};
 
 /// Serializes the data, if the lock can be acquired for reading now. Neither a task nor a thread
 /// waits.
@@ -36,9 +31,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for RwLock<T> {
 }
 
 macro_rules! as_data {
-    ($($(#[$meta:meta])* [$($generics:tt)*] $Guard:ty => $Data:ident;)+) => {$(
+    ($([$($generics:tt)*] $Guard:ty => $Data:ident;)+) => {$(
         /// Serializes the data that the guard gives access to.
-        $(#[$meta])*
         impl<$($generics)*> Serialize for $Guard
         where
             $Data: Serialize,
@@ -56,12 +50,21 @@ as_data! {
     [T: ?Sized] RwLockUpgradedGuard<'_, T> => T;
     [T: ?Sized] RwLockWriteGuard<'_, T> => T;
     [U: ?Sized] MappedRwLockWriteGuard<'_, U> => U;
-    #[cfg(target_has_atomic = "ptr")]
-    [T: ?Sized, U: ?Sized] RwLockReadGuardArc<T, U> => U;
-    #[cfg(target_has_atomic = "ptr")]
-    [T: ?Sized] RwLockUpgradableReadGuardArc<T> => T;
-    #[cfg(target_has_atomic = "ptr")]
-    [T: ?Sized] RwLockWriteGuardArc<T> => T;
-    #[cfg(target_has_atomic = "ptr")]
-    [T: ?Sized, U: ?Sized] MappedRwLockWriteGuardArc<T, U> => U;
+}
+
+#[cfg(target_has_atomic = "ptr")]
+mod owned {
+    use serde::{Serialize, Serializer};
+
+    use crate::rwlock::owned::{
+        MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
+        RwLockWriteGuardArc,
+    };
+
+    as_data! {
+        [T: ?Sized, U: ?Sized] RwLockReadGuardArc<T, U> => U;
+        [T: ?Sized] RwLockUpgradableReadGuardArc<T> => T;
+        [T: ?Sized] RwLockWriteGuardArc<T> => T;
+        [T: ?Sized, U: ?Sized] MappedRwLockWriteGuardArc<T, U> => U;
+    }
 }

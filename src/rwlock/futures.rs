@@ -1,11 +1,7 @@
 //! Futures that acquire or upgrade a lock with data, and return a guard.
 
-#[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
 use core::fmt;
 use core::marker::PhantomData;
-#[cfg(target_has_atomic = "ptr")]
-use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll, ready};
@@ -13,15 +9,9 @@ use core::task::{Context, Poll, ready};
 use futures_core::FusedFuture;
 
 use super::guards::FORGOTTEN;
-#[cfg(target_has_atomic = "ptr")]
-use super::guards::unwinds;
-#[cfg(target_has_atomic = "ptr")]
-use super::{RwLock, RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
-#[cfg(target_has_atomic = "ptr")]
-use crate::raw::RawLock;
 use crate::raw::RawUpgrade;
 use crate::raw::acquire::RawAcquire;
 
@@ -109,42 +99,10 @@ borrows! {
 }
 borrows!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sync);
 
-/// Defines a future that returns a guard that owns the lock.
-#[cfg(target_has_atomic = "ptr")]
-macro_rules! owns {
-    ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
-        acquires! {
-            $Future, $method, &'a Arc<RwLock<T>>,
-            |_lock, of| $Guard::new(Arc::clone(of).into(), of.data()) => $Guard<T>
-        }
-
-        impl<'a, T: ?Sized> $Future<'a, T> {
-            #[inline]
-            pub(super) fn new(lock: &'a Arc<RwLock<T>>) -> Self {
-                Self { acquire: RawAcquire::new(&lock.lock, Mode::$mode), of: lock }
-            }
-        }
-    };
-}
-
-#[cfg(target_has_atomic = "ptr")]
-owns!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
-#[cfg(target_has_atomic = "ptr")]
-owns!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
-#[cfg(target_has_atomic = "ptr")]
-owns!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
-
-#[cfg(target_has_atomic = "ptr")]
-unwinds! {
-    [T: ?Sized + UnwindSafe + RefUnwindSafe] ReadArc<'_, T>;
-    [T: ?Sized + UnwindSafe + RefUnwindSafe] UpgradableReadArc<'_, T>;
-    [T: ?Sized + UnwindSafe + RefUnwindSafe] WriteArc<'_, T>;
-}
-
 /// Defines a future that upgrades an upgradable guard to a write guard.
 macro_rules! upgrades {
     ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
-        #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](super::", stringify!($Upgradable), "::upgrade).")]
+        #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](crate::", stringify!($Upgradable), "::upgrade).")]
         #[must_use = "futures do nothing unless they are polled"]
         pub struct $Future<$($lt,)? $T: ?Sized> {
             /// `None` when the upgrade is done. The upgrade is dropped before the guard, which
@@ -187,23 +145,7 @@ debug!(Upgrade ['_, T]);
 
 impl<'a, T: ?Sized> Upgrade<'a, T> {
     pub(super) fn new(guard: RwLockUpgradableReadGuard<'a, T>) -> Self {
-        let upgrading = RawUpgrade::new(&guard.lock().raw, Mode::Upgradable);
-        Self { upgrading: Some(upgrading), guard: Some(guard) }
-    }
-}
-
-#[cfg(target_has_atomic = "ptr")]
-upgrades!(UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc);
-#[cfg(target_has_atomic = "ptr")]
-debug!(UpgradeArc[T]);
-
-#[cfg(target_has_atomic = "ptr")]
-impl<T: ?Sized> UpgradeArc<T> {
-    pub(super) fn new(guard: RwLockUpgradableReadGuardArc<T>) -> Self {
-        let raw: *const RawLock = &guard.lock().lock.raw;
-        // SAFETY: the lock is in the `Arc` of the guard, where it is not moved. The guard stays in
-        // this future as long as the upgrade does, or is dropped after the upgrade.
-        let upgrading = RawUpgrade::new(unsafe { &*raw }, Mode::Upgradable);
+        let upgrading = RawUpgrade::new(&guard.lock.raw, Mode::Upgradable);
         Self { upgrading: Some(upgrading), guard: Some(guard) }
     }
 }

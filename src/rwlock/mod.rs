@@ -3,32 +3,29 @@
 //! The [`MultiLock`] in it decides which waiter acquires the lock. This module decides what a guard
 //! may do with the data.
 
-pub(crate) mod futures;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod blocking;
+#[macro_use]
 mod guards;
-
+#[macro_use]
+mod convert;
+#[macro_use]
+pub(crate) mod futures;
 #[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
+pub(crate) mod owned;
+
 use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::NonNull;
-#[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
-use std::time::Duration;
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::sync::const_fn;
 
 use futures::{Read, UpgradableRead, Write};
-#[cfg(target_has_atomic = "ptr")]
-use futures::{ReadArc, UpgradableReadArc, WriteArc};
 pub use guards::{
     MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,
     RwLockWriteGuard,
-};
-#[cfg(target_has_atomic = "ptr")]
-pub use guards::{
-    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
-    RwLockWriteGuardArc,
 };
 
 /// An async reader-writer lock: a [`MultiLock`] with the data that it protects.
@@ -111,9 +108,7 @@ impl<T> RwLock<T> {
 /// Defines the methods that acquire a lock in one mode.
 macro_rules! acquisitions {
     (
-        $mode:ident, $access:literal, $Guard:ident, $GuardArc:ident, $Future:ident, $FutureArc:ident,
-        $try:ident, $wait:ident, $block:ident, $timeout:ident = $old_timeout:literal,
-        $try_arc:ident, $wait_arc:ident, $block_arc:ident, $timeout_arc:ident = $old_timeout_arc:literal
+        $mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident
     ) => {
         #[doc = concat!("Gives ", $access, " access if that is possible now. Never waits.")]
         ///
@@ -166,132 +161,16 @@ macro_rules! acquisitions {
         pub fn $wait(&self) -> $Future<'_, T> {
             $Future::new(&self.lock, self.data())
         }
-
-        #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile.")]
-        ///
-        /// # Deadlocks
-        ///
-        /// A deadlock is possible if the thread has access already. A deadlock is also possible
-        /// inside of async code, if the holder needs the blocked thread to make progress. See also
-        /// [`MultiLock::acquire_blocking`].
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use multilock::RwLock;
-        ///
-        /// let lock = RwLock::new(1);
-        #[doc = concat!("let guard = lock.", stringify!($block), "();")]
-        /// assert_eq!(*guard, 1);
-        /// ```
-        #[cfg(all(feature = "std", not(target_family = "wasm")))]
-        #[inline]
-        pub fn $block(&self) -> $Guard<'_, T> {
-            self.lock.raw.acquire_blocking(Mode::$mode);
-            $Guard::new(&self.lock, self.data())
-        }
-
-        #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile, but no longer than `timeout`.")]
-        ///
-        /// Returns `None` if the time is over. If `timeout` is zero, the method tries once. If
-        /// `timeout` is too long for the clock, there is no limit.
-        ///
-        /// # Examples
-        ///
-        /// ```
-        /// use multilock::RwLock;
-        /// use std::time::Duration;
-        ///
-        /// let lock = RwLock::new(1);
-        /// let _writes = lock.write_blocking();
-        #[doc = concat!("assert!(lock.", stringify!($timeout), "(Duration::from_millis(1)).is_none());")]
-        /// ```
-        #[cfg(all(feature = "std", not(any(target_family = "wasm", loom))))]
-        #[must_use = "access ends as soon as the guard is dropped"]
-        #[doc(alias = $old_timeout)]
-        pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
-            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
-            entered.then(|| $Guard::new(&self.lock, self.data()))
-        }
-
-        #[doc = concat!("As [`", stringify!($try), "`](Self::", stringify!($try), "), with a guard that owns the lock.")]
-        ///
-        /// The guard holds a clone of the `Arc`. Never waits, and returns `None` in the same cases.
-        #[cfg(target_has_atomic = "ptr")]
-        #[inline]
-        #[must_use = "access ends as soon as the guard is dropped"]
-        pub fn $try_arc(self: &Arc<Self>) -> Option<$GuardArc<T>> {
-            let entered = self.lock.raw.try_acquire(Mode::$mode);
-            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
-        }
-
-        #[doc = concat!("As [`", stringify!($wait), "`](Self::", stringify!($wait), "), with a guard that owns the lock.")]
-        ///
-        /// The guard holds a clone of the `Arc`.
-        ///
-        /// # Cancel safety
-        ///
-        /// The future may be dropped at any point. It then does not hold the lock, and its position
-        /// in the queue is lost. If the future had been notified, the notification passes to the
-        /// next waiter.
-        ///
-        /// # Deadlocks
-        ///
-        /// A deadlock is possible if the task has access already.
-        #[cfg(target_has_atomic = "ptr")]
-        #[inline]
-        pub fn $wait_arc<'a>(self: &'a Arc<Self>) -> $FutureArc<'a, T> {
-            $FutureArc::new(self)
-        }
-
-        #[doc = concat!("As [`", stringify!($block), "`](Self::", stringify!($block), "), with a guard that owns the lock.")]
-        ///
-        /// The guard holds a clone of the `Arc`.
-        ///
-        /// # Deadlocks
-        ///
-        /// A deadlock is possible if the thread has access already. A deadlock is also possible
-        /// inside of async code, if the holder needs the blocked thread to make progress.
-        #[cfg(all(feature = "std", target_has_atomic = "ptr", not(target_family = "wasm")))]
-        #[inline]
-        pub fn $block_arc(self: &Arc<Self>) -> $GuardArc<T> {
-            self.lock.raw.acquire_blocking(Mode::$mode);
-            $GuardArc::new(self.clone().into(), self.data())
-        }
-
-        #[doc = concat!("As [`", stringify!($timeout), "`](Self::", stringify!($timeout), "), with a guard that owns the lock.")]
-        ///
-        /// The guard holds a clone of the `Arc`. Returns `None` if the time is over.
-        #[cfg(all(feature = "std", target_has_atomic = "ptr", not(any(target_family = "wasm", loom))))]
-        #[must_use = "access ends as soon as the guard is dropped"]
-        #[doc(alias = $old_timeout_arc)]
-        pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
-            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
-            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
-        }
     };
 }
 
 impl<T: ?Sized> RwLock<T> {
+    acquisitions! { Shared, "read", RwLockReadGuard, Read, try_read, read }
     acquisitions! {
-        Shared, "read", RwLockReadGuard, RwLockReadGuardArc, Read, ReadArc,
-        try_read, read, read_blocking, read_blocking_timeout = "read_timeout",
-        try_read_arc, read_arc, read_arc_blocking, read_arc_blocking_timeout = "read_arc_timeout"
+        Upgradable, "upgradable read", RwLockUpgradableReadGuard, UpgradableRead,
+        try_upgradable_read, upgradable_read
     }
-
-    acquisitions! {
-        Upgradable, "upgradable read", RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
-        UpgradableRead, UpgradableReadArc,
-        try_upgradable_read, upgradable_read, upgradable_read_blocking, upgradable_read_blocking_timeout = "upgradable_read_timeout",
-        try_upgradable_read_arc, upgradable_read_arc, upgradable_read_arc_blocking,
-        upgradable_read_arc_blocking_timeout = "upgradable_read_arc_timeout"
-    }
-
-    acquisitions! {
-        Exclusive, "write", RwLockWriteGuard, RwLockWriteGuardArc, Write, WriteArc,
-        try_write, write, write_blocking, write_blocking_timeout = "write_timeout",
-        try_write_arc, write_arc, write_arc_blocking, write_arc_blocking_timeout = "write_arc_timeout"
-    }
+    acquisitions! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write }
 
     /// Returns the [`MultiLock`] that protects the data.
     ///

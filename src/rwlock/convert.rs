@@ -1,0 +1,341 @@
+//! The methods that make one guard of another: to share, to map, to downgrade and to upgrade.
+
+use core::ptr::NonNull;
+
+use super::futures::Upgrade;
+use super::guards::{FORGOTTEN, Keeps};
+use super::{
+    MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,
+    RwLockWriteGuard,
+};
+use crate::mode::Mode;
+use crate::raw::RawUpgrade;
+
+/// Expands to the first lines of an example.
+macro_rules! example {
+    ($try:literal, $arc:literal) => {
+        concat!(
+            "# use multilock::*;\n# use std::sync::Arc;\n",
+            "let lock = Arc::new(RwLock::new((1, 2)));\n",
+            "let mut guard = lock.",
+            $try,
+            $arc,
+            "().unwrap();\n# let _ = &mut guard;"
+        )
+    };
+}
+
+/// Defines what a read guard can do.
+macro_rules! reads {
+    (
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal
+    ) => {
+        impl<$($generics)*> $Guard<$($args)*> {
+            /// Returns one more guard of the same data, without waiting.
+            ///
+            /// This works even if a writer is queued, because this guard reads already. So a
+            /// function that a reader calls can read, too, without a deadlock.
+            ///
+            /// Returns `None` if an upgradable reader waits for its upgrade: the upgrade waits only
+            /// for the readers that held the lock when it began. Also returns `None` at the maximum
+            /// number of readers.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_read", $arc)]
+            #[doc = concat!("let more = ", stringify!($Guard), "::share(&guard).unwrap();")]
+            /// assert_eq!((guard.0, more.1), (1, 2));
+            /// ```
+            #[must_use = "access ends as soon as the guard is dropped"]
+            #[doc(alias = "clone")]
+            pub fn share(guard: &Self) -> Option<Self> {
+                let shared = guard.lock.multilock().raw.share();
+                shared.then(|| Self::new(guard.lock.clone(), guard.data))
+            }
+
+            /// Turns the guard into a guard of a part of the data.
+            ///
+            /// If `f` panics, access ends.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_read", $arc)]
+            #[doc = concat!("let second = ", stringify!($Guard), "::map(guard, |pair| &pair.1);")]
+            /// assert_eq!(*second, 2);
+            /// ```
+            pub fn map<$Part: ?Sized>(guard: Self, f: impl FnOnce(&$Data) -> &$Part) -> $Mapped {
+                let part = NonNull::from(f(&guard));
+                let (lock, _) = guard.into_parts();
+                <$Mapped>::new(lock, part)
+            }
+
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            ///
+            /// If `f` panics, access ends.
+            ///
+            /// # Errors
+            ///
+            /// Returns the original guard if `f` returns `None`.
+            pub fn try_map<$Part: ?Sized>(
+                guard: Self,
+                f: impl FnOnce(&$Data) -> Option<&$Part>,
+            ) -> Result<$Mapped, Self> {
+                let Some(part) = f(&guard).map(NonNull::from) else {
+                    return Err(guard);
+                };
+                let (lock, _) = guard.into_parts();
+                Ok(<$Mapped>::new(lock, part))
+            }
+        }
+    };
+}
+
+reads!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockReadGuard<'a, U>, "");
+
+/// Defines how a write guard becomes a guard of a part of the data.
+macro_rules! maps_write {
+    (
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
+    ) => {
+        impl<$($generics)*> $Guard<$($args)*> {
+            /// Turns the guard into a guard of a part of the data.
+            ///
+            /// If `f` panics, access ends.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_write", $arc)]
+            #[doc = concat!("let mut second = RwLockWriteGuard", $Arc, "::map(guard, |pair| &mut pair.1);")]
+            /// *second += 1;
+            /// drop(second);
+            /// assert_eq!(lock.try_read().unwrap().1, 3);
+            /// ```
+            pub fn map<$Part: ?Sized>(
+                mut guard: Self,
+                f: impl FnOnce(&mut $Data) -> &mut $Part,
+            ) -> $Mapped {
+                let part = NonNull::from(f(&mut guard));
+                let (lock, _) = guard.into_parts();
+                <$Mapped>::new(lock, part)
+            }
+
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            ///
+            /// If `f` panics, access ends.
+            ///
+            /// # Errors
+            ///
+            /// Returns the original guard if `f` returns `None`.
+            pub fn try_map<$Part: ?Sized>(
+                mut guard: Self,
+                f: impl FnOnce(&mut $Data) -> Option<&mut $Part>,
+            ) -> Result<$Mapped, Self> {
+                let Some(part) = f(&mut guard).map(NonNull::from) else {
+                    return Err(guard);
+                };
+                let (lock, _) = guard.into_parts();
+                Ok(<$Mapped>::new(lock, part))
+            }
+        }
+    };
+}
+
+maps_write!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>, "", "");
+maps_write!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>, "", "");
+
+/// Defines how read guards and write guards become one another.
+macro_rules! changes {
+    (
+        [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident, $arc:literal
+    ) => {
+        impl<$($generics)*> $Upgradable<$($args)*> {
+            /// Turns the guard into a read guard, which is no longer upgradable. Never waits.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = concat!("let guard = ", stringify!($Upgradable), "::downgrade(guard);")]
+            /// assert_eq!(guard.0, 1);
+            /// assert!(lock.try_upgradable_read().is_some());
+            /// ```
+            pub fn downgrade(guard: Self) -> $Read<$($args)*> {
+                let (lock, data) = guard.into_parts();
+                // The new guard exists before other waiters are woken, because a waker may panic.
+                let guard = $Read::new(lock.into(), data);
+                guard.lock.multilock().raw.downgrade(Mode::Upgradable, Mode::Shared);
+                guard
+            }
+
+            /// Returns a read guard beside this guard, without waiting, even if a writer is queued.
+            ///
+            /// Returns `None` at the maximum number of readers.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = concat!("let reader = ", stringify!($Upgradable), "::share(&guard).unwrap();")]
+            /// assert_eq!((guard.0, reader.1), (1, 2));
+            /// ```
+            #[must_use = "access ends as soon as the guard is dropped"]
+            pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
+                let shared = guard.lock.multilock().raw.share();
+                shared.then(|| $Read::new(guard.lock.clone().into(), guard.data))
+            }
+
+            /// Upgrades the guard to a write guard if there is no other reader. Never waits.
+            ///
+            /// # Errors
+            ///
+            /// Returns the original guard if there is another reader.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = concat!("let mut guard = ", stringify!($Upgradable), "::try_upgrade(guard).unwrap();")]
+            /// guard.0 += 1;
+            /// ```
+            pub fn try_upgrade(guard: Self) -> Result<$Write<$($args)*>, Self> {
+                if guard.lock.multilock().raw.try_upgrade(Mode::Upgradable).is_err() {
+                    return Err(guard);
+                }
+                let (lock, data) = guard.into_parts();
+                Ok($Write::new(lock, data))
+            }
+
+            /// Upgrades the guard to a write guard, waiting asynchronously until the other readers
+            /// have left.
+            ///
+            /// From the first poll on, the lock admits no new holder. So the data is what this
+            /// guard has read.
+            ///
+            /// # Cancel safety
+            ///
+            /// A future that is dropped also drops the guard. To keep the guard, use
+            /// [`upgrade_in_place`](Self::upgrade_in_place).
+            ///
+            /// # Deadlocks
+            ///
+            /// A deadlock occurs if the task also reads through another guard.
+            ///
+            /// # Panics
+            ///
+            /// Panics if an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of
+            /// one, was forgotten (`mem::forget`).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            /// # smol::block_on(async {
+            #[doc = concat!("let mut guard = ", stringify!($Upgradable), "::upgrade(guard).await;")]
+            /// guard.0 += 1;
+            /// # });
+            /// ```
+            pub fn upgrade(guard: Self) -> $Upgrade<$($args)*> {
+                $Upgrade::new(guard)
+            }
+
+            /// Upgrades to write access in place, waiting asynchronously until the other readers
+            /// have left.
+            ///
+            /// Write access ends when the returned guard is dropped. Then this guard reads again,
+            /// with no other holder in between.
+            ///
+            /// # Cancel safety
+            ///
+            /// A future that is dropped leaves the guard as it was, and wakes the waiters that
+            /// waited because of the upgrade.
+            ///
+            /// # Deadlocks
+            ///
+            /// A deadlock occurs if the task also reads through another guard.
+            ///
+            /// # Panics
+            ///
+            /// Panics if an earlier upgrade in place, or the [`RwLockUpgradedGuard`] of one, was
+            /// forgotten (`mem::forget`).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            /// # smol::block_on(async {
+            #[doc = concat!(stringify!($Upgradable), "::upgrade_in_place(&mut guard).await.0 += 1;")]
+            /// assert_eq!(guard.0, 2);
+            /// assert!(lock.try_read().is_some());
+            /// # });
+            /// ```
+            pub async fn upgrade_in_place(guard: &mut Self) -> RwLockUpgradedGuard<'_, T> {
+                let lock = guard.lock.multilock();
+                let upgraded = RawUpgrade::new(&lock.raw, Mode::Upgradable).await;
+                assert!(upgraded, "{FORGOTTEN}");
+                RwLockUpgradedGuard::new(lock, guard.data)
+            }
+
+            /// Upgrades to write access in place if there is no other reader. Never waits.
+            ///
+            /// Write access ends when the returned guard is dropped. Then this guard reads again,
+            /// with no other holder in between.
+            #[must_use = "access ends as soon as the guard is dropped"]
+            pub fn try_upgrade_in_place(guard: &mut Self) -> Option<RwLockUpgradedGuard<'_, T>> {
+                let lock = guard.lock.multilock();
+                let upgraded = lock.raw.try_upgrade(Mode::Upgradable).is_ok();
+                upgraded.then(|| RwLockUpgradedGuard::new(lock, guard.data))
+            }
+        }
+
+        impl<$($generics)*> $Write<$($args)*> {
+            /// Turns the guard into a read guard, with no other holder in between. Never waits.
+            ///
+            /// All waiting readers are woken, even if a writer is queued. Readers that arrive later
+            /// wait behind that writer.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_write", $arc)]
+            #[doc = concat!("let guard = ", stringify!($Write), "::downgrade(guard);")]
+            /// assert_eq!(guard.0, 1);
+            /// assert!(lock.try_read().is_some());
+            /// ```
+            pub fn downgrade(guard: Self) -> $Read<$($args)*> {
+                let (lock, data) = guard.into_parts();
+                let guard = $Read::new(lock.into(), data);
+                guard.lock.multilock().raw.downgrade(Mode::Exclusive, Mode::Shared);
+                guard
+            }
+
+            /// Turns the guard into an upgradable read guard, with no other holder in between.
+            /// Never waits.
+            ///
+            /// All waiting readers are woken, as by [`downgrade`](Self::downgrade). The upgradable
+            /// guard can become a write guard again.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_write", $arc)]
+            #[doc = concat!("let guard = ", stringify!($Write), "::downgrade_to_upgradable(guard);")]
+            /// assert_eq!(guard.0, 1);
+            /// assert!(lock.try_read().is_some() && lock.try_upgradable_read().is_none());
+            /// ```
+            pub fn downgrade_to_upgradable(guard: Self) -> $Upgradable<$($args)*> {
+                let (lock, data) = guard.into_parts();
+                let guard = $Upgradable::new(lock, data);
+                guard.lock.multilock().raw.downgrade(Mode::Exclusive, Mode::Upgradable);
+                guard
+            }
+        }
+    };
+}
+
+changes! {
+    ['a, T: ?Sized] ['a, T]
+    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Upgrade, ""
+}
