@@ -4,10 +4,14 @@ use std::sync::Arc;
 #[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
+#[cfg(test)]
+use crate::lock::Acquire;
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::lock::owned::GuardArc;
 use crate::mode::Mode;
+#[cfg(test)]
+use crate::raw::acquire::RawAcquire;
 
 impl MultiLock {
     /// Acquires the lock in `mode`, blocking the thread until the lock is available.
@@ -111,5 +115,13 @@ impl MultiLock {
         self.raw
             .acquire_blocking_deadline(mode, deadline)
             .then(|| GuardArc::new(self.clone(), mode))
+    }
+}
+
+#[cfg(test)]
+impl<'a> Acquire<'a> {
+    /// See [`RawAcquire::for_thread`].
+    pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
+        Self(RawAcquire::for_thread(lock, mode))
     }
 }

@@ -482,13 +482,6 @@ impl<'a> Acquire<'a> {
     pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
         Self(RawAcquire::new(lock, mode))
     }
-
-    /// See [`RawAcquire::for_thread`].
-    #[cfg(test)]
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
-        Self(RawAcquire::for_thread(lock, mode))
-    }
 }
 
 impl<'a> Future for Acquire<'a> {
