@@ -12,6 +12,8 @@ compile_error!(
      or, for a program without threads and interrupts, `single-threaded`"
 );
 
+#[cfg(doctest)]
+mod compile_fail_tests;
 mod error;
 mod interop;
 mod lock;

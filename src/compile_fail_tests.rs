@@ -1,0 +1,383 @@
+//! Programs that must not compile, as doctests of empty functions.
+//!
+//! Some of them are followed by a twin that compiles. It differs from them in nothing but the reason
+//! for which they are rejected.
+
+/// A guard that is dropped as soon as it is made causes a warning. The warning does not depend on
+/// whether the guard is in an `Option`, or on whether the type of the lock is known. A future that
+/// is not awaited causes a warning, too.
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = MultiLock::new();
+/// lock.try_acquire(Mode::Shared);
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = MultiLock::new();
+/// lock.acquire(Mode::Shared);
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// fn share(guard: &Guard<'_>) {
+///     guard.share();
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// fn enter(lock: &impl Lockable) {
+///     lock.acquire_blocking(Mode::Shared);
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = RwLock::new(1);
+/// lock.try_read();
+/// ```
+fn guard_dropped_at_once() {}
+
+/// The twin of [`guard_dropped_at_once`].
+///
+/// ```
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = MultiLock::new();
+/// let _ = lock.try_acquire(Mode::Shared);
+/// let _ = lock.acquire(Mode::Shared);
+/// fn share(guard: &Guard<'_>) {
+///     let _ = guard.share();
+/// }
+/// fn enter(lock: &impl Lockable) {
+///     let _ = lock.acquire_blocking(Mode::Shared);
+/// }
+/// # let lock = RwLock::new(1);
+/// let _ = lock.try_read();
+/// ```
+fn guard_dropped_on_purpose() {}
+
+/// An acquisition, a guard or a monitor cannot outlive its lock.
+///
+/// ```compile_fail,E0597
+/// use multilock::{Mode, MultiLock};
+///
+/// let guard = {
+///     let lock = MultiLock::new();
+///     lock.try_acquire(Mode::Shared)
+/// };
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock};
+///
+/// let lock = MultiLock::new();
+/// let acquire = lock.acquire(Mode::Shared);
+/// drop(lock);
+/// drop(acquire);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock};
+///
+/// let lock = MultiLock::new();
+/// let monitor = lock.monitor(Mode::Shared);
+/// drop(lock);
+/// drop(monitor);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{HandleLock, Mode};
+///
+/// let lock: HandleLock<u32> = HandleLock::new();
+/// let guard = lock.try_context(Mode::Shared, 1);
+/// drop(lock);
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{LockSet, Mode, MultiLock};
+///
+/// let set: LockSet<MultiLock> = [MultiLock::new()].into_iter().collect();
+/// let guard = set.try_acquire(Mode::Shared);
+/// drop(set);
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{Mode, MultiLock, try_acquire_all};
+///
+/// let lock = MultiLock::new();
+/// let guard = try_acquire_all([(&lock, Mode::Shared)]);
+/// drop(lock);
+/// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0597
+/// use multilock::RwLock;
+///
+/// let guard = {
+///     let lock = RwLock::new(1);
+///     lock.try_write()
+/// };
+/// drop(guard);
+/// ```
+fn guard_outlives_lock() {}
+
+/// A reference to the data cannot outlive its guard.
+///
+/// ```compile_fail,E0505
+/// use multilock::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// let guard = lock.try_read().unwrap();
+/// let shown: &u32 = &guard;
+/// drop(guard);
+/// assert_eq!(*shown, 1);
+/// ```
+fn reference_outlives_guard() {}
+
+/// The closure of `map` cannot leak a reference to a part of the data.
+///
+/// ```compile_fail
+/// use multilock::{RwLock, RwLockWriteGuard};
+///
+/// let lock = RwLock::new((1, 2));
+/// let mut part = &mut 0;
+/// drop(RwLockWriteGuard::map(lock.try_write().unwrap(), |pair| {
+///     part = &mut pair.0;
+///     &mut pair.1
+/// }));
+/// *part = 3;
+/// ```
+fn reference_escapes_map() {}
+
+/// While the guard of an upgrade in place is alive, the upgradable guard beneath it cannot be used.
+///
+/// ```compile_fail,E0502
+/// use multilock::{RwLock, RwLockUpgradableReadGuard};
+///
+/// let lock = RwLock::new(1);
+/// let mut guard = lock.try_upgradable_read().unwrap();
+/// let upgraded = RwLockUpgradableReadGuard::try_upgrade_in_place(&mut guard);
+/// assert_eq!(*guard, 1);
+/// drop(upgraded);
+/// ```
+fn upgraded_guard_used() {}
+
+/// A write guard of a part cannot be downgraded: the path to the part may have led through a cell.
+///
+/// ```compile_fail,E0599
+/// use multilock::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
+/// use std::cell::Cell;
+///
+/// let lock = RwLock::new(Cell::new(1));
+/// let guard = RwLockWriteGuard::map(lock.try_write().unwrap(), Cell::get_mut);
+/// drop(MappedRwLockWriteGuard::downgrade(guard));
+/// ```
+fn mapped_guard_downgraded() {}
+
+/// A write guard of a `Cell` cannot be sent to another thread. If it were downgraded there, two
+/// threads would read a cell that they must not share.
+///
+/// `tests/api.rs` checks which types are `Send` and `Sync`. This program, and the next, show why.
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, RwLockWriteGuard};
+/// use std::cell::Cell;
+/// use std::thread;
+///
+/// let lock = RwLock::new(Cell::new(1));
+/// let guard = lock.try_write().unwrap();
+/// thread::scope(|scope| {
+///     scope.spawn(move || RwLockWriteGuard::downgrade(guard).set(2));
+///     while lock.try_read().is_none() {}
+/// });
+/// ```
+fn cell_guard_sent() {}
+
+/// A guard that owns the lock cannot be sent if the data cannot. The last owner of the lock drops
+/// the data, which must be dropped in this thread.
+///
+/// ```compile_fail,E0277
+/// use multilock::RwLock;
+/// use std::sync::{Arc, Mutex};
+/// use std::thread;
+///
+/// let mutex = Mutex::new(1);
+/// let lock = Arc::new(RwLock::new(mutex.lock().unwrap()));
+/// let guard = lock.try_read_arc().unwrap();
+/// drop(lock);
+/// thread::scope(|scope| _ = scope.spawn(move || drop(guard)));
+/// ```
+fn mutex_guard_sent() {}
+
+/// A type that gives write access is invariant in the type of the data. Otherwise a writer could
+/// store a reference that lives for less than the type of the lock says, and the data would then
+/// contain a dangling reference.
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLock<&'static str>) -> RwLock<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradableReadGuard<'a, &'static str>) -> RwLockUpgradableReadGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradedGuard<'a, &'static str>) -> RwLockUpgradedGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockWriteGuard<'a, &'static str>) -> RwLockWriteGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuard<'a, &'static str>) -> MappedRwLockWriteGuard<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockUpgradableReadGuardArc<&'static str>) -> RwLockUpgradableReadGuardArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: RwLockWriteGuardArc<&'static str>) -> RwLockWriteGuardArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuardArc<&'static str, u32>) -> MappedRwLockWriteGuardArc<&'a str, u32> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: MappedRwLockWriteGuardArc<u32, &'static str>) -> MappedRwLockWriteGuardArc<u32, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradableRead<'a, &'static str>) -> futures::UpgradableRead<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::Write<'a, &'static str>) -> futures::Write<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::Upgrade<'a, &'static str>) -> futures::Upgrade<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradeArc<&'static str>) -> futures::UpgradeArc<&'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::UpgradableReadArc<'a, &'static str>) -> futures::UpgradableReadArc<'a, &'a str> {
+///     long
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use multilock::*;
+/// fn shorten<'a>(long: futures::WriteArc<'a, &'static str>) -> futures::WriteArc<'a, &'a str> {
+///     long
+/// }
+/// ```
+fn lifetime_shortened() {}
+
+/// The twin of [`lifetime_shortened`].
+///
+/// ```
+/// # use multilock::*;
+/// fn f0<'a>(same: RwLock<&'static str>) -> RwLock<&'static str> {
+///     same
+/// }
+/// fn f1<'a>(same: RwLockUpgradableReadGuard<'a, &'static str>) -> RwLockUpgradableReadGuard<'a, &'static str> {
+///     same
+/// }
+/// fn f2<'a>(same: RwLockUpgradedGuard<'a, &'static str>) -> RwLockUpgradedGuard<'a, &'static str> {
+///     same
+/// }
+/// fn f3<'a>(same: RwLockWriteGuard<'a, &'static str>) -> RwLockWriteGuard<'a, &'static str> {
+///     same
+/// }
+/// fn f4<'a>(same: MappedRwLockWriteGuard<'a, &'static str>) -> MappedRwLockWriteGuard<'a, &'static str> {
+///     same
+/// }
+/// fn f5<'a>(same: RwLockUpgradableReadGuardArc<&'static str>) -> RwLockUpgradableReadGuardArc<&'static str> {
+///     same
+/// }
+/// fn f6<'a>(same: RwLockWriteGuardArc<&'static str>) -> RwLockWriteGuardArc<&'static str> {
+///     same
+/// }
+/// fn f7<'a>(same: MappedRwLockWriteGuardArc<&'static str, u32>) -> MappedRwLockWriteGuardArc<&'static str, u32> {
+///     same
+/// }
+/// fn f8<'a>(same: MappedRwLockWriteGuardArc<u32, &'static str>) -> MappedRwLockWriteGuardArc<u32, &'static str> {
+///     same
+/// }
+/// fn f9<'a>(same: futures::UpgradableRead<'a, &'static str>) -> futures::UpgradableRead<'a, &'static str> {
+///     same
+/// }
+/// fn f10<'a>(same: futures::Write<'a, &'static str>) -> futures::Write<'a, &'static str> {
+///     same
+/// }
+/// fn f11<'a>(same: futures::Upgrade<'a, &'static str>) -> futures::Upgrade<'a, &'static str> {
+///     same
+/// }
+/// fn f12<'a>(same: futures::UpgradeArc<&'static str>) -> futures::UpgradeArc<&'static str> {
+///     same
+/// }
+/// fn f13<'a>(same: futures::UpgradableReadArc<'a, &'static str>) -> futures::UpgradableReadArc<'a, &'static str> {
+///     same
+/// }
+/// fn f14<'a>(same: futures::WriteArc<'a, &'static str>) -> futures::WriteArc<'a, &'static str> {
+///     same
+/// }
+/// ```
+fn lifetime_kept() {}
