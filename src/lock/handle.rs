@@ -6,7 +6,7 @@ use core::hash::{Hash, Hasher};
 use core::num::NonZeroUsize;
 
 use crate::mode::Mode;
-use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 
 /// An acquisition that is detached from its guard, by
 /// [`Guard::into_handle`](crate::Guard::into_handle).

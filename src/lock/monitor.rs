@@ -19,7 +19,7 @@ use crate::raw::edges::EdgeCount;
 use crate::raw::ready_if;
 use crate::sync::fused::Fused;
 use crate::sync::once_box::may_fail;
-use crate::sync::unmodelled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use crate::sync::unmodeled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
 /// Watches one lock for a monitor. Each edge after the edges that the watcher has seen sets it.
 pub(crate) struct Watcher<L: Deref<Target = MultiLock>> {

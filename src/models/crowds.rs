@@ -15,7 +15,7 @@ use futures_core::Stream;
 use super::*;
 use crate::raw::stand_back;
 use crate::sync::thread;
-use crate::sync::unmodelled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use crate::sync::unmodeled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use crate::{HandleLock, LockSet, Monitor, acquire_all, try_acquire_all};
 
 fn crowd(run: impl Fn() + Send + Sync + 'static) {

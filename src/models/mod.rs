@@ -29,7 +29,7 @@ use crate::{Guard, Mode, MultiLock, UpgradeError};
 use Mode::{Exclusive, Shared, Upgradable};
 
 #[cfg(loom)]
-use crate::sync::unmodelled::{AtomicUsize, Ordering::Relaxed};
+use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 #[cfg(loom)]
 use loom::{sync::Arc, thread::JoinHandle, thread::spawn};
 #[cfg(shuttle)]

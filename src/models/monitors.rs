@@ -6,7 +6,7 @@ use futures_core::Stream;
 
 use super::*;
 use crate::MonitorArc;
-use crate::sync::unmodelled::{AtomicBool, Ordering::Relaxed};
+use crate::sync::unmodeled::{AtomicBool, Ordering::Relaxed};
 
 /// Fails if `wake` notifies no monitors, and if a monitor does not look again after it is queued.
 #[test]

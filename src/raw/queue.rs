@@ -2,6 +2,8 @@
 //!
 //! The queue decides nothing: `wake.rs` does.
 
+use alloc::boxed::Box;
+
 use crate::mode::Mode;
 use crate::raw::edges::Edges;
 use crate::raw::list::List;
@@ -9,8 +11,7 @@ use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::sync::{Mutex, unmodelled};
-use alloc::boxed::Box;
+use crate::sync::{Mutex, unmodeled};
 
 /// A list of the queue, in which a waiter is queued.
 #[derive(Clone, Copy)]
@@ -71,7 +72,7 @@ pub(crate) struct WaitQueue {
     /// For each mode, the edges that monitors look at and wait for.
     pub(super) edges: [Edges; Mode::ALL.len()],
     /// How many newcomers still let one poll pass for waiters that were overtaken.
-    pub(crate) deferences: unmodelled::AtomicU8,
+    pub(crate) deferences: unmodeled::AtomicU8,
     /// Whether to spin for a moment before waiting.
     #[cfg(feature = "std")]
     pub(crate) spin: AdaptiveSpin,
@@ -143,7 +144,7 @@ impl WaitQueue {
                 last_turn: None,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
-            deferences: unmodelled::AtomicU8::new(0),
+            deferences: unmodeled::AtomicU8::new(0),
             #[cfg(feature = "std")]
             spin: AdaptiveSpin::default(),
         })

@@ -15,7 +15,7 @@ use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::queue::WaitLists;
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::sync::unmodelled::Ordering::Relaxed;
+use crate::sync::unmodeled::Ordering::Relaxed;
 
 /// How many races a waiter loses before the lock is reserved for it.
 ///

@@ -5,7 +5,7 @@ use crate::mode::Mode;
 use crate::raw::RawLock;
 #[cfg(not(target_family = "wasm"))]
 use crate::sync::thread;
-use crate::sync::{relax, unmodelled};
+use crate::sync::{relax, unmodeled};
 
 /// How many attempts a spinning caller makes: one each after 2, 4, 8 and 16 pauses, which together
 /// take less than a microsecond. Under loom, which decides when its threads run, there are none.
@@ -77,9 +77,9 @@ impl RawLock {
 #[derive(Default)]
 pub(crate) struct AdaptiveSpin {
     /// How many waiters still skip the spin.
-    left: unmodelled::AtomicUsize,
+    left: unmodeled::AtomicUsize,
     /// How many waiters were to skip it, the last time.
-    pause: unmodelled::AtomicUsize,
+    pause: unmodeled::AtomicUsize,
 }
 
 impl AdaptiveSpin {
@@ -88,7 +88,7 @@ impl AdaptiveSpin {
 
     /// Runs `look` if spinning is worthwhile. Returns whether `look` saw what it was looking for.
     pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
-        use unmodelled::Ordering::Relaxed;
+        use unmodeled::Ordering::Relaxed;
 
         let left = self.left.load(Relaxed);
         if left > 0 {

@@ -19,9 +19,9 @@ pub(crate) use shuttle::sync::atomic;
 
 /// Atomics that take no part in the protocol, so no model has to see them.
 #[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
-pub(crate) use core::sync::atomic as unmodelled;
+pub(crate) use core::sync::atomic as unmodeled;
 #[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
-pub(crate) use portable_atomic as unmodelled;
+pub(crate) use portable_atomic as unmodeled;
 
 #[cfg(loom)]
 pub(crate) use loom::thread;
