@@ -32,7 +32,7 @@ impl MultiLock {
     fn bump(&self, mode: Mode) {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
-            self.end_fairly(mode);
+            self.release_fair_quietly(mode);
             let Err(panic) = caught(|| self.raw.acquire_blocking(mode)) else { return };
             // An allocation has failed. A guard of `lock_api` is still alive, so the lock must be
             // held.
@@ -43,22 +43,22 @@ impl MultiLock {
         }
     }
 
-    fn end(&self, mode: Mode) {
-        quietly(|| self.raw.release(mode));
+    fn release_quietly(&self, mode: Mode) {
+        discard_panic(|| self.raw.release(mode));
     }
 
-    fn end_fairly(&self, mode: Mode) {
-        quietly(|| self.raw.release_fair(mode));
+    fn release_fair_quietly(&self, mode: Mode) {
+        discard_panic(|| self.raw.release_fair(mode));
     }
 
-    fn weaken(&self, from: Mode, to: Mode) {
-        quietly(|| self.raw.downgrade(from, to));
+    fn downgrade_quietly(&self, from: Mode, to: Mode) {
+        discard_panic(|| self.raw.downgrade(from, to));
     }
 }
 
 /// Runs a release or a downgrade, and discards the panic of a waker. A guard of `lock_api` changes
 /// only after `run` has returned. If `run` unwound, the guard would outlive its acquisition.
-fn quietly(run: impl FnOnce()) {
+fn discard_panic(run: impl FnOnce()) {
     if let Err(panic) = caught(run) {
         discard(panic);
     }
@@ -109,7 +109,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     unsafe fn unlock_shared(&self) {
-        self.end(Shared);
+        self.release_quietly(Shared);
     }
 
     #[inline]
@@ -124,7 +124,7 @@ unsafe impl RawRwLock for MultiLock {
 
     #[inline]
     unsafe fn unlock_exclusive(&self) {
-        self.end(Exclusive);
+        self.release_quietly(Exclusive);
     }
 
     #[inline]
@@ -142,7 +142,7 @@ unsafe impl RawRwLock for MultiLock {
 // none before.
 unsafe impl RawRwLockDowngrade for MultiLock {
     unsafe fn downgrade(&self) {
-        self.weaken(Exclusive, Shared);
+        self.downgrade_quietly(Exclusive, Shared);
     }
 }
 
@@ -162,7 +162,7 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 
     #[inline]
     unsafe fn unlock_upgradable(&self) {
-        self.end(Upgradable);
+        self.release_quietly(Upgradable);
     }
 
     unsafe fn upgrade(&self) {
@@ -178,11 +178,11 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 // SAFETY: as for `RawRwLockDowngrade`: each downgrade is one step.
 unsafe impl RawRwLockUpgradeDowngrade for MultiLock {
     unsafe fn downgrade_upgradable(&self) {
-        self.weaken(Upgradable, Shared);
+        self.downgrade_quietly(Upgradable, Shared);
     }
 
     unsafe fn downgrade_to_upgradable(&self) {
-        self.weaken(Exclusive, Upgradable);
+        self.downgrade_quietly(Exclusive, Upgradable);
     }
 }
 
@@ -245,11 +245,11 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
 // SAFETY: as for `RawRwLock`: an acquisition ends before the next begins.
 unsafe impl RawRwLockFair for MultiLock {
     unsafe fn unlock_shared_fair(&self) {
-        self.end_fairly(Shared);
+        self.release_fair_quietly(Shared);
     }
 
     unsafe fn unlock_exclusive_fair(&self) {
-        self.end_fairly(Exclusive);
+        self.release_fair_quietly(Exclusive);
     }
 
     unsafe fn bump_shared(&self) {
@@ -264,7 +264,7 @@ unsafe impl RawRwLockFair for MultiLock {
 // SAFETY: as for `RawRwLockFair`.
 unsafe impl RawRwLockUpgradeFair for MultiLock {
     unsafe fn unlock_upgradable_fair(&self) {
-        self.end_fairly(Upgradable);
+        self.release_fair_quietly(Upgradable);
     }
 
     unsafe fn bump_upgradable(&self) {
@@ -280,7 +280,7 @@ fn raw<T: ?Sized>(lock: &RwLock<MultiLock, T>) -> &MultiLock {
 }
 
 /// Defines a function that waits for a guard asynchronously.
-macro_rules! waits {
+macro_rules! acquire_function {
     ($function:ident, $mode:ident, $access:literal, $Guard:ident, $make:ident, $example:literal) => {
         #[doc = concat!("Waits for ", $access, " access to the data of a lock of `lock_api`, as a task.")]
         ///
@@ -322,15 +322,15 @@ macro_rules! waits {
     };
 }
 
-waits! {
+acquire_function! {
     lock_api_read, Shared, "read", RwLockReadGuard, make_read_guard_unchecked,
     "let guard = lock_api_read(&LOCK).await;"
 }
-waits! {
+acquire_function! {
     lock_api_write, Exclusive, "write", RwLockWriteGuard, make_write_guard_unchecked,
     "let guard = lock_api_write(&LOCK).await;"
 }
-waits! {
+acquire_function! {
     lock_api_upgradable_read, Upgradable, "upgradable read", RwLockUpgradableReadGuard,
     make_upgradable_guard_unchecked, "let guard = lock_api_upgradable_read(&LOCK).await;"
 }

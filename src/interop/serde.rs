@@ -30,12 +30,12 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for RwLock<T> {
     }
 }
 
-macro_rules! as_data {
-    ($([$($generics:tt)*] $Guard:ty => $Data:ident;)+) => {$(
+macro_rules! serialize_guards {
+    ($([$($generics:tt)*] $Guard:ty => $Target:ident;)+) => {$(
         /// Serializes the data that the guard gives access to.
         impl<$($generics)*> Serialize for $Guard
         where
-            $Data: Serialize,
+            $Target: Serialize,
         {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 (**self).serialize(serializer)
@@ -44,7 +44,7 @@ macro_rules! as_data {
     )+};
 }
 
-as_data! {
+serialize_guards! {
     [T: ?Sized] RwLockReadGuard<'_, T> => T;
     [T: ?Sized] RwLockUpgradableReadGuard<'_, T> => T;
     [T: ?Sized] RwLockUpgradedGuard<'_, T> => T;
@@ -61,7 +61,7 @@ mod owned {
         RwLockWriteGuardArc,
     };
 
-    as_data! {
+    serialize_guards! {
         [T: ?Sized, U: ?Sized] RwLockReadGuardArc<T, U> => U;
         [T: ?Sized] RwLockUpgradableReadGuardArc<T> => T;
         [T: ?Sized] RwLockWriteGuardArc<T> => T;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[cfg(test)]
-use crate::lock::Acquire;
+use crate::lock::AcquireFuture;
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::lock::owned::GuardArc;
@@ -119,7 +119,7 @@ impl MultiLock {
 }
 
 #[cfg(test)]
-impl<'a> Acquire<'a> {
+impl<'a> AcquireFuture<'a> {
     /// See [`RawAcquire::for_thread`].
     pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
         Self(RawAcquire::for_thread(lock, mode))

@@ -12,12 +12,12 @@ use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 
 /// An acquisition of the lock behind `L`, released on drop.
-pub(super) struct Hold<L: Deref<Target = MultiLock>> {
+pub(super) struct Acquisition<L: Deref<Target = MultiLock>> {
     pub(super) lock: L,
     pub(super) mode: Mode,
 }
 
-impl<L: Deref<Target = MultiLock>> Hold<L> {
+impl<L: Deref<Target = MultiLock>> Acquisition<L> {
     #[track_caller]
     pub(super) fn downgrade(&mut self, to: Mode) {
         assert!(self.mode.includes(to), "cannot downgrade from {:?} to {to:?}", self.mode);
@@ -47,7 +47,7 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
             // While the upgrade waits, the word shows an upgradable holder. The mode says so from
             // now on, in case the future is leaked.
             self.mode = Mode::Upgradable;
-            let mut ends_as = SetModeOnDrop { hold: &mut self.mode, mode: from };
+            let mut ends_as = SetModeOnDrop { current: &mut self.mode, mode: from };
             if !RawUpgrade::new(&self.lock.raw, from).await {
                 return Err(UpgradeError::Conflict);
             }
@@ -77,24 +77,24 @@ impl<L: Deref<Target = MultiLock>> Hold<L> {
 
 /// Sets the mode of a hold when an upgrade ends, whichever way it ends.
 struct SetModeOnDrop<'a> {
-    hold: &'a mut Mode,
+    current: &'a mut Mode,
     mode: Mode,
 }
 
 impl Drop for SetModeOnDrop<'_> {
     fn drop(&mut self) {
-        *self.hold = self.mode;
+        *self.current = self.mode;
     }
 }
 
-impl<L: Deref<Target = MultiLock>> Drop for Hold<L> {
+impl<L: Deref<Target = MultiLock>> Drop for Acquisition<L> {
     #[inline]
     fn drop(&mut self) {
         self.lock.raw.release(self.mode);
     }
 }
 
-macro_rules! guard {
+macro_rules! multilock_guard {
     (
         $(#[$meta:meta])*
         $Guard:ident $(<$lt:lifetime>)?, $Elided:ty, $Lock:ty
@@ -102,13 +102,13 @@ macro_rules! guard {
         $(#[$meta])*
         #[must_use = "the lock is released as soon as the guard is dropped"]
         #[clippy::has_significant_drop]
-        pub struct $Guard $(<$lt>)? (Hold<$Lock>);
+        pub struct $Guard $(<$lt>)? (Acquisition<$Lock>);
 
         impl $(<$lt>)? $Guard $(<$lt>)? {
             /// Makes the guard of `lock`, which the caller has acquired in `mode`.
             #[inline]
             pub(crate) fn new(lock: $Lock, mode: Mode) -> Self {
-                Self(Hold { lock, mode })
+                Self(Acquisition { lock, mode })
             }
 
             /// Returns the mode that the lock is held in.
@@ -281,7 +281,7 @@ macro_rules! guard {
     };
 }
 
-guard! {
+multilock_guard! {
     /// A guard of a [`MultiLock`], which releases the lock when it is dropped.
     ///
     /// A guard may be kept across `.await`, and may be moved to other threads and shared with them.

@@ -245,7 +245,7 @@ impl MultiLock {
     /// ```
     #[inline]
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Guard<'_>> + Send + Sync {
-        Acquire::new(self, mode)
+        AcquireFuture::new(self, mode)
     }
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
@@ -475,16 +475,16 @@ impl HasRaw for MultiLock {
 }
 
 /// The future of [`MultiLock::acquire`].
-pub(crate) struct Acquire<'a>(RawAcquire<'a, MultiLock>);
+pub(crate) struct AcquireFuture<'a>(RawAcquire<'a, MultiLock>);
 
-impl<'a> Acquire<'a> {
+impl<'a> AcquireFuture<'a> {
     #[inline]
     pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
         Self(RawAcquire::new(lock, mode))
     }
 }
 
-impl<'a> Future for Acquire<'a> {
+impl<'a> Future for AcquireFuture<'a> {
     type Output = Guard<'a>;
 
     #[inline]
@@ -496,7 +496,7 @@ impl<'a> Future for Acquire<'a> {
     }
 }
 
-impl FusedFuture for Acquire<'_> {
+impl FusedFuture for AcquireFuture<'_> {
     #[inline]
     fn is_terminated(&self) -> bool {
         self.0.is_terminated()

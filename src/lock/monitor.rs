@@ -84,7 +84,7 @@ impl UnwindSafe for BoxedListener<'_> {}
 impl RefUnwindSafe for BoxedListener<'_> {}
 
 impl<'a> BoxedListener<'a> {
-    fn at<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
+    fn new<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
         may_fail();
         Self(Box::pin(async move {
             loop {
@@ -112,7 +112,7 @@ impl<'a> BoxedListeners<'a> {
             may_fail();
             self.0.resize_with(watchers.len(), || None);
         }
-        let new = || BoxedListener::at(watchers[n].lock.clone(), watchers[n].mode);
+        let new = || BoxedListener::new(watchers[n].lock.clone(), watchers[n].mode);
         // If the waker panics, the listener is dropped, and the next poll makes a new one.
         let mut listener = self.0[n].take().unwrap_or_else(new);
         listener.listen(cx);
@@ -253,7 +253,7 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'
     }
 }
 
-macro_rules! monitor {
+macro_rules! multilock_monitor {
     (
         $(#[$meta:meta])*
         $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty
@@ -328,7 +328,7 @@ macro_rules! monitor {
     };
 }
 
-monitor! {
+multilock_monitor! {
     /// A monitor that reports when a mode of a lock, or of a set of locks, can be acquired.
     ///
     /// A new monitor is *set* at once if the mode can be acquired now. The monitor is set again

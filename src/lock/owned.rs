@@ -9,7 +9,7 @@ use futures_core::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
 use crate::error::{ReleaseError, UpgradeError};
-use crate::lock::guard::Hold;
+use crate::lock::guard::Acquisition;
 use crate::lock::handle::Handle;
 use crate::lock::monitor::MonitorInner;
 use crate::lock::{MultiLock, first};
@@ -17,14 +17,14 @@ use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::sync::fused::Fused;
 
-guard! {
+multilock_guard! {
     /// A guard of a [`MultiLock`] in an [`Arc`], which releases the lock when it is dropped.
     ///
     /// The guard owns the `Arc`, so it is `'static`. In all other respects it is a [`Guard`](crate::Guard).
     GuardArc, GuardArc, Arc<MultiLock>
 }
 
-monitor! {
+multilock_monitor! {
     /// A monitor of a [`MultiLock`] in an [`Arc`], which reports when a mode can be acquired.
     ///
     /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Monitor`](crate::Monitor).

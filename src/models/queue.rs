@@ -1,7 +1,7 @@
 //! Waiters that join a queue while others leave it, and wakers that are renewed.
 
 use super::*;
-use crate::lock::Acquire;
+use crate::lock::AcquireFuture;
 
 /// A waiter joins behind a dormant waiter of its mode. The bit of their flag is set already, so the
 /// joining waiter writes nothing.
@@ -121,9 +121,9 @@ fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
 
 /// Returns the acquisition of a thread that was overtaken, and the guard of another holder. A
 /// release of the guard hands the lock to the thread.
-fn overtaken<'a>(data: &'a Data, mode: Mode) -> (Pin<Box<Acquire<'a>>>, Guard<'a>) {
+fn overtaken<'a>(data: &'a Data, mode: Mode) -> (Pin<Box<AcquireFuture<'a>>>, Guard<'a>) {
     let mut cx = Context::from_waker(Waker::noop());
-    let mut thread = Box::pin(Acquire::for_thread(&data.lock, mode));
+    let mut thread = Box::pin(AcquireFuture::for_thread(&data.lock, mode));
     let guard = data.lock.try_acquire(Exclusive).unwrap();
     assert!(thread.as_mut().poll(&mut cx).is_pending());
     drop(guard);
@@ -272,7 +272,7 @@ fn q3_a_fair_release_gives_the_lock_to_a_thread() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
-        let thread = queued(Acquire::for_thread(&data.lock, Exclusive));
+        let thread = queued(AcquireFuture::for_thread(&data.lock, Exclusive));
         let threads = [releases_fairly(&data, guard), tries(&data)];
         data.add_one(&block_on(thread, None).unwrap());
         join(threads);
@@ -287,7 +287,7 @@ fn c3_a_thread_may_give_up_while_a_fair_release_gives_it_the_lock() {
         model(move || {
             let data = Data::new();
             let guard = data.lock.try_acquire(Exclusive).unwrap();
-            let thread = queued(Acquire::for_thread(&data.lock, mode));
+            let thread = queued(AcquireFuture::for_thread(&data.lock, mode));
             let threads = [releases_fairly(&data, guard), user(&data, Exclusive)];
             drop(thread);
             join(threads);

@@ -4,14 +4,14 @@
 use super::*;
 use core::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
-use crate::lock::Acquire;
+use crate::lock::AcquireFuture;
 use crate::raw::reservation::RACES;
 
 /// Returns a waiter that was overtaken so often that it has reserved the lock, and the guard of the
 /// last newcomer that overtook it.
-fn starving(data: &Data) -> (Pin<Box<Acquire<'_>>>, Guard<'_>) {
+fn starving(data: &Data) -> (Pin<Box<AcquireFuture<'_>>>, Guard<'_>) {
     let mut guard = data.lock.try_acquire(Exclusive).unwrap();
-    let mut waiter = queued(Acquire::new(&data.lock, Exclusive));
+    let mut waiter = queued(AcquireFuture::new(&data.lock, Exclusive));
     for _ in 0..RACES {
         drop(guard);
         guard = data.lock.try_acquire(Exclusive).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 #[cfg(not(loom))]
 use std::time::Duration;
 
-use super::guards::{FORGOTTEN, Keeps};
+use super::guards::{FORGOTTEN, HasLock};
 use super::owned::{RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::mode::Mode;
@@ -12,7 +12,7 @@ use crate::raw::RawUpgrade;
 use crate::sync::block::block_on;
 
 /// Defines the methods that block to acquire a lock in one mode.
-macro_rules! acquisitions_blocking {
+macro_rules! acquire_blocking_methods {
     (
         $mode:ident, $access:literal, $Guard:ident, $GuardArc:ident,
         $block:ident, $timeout:ident = $old_timeout:literal,
@@ -60,8 +60,8 @@ macro_rules! acquisitions_blocking {
         #[must_use = "access ends as soon as the guard is dropped"]
         #[doc(alias = $old_timeout)]
         pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
-            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
-            entered.then(|| $Guard::new(&self.lock, self.data()))
+            let acquired = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
+            acquired.then(|| $Guard::new(&self.lock, self.data()))
         }
 
         #[doc = concat!("As [`", stringify!($block), "`](Self::", stringify!($block), "), with a guard that owns the lock.")]
@@ -85,25 +85,25 @@ macro_rules! acquisitions_blocking {
         #[must_use = "access ends as soon as the guard is dropped"]
         #[doc(alias = $old_timeout_arc)]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
-            let entered = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
-            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
+            let acquired = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
+            acquired.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
     };
 }
 
 impl<T: ?Sized> RwLock<T> {
-    acquisitions_blocking! {
+    acquire_blocking_methods! {
         Shared, "read", RwLockReadGuard, RwLockReadGuardArc,
         read_blocking, read_blocking_timeout = "read_timeout",
         read_arc_blocking, read_arc_blocking_timeout = "read_arc_timeout"
     }
-    acquisitions_blocking! {
+    acquire_blocking_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
         upgradable_read_blocking, upgradable_read_blocking_timeout = "upgradable_read_timeout",
         upgradable_read_arc_blocking,
         upgradable_read_arc_blocking_timeout = "upgradable_read_arc_timeout"
     }
-    acquisitions_blocking! {
+    acquire_blocking_methods! {
         Exclusive, "write", RwLockWriteGuard, RwLockWriteGuardArc,
         write_blocking, write_blocking_timeout = "write_timeout",
         write_arc_blocking, write_arc_blocking_timeout = "write_arc_timeout"
@@ -111,7 +111,7 @@ impl<T: ?Sized> RwLock<T> {
 }
 
 /// Defines how an upgradable guard blocks to become a write guard.
-macro_rules! upgrades_blocking {
+macro_rules! upgrade_blocking_method {
     ([$($generics:tt)*] $Upgradable:ty => $Write:ty) => {
         impl<$($generics)*> $Upgradable {
             /// Upgrades the guard to a write guard, and blocks the thread until the other readers
@@ -140,5 +140,5 @@ macro_rules! upgrades_blocking {
     };
 }
 
-upgrades_blocking!(['a, T: ?Sized] RwLockUpgradableReadGuard<'a, T> => RwLockWriteGuard<'a, T>);
-upgrades_blocking!([T: ?Sized] RwLockUpgradableReadGuardArc<T> => RwLockWriteGuardArc<T>);
+upgrade_blocking_method!(['a, T: ?Sized] RwLockUpgradableReadGuard<'a, T> => RwLockWriteGuard<'a, T>);
+upgrade_blocking_method!([T: ?Sized] RwLockUpgradableReadGuardArc<T> => RwLockWriteGuardArc<T>);

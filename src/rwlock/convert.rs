@@ -3,7 +3,7 @@
 use core::ptr::NonNull;
 
 use super::futures::Upgrade;
-use super::guards::{FORGOTTEN, Keeps};
+use super::guards::{FORGOTTEN, HasLock};
 use super::{
     MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,
     RwLockWriteGuard,
@@ -26,9 +26,9 @@ macro_rules! example {
 }
 
 /// Defines what a read guard can do.
-macro_rules! reads {
+macro_rules! read_guard_methods {
     (
-        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Returns one more guard of the same data, without waiting.
@@ -65,7 +65,7 @@ macro_rules! reads {
             #[doc = concat!("let second = ", stringify!($Guard), "::map(guard, |pair| &pair.1);")]
             /// assert_eq!(*second, 2);
             /// ```
-            pub fn map<$Part: ?Sized>(guard: Self, f: impl FnOnce(&$Data) -> &$Part) -> $Mapped {
+            pub fn map<$Part: ?Sized>(guard: Self, f: impl FnOnce(&$Target) -> &$Part) -> $Mapped {
                 let part = NonNull::from(f(&guard));
                 let (lock, _) = guard.into_parts();
                 <$Mapped>::new(lock, part)
@@ -80,7 +80,7 @@ macro_rules! reads {
             /// Returns the original guard if `f` returns `None`.
             pub fn try_map<$Part: ?Sized>(
                 guard: Self,
-                f: impl FnOnce(&$Data) -> Option<&$Part>,
+                f: impl FnOnce(&$Target) -> Option<&$Part>,
             ) -> Result<$Mapped, Self> {
                 let Some(part) = f(&guard).map(NonNull::from) else {
                     return Err(guard);
@@ -92,12 +92,12 @@ macro_rules! reads {
     };
 }
 
-reads!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockReadGuard<'a, U>, "");
+read_guard_methods!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockReadGuard<'a, U>, "");
 
 /// Defines how a write guard becomes a guard of a part of the data.
-macro_rules! maps_write {
+macro_rules! write_guard_methods {
     (
-        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Turns the guard into a guard of a part of the data.
@@ -115,7 +115,7 @@ macro_rules! maps_write {
             /// ```
             pub fn map<$Part: ?Sized>(
                 mut guard: Self,
-                f: impl FnOnce(&mut $Data) -> &mut $Part,
+                f: impl FnOnce(&mut $Target) -> &mut $Part,
             ) -> $Mapped {
                 let part = NonNull::from(f(&mut guard));
                 let (lock, _) = guard.into_parts();
@@ -131,7 +131,7 @@ macro_rules! maps_write {
             /// Returns the original guard if `f` returns `None`.
             pub fn try_map<$Part: ?Sized>(
                 mut guard: Self,
-                f: impl FnOnce(&mut $Data) -> Option<&mut $Part>,
+                f: impl FnOnce(&mut $Target) -> Option<&mut $Part>,
             ) -> Result<$Mapped, Self> {
                 let Some(part) = f(&mut guard).map(NonNull::from) else {
                     return Err(guard);
@@ -143,11 +143,11 @@ macro_rules! maps_write {
     };
 }
 
-maps_write!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>, "", "");
-maps_write!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>, "", "");
+write_guard_methods!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>, "", "");
+write_guard_methods!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>, "", "");
 
 /// Defines how read guards and write guards become one another.
-macro_rules! changes {
+macro_rules! guard_conversions {
     (
         [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident, $arc:literal
     ) => {
@@ -335,7 +335,7 @@ macro_rules! changes {
     };
 }
 
-changes! {
+guard_conversions! {
     ['a, T: ?Sized] ['a, T]
     RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Upgrade, ""
 }

@@ -16,7 +16,7 @@ use crate::raw::RawUpgrade;
 use crate::raw::acquire::RawAcquire;
 
 /// Defines a future that returns a guard when its acquisition is ready.
-macro_rules! acquires {
+macro_rules! acquire_future {
     ($Future:ident, $method:literal, $Of:ty, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
         #[must_use = "futures do nothing unless they are polled"]
@@ -52,11 +52,11 @@ macro_rules! acquires {
             }
         }
 
-        debug!($Future ['_, T]);
+        opaque_debug!($Future ['_, T]);
     };
 }
 
-macro_rules! debug {
+macro_rules! opaque_debug {
     ($Future:ident [$($args:tt)*]) => {
         impl<T: ?Sized> fmt::Debug for $Future<$($args)*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -68,20 +68,20 @@ macro_rules! debug {
 
 /// Points to the data of the guard that the future will return. `P` is the kind of pointer that the
 /// guard has, and so sets the variance in `T`.
-struct Data<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
+struct DataPtr<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
 
 /// Defines a future that returns a guard that borrows the lock.
-macro_rules! borrows {
+macro_rules! borrowing_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
-        acquires! {
-            $Future, $method, Data<T, $Pointer>,
+        acquire_future! {
+            $Future, $method, DataPtr<T, $Pointer>,
             |lock, of| $Guard::new(lock, of.0) => $Guard<'a, T>
         }
 
         impl<'a, T: ?Sized> $Future<'a, T> {
             #[inline]
             pub(super) fn new(lock: &'a MultiLock, data: NonNull<T>) -> Self {
-                Self { acquire: RawAcquire::new(lock, Mode::$mode), of: Data(data, PhantomData) }
+                Self { acquire: RawAcquire::new(lock, Mode::$mode), of: DataPtr(data, PhantomData) }
             }
         }
 
@@ -93,14 +93,14 @@ macro_rules! borrows {
     };
 }
 
-borrows!(Read, "read", Shared, RwLockReadGuard, *const T, Sync);
-borrows! {
+borrowing_future!(Read, "read", Shared, RwLockReadGuard, *const T, Sync);
+borrowing_future! {
     UpgradableRead, "upgradable_read", Upgradable, RwLockUpgradableReadGuard, *mut T, Send + Sync
 }
-borrows!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sync);
+borrowing_future!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sync);
 
 /// Defines a future that upgrades an upgradable guard to a write guard.
-macro_rules! upgrades {
+macro_rules! upgrade_future {
     ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
         #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](crate::", stringify!($Upgradable), "::upgrade).")]
         #[must_use = "futures do nothing unless they are polled"]
@@ -140,8 +140,8 @@ macro_rules! upgrades {
     };
 }
 
-upgrades!(Upgrade ['a, T], 'a, RwLockUpgradableReadGuard, RwLockWriteGuard);
-debug!(Upgrade ['_, T]);
+upgrade_future!(Upgrade ['a, T], 'a, RwLockUpgradableReadGuard, RwLockWriteGuard);
+opaque_debug!(Upgrade ['_, T]);
 
 impl<'a, T: ?Sized> Upgrade<'a, T> {
     pub(super) fn new(guard: RwLockUpgradableReadGuard<'a, T>) -> Self {

@@ -26,11 +26,11 @@ use crate::mode::Mode;
 use crate::raw::RawLock;
 
 /// Gives a guard access to its lock, which the guard borrows or owns.
-pub(super) trait Keeps {
+pub(super) trait HasLock {
     fn multilock(&self) -> &MultiLock;
 }
 
-impl Keeps for &MultiLock {
+impl HasLock for &MultiLock {
     #[inline]
     fn multilock(&self) -> &MultiLock {
         self
@@ -42,10 +42,10 @@ pub(super) const FORGOTTEN: &str = "an earlier upgrade in place was forgotten";
 
 /// Defines a guard. A guard borrows or owns its lock. While the guard is alive, no other guard gives
 /// an access to the data that the mode excludes.
-macro_rules! guard {
+macro_rules! rwlock_guard {
     (
         $(#[$meta:meta])*
-        $Guard:ident [$($defaults:tt)*] [$($generics:tt)*] [$($args:tt)*] => $Data:ident;
+        $Guard:ident [$($defaults:tt)*] [$($generics:tt)*] [$($args:tt)*] => $Target:ident;
         $Lock:ty, $Marker:ty;
         Send if $($send:ident: $Send:ident $(+ $More:ident)?),+; Sync if $($sync:ident: $Sync:ident $(+ $SyncMore:ident)?),+;
         ends $end:expr
@@ -57,7 +57,7 @@ macro_rules! guard {
             pub(super) lock: $Lock,
             /// Not a reference: a reference would have to be valid until the end of a call that
             /// releases the lock.
-            pub(super) data: NonNull<$Data>,
+            pub(super) data: NonNull<$Target>,
             marker: PhantomData<$Marker>,
         }
 
@@ -78,7 +78,7 @@ macro_rules! guard {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Makes a guard. The caller has acquired the lock in the mode of the guard.
             #[inline]
-            pub(super) fn new(lock: $Lock, data: NonNull<$Data>) -> Self {
+            pub(super) fn new(lock: $Lock, data: NonNull<$Target>) -> Self {
                 Self { lock, data, marker: PhantomData }
             }
 
@@ -86,7 +86,7 @@ macro_rules! guard {
             /// over.
             #[inline]
             #[allow(dead_code, reason = "not all guards become another one")]
-            pub(super) fn into_parts(self) -> ($Lock, NonNull<$Data>) {
+            pub(super) fn into_parts(self) -> ($Lock, NonNull<$Target>) {
                 let this = ManuallyDrop::new(self);
                 // SAFETY: the pointer comes from a reference. `this.lock` is neither used nor
                 // dropped after, so what is read is the only copy.
@@ -103,10 +103,10 @@ macro_rules! guard {
         }
 
         impl<$($generics)*> Deref for $Guard<$($args)*> {
-            type Target = $Data;
+            type Target = $Target;
 
             #[inline]
-            fn deref(&self) -> &$Data {
+            fn deref(&self) -> &$Target {
                 // SAFETY: the lock contains the data and lives as long as the guard, which is
                 // borrowed. While the guard lives, the data is written only through this guard.
                 unsafe { self.data.as_ref() }
@@ -115,7 +115,7 @@ macro_rules! guard {
 
         impl<$($generics)*> fmt::Debug for $Guard<$($args)*>
         where
-            $Data: fmt::Debug,
+            $Target: fmt::Debug,
         {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 (**self).fmt(f)
@@ -124,7 +124,7 @@ macro_rules! guard {
 
         impl<$($generics)*> fmt::Display for $Guard<$($args)*>
         where
-            $Data: fmt::Display,
+            $Target: fmt::Display,
         {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 (**self).fmt(f)
@@ -134,11 +134,11 @@ macro_rules! guard {
 }
 
 /// Implements `DerefMut` for a guard that is the only way to the data.
-macro_rules! writes {
-    ($Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Data:ident) => {
+macro_rules! deref_mut {
+    ($Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident) => {
         impl<$($generics)*> DerefMut for $Guard<$($args)*> {
             #[inline]
-            fn deref_mut(&mut self) -> &mut $Data {
+            fn deref_mut(&mut self) -> &mut $Target {
                 // SAFETY: the lock contains the data and lives as long as the guard, which is
                 // borrowed. While the guard lives, the data is read and written only through this
                 // guard.
@@ -148,7 +148,7 @@ macro_rules! writes {
     };
 }
 
-guard! {
+rwlock_guard! {
     /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), beside other readers.
     ///
     /// Access ends when the guard is dropped.
@@ -158,7 +158,7 @@ guard! {
     ends |lock| lock.release(Mode::Shared)
 }
 
-guard! {
+rwlock_guard! {
     /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), and can be upgraded to
     /// write access.
     ///
@@ -176,7 +176,7 @@ guard! {
     ends |lock| lock.release(Mode::Upgradable)
 }
 
-guard! {
+rwlock_guard! {
     /// An RAII guard that gives write access to the data of an [`RwLock`](crate::RwLock).
     ///
     /// Access ends when the guard is dropped.
@@ -188,9 +188,9 @@ guard! {
     Send if T: Send + Sync; Sync if T: Sync;
     ends |lock| lock.release(Mode::Exclusive)
 }
-writes!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
+deref_mut!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
 
-guard! {
+rwlock_guard! {
     /// An RAII guard that gives write access to a part of the data of an [`RwLock`](crate::RwLock).
     ///
     /// [`RwLockWriteGuard::map`] makes this guard. Access ends when the guard is dropped.
@@ -202,9 +202,9 @@ guard! {
     Send if U: Send; Sync if U: Sync;
     ends |lock| lock.release(Mode::Exclusive)
 }
-writes!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U);
+deref_mut!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U);
 
-guard! {
+rwlock_guard! {
     /// An RAII guard that gives an upgradable reader write access for a while.
     ///
     /// [`RwLockUpgradableReadGuard::upgrade_in_place`] makes this guard. When the guard is dropped,
@@ -214,4 +214,4 @@ guard! {
     Send if T: Send; Sync if T: Sync;
     ends |lock| lock.downgrade(Mode::Exclusive, Mode::Upgradable)
 }
-writes!(RwLockUpgradedGuard ['g, T: ?Sized] ['g, T] => T);
+deref_mut!(RwLockUpgradedGuard ['g, T: ?Sized] ['g, T] => T);

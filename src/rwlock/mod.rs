@@ -106,7 +106,7 @@ impl<T> RwLock<T> {
 }
 
 /// Defines the methods that acquire a lock in one mode.
-macro_rules! acquisitions {
+macro_rules! acquire_methods {
     (
         $mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident
     ) => {
@@ -130,8 +130,8 @@ macro_rules! acquisitions {
         #[inline]
         #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $try(&self) -> Option<$Guard<'_, T>> {
-            let entered = self.lock.raw.try_acquire(Mode::$mode);
-            entered.then(|| $Guard::new(&self.lock, self.data()))
+            let acquired = self.lock.raw.try_acquire(Mode::$mode);
+            acquired.then(|| $Guard::new(&self.lock, self.data()))
         }
 
         #[doc = concat!("Waits for ", $access, " access.")]
@@ -165,12 +165,12 @@ macro_rules! acquisitions {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    acquisitions! { Shared, "read", RwLockReadGuard, Read, try_read, read }
-    acquisitions! {
+    acquire_methods! { Shared, "read", RwLockReadGuard, Read, try_read, read }
+    acquire_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard, UpgradableRead,
         try_upgradable_read, upgradable_read
     }
-    acquisitions! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write }
+    acquire_methods! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write }
 
     /// Returns the [`MultiLock`] that protects the data.
     ///

@@ -12,14 +12,14 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
-use super::guards::{FORGOTTEN, Keeps};
+use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::{RawLock, RawUpgrade};
 
-impl<T: ?Sized> Keeps for Arc<RwLock<T>> {
+impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
     #[inline]
     fn multilock(&self) -> &MultiLock {
         &self.lock
@@ -28,13 +28,13 @@ impl<T: ?Sized> Keeps for Arc<RwLock<T>> {
 
 /// An `Arc<RwLock<T>>` for a reader, which never writes. This type is covariant in `T`; an `Arc` of
 /// the lock is not, because of the cell in the lock.
-pub(super) struct ArcToRead<T: ?Sized> {
+pub(super) struct CovariantArc<T: ?Sized> {
     /// Points to the lock, and to a `T` in type only.
     lock: NonNull<T>,
     marker: PhantomData<T>,
 }
 
-impl<T: ?Sized> ArcToRead<T> {
+impl<T: ?Sized> CovariantArc<T> {
     fn arc(&self) -> ManuallyDrop<Arc<RwLock<T>>> {
         // SAFETY: the pointer comes from `Arc::into_raw` and has one count. `self` is the only one
         // to make use of that count at a time.
@@ -42,7 +42,7 @@ impl<T: ?Sized> ArcToRead<T> {
     }
 }
 
-impl<T: ?Sized> From<Arc<RwLock<T>>> for ArcToRead<T> {
+impl<T: ?Sized> From<Arc<RwLock<T>>> for CovariantArc<T> {
     #[inline]
     fn from(lock: Arc<RwLock<T>>) -> Self {
         let lock = Arc::into_raw(lock) as *mut RwLock<T> as *mut T;
@@ -51,20 +51,20 @@ impl<T: ?Sized> From<Arc<RwLock<T>>> for ArcToRead<T> {
     }
 }
 
-impl<T: ?Sized> Clone for ArcToRead<T> {
+impl<T: ?Sized> Clone for CovariantArc<T> {
     fn clone(&self) -> Self {
         Arc::clone(&self.arc()).into()
     }
 }
 
-impl<T: ?Sized> Drop for ArcToRead<T> {
+impl<T: ?Sized> Drop for CovariantArc<T> {
     #[inline]
     fn drop(&mut self) {
         drop(ManuallyDrop::into_inner(self.arc()));
     }
 }
 
-impl<T: ?Sized> Keeps for ArcToRead<T> {
+impl<T: ?Sized> HasLock for CovariantArc<T> {
     #[inline]
     fn multilock(&self) -> &MultiLock {
         // SAFETY: the lock lives as long as `self`, which has a count of the `Arc`.
@@ -72,17 +72,17 @@ impl<T: ?Sized> Keeps for ArcToRead<T> {
     }
 }
 
-guard! {
+rwlock_guard! {
     /// An [`RwLockReadGuard`](crate::RwLockReadGuard) that owns the lock.
     ///
     /// `U` is the part of the data that the guard gives access to: by default, all of the data.
     RwLockReadGuardArc [T: ?Sized, U: ?Sized = T] [T: ?Sized, U: ?Sized] [T, U] => U;
-    ArcToRead<T>, *const U;
+    CovariantArc<T>, *const U;
     Send if T: Send + Sync, U: Sync; Sync if T: Send + Sync, U: Sync;
     ends |lock| lock.release(Mode::Shared)
 }
 
-guard! {
+rwlock_guard! {
     /// An [`RwLockUpgradableReadGuard`](crate::RwLockUpgradableReadGuard) that owns the lock.
     RwLockUpgradableReadGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
@@ -90,37 +90,37 @@ guard! {
     ends |lock| lock.release(Mode::Upgradable)
 }
 
-guard! {
+rwlock_guard! {
     /// An [`RwLockWriteGuard`](crate::RwLockWriteGuard) that owns the lock.
     RwLockWriteGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
     ends |lock| lock.release(Mode::Exclusive)
 }
-writes!(RwLockWriteGuardArc [T: ?Sized] [T] => T);
+deref_mut!(RwLockWriteGuardArc [T: ?Sized] [T] => T);
 
-guard! {
+rwlock_guard! {
     /// A [`MappedRwLockWriteGuard`](crate::MappedRwLockWriteGuard) that owns the lock.
     MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T: ?Sized, U: ?Sized] [T, U] => U;
     Arc<RwLock<T>>, *mut U;
     Send if T: Send + Sync, U: Send; Sync if T: Send + Sync, U: Sync;
     ends |lock| lock.release(Mode::Exclusive)
 }
-writes!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U);
+deref_mut!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U);
 
-reads!(RwLockReadGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => RwLockReadGuardArc<T, V>, "_arc");
-maps_write!(RwLockWriteGuardArc [T: ?Sized] [T] => T, U => MappedRwLockWriteGuardArc<T, U>, "_arc", "Arc");
-maps_write!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => MappedRwLockWriteGuardArc<T, V>, "_arc", "Arc");
+read_guard_methods!(RwLockReadGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => RwLockReadGuardArc<T, V>, "_arc");
+write_guard_methods!(RwLockWriteGuardArc [T: ?Sized] [T] => T, U => MappedRwLockWriteGuardArc<T, U>, "_arc", "Arc");
+write_guard_methods!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => MappedRwLockWriteGuardArc<T, V>, "_arc", "Arc");
 
-changes! {
+guard_conversions! {
     [T: ?Sized] [T]
     RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc, UpgradeArc, "_arc"
 }
 
 /// Defines a future that returns a guard that owns the lock.
-macro_rules! owns {
+macro_rules! owning_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
-        acquires! {
+        acquire_future! {
             $Future, $method, &'a Arc<RwLock<T>>,
             |_lock, of| $Guard::new(Arc::clone(of).into(), of.data()) => $Guard<T>
         }
@@ -134,12 +134,12 @@ macro_rules! owns {
     };
 }
 
-owns!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
-owns!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
-owns!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
+owning_future!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
+owning_future!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
+owning_future!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
 
-upgrades!(UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc);
-debug!(UpgradeArc[T]);
+upgrade_future!(UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc);
+opaque_debug!(UpgradeArc[T]);
 
 impl<T: ?Sized> UpgradeArc<T> {
     pub(super) fn new(guard: RwLockUpgradableReadGuardArc<T>) -> Self {
@@ -154,14 +154,14 @@ impl<T: ?Sized> UpgradeArc<T> {
 /// Implements `UnwindSafe` and `RefUnwindSafe` for types that own the lock. An `Arc` of the lock
 /// has neither by itself, because of the cell in the lock. These types are unwind safe where types
 /// that borrow the lock are: if the data is. The data stays as the panic left it.
-macro_rules! unwinds {
+macro_rules! unwind_safe {
     ($([$($generics:tt)*] $Type:ty;)+) => {$(
         impl<$($generics)*> ::core::panic::UnwindSafe for $Type {}
         impl<$($generics)*> ::core::panic::RefUnwindSafe for $Type {}
     )+};
 }
 
-unwinds! {
+unwind_safe! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe] RwLockUpgradableReadGuardArc<T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe] RwLockWriteGuardArc<T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe, U: ?Sized + RefUnwindSafe] MappedRwLockWriteGuardArc<T, U>;
@@ -171,7 +171,7 @@ unwinds! {
 }
 
 /// Defines the methods that acquire a lock in one mode, with a guard that owns the lock.
-macro_rules! acquisitions_arc {
+macro_rules! acquire_arc_methods {
     (
         $mode:ident, $GuardArc:ident, $FutureArc:ident,
         $try_arc:ident as $try:ident, $wait_arc:ident as $wait:ident
@@ -182,8 +182,8 @@ macro_rules! acquisitions_arc {
         #[inline]
         #[must_use = "access ends as soon as the guard is dropped"]
         pub fn $try_arc(self: &Arc<Self>) -> Option<$GuardArc<T>> {
-            let entered = self.lock.raw.try_acquire(Mode::$mode);
-            entered.then(|| $GuardArc::new(self.clone().into(), self.data()))
+            let acquired = self.lock.raw.try_acquire(Mode::$mode);
+            acquired.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
 
         #[doc = concat!("As [`", stringify!($wait), "`](Self::", stringify!($wait), "), with a guard that owns the lock.")]
@@ -207,14 +207,14 @@ macro_rules! acquisitions_arc {
 }
 
 impl<T: ?Sized> RwLock<T> {
-    acquisitions_arc! {
+    acquire_arc_methods! {
         Shared, RwLockReadGuardArc, ReadArc, try_read_arc as try_read, read_arc as read
     }
-    acquisitions_arc! {
+    acquire_arc_methods! {
         Upgradable, RwLockUpgradableReadGuardArc, UpgradableReadArc,
         try_upgradable_read_arc as try_upgradable_read, upgradable_read_arc as upgradable_read
     }
-    acquisitions_arc! {
+    acquire_arc_methods! {
         Exclusive, RwLockWriteGuardArc, WriteArc, try_write_arc as try_write, write_arc as write
     }
 }
