@@ -1,4 +1,7 @@
 //! The methods of [`MultiLock`] that block a thread.
+//!
+//! `std` has [`Arc`] on each of its targets, so the methods that return an owning guard need no
+//! condition of their own.
 
 use std::sync::Arc;
 #[cfg(not(loom))]
@@ -16,9 +19,9 @@ use crate::raw::acquire::RawAcquire;
 impl MultiLock {
     /// Acquires the lock in `mode`, blocking the thread until the lock is available.
     ///
-    /// The thread spins for a moment, yields to other threads a few times, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time.
+    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
+    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
+    /// taken, it is handed the lock the next time that it is its turn.
     ///
     /// # Deadlocks
     ///
@@ -31,17 +34,51 @@ impl MultiLock {
     /// No blocking call of this crate uses [`std::thread::park`]. If another thread unparks this
     /// one meanwhile, the next `park` of the caller returns at once. A blocking call does not leave
     /// a token behind either.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let guard = lock.acquire_blocking(Mode::Exclusive);
+    /// assert_eq!(lock.locked(), Some(Mode::Exclusive));
+    /// # drop(guard);
+    /// ```
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
         self.raw.acquire_blocking(mode);
         Guard::new(self, mode)
     }
 
-    /// Acquires the lock in `mode`, blocking the thread until the lock is available, with a guard
-    /// that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available. Returns a
+    /// guard that is `'static`.
     ///
-    /// In all other respects this is [`acquire_blocking`](Self::acquire_blocking), with the same
-    /// deadlocks.
+    /// The guard owns a clone of the `Arc`.
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
+    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
+    /// taken, it is handed the lock the next time that it is its turn.
+    /// The call leaves the token of [`std::thread::park`] as it was.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait may never end if the thread already holds the same lock: see
+    /// [`MultiLock`](Self#deadlocks). A call from async code deadlocks if the holder needs the
+    /// blocked thread in order to go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    /// use std::thread;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let guard = lock.acquire_blocking_arc(Mode::Shared);
+    /// thread::spawn(move || drop(guard)).join().unwrap();
+    /// assert_eq!(lock.locked(), None);
+    /// ```
     #[inline]
     pub fn acquire_blocking_arc(self: &Arc<Self>, mode: Mode) -> GuardArc {
         self.raw.acquire_blocking(mode);
@@ -55,8 +92,13 @@ impl MultiLock {
     /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
     /// than `timeout`.
     ///
-    /// Returns `None` if the time is over. A `timeout` of zero makes one try. If `timeout` is too
-    /// long for the clock, there is no limit.
+    /// Returns `None` if the lock was not available in time. At the end of `timeout` the method
+    /// tries once more, like [`try_acquire`](Self::try_acquire). If `timeout` is zero, the method
+    /// does not block. If `timeout` is too long for the clock, there is no limit.
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
+    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
+    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
     ///
     /// # Examples
     ///
@@ -77,19 +119,43 @@ impl MultiLock {
     /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
     /// than until `deadline`.
     ///
-    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
-    /// try.
+    /// Returns `None` if the lock was not available in time. At `deadline` the method tries once
+    /// more, like [`try_acquire`](Self::try_acquire). If `deadline` has already passed, the method
+    /// does not block.
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
+    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
+    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let lock = MultiLock::new();
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// let _shared = lock.acquire_blocking_deadline(Mode::Shared, deadline).unwrap();
+    /// assert!(lock.acquire_blocking_deadline(Mode::Exclusive, deadline).is_none());
+    /// ```
     #[doc(alias = "acquire_deadline")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
         self.raw.acquire_blocking_deadline(mode, deadline).then(|| Guard::new(self, mode))
     }
 
-    /// Acquires the lock in `mode`, blocking the thread for no longer than `timeout`, with a guard
-    /// that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
+    /// than `timeout`. Returns a guard that is `'static`.
     ///
-    /// Returns `None` if the time is over. The limits are those of
-    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout).
+    /// The guard owns a clone of the `Arc`.
+    ///
+    /// Returns `None` if the lock was not available in time. At the end of `timeout` the method
+    /// tries once more, like [`try_acquire_arc`](Self::try_acquire_arc). If `timeout` is zero, the
+    /// method does not block. If `timeout` is too long for the clock, there is no limit.
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
+    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
+    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
     #[doc(alias = "acquire_timeout_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_timeout_arc(
@@ -100,11 +166,18 @@ impl MultiLock {
         self.raw.acquire_blocking_timeout(mode, timeout).then(|| GuardArc::new(self.clone(), mode))
     }
 
-    /// Acquires the lock in `mode`, blocking the thread for no longer than until `deadline`, with a
-    /// guard that is `'static`.
+    /// Acquires the lock in `mode`, blocking the thread until the lock is available, but no longer
+    /// than until `deadline`. Returns a guard that is `'static`.
     ///
-    /// Returns `None` if the time is over. If `deadline` has already passed, the method makes one
-    /// try, as [`acquire_blocking_deadline`](Self::acquire_blocking_deadline) does.
+    /// The guard owns a clone of the `Arc`.
+    ///
+    /// Returns `None` if the lock was not available in time. At `deadline` the method tries once
+    /// more, like [`try_acquire_arc`](Self::try_acquire_arc). If `deadline` has already passed, the
+    /// method does not block.
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
+    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
+    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
     #[doc(alias = "acquire_deadline_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline_arc(
@@ -120,7 +193,7 @@ impl MultiLock {
 
 #[cfg(test)]
 impl<'a> AcquireFuture<'a> {
-    /// See [`RawAcquire::for_thread`].
+    /// Creates the future of a thread: see [`RawAcquire::for_thread`].
     pub(crate) fn for_thread(lock: &'a MultiLock, mode: Mode) -> Self {
         Self(RawAcquire::for_thread(lock, mode))
     }

@@ -1,4 +1,4 @@
-//! Guards: acquisitions that end when they are dropped (RAII).
+//! RAII guards: each stands for an acquisition, and releases the lock when it is dropped.
 
 use core::fmt;
 use core::mem::ManuallyDrop;
@@ -11,7 +11,7 @@ use crate::lock::handle::Handle;
 use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 
-/// An acquisition of the lock behind `L`, released on drop.
+/// An acquisition of the lock behind `L`, which is released on drop.
 pub(super) struct Acquisition<L: Deref<Target = MultiLock>> {
     pub(super) lock: L,
     pub(super) mode: Mode,
@@ -75,7 +75,7 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
     }
 }
 
-/// Sets the mode of a hold when an upgrade ends, whichever way it ends.
+/// Sets the mode of an acquisition when its upgrade succeeds, fails or is dropped.
 struct SetModeOnDrop<'a> {
     current: &'a mut Mode,
     mode: Mode,
@@ -94,6 +94,7 @@ impl<L: Deref<Target = MultiLock>> Drop for Acquisition<L> {
     }
 }
 
+/// Defines a guard that borrows or owns its lock.
 macro_rules! multilock_guard {
     (
         $(#[$meta:meta])*
@@ -127,10 +128,13 @@ macro_rules! multilock_guard {
             /// Never waits.
             ///
             /// The change is one step: no other task holds the lock exclusively in between. The
-            /// downgrade immediately wakes the waiters that may now acquire the lock. After an
-            /// exclusive acquisition these are all shared waiters, even if an exclusive waiter is
-            /// queued, and one upgradable waiter if the guard becomes shared. Newcomers that arrive
-            /// later wait behind that exclusive waiter.
+            /// downgrade immediately wakes the waiters that may now acquire the lock.
+            ///
+            /// The downgrade of an exclusive guard wakes all shared waiters, even if an exclusive
+            /// waiter is queued. If the guard becomes shared, the downgrade also wakes the first
+            /// upgradable waiter, unless an exclusive waiter is queued and the last turn was that
+            /// of an upgradable waiter. Newcomers that arrive later wait as long as the lock is
+            /// held and that exclusive waiter is queued.
             ///
             /// # Panics
             ///
@@ -153,13 +157,14 @@ macro_rules! multilock_guard {
 
             /// Upgrades the guard to exclusive mode if there is no other holder. Never waits.
             ///
-            /// An exclusive guard stays as it is.
+            /// An exclusive guard stays as it is. A shared or upgradable guard becomes exclusive,
+            /// and no other holder has the lock in between. Waiters do not make the method fail.
             ///
             /// # Errors
             ///
             /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
-            /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its
-            /// mode.
+            /// [`UpgradeError::Conflict`] if one of them is upgradable or upgrades. The guard then
+            /// keeps its mode.
             ///
             /// # Examples
             ///
@@ -181,21 +186,21 @@ macro_rules! multilock_guard {
             /// Upgrades the guard to exclusive mode, waiting asynchronously until the other shared
             /// holders have left.
             ///
-            /// An exclusive guard stays as it is. From the first poll of the future on, no newcomer
-            /// acquires the lock, in any mode. So nothing changes under the guard between its old
-            /// mode and the new one, and the upgrade waits only for holders that hold the lock at
-            /// its first poll. A shared guard can be upgraded, too, unless another holder is
-            /// upgradable.
+            /// An exclusive guard stays as it is. A shared guard can be upgraded, too, unless
+            /// another holder is upgradable. From the first poll of the future on, no other task
+            /// acquires the lock, in any mode. So no other holder is exclusive between the old mode
+            /// and the new one, and the upgrade waits only for holders that hold the lock at its
+            /// first poll.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped leaves the guard in its old mode, and wakes the waiters
-            /// that waited because of the upgrade.
+            /// The future may be dropped at any point. If it has waited, its drop leaves the guard
+            /// in its old mode, and wakes the waiters that waited because of the upgrade.
             ///
             /// # Deadlocks
             ///
-            /// A task waits for itself if it waits for an upgrade while it holds the same lock once
-            /// more in shared mode.
+            /// The wait never ends if the task keeps another shared guard of the same lock
+            /// meanwhile: the upgrade waits for that guard.
             ///
             /// # Errors
             ///
@@ -220,16 +225,17 @@ macro_rules! multilock_guard {
                 self.0.upgrade().await
             }
 
-            /// Acquires the lock once more in shared mode, without waiting, and returns a second
-            /// guard.
+            /// Acquires the lock once more, in shared mode, and returns a second guard. Never
+            /// waits.
             ///
-            /// The method succeeds even if an exclusive waiter is queued, as the lock is shared
-            /// already. It returns `None` in these cases:
+            /// The method succeeds even if an exclusive waiter is queued, because the lock is
+            /// shared already. So a function that a holder calls can acquire the lock without a
+            /// deadlock. It returns `None` in these cases:
             ///
             /// * The guard is exclusive.
             /// * A holder upgrades. An upgrade waits only for the holders that held the lock when
             ///   it began.
-            /// * The lock is at its maximum of holders.
+            /// * The lock is at its limit of holders.
             ///
             /// # Examples
             ///
@@ -250,7 +256,8 @@ macro_rules! multilock_guard {
             /// Detaches the guard into a handle.
             ///
             /// The lock stays held until the handle is passed to [`MultiLock::release`].
-            /// [`MultiLock::adopt`] turns the handle back into a guard.
+            /// [`MultiLock::adopt`] turns the handle back into a guard. A handle that is dropped
+            /// leaves the lock held forever.
             ///
             /// # Panics
             ///
@@ -282,9 +289,10 @@ macro_rules! multilock_guard {
 }
 
 multilock_guard! {
-    /// A guard of a [`MultiLock`], which releases the lock when it is dropped.
+    /// An RAII guard of a [`MultiLock`]: it releases the lock when it is dropped.
     ///
     /// A guard may be kept across `.await`, and may be moved to other threads and shared with them.
+    /// [`GuardArc`](crate::GuardArc) is the guard that owns its lock.
     ///
     /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is

@@ -1,4 +1,4 @@
-//! Handles: acquisitions without a lifetime.
+//! Handles, which stand for an acquisition and have no lifetime.
 
 use core::cmp;
 use core::fmt;
@@ -11,12 +11,13 @@ use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 /// An acquisition that is detached from its guard, by
 /// [`Guard::into_handle`](crate::Guard::into_handle).
 ///
-/// A handle has no lifetime, so it can be kept anywhere, sent anywhere and released elsewhere, by
-/// [`MultiLock::release`](crate::MultiLock::release) or
-/// [`MultiLock::adopt`](crate::MultiLock::adopt). It is not `Clone`, so an acquisition is released
-/// once.
+/// A handle has no lifetime, so it can be stored anywhere and sent to other threads.
+/// [`MultiLock::release`](crate::MultiLock::release) releases its acquisition, and
+/// [`MultiLock::adopt`](crate::MultiLock::adopt) turns it back into a guard. It is not `Clone`, so
+/// an acquisition is released at most once.
 ///
-/// A handle does not know where its lock is: a handle that is dropped leaves the lock held forever.
+/// A handle does not know where its lock is, so a handle that is dropped leaves the lock held
+/// forever.
 ///
 /// Handles are compared by their [`id`](Self::id).
 #[must_use = "the lock stays held until the handle is released"]
@@ -27,9 +28,9 @@ pub struct Handle {
 
 /// The identifier of a [`Handle`].
 ///
-/// It is unique among all handles that exist. On a 32-bit target, a handle that exists while 2^32
-/// others are made may meet its own identifier again. Even then its lock is told apart from other
-/// locks.
+/// No two handles that exist have the same identifier. There is one exception, on 32-bit targets: a
+/// handle may get the identifier of an earlier handle that still exists, if 2<sup>32</sup> others
+/// were made in between. Even then, handles of different locks have different identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId {
     lock: NonZeroUsize,
@@ -53,16 +54,17 @@ impl Handle {
         self.mode
     }
 
+    /// Returns whether this is the handle of an acquisition of `lock`.
     pub(crate) fn is_of(&self, lock: &LockId) -> bool {
         lock.0.load(Relaxed) == self.id.lock.get()
     }
 }
 
 impl HandleId {
-    /// Makes an identifier that was not used before.
+    /// Creates an identifier that was not used before.
     pub(crate) fn new(lock: NonZeroUsize) -> Self {
         static NUMBERS: AtomicUsize = AtomicUsize::new(1);
-        // ORDERING: Relaxed. The counter gives a number, and orders nothing beside it.
+        // ORDERING: Relaxed. The counter gives a number, and orders no other memory access.
         let number = NUMBERS.fetch_add(1, Relaxed);
         Self { lock, number }
     }
@@ -106,11 +108,11 @@ impl fmt::Display for HandleId {
     }
 }
 
-/// The identity of a lock, which stays the same wherever the lock is moved.
+/// The identity of a lock, which stays the same when the lock is moved.
 ///
 /// A lock has none until it first needs one. It then gets one that no other lock has had.
 ///
-/// All operations are `Relaxed`: they give an identity, and order nothing beside it.
+/// All operations are `Relaxed`: they assign a number, and order no other memory access.
 #[derive(Debug)]
 pub(crate) struct LockId(AtomicUsize);
 
@@ -119,7 +121,7 @@ impl LockId {
         Self(AtomicUsize::new(0))
     }
 
-    /// Makes a second `LockId` with the same identity.
+    /// Creates a second `LockId` with the same identity.
     pub(crate) fn same(&self) -> Self {
         Self(AtomicUsize::new(self.get().get()))
     }
@@ -149,6 +151,6 @@ impl LockId {
             Ok(_) => new,
             Err(theirs) => theirs,
         };
-        NonZeroUsize::new(id).expect("names begin with 1")
+        NonZeroUsize::new(id).expect("identities begin with 1")
     }
 }

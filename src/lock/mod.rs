@@ -1,4 +1,4 @@
-//! `MultiLock`: the reader-writer lock without data.
+//! [`MultiLock`], the reader-writer lock without data, and its asynchronous methods.
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
@@ -31,19 +31,19 @@ use crate::sync::fused::Fused;
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
 ///
-/// Many holders share the lock, or one holder has it exclusively. An upgradable holder can upgrade
-/// from the one to the other.
+/// Many holders share the lock, or one holder has it exclusively. An upgradable holder shares the
+/// lock, and can become exclusive with no other exclusive holder in between.
 ///
-/// The lock contains no data: it guards whatever the caller says it guards. Each acquisition
-/// returns a [`Guard`], which releases the lock when it is dropped. A guard can be detached into a
-/// [`Handle`], which can be released from anywhere.
+/// The lock contains no data: the caller decides what it protects. [`RwLock`](crate::RwLock) is a
+/// `MultiLock` with data. Each acquisition returns a [`Guard`], which releases the lock when it is
+/// dropped. A guard can be detached into a [`Handle`], which can be released from anywhere.
 ///
-/// The lock needs no runtime. The first wait allocates the queue, in one piece, for the life of the
-/// lock. If two waiters arrive at once, a second queue is allocated for a moment. No later wait of
-/// a task allocates. The first blocking wait of a thread also allocates the parker that the thread
-/// sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits allocate a
-/// parker for themselves: a wait in a waker that another blocking wait of the thread runs, and a
-/// wait in the destructor of a thread-local.
+/// The lock needs no async runtime. The first wait allocates the queue, in one piece, for the life
+/// of the lock. If two waiters arrive at once, a second queue is allocated for a moment. No later
+/// wait of a task allocates. The first blocking wait of a thread also allocates the parker that the
+/// thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits
+/// allocate a parker for themselves: a wait in a waker that another blocking wait of the thread
+/// runs, and a wait in the destructor of a thread-local.
 ///
 /// # Fairness
 ///
@@ -78,7 +78,7 @@ use crate::sync::fused::Fused;
 /// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is
 ///   overtaken at most once: the next release at which it is the thread's turn hands it the lock.
 /// * **Tries.** The `try_` methods do not defer to a reservation, and they barge as often as they
-///   succeed. So does the last try of an acquisition with a limit.
+///   succeed. So does the last try of an acquisition with a time limit or with a `cancel` future.
 /// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free
 ///   lock, with two exceptions: newcomers yield one poll, and other waiters defer to a reservation
 ///   that the unpolled waiter has made, once, until its limit. An unpolled exclusive waiter keeps
@@ -108,9 +108,9 @@ use crate::sync::fused::Fused;
 ///
 /// # Memory ordering
 ///
-/// What an exclusive holder does happens before the next holder acquires the lock. What a shared
-/// holder does happens before the next exclusive holder acquires the lock. A change of mode counts
-/// as a release and an acquisition.
+/// The actions of an exclusive holder happen before the next holder acquires the lock. The actions
+/// of a shared holder happen before the next exclusive holder acquires the lock. A change of mode
+/// counts as a release and an acquisition.
 ///
 /// # Wakers
 ///
@@ -181,7 +181,9 @@ impl MultiLock {
         self.snapshot().mode()
     }
 
-    /// Returns the holders and the waiters of the lock, all at one moment.
+    /// Returns a snapshot of the lock: its holders and its waiters, all at one moment.
+    ///
+    /// The snapshot may be out of date by the time the caller looks at it.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.raw.snapshot()
@@ -219,9 +221,9 @@ impl MultiLock {
     ///
     /// The order among waiters is described at [`MultiLock`](Self#fairness).
     ///
-    /// With `std`, a poll that cannot acquire the lock spins for less than a microsecond before the
-    /// waiter is queued. It spins only if spinning has paid off at this lock: where tasks of
-    /// several threads hold the lock for a moment.
+    /// With `std`, the first poll may spin for less than a microsecond before the waiter is queued.
+    /// It spins mostly where that has recently paid off: where tasks of several threads hold the
+    /// lock for a moment.
     ///
     /// # Cancel safety
     ///
@@ -250,15 +252,21 @@ impl MultiLock {
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
     ///
-    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. `cancel`
-    /// is polled only while the lock is unavailable. If both are ready, the lock is acquired: when
-    /// `cancel` is ready, the future tries once more.
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each
+    /// poll tries to acquire the lock first, and polls `cancel` only if that fails. When `cancel`
+    /// is ready, the future tries once more, like [`try_acquire`](Self::try_acquire). So if both
+    /// are ready, the lock is acquired.
     ///
     /// # Cancel safety
     ///
     /// The future may be dropped at any point, and `cancel` is dropped with it. It then does not
     /// hold the lock, and has lost its place in the queue. If it had been woken, its drop passes
     /// the wake-up on to the next waiter.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task already holds the same lock, the wait may end only when `cancel` is ready: see
+    /// [`MultiLock`](Self#deadlocks).
     ///
     /// # Errors
     ///
@@ -437,6 +445,8 @@ impl MultiLock {
 
     /// Turns `handle` back into a guard.
     ///
+    /// The guard has the mode of the handle. The lock is held without a break.
+    ///
     /// # Errors
     ///
     /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
@@ -445,7 +455,7 @@ impl MultiLock {
         self.mode_of(handle).map(|mode| Guard::new(self, mode))
     }
 
-    /// Takes over what `handle` holds. Returns the mode.
+    /// Takes over the acquisition that `handle` stands for. Returns its mode.
     fn mode_of(&self, handle: Handle) -> Result<Mode, ReleaseError> {
         if handle.is_of(&self.id) { Ok(handle.mode()) } else { Err(ReleaseError::new(handle)) }
     }

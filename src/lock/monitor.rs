@@ -1,4 +1,4 @@
-//! Monitors: they report when a mode can be acquired, and acquire nothing.
+//! Monitors, which report when a mode can be acquired, and acquire nothing.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -21,7 +21,7 @@ use crate::sync::fused::Fused;
 use crate::sync::once_box::may_fail;
 use crate::sync::unmodeled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Watches one lock for a monitor. Each edge after the edges that the watcher has seen sets it.
+/// Watches one lock for a monitor. Each edge that the watcher has not seen yet sets it.
 pub(crate) struct Watcher<L: Deref<Target = MultiLock>> {
     lock: L,
     mode: Mode,
@@ -74,12 +74,13 @@ impl<L: Deref<Target = MultiLock>> Drop for Watcher<L> {
 
 /// A boxed listener for the edges of a lock. It is allocated once.
 ///
-/// It is for monitors that are polled as a stream, and so cannot hold a future that borrows them.
-/// Each poll queues it with the waker of the polling task. An edge takes it out of the list until
-/// its next poll.
+/// A monitor that is polled as a stream cannot contain a future that borrows it, so it contains
+/// this listener. Each poll queues the listener with the waker of the polling task. An edge takes
+/// it out of the list until its next poll.
 struct BoxedListener<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
-// The future contains only a listener. A `BoxedListener` whose poll has panicked is not polled again.
+// The future contains only a listener. A `BoxedListener` whose poll has panicked is not polled
+// again.
 impl UnwindSafe for BoxedListener<'_> {}
 impl RefUnwindSafe for BoxedListener<'_> {}
 
@@ -120,8 +121,8 @@ impl<'a> BoxedListeners<'a> {
     }
 }
 
-/// Watches several locks for a monitor. It is set when all of them can be acquired, and one of them could
-/// not be acquired before.
+/// Watches several locks for a monitor. It is set when all of them can be acquired, and one of them
+/// could not be acquired before.
 struct SetWatcher<L: Deref<Target = MultiLock>> {
     watchers: Box<[Watcher<L>]>,
     /// Whether the watcher was set when it was last looked at. `Relaxed`, as `seen` is.
@@ -136,7 +137,7 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> SetWatcher<L> {
 
     /// Returns whether the set of locks has had an edge since the last `clear`.
     ///
-    /// Since then a member has had an edge, and now all members have room: so the set has had an
+    /// If a member has had an edge since then, and all members have room now, the set has had an
     /// edge. If the set had no room at the time of `clear`, an edge of a member has made the room.
     /// If the set had room, some member has lost it before its edge.
     fn is_set(&self) -> bool {
@@ -158,8 +159,10 @@ impl<L: Deref<Target = MultiLock> + Clone + Send + Sync> SetWatcher<L> {
         self.watchers.iter().position(|watcher| !watcher.admits())
     }
 
-    /// Listens where the next edge is to be expected: at a member that cannot be acquired. If all
-    /// members can be acquired, it listens at each of them.
+    /// Polls until the set of locks has had an edge.
+    ///
+    /// The next edge of the set needs an edge of each member that cannot be acquired, so this
+    /// listens at one of those. If all members can be acquired, it listens at each of them.
     fn poll<'a>(&self, listeners: &mut BoxedListeners<'a>, cx: &mut Context<'_>) -> Poll<()>
     where
         L: 'a,
@@ -198,7 +201,7 @@ enum Watched<L: Deref<Target = MultiLock>> {
     All(SetWatcher<L>),
 }
 
-/// What a monitor consists of, for one lock or for several.
+/// The parts of a monitor, of one lock or of several.
 pub(super) struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
     watched: Watched<L>,
     pub(super) mode: Mode,
@@ -253,6 +256,7 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'
     }
 }
 
+/// Defines a monitor that borrows or owns its lock.
 macro_rules! multilock_monitor {
     (
         $(#[$meta:meta])*
@@ -271,8 +275,8 @@ macro_rules! multilock_monitor {
 
             /// Returns whether the monitor is set.
             ///
-            /// It is set if the mode could be acquired when the monitor was made, or has become
-            /// acquirable since, and the monitor was not cleared after that.
+            /// A monitor is set if the mode could be acquired when the monitor was created, or has
+            /// become acquirable since, and the monitor was not cleared after that.
             #[must_use]
             pub fn is_set(&self) -> bool {
                 self.0.is_set()
@@ -280,14 +284,16 @@ macro_rules! multilock_monitor {
 
             /// Clears the monitor.
             ///
-            /// The monitor is set again when the mode next *becomes* acquirable. It does not count
-            /// that the mode is acquirable now. So clear the monitor first, and then look at the
-            /// lock or try to acquire it: the monitor does not miss what happens after the clear.
+            /// The monitor is set again when the mode next *becomes* acquirable. It makes no
+            /// difference that the mode is acquirable now. So clear the monitor first, and then
+            /// look at the lock or try to acquire it: the monitor misses no edge after the clear.
             pub fn clear(&self) {
                 self.0.clear();
             }
 
-            /// Waits until the monitor is set, without clearing it.
+            /// Waits asynchronously until the monitor is set. Does not clear it.
+            ///
+            /// The future is ready at once if the monitor is set already.
             ///
             /// # Cancel safety
             ///
@@ -297,8 +303,8 @@ macro_rules! multilock_monitor {
             }
         }
 
-        /// Yields an item each time that a poll finds the monitor set, and clears the monitor with
-        /// it. The stream has no end.
+        /// Yields an item each time that a poll finds the monitor set, and clears the monitor. The
+        /// stream has no end.
         ///
         /// The first poll that finds the monitor unset allocates a listener for each lock. Later
         /// polls allocate only after a waker has panicked.
@@ -332,7 +338,7 @@ multilock_monitor! {
     /// A monitor that reports when a mode of a lock, or of a set of locks, can be acquired.
     ///
     /// A new monitor is *set* at once if the mode can be acquired now. The monitor is set again
-    /// each time the mode becomes acquirable: this moment is an *edge*. A monitor stays set until
+    /// each time the mode becomes acquirable: such a moment is an *edge*. A monitor stays set until
     /// it is [cleared](Self::clear), or until its [`Stream`] yields an item.
     ///
     /// A monitor does not hold the lock and has no place among the waiters. No task waits because
@@ -341,8 +347,8 @@ multilock_monitor! {
     ///
     /// # Limitations
     ///
-    /// * *Acquirable* is what a [try](MultiLock::try_acquire) would find. While an exclusive waiter
-    ///   is queued, a lock that is held is not acquirable for others, whatever the holder's mode.
+    /// * A mode is *acquirable* if a [try](MultiLock::try_acquire) would succeed. While an
+    ///   exclusive waiter is queued, a lock that is held is not acquirable, in any mode.
     /// * Many edges between two looks are one edge: a monitor is set or not set, and does not
     ///   count.
     /// * A monitor may be stale. When the caller looks at it, another task may have acquired the
@@ -351,15 +357,15 @@ multilock_monitor! {
     /// * In a race with a release, or with a waiter or monitor that is dropped at the same moment,
     ///   a monitor may be set once more for an edge that it has reported already. It misses no
     ///   edge.
-    /// * A monitor of a [set of locks](crate::LockSet::monitor) sees an edge when it is looked at or
-    ///   polled. It misses an edge if the set is no longer acquirable by then.
+    /// * A monitor of a [set of locks](crate::LockSet::monitor) sees an edge when it is looked at
+    ///   or polled. It misses an edge if the set is no longer acquirable by then.
     ///
     /// # Cost
     ///
     /// An edge costs one atomic addition for each mode that has become acquirable, however many
     /// monitors there are. It also costs a wake-up for each monitor that waits. A release that is
-    /// no edge does nothing for the monitors, except that it notices that there are some. The first
-    /// monitor of a lock allocates what the first waiter would allocate.
+    /// no edge checks that there are monitors, and does nothing else for them. The first monitor of
+    /// a lock allocates what the first waiter would allocate.
     ///
     /// # Examples
     ///
@@ -405,7 +411,7 @@ impl<'a> Monitor<'a> {
         Self(MonitorInner::one(lock, mode))
     }
 
-    /// Makes a monitor of several locks, each of which must be given once.
+    /// Creates a monitor of several locks, each of which must be given once.
     pub(crate) fn all(locks: impl Iterator<Item = &'a MultiLock>, mode: Mode) -> Self {
         let watchers = locks.map(|lock| {
             let watcher = Watcher::new(lock, mode);

@@ -1,4 +1,4 @@
-//! What owns its lock, in an [`Arc`], and so is `'static`: guards, futures and monitors.
+//! Guards, futures and monitors that own their lock, in an [`Arc`], and so are `'static`.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -18,16 +18,24 @@ use crate::raw::acquire::RawAcquire;
 use crate::sync::fused::Fused;
 
 multilock_guard! {
-    /// A guard of a [`MultiLock`] in an [`Arc`], which releases the lock when it is dropped.
+    /// An RAII guard of a [`MultiLock`] in an [`Arc`]: it releases the lock when it is dropped.
     ///
-    /// The guard owns the `Arc`, so it is `'static`. In all other respects it is a [`Guard`](crate::Guard).
+    /// The guard owns a clone of the `Arc`, so it is `'static`, and the lock lives at least as long
+    /// as the guard. It may be kept across `.await`, and may be moved to other threads and shared
+    /// with them. [`Guard`](crate::Guard) is the guard that borrows the lock.
+    ///
+    /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
+    /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
+    /// dropped by a panic releases the lock: there is no poisoning.
     GuardArc, GuardArc, Arc<MultiLock>
 }
 
 multilock_monitor! {
-    /// A monitor of a [`MultiLock`] in an [`Arc`], which reports when a mode can be acquired.
+    /// A monitor of a [`MultiLock`] in an [`Arc`]: it reports when a mode can be acquired.
     ///
-    /// The monitor owns the `Arc`, so it is `'static`. In all other respects it is a [`Monitor`](crate::Monitor).
+    /// The monitor owns a clone of the `Arc`, so it is `'static`. It does not hold the lock, and
+    /// has no place among the waiters. [`Monitor`](crate::Monitor) is the monitor that borrows the
+    /// lock. Its documentation says when a monitor is set, and what the limitations and costs are.
     #[doc(alias = "NotifyArc")]
     MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>
 }
@@ -39,21 +47,57 @@ impl MonitorArc {
 }
 
 impl MultiLock {
-    /// Acquires the lock in `mode` if that is possible now, with a guard that is `'static`. Never
-    /// waits.
+    /// Acquires the lock in `mode` if that is possible now. Returns a guard that is `'static`.
+    /// Never waits.
     ///
-    /// Returns `None` in the same cases as [`try_acquire`](Self::try_acquire).
+    /// The guard owns a clone of the `Arc`.
+    ///
+    /// The method has no spurious failures: it fails only because of a holder or a waiter. It
+    /// returns `None` in these cases:
+    ///
+    /// * A holder excludes `mode`, or upgrades.
+    /// * `mode` is not exclusive, the lock is held, and an exclusive waiter is queued.
+    /// * The lock is at its limit of holders.
+    ///
+    /// A reservation does not make the method fail.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let shared = lock.try_acquire_arc(Mode::Shared).unwrap();
+    /// assert!(lock.try_acquire_arc(Mode::Exclusive).is_none());
+    /// # drop(shared);
+    /// ```
     #[inline]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
         self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
     }
 
-    /// Acquires the lock in `mode`, waiting asynchronously until it is available, with a future and
-    /// a guard that are `'static`.
+    /// Acquires the lock in `mode`, waiting asynchronously until it is available. Returns a future
+    /// and a guard that are `'static`.
     ///
-    /// In all other respects this is [`acquire`](Self::acquire), with the same cancel safety and
-    /// deadlocks.
+    /// The future and the guard own a clone of the `Arc`.
+    ///
+    /// The order among waiters is described at [`MultiLock`](Self#fairness).
+    ///
+    /// With `std`, the first poll may spin for less than a microsecond before the waiter is queued.
+    /// It spins mostly where that has recently paid off: where tasks of several threads hold the
+    /// lock for a moment.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. It then does not hold the lock, and has lost its
+    /// place in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait may never end if the task already holds the same lock: see
+    /// [`MultiLock`](Self#deadlocks).
     ///
     /// # Examples
     ///
@@ -79,10 +123,26 @@ impl MultiLock {
         })
     }
 
-    /// Acquires the lock in `mode`, unless `cancel` is ready first, with a guard that is `'static`.
-    /// The future is `'static` if `cancel` is.
+    /// Acquires the lock in `mode`, unless `cancel` is ready first. Returns a guard that is
+    /// `'static`. The future is `'static` if `cancel` is.
     ///
-    /// In all other respects this is [`acquire_or`](Self::acquire_or), with the same cancel safety.
+    /// The future and the guard own a clone of the `Arc`.
+    ///
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each
+    /// poll tries to acquire the lock first, and polls `cancel` only if that fails. When `cancel`
+    /// is ready, the future tries once more, like [`try_acquire_arc`](Self::try_acquire_arc). So if
+    /// both are ready, the lock is acquired.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, and `cancel` is dropped with it. It then does not
+    /// hold the lock, and has lost its place in the queue. If it had been woken, its drop passes
+    /// the wake-up on to the next waiter.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task already holds the same lock, the wait may end only when `cancel` is ready: see
+    /// [`MultiLock`](Self#deadlocks).
     ///
     /// # Errors
     ///
@@ -104,13 +164,16 @@ impl MultiLock {
 
     /// Creates a monitor that reports when `mode` can be acquired, and that is `'static`.
     ///
-    /// In all other respects this is [`monitor`](Self::monitor).
+    /// The monitor owns a clone of the `Arc`. It is set at once if `mode` can be acquired now, and
+    /// again each time `mode` becomes acquirable: see [`Monitor`](crate::Monitor).
     #[doc(alias = "notify_arc")]
     pub fn monitor_arc(self: &Arc<Self>, mode: Mode) -> MonitorArc {
         MonitorArc::new(self.clone(), mode)
     }
 
     /// Turns `handle` back into a guard, one that is `'static`.
+    ///
+    /// The guard owns a clone of the `Arc`.
     ///
     /// # Errors
     ///
