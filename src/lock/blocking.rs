@@ -21,7 +21,7 @@ impl MultiLock {
     ///
     /// If the lock is not available at once, the thread spins for a moment, yields to other threads
     /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, it is handed the lock the next time that it is its turn.
+    /// taken, the next release at which it is the thread's turn hands the lock to it.
     ///
     /// # Deadlocks
     ///
@@ -58,8 +58,8 @@ impl MultiLock {
     ///
     /// If the lock is not available at once, the thread spins for a moment, yields to other threads
     /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, it is handed the lock the next time that it is its turn.
-    /// The call leaves the token of [`std::thread::park`] as it was.
+    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
+    /// leaves the token of [`std::thread::park`] as it was.
     ///
     /// # Deadlocks
     ///
@@ -97,8 +97,9 @@ impl MultiLock {
     /// does not block. If `timeout` is too long for the clock, there is no limit.
     ///
     /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
+    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
+    /// it is the thread's turn hands the lock to it. The call leaves the token of
+    /// [`std::thread::park`] as it was.
     ///
     /// # Examples
     ///
@@ -124,8 +125,9 @@ impl MultiLock {
     /// does not block.
     ///
     /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
+    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
+    /// it is the thread's turn hands the lock to it. The call leaves the token of
+    /// [`std::thread::park`] as it was.
     ///
     /// # Examples
     ///
@@ -154,8 +156,9 @@ impl MultiLock {
     /// method does not block. If `timeout` is too long for the clock, there is no limit.
     ///
     /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
+    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
+    /// it is the thread's turn hands the lock to it. The call leaves the token of
+    /// [`std::thread::park`] as it was.
     #[doc(alias = "acquire_timeout_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_timeout_arc(
@@ -176,8 +179,9 @@ impl MultiLock {
     /// method does not block.
     ///
     /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, it is handed the lock the
-    /// next time that it is its turn. The call leaves the token of [`std::thread::park`] as it was.
+    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
+    /// it is the thread's turn hands the lock to it. The call leaves the token of
+    /// [`std::thread::park`] as it was.
     #[doc(alias = "acquire_deadline_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline_arc(

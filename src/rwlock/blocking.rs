@@ -1,4 +1,7 @@
-//! The methods of [`RwLock`] and its guards that block a thread.
+//! The methods of [`RwLock`] and of its guards that block a thread.
+//!
+//! `std` has [`Arc`] on each of its targets, so the methods that return an owning guard need no
+//! condition of their own.
 
 use std::sync::Arc;
 #[cfg(not(loom))]
@@ -11,20 +14,28 @@ use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 use crate::sync::block::block_on;
 
-/// Defines the methods that block to acquire a lock in one mode.
+/// Defines the methods that acquire the lock in one mode, and block the thread until it is
+/// available.
 macro_rules! acquire_blocking_methods {
     (
         $mode:ident, $access:literal, $Guard:ident, $GuardArc:ident,
         $block:ident, $timeout:ident = $old_timeout:literal,
         $block_arc:ident, $timeout_arc:ident = $old_timeout_arc:literal
     ) => {
-        #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile.")]
+        #[doc = concat!("Acquires ", $access, " access, blocking the thread until it is available.")]
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// If the lock is not available at once, the thread spins for a moment, yields to other
+        /// threads a few times, and then waits in the queue as a task would. If the woken thread
+        /// finds the lock taken, the next release at which it is the thread's turn hands the lock
+        /// to it. The call leaves the token of [`std::thread::park`] as it was.
         ///
         /// # Deadlocks
         ///
-        /// A deadlock is possible if the thread has access already. A deadlock is also possible
-        /// inside of async code, if the holder needs the blocked thread to make progress. See also
-        /// [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking).
+        #[doc = deadlocks!($mode, "thread")]
+        /// A call from async code deadlocks if the holder needs the blocked thread in order to go
+        /// on.
         ///
         /// # Examples
         ///
@@ -41,10 +52,18 @@ macro_rules! acquire_blocking_methods {
             $Guard::new(&self.lock, self.data())
         }
 
-        #[doc = concat!("Waits for ", $access, " access, and blocks the thread meanwhile, but no longer than `timeout`.")]
+        #[doc = concat!("Acquires ", $access, " access, blocking the thread until it is available, but no longer than `timeout`.")]
         ///
-        /// Returns `None` if the time is over. If `timeout` is zero, the method tries once. If
-        /// `timeout` is too long for the clock, there is no limit.
+        /// Returns `None` if the lock was not available in time. At the end of `timeout` the method
+        /// tries once more. If `timeout` is zero, the method does not block. If `timeout` is too
+        /// long for the clock, there is no limit.
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// If the lock is not available at once, the thread spins for a moment, and then waits in
+        /// the queue as a task would. If the woken thread finds the lock taken, the next release at
+        /// which it is the thread's turn hands the lock to it. The call leaves the token of
+        /// [`std::thread::park`] as it was.
         ///
         /// # Examples
         ///
@@ -64,23 +83,54 @@ macro_rules! acquire_blocking_methods {
             acquired.then(|| $Guard::new(&self.lock, self.data()))
         }
 
-        #[doc = concat!("As [`", stringify!($block), "`](Self::", stringify!($block), "), with a guard that owns the lock.")]
+        #[doc = concat!("Acquires ", $access, " access, blocking the thread until it is available. Returns a guard that owns the lock.")]
         ///
-        /// The guard holds a clone of the `Arc`.
+        /// The guard owns a clone of the `Arc`.
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// If the lock is not available at once, the thread spins for a moment, yields to other
+        /// threads a few times, and then waits in the queue as a task would. If the woken thread
+        /// finds the lock taken, the next release at which it is the thread's turn hands the lock
+        /// to it. The call leaves the token of [`std::thread::park`] as it was.
         ///
         /// # Deadlocks
         ///
-        /// A deadlock is possible if the thread has access already. A deadlock is also possible
-        /// inside of async code, if the holder needs the blocked thread to make progress.
+        #[doc = deadlocks!($mode, "thread")]
+        /// A call from async code deadlocks if the holder needs the blocked thread in order to go
+        /// on.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        #[doc = concat!("let guard = lock.", stringify!($block_arc), "();")]
+        /// drop(lock);
+        /// assert_eq!(*guard, 1);
+        /// ```
         #[inline]
         pub fn $block_arc(self: &Arc<Self>) -> $GuardArc<T> {
             self.lock.raw.acquire_blocking(Mode::$mode);
             $GuardArc::new(self.clone().into(), self.data())
         }
 
-        #[doc = concat!("As [`", stringify!($timeout), "`](Self::", stringify!($timeout), "), with a guard that owns the lock.")]
+        #[doc = concat!("Acquires ", $access, " access, blocking the thread until it is available, but no longer than `timeout`. Returns a guard that owns the lock.")]
         ///
-        /// The guard holds a clone of the `Arc`. Returns `None` if the time is over.
+        /// The guard owns a clone of the `Arc`.
+        ///
+        /// Returns `None` if the lock was not available in time. At the end of `timeout` the method
+        /// tries once more. If `timeout` is zero, the method does not block. If `timeout` is too
+        /// long for the clock, there is no limit.
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// If the lock is not available at once, the thread spins for a moment, and then waits in
+        /// the queue as a task would. If the woken thread finds the lock taken, the next release at
+        /// which it is the thread's turn hands the lock to it. The call leaves the token of
+        /// [`std::thread::park`] as it was.
         #[cfg(not(loom))]
         #[must_use = "access ends as soon as the guard is dropped"]
         #[doc(alias = $old_timeout_arc)]
@@ -110,20 +160,20 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-/// Defines how an upgradable guard blocks to become a write guard.
+/// Defines the method by which an upgradable guard becomes a write guard, and blocks the thread.
 macro_rules! upgrade_blocking_method {
     ([$($generics:tt)*] $Upgradable:ty => $Write:ty) => {
         impl<$($generics)*> $Upgradable {
-            /// Upgrades the guard to a write guard, and blocks the thread until the other readers
+            /// Upgrades the guard to a write guard, blocking the thread until the other readers
             /// have left.
             ///
-            /// Meanwhile the lock admits no new holder, as with [`upgrade`](Self::upgrade). So the
-            /// data is what this guard has read.
+            /// From the moment of the call, no other task or thread acquires the lock, in any mode.
+            /// So the data has not changed since this guard read it.
             ///
             /// # Deadlocks
             ///
-            /// A deadlock occurs if the thread, or a task or thread that waits for it, reads
-            /// through another guard.
+            /// The wait never ends if the thread keeps another read guard of the same lock
+            /// meanwhile, or if the holder of such a guard waits for this thread.
             ///
             /// # Panics
             ///

@@ -1,4 +1,4 @@
-//! The methods that make one guard of another: to share, to map, to downgrade and to upgrade.
+//! The methods that turn one guard into another: share, map, downgrade and upgrade.
 
 use core::ptr::NonNull;
 
@@ -25,20 +25,22 @@ macro_rules! example {
     };
 }
 
-/// Defines what a read guard can do.
+/// Defines the methods by which a read guard is shared, or becomes a guard of a part of the data.
 macro_rules! read_guard_methods {
     (
         $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
-            /// Returns one more guard of the same data, without waiting.
+            /// Acquires read access once more, and returns a second guard of the same data. Never
+            /// waits.
             ///
-            /// This works even if a writer is queued, because this guard reads already. So a
-            /// function that a reader calls can read, too, without a deadlock.
+            /// The function succeeds even if a writer is queued, because this guard reads already.
+            /// So a function that a reader calls can read without a deadlock. It returns `None` in
+            /// these cases:
             ///
-            /// Returns `None` if an upgradable reader waits for its upgrade: the upgrade waits only
-            /// for the readers that held the lock when it began. Also returns `None` at the maximum
-            /// number of readers.
+            /// * A reader is upgrading. An upgrade waits only for the readers that held the lock
+            ///   when it began.
+            /// * The lock is at its [limit](crate::MultiLock#limits) of readers.
             ///
             /// # Examples
             ///
@@ -54,9 +56,9 @@ macro_rules! read_guard_methods {
                 shared.then(|| Self::new(guard.lock.clone(), guard.data))
             }
 
-            /// Turns the guard into a guard of a part of the data.
+            /// Turns the guard into a guard of a part of the data. Never waits.
             ///
-            /// If `f` panics, access ends.
+            /// If `f` panics, the guard is dropped, and access ends.
             ///
             /// # Examples
             ///
@@ -71,9 +73,10 @@ macro_rules! read_guard_methods {
                 <$Mapped>::new(lock, part)
             }
 
-            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part. Never
+            /// waits.
             ///
-            /// If `f` panics, access ends.
+            /// If `f` panics, the guard is dropped, and access ends.
             ///
             /// # Errors
             ///
@@ -94,15 +97,15 @@ macro_rules! read_guard_methods {
 
 read_guard_methods!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockReadGuard<'a, U>, "");
 
-/// Defines how a write guard becomes a guard of a part of the data.
+/// Defines the methods by which a write guard becomes a guard of a part of the data.
 macro_rules! write_guard_methods {
     (
         $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
-            /// Turns the guard into a guard of a part of the data.
+            /// Turns the guard into a guard of a part of the data. Never waits.
             ///
-            /// If `f` panics, access ends.
+            /// If `f` panics, the guard is dropped, and access ends.
             ///
             /// # Examples
             ///
@@ -122,9 +125,10 @@ macro_rules! write_guard_methods {
                 <$Mapped>::new(lock, part)
             }
 
-            /// Turns the guard into a guard of a part of the data, if `f` returns that part.
+            /// Turns the guard into a guard of a part of the data, if `f` returns that part. Never
+            /// waits.
             ///
-            /// If `f` panics, access ends.
+            /// If `f` panics, the guard is dropped, and access ends.
             ///
             /// # Errors
             ///
@@ -146,13 +150,16 @@ macro_rules! write_guard_methods {
 write_guard_methods!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>, "", "");
 write_guard_methods!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>, "", "");
 
-/// Defines how read guards and write guards become one another.
+/// Defines the methods by which read guards and write guards become one another.
 macro_rules! guard_conversions {
     (
         [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident, $arc:literal
     ) => {
         impl<$($generics)*> $Upgradable<$($args)*> {
             /// Turns the guard into a read guard, which is no longer upgradable. Never waits.
+            ///
+            /// No writer has access in between. The downgrade wakes the next upgradable reader that
+            /// waits, if that reader may enter.
             ///
             /// # Examples
             ///
@@ -170,9 +177,15 @@ macro_rules! guard_conversions {
                 guard
             }
 
-            /// Returns a read guard beside this guard, without waiting, even if a writer is queued.
+            /// Acquires read access once more, and returns a read guard beside this guard. Never
+            /// waits.
             ///
-            /// Returns `None` at the maximum number of readers.
+            /// The function succeeds even if a writer is queued, because this guard reads already.
+            /// It returns `None` in these cases:
+            ///
+            /// * The lock is at its [limit](crate::MultiLock#limits) of readers.
+            /// * An earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of one, was
+            ///   forgotten (`mem::forget`).
             ///
             /// # Examples
             ///
@@ -189,9 +202,14 @@ macro_rules! guard_conversions {
 
             /// Upgrades the guard to a write guard if there is no other reader. Never waits.
             ///
+            /// No other writer has access in between, even if one is queued. So the data has not
+            /// changed since this guard read it.
+            ///
             /// # Errors
             ///
-            /// Returns the original guard if there is another reader.
+            /// Returns the original guard if there is another reader, or if an earlier
+            /// [`upgrade_in_place`](Self::upgrade_in_place), or the guard of one, was forgotten
+            /// (`mem::forget`).
             ///
             /// # Examples
             ///
@@ -211,17 +229,19 @@ macro_rules! guard_conversions {
             /// Upgrades the guard to a write guard, waiting asynchronously until the other readers
             /// have left.
             ///
-            /// From the first poll on, the lock admits no new holder. So the data is what this
-            /// guard has read.
+            /// From the first poll on, no other task acquires the lock, in any mode. So the data
+            /// has not changed since this guard read it.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped also drops the guard. To keep the guard, use
+            /// The future may be dropped at any point. It owns the guard, so its drop drops the
+            /// guard, which ends the access. To keep the guard, use
             /// [`upgrade_in_place`](Self::upgrade_in_place).
             ///
             /// # Deadlocks
             ///
-            /// A deadlock occurs if the task also reads through another guard.
+            /// The wait never ends if the task keeps another read guard of the same lock meanwhile:
+            /// the upgrade waits for that guard.
             ///
             /// # Panics
             ///
@@ -244,17 +264,19 @@ macro_rules! guard_conversions {
             /// Upgrades to write access in place, waiting asynchronously until the other readers
             /// have left.
             ///
-            /// Write access ends when the returned guard is dropped. Then this guard reads again,
-            /// with no other holder in between.
+            /// From the first poll on, no other task acquires the lock, in any mode. So the data
+            /// has not changed since this guard read it. Write access ends when the returned guard
+            /// is dropped. Then this guard reads again, with no other writer in between.
             ///
             /// # Cancel safety
             ///
-            /// A future that is dropped leaves the guard as it was, and wakes the waiters that
-            /// waited because of the upgrade.
+            /// The future may be dropped at any point. If it has waited, its drop leaves the guard
+            /// as it was, and wakes the waiters that waited because of the upgrade.
             ///
             /// # Deadlocks
             ///
-            /// A deadlock occurs if the task also reads through another guard.
+            /// The wait never ends if the task keeps another read guard of the same lock meanwhile:
+            /// the upgrade waits for that guard.
             ///
             /// # Panics
             ///
@@ -281,7 +303,20 @@ macro_rules! guard_conversions {
             /// Upgrades to write access in place if there is no other reader. Never waits.
             ///
             /// Write access ends when the returned guard is dropped. Then this guard reads again,
-            /// with no other holder in between.
+            /// with no other writer in between.
+            ///
+            /// Returns `None` if there is another reader, or if an earlier upgrade in place, or the
+            /// [`RwLockUpgradedGuard`] of one, was forgotten (`mem::forget`).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = concat!("let mut writer = ", stringify!($Upgradable), "::try_upgrade_in_place(&mut guard).unwrap();")]
+            /// writer.0 += 1;
+            /// drop(writer);
+            /// assert_eq!(guard.0, 2);
+            /// ```
             #[must_use = "access ends as soon as the guard is dropped"]
             pub fn try_upgrade_in_place(guard: &mut Self) -> Option<RwLockUpgradedGuard<'_, T>> {
                 let lock = guard.lock.multilock();
@@ -291,10 +326,10 @@ macro_rules! guard_conversions {
         }
 
         impl<$($generics)*> $Write<$($args)*> {
-            /// Turns the guard into a read guard, with no other holder in between. Never waits.
+            /// Turns the guard into a read guard, with no other writer in between. Never waits.
             ///
-            /// All waiting readers are woken, even if a writer is queued. Readers that arrive later
-            /// wait behind that writer.
+            /// The downgrade wakes all waiting readers, even if a writer is queued. Readers that
+            /// arrive later wait as long as the lock is held and that writer is queued.
             ///
             /// # Examples
             ///
@@ -311,11 +346,12 @@ macro_rules! guard_conversions {
                 guard
             }
 
-            /// Turns the guard into an upgradable read guard, with no other holder in between.
+            /// Turns the guard into an upgradable read guard, with no other writer in between.
             /// Never waits.
             ///
-            /// All waiting readers are woken, as by [`downgrade`](Self::downgrade). The upgradable
-            /// guard can become a write guard again.
+            /// The upgradable guard can become a write guard again. The downgrade wakes all waiting
+            /// readers, even if a writer is queued. Readers that arrive later wait as long as the
+            /// lock is held and that writer is queued.
             ///
             /// # Examples
             ///

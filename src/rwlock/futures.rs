@@ -1,4 +1,4 @@
-//! Futures that acquire or upgrade a lock with data, and return a guard.
+//! Futures that acquire or upgrade a lock with data, and return a guard that borrows it.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -15,7 +15,7 @@ use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 use crate::raw::acquire::RawAcquire;
 
-/// Defines a future that returns a guard when its acquisition is ready.
+/// Defines a future that acquires the lock, and returns a guard.
 macro_rules! acquire_future {
     ($Future:ident, $method:literal, $Of:ty, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
@@ -56,6 +56,7 @@ macro_rules! acquire_future {
     };
 }
 
+/// Implements `Debug` for a future, and shows its name only.
 macro_rules! opaque_debug {
     ($Future:ident [$($args:tt)*]) => {
         impl<T: ?Sized> fmt::Debug for $Future<$($args)*> {
@@ -66,8 +67,8 @@ macro_rules! opaque_debug {
     };
 }
 
-/// Points to the data of the guard that the future will return. `P` is the kind of pointer that the
-/// guard has, and so sets the variance in `T`.
+/// A pointer to the data, for the guard that the future will return. `P` is the kind of pointer
+/// that the guard has. It sets the variance in `T`.
 struct DataPtr<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
 
 /// Defines a future that returns a guard that borrows the lock.
@@ -85,8 +86,8 @@ macro_rules! borrowing_future {
             }
         }
 
-        // SAFETY: the future makes the guard in the thread that polls it. So the future takes to
-        // that thread what the guard takes.
+        // SAFETY: the future creates the guard in the thread that polls it. So sending the future
+        // is like sending the guard.
         unsafe impl<T: ?Sized + $($bounds)*> Send for $Future<'_, T> {}
         // SAFETY: a reference to the future gives no access to the data.
         unsafe impl<T: ?Sized + Sync> Sync for $Future<'_, T> {}
@@ -125,7 +126,7 @@ macro_rules! upgrade_future {
                 // SAFETY: as above, the upgrade is not moved.
                 let upgraded = ready!(unsafe { Pin::new_unchecked(upgrading) }.poll(cx));
                 this.upgrading = None;
-                let guard = this.guard.take().expect("it is there as long as the upgrade");
+                let guard = this.guard.take().expect("the guard lives as long as the upgrade");
                 assert!(upgraded, "{FORGOTTEN}");
                 let (lock, data) = guard.into_parts();
                 Poll::Ready($Write::new(lock, data))

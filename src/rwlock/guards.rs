@@ -2,18 +2,18 @@
 //!
 //! # Bounds
 //!
-//! What a guard takes to another thread:
+//! A guard that is sent to another thread gives that thread access to the data:
 //!
-//! | guard | what the other thread may do | `Send` if |
+//! | guard | what the other thread can do | `Send` if |
 //! |---|---|---|
-//! | read | read while readers here read; a clone of a shared guard does the same | `T: Sync` |
-//! | upgradable, write | write, so move it; downgraded, read while readers here read | `T: Send + Sync` |
-//! | upgraded in place, mapped write | write | `T: Send` |
-//! | those that own the lock | also drop the data, with the last owner | `T: Send + Sync` |
+//! | read | read while this thread reads | `T: Sync` |
+//! | upgradable, write | write, and so move the data out; downgrade, and read while this thread reads | `T: Send + Sync` |
+//! | upgraded in place, mapped write | write, and so move the data out | `T: Send` |
+//! | a guard that owns the lock | also drop the data, as the last owner | `T: Send + Sync` |
 //!
-//! A guard of a part reaches only that part in the other thread. So `U` needs the bounds that a
-//! reference to the part needs. The bounds of `Sync` are for what a reference to the guard gives:
-//! read access to the data, and a clone of a read guard.
+//! A guard of a part gives access to only that part. So `U` needs the bounds that a reference to
+//! the part needs. The bounds of `Sync` follow from what a reference to the guard gives: read
+//! access to the data, and, from a read guard, a second guard.
 
 use core::fmt;
 use core::marker::PhantomData;
@@ -25,7 +25,7 @@ use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::RawLock;
 
-/// Gives a guard access to its lock, which the guard borrows or owns.
+/// A reference to a lock, which is borrowed or owned.
 pub(super) trait HasLock {
     fn multilock(&self) -> &MultiLock;
 }
@@ -37,11 +37,11 @@ impl HasLock for &MultiLock {
     }
 }
 
-/// The only reason for which an upgrade is refused.
+/// The only reason why the upgrade of an upgradable guard is refused.
 pub(super) const FORGOTTEN: &str = "an earlier upgrade in place was forgotten";
 
-/// Defines a guard. A guard borrows or owns its lock. While the guard is alive, no other guard gives
-/// an access to the data that the mode excludes.
+/// Defines a guard. A guard borrows or owns its lock. While the guard is alive, no other guard
+/// gives an access to the data that the mode excludes.
 macro_rules! rwlock_guard {
     (
         $(#[$meta:meta])*
@@ -61,14 +61,15 @@ macro_rules! rwlock_guard {
             marker: PhantomData<$Marker>,
         }
 
-        // SAFETY: the bounds ask for what the guard takes to another thread: see `Bounds`.
+        // SAFETY: the bounds follow from the access that the guard gives to the other thread: see
+        // `Bounds` at the head of this file.
         unsafe impl<$($generics)*> Send for $Guard<$($args)*>
         where
             $($send: $Send $(+ $More)?),+
         {
         }
 
-        // SAFETY: as for `Send`, with what a reference to the guard gives.
+        // SAFETY: as for `Send`, for the access that a reference to the guard gives.
         unsafe impl<$($generics)*> Sync for $Guard<$($args)*>
         where
             $($sync: $Sync $(+ $SyncMore)?),+
@@ -76,20 +77,20 @@ macro_rules! rwlock_guard {
         }
 
         impl<$($generics)*> $Guard<$($args)*> {
-            /// Makes a guard. The caller has acquired the lock in the mode of the guard.
+            /// Creates a guard. The caller has acquired the lock in the mode of the guard.
             #[inline]
             pub(super) fn new(lock: $Lock, data: NonNull<$Target>) -> Self {
                 Self { lock, data, marker: PhantomData }
             }
 
-            /// Takes the guard apart. The lock stays held, and the caller takes the acquisition
-            /// over.
+            /// Takes the guard apart without releasing the lock. The caller takes over the
+            /// acquisition.
             #[inline]
             #[allow(dead_code, reason = "not all guards become another one")]
             pub(super) fn into_parts(self) -> ($Lock, NonNull<$Target>) {
                 let this = ManuallyDrop::new(self);
                 // SAFETY: the pointer comes from a reference. `this.lock` is neither used nor
-                // dropped after, so what is read is the only copy.
+                // dropped after, so the value that is read is the only one.
                 (unsafe { ptr::read(&this.lock) }, this.data)
             }
         }
@@ -149,7 +150,8 @@ macro_rules! deref_mut {
 }
 
 rwlock_guard! {
-    /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), beside other readers.
+    /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), beside
+    /// other readers.
     ///
     /// Access ends when the guard is dropped.
     RwLockReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
@@ -159,17 +161,18 @@ rwlock_guard! {
 }
 
 rwlock_guard! {
-    /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), and can be upgraded to
-    /// write access.
+    /// An RAII guard that gives read access to the data of an [`RwLock`](crate::RwLock), and can be
+    /// upgraded to write access.
     ///
-    /// The guard reads beside other readers. It can become a write guard with no other holder in
+    /// The guard reads beside other readers. It can become a write guard with no other writer in
     /// between. There is at most one upgradable guard at a time. Access ends when the guard is
     /// dropped.
     ///
     /// # Deadlocks
     ///
-    /// A deadlock is possible if the task waits for a newcomer that wants to read: a queued writer
-    /// keeps newcomers out. Use [`share`](Self::share) instead, which does not wait.
+    /// A deadlock is possible if the task waits for another task that wants to read: while a writer
+    /// is queued, new readers wait. Give the other task a guard of [`share`](Self::share) instead,
+    /// which does not wait.
     RwLockUpgradableReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -181,8 +184,8 @@ rwlock_guard! {
     ///
     /// Access ends when the guard is dropped.
     ///
-    /// The guard is `Send` if the data is `Send` and `Sync`. The other thread may
-    /// [downgrade](Self::downgrade) the guard, and read while this thread reads, too.
+    /// The guard is `Send` if the data is `Send` and `Sync`. `Sync` is necessary because the other
+    /// thread can [downgrade](Self::downgrade) the guard, and read while this thread reads.
     RwLockWriteGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -193,7 +196,7 @@ deref_mut!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
 rwlock_guard! {
     /// An RAII guard that gives write access to a part of the data of an [`RwLock`](crate::RwLock).
     ///
-    /// [`RwLockWriteGuard::map`] makes this guard. Access ends when the guard is dropped.
+    /// [`RwLockWriteGuard::map`] returns this guard. Access ends when the guard is dropped.
     ///
     /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
     /// could change.
@@ -207,8 +210,8 @@ deref_mut!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U);
 rwlock_guard! {
     /// An RAII guard that gives an upgradable reader write access for a while.
     ///
-    /// [`RwLockUpgradableReadGuard::upgrade_in_place`] makes this guard. When the guard is dropped,
-    /// the upgradable reader reads again, and other readers can read beside it.
+    /// [`RwLockUpgradableReadGuard::upgrade_in_place`] returns this guard. When the guard is
+    /// dropped, the upgradable reader reads again, and other readers can read beside it.
     RwLockUpgradedGuard ['g, T: ?Sized] ['g, T: ?Sized] ['g, T] => T;
     &'g MultiLock, (&'g (), *mut T);
     Send if T: Send; Sync if T: Sync;

@@ -1,7 +1,62 @@
-//! The lock with data.
+//! [`RwLock`], the reader-writer lock with data.
 //!
 //! The [`MultiLock`] in it decides which waiter acquires the lock. This module decides what a guard
 //! may do with the data.
+
+/// Expands to the documentation of when a method that does not wait returns `None`.
+macro_rules! fails_if {
+    (Shared) => {
+        "Returns `None` in these cases:\n\n\
+        * A writer holds the lock, or a reader is upgrading.\n\
+        * The lock is held, and a writer is queued.\n\
+        * The lock is at its [limit](crate::MultiLock#limits) of readers."
+    };
+    (Upgradable) => {
+        "Returns `None` in these cases:\n\n\
+        * A writer or another upgradable reader holds the lock, or a reader is upgrading.\n\
+        * The lock is held, and a writer is queued.\n\
+        * The lock is at its [limit](crate::MultiLock#limits) of readers."
+    };
+    (Exclusive) => {
+        "Returns `None` if there is any holder: a reader, an upgradable reader or a writer."
+    };
+}
+
+/// Expands to the documentation of which holders and waiters an acquisition waits for.
+macro_rules! waits_while {
+    (Shared) => {
+        "A reader waits while a writer holds the lock or a reader is upgrading. A new reader also \
+        waits while the lock is held and a writer is queued. \
+        [`MultiLock`](crate::MultiLock#fairness) documents the order of waiters."
+    };
+    (Upgradable) => {
+        "An upgradable reader waits while a writer or another upgradable reader holds the lock, or \
+        a reader is upgrading. A new upgradable reader also waits while the lock is held and a \
+        writer is queued. [`MultiLock`](crate::MultiLock#fairness) documents the order of waiters."
+    };
+    (Exclusive) => {
+        "A writer waits while there is any holder: a reader, an upgradable reader or a writer. \
+        While the lock is held and the writer is queued, new readers wait. \
+        [`MultiLock`](crate::MultiLock#fairness) documents the order of waiters."
+    };
+}
+
+/// Expands to the documentation of how a task or thread waits for itself.
+macro_rules! deadlocks {
+    (Shared, $caller:literal) => {
+        concat!(
+            "The wait may never end if the ", $caller, " already holds the same lock. This is so \
+            even if it only reads, because a writer may be queued between the two reads. To read \
+            once more, use `share` of the guard, which does not wait."
+        )
+    };
+    ($mode:ident, $caller:literal) => {
+        concat!(
+            "The wait may never end if the ", $caller, " already holds the same lock. To write \
+            after reading, upgrade an upgradable guard."
+        )
+    };
+}
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
@@ -31,30 +86,33 @@ pub use guards::{
 /// An async reader-writer lock: a [`MultiLock`] with the data that it protects.
 ///
 /// Many readers may read the data at a time, or one writer may write. An upgradable reader reads
-/// beside other readers, and can become the writer with no other holder in between.
+/// beside other readers, and can become the writer with no other writer in between.
 ///
 /// Readers hold the [`MultiLock`] in shared mode, upgradable readers in upgradable mode, and
-/// writers in exclusive mode. [`MultiLock`](MultiLock#fairness) documents the order of waiters, and
-/// what else the lock promises.
+/// writers in exclusive mode. The lock is write-preferring, and bounds how often a waiter is
+/// overtaken: [`MultiLock`](MultiLock#fairness) documents the order of waiters, memory ordering,
+/// wakers and limits. To lock without data, use [`MultiLock`] itself.
 ///
 /// This type replaces the `RwLock` of `async-lock`: it has all names and signatures of that type.
 /// The README lists what differs.
 ///
 /// # Cancel safety
 ///
-/// All futures of this type can be dropped at any point. They do nothing before they are polled.
+/// All futures of this type can be dropped at any point. They do nothing before they are polled. A
+/// waiting future that is dropped leaves the queue. If it had been woken, its drop wakes the next
+/// waiter in its stead.
 ///
 /// # Deadlocks
 ///
-/// A task that reads and waits to read again may wait for itself, because a writer may be queued
-/// between the two reads. [`RwLockReadGuard::share`] and [`RwLockUpgradableReadGuard::share`] do
-/// not wait.
+/// A task that holds the lock and waits for it again may wait for itself. This can happen even if
+/// the task only reads, because a writer may be queued between the two reads.
+/// [`RwLockReadGuard::share`] and [`RwLockUpgradableReadGuard::share`] do not wait.
 ///
 /// # Leaks
 ///
 /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing else.
 /// So does an upgrade that is forgotten while it waits. A waiting acquisition that is forgotten
-/// stays a waiter that is not polled: see [`MultiLock`](crate::MultiLock#cancel-safety).
+/// stays a waiter that is not polled: see [`MultiLock`](MultiLock#cancel-safety).
 ///
 /// # Poisoning
 ///
@@ -105,17 +163,15 @@ impl<T> RwLock<T> {
     }
 }
 
-/// Defines the methods that acquire a lock in one mode.
+/// Defines the asynchronous methods that acquire the lock in one mode.
 macro_rules! acquire_methods {
-    (
-        $mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident
-    ) => {
-        #[doc = concat!("Gives ", $access, " access if that is possible now. Never waits.")]
+    ($mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident) => {
+        #[doc = concat!("Acquires ", $access, " access if that is possible now. Never waits.")]
         ///
-        /// Returns `None` where [`MultiLock::try_acquire`] does: if a holder excludes this access
-        /// or is upgrading, or at the limit of holders. Read access and upgradable read access are
-        /// also refused while the lock is held and a writer is queued. A reservation does not hold
-        /// the method back.
+        #[doc = fails_if!($mode)]
+        ///
+        /// The method has no spurious failures. A [reservation](MultiLock#fairness) does not make
+        /// it fail.
         ///
         /// # Examples
         ///
@@ -134,17 +190,19 @@ macro_rules! acquire_methods {
             acquired.then(|| $Guard::new(&self.lock, self.data()))
         }
 
-        #[doc = concat!("Waits for ", $access, " access.")]
+        #[doc = concat!("Acquires ", $access, " access, waiting asynchronously until it is available.")]
+        ///
+        #[doc = waits_while!($mode)]
         ///
         /// # Cancel safety
         ///
-        /// The future may be dropped at any point. It then does not hold the lock, and its position
-        /// in the queue is lost. If the future had been notified, the notification passes to the
-        /// next waiter. See also [`MultiLock::acquire`].
+        /// The future may be dropped at any point. It then does not hold the lock, and has lost its
+        /// place in the queue. If it had been woken, its drop passes the wake-up on to the next
+        /// waiter.
         ///
         /// # Deadlocks
         ///
-        /// A deadlock is possible if the task has access already.
+        #[doc = deadlocks!($mode, "task")]
         ///
         /// # Examples
         ///
@@ -225,8 +283,8 @@ impl<T> From<T> for RwLock<T> {
 
 /// Shows the holders and the waiters of the lock.
 ///
-/// Formatting does not acquire the lock, and so does not show the data. To show the data, print a
-/// guard.
+/// Formatting does not acquire the lock, so it does not show the data. To show the data, acquire a
+/// guard and format the guard.
 impl<T: ?Sized> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RwLock").field("state", &self.lock.snapshot()).finish_non_exhaustive()

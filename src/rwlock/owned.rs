@@ -1,4 +1,4 @@
-//! What owns its lock, in an [`Arc`], and so borrows nothing: guards, futures and methods.
+//! Guards and futures of a lock in an [`Arc`], and the methods that return them.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -26,18 +26,21 @@ impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
     }
 }
 
-/// An `Arc<RwLock<T>>` for a reader, which never writes. This type is covariant in `T`; an `Arc` of
-/// the lock is not, because of the cell in the lock.
+/// An `Arc<RwLock<T>>` that is covariant in `T`, for the read guard.
+///
+/// A read guard of `&'static str` is also a read guard of `&'a str`, as a shared reference would
+/// be. An `Arc<RwLock<T>>` in the guard would prevent that: it is invariant in `T`, because of the
+/// cell in the lock. A read guard never writes, so covariance is sound.
 pub(super) struct CovariantArc<T: ?Sized> {
-    /// Points to the lock, and to a `T` in type only.
+    /// Comes from `Arc::into_raw`. It points to the `RwLock<T>`, and to a `T` only in its type.
     lock: NonNull<T>,
     marker: PhantomData<T>,
 }
 
 impl<T: ?Sized> CovariantArc<T> {
     fn arc(&self) -> ManuallyDrop<Arc<RwLock<T>>> {
-        // SAFETY: the pointer comes from `Arc::into_raw` and has one count. `self` is the only one
-        // to make use of that count at a time.
+        // SAFETY: the pointer comes from `Arc::into_raw`, and `self` has one reference count. The
+        // `ManuallyDrop` does not give that count up.
         ManuallyDrop::new(unsafe { Arc::from_raw(self.lock.as_ptr() as *const RwLock<T>) })
     }
 }
@@ -67,13 +70,18 @@ impl<T: ?Sized> Drop for CovariantArc<T> {
 impl<T: ?Sized> HasLock for CovariantArc<T> {
     #[inline]
     fn multilock(&self) -> &MultiLock {
-        // SAFETY: the lock lives as long as `self`, which has a count of the `Arc`.
+        // SAFETY: the lock lives as long as `self`, which has a reference count of the `Arc`.
         unsafe { &(*(self.lock.as_ptr() as *const RwLock<T>)).lock }
     }
 }
 
 rwlock_guard! {
-    /// An [`RwLockReadGuard`](crate::RwLockReadGuard) that owns the lock.
+    /// An RAII guard that gives read access to the data of an [`RwLock`] in an [`Arc`], beside
+    /// other readers.
+    ///
+    /// The guard owns a clone of the `Arc`, so the lock lives at least as long as the guard. Access
+    /// ends when the guard is dropped. [`RwLockReadGuard`](crate::RwLockReadGuard) is the guard
+    /// that borrows the lock.
     ///
     /// `U` is the part of the data that the guard gives access to: by default, all of the data.
     RwLockReadGuardArc [T: ?Sized, U: ?Sized = T] [T: ?Sized, U: ?Sized] [T, U] => U;
@@ -83,7 +91,22 @@ rwlock_guard! {
 }
 
 rwlock_guard! {
-    /// An [`RwLockUpgradableReadGuard`](crate::RwLockUpgradableReadGuard) that owns the lock.
+    /// An RAII guard that gives read access to the data of an [`RwLock`] in an [`Arc`], and can be
+    /// upgraded to write access.
+    ///
+    /// The guard reads beside other readers. It can become a write guard with no other writer in
+    /// between. There is at most one upgradable guard at a time. Access ends when the guard is
+    /// dropped.
+    ///
+    /// The guard owns a clone of the `Arc`, so the lock lives at least as long as the guard.
+    /// [`RwLockUpgradableReadGuard`](crate::RwLockUpgradableReadGuard) is the guard that borrows
+    /// the lock.
+    ///
+    /// # Deadlocks
+    ///
+    /// A deadlock is possible if the task waits for another task that wants to read: while a writer
+    /// is queued, new readers wait. Give the other task a guard of [`share`](Self::share) instead,
+    /// which does not wait.
     RwLockUpgradableReadGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -91,7 +114,11 @@ rwlock_guard! {
 }
 
 rwlock_guard! {
-    /// An [`RwLockWriteGuard`](crate::RwLockWriteGuard) that owns the lock.
+    /// An RAII guard that gives write access to the data of an [`RwLock`] in an [`Arc`].
+    ///
+    /// The guard owns a clone of the `Arc`, so the lock lives at least as long as the guard. Access
+    /// ends when the guard is dropped. [`RwLockWriteGuard`](crate::RwLockWriteGuard) is the guard
+    /// that borrows the lock.
     RwLockWriteGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -100,7 +127,15 @@ rwlock_guard! {
 deref_mut!(RwLockWriteGuardArc [T: ?Sized] [T] => T);
 
 rwlock_guard! {
-    /// A [`MappedRwLockWriteGuard`](crate::MappedRwLockWriteGuard) that owns the lock.
+    /// An RAII guard that gives write access to a part of the data of an [`RwLock`] in an [`Arc`].
+    ///
+    /// [`RwLockWriteGuardArc::map`] returns this guard. The guard owns a clone of the `Arc`, so the
+    /// lock lives at least as long as the guard. Access ends when the guard is dropped.
+    /// [`MappedRwLockWriteGuard`](crate::MappedRwLockWriteGuard) is the guard that borrows the
+    /// lock.
+    ///
+    /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
+    /// could change.
     MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T: ?Sized, U: ?Sized] [T, U] => U;
     Arc<RwLock<T>>, *mut U;
     Send if T: Send + Sync, U: Send; Sync if T: Send + Sync, U: Sync;
@@ -152,8 +187,8 @@ impl<T: ?Sized> UpgradeArc<T> {
 }
 
 /// Implements `UnwindSafe` and `RefUnwindSafe` for types that own the lock. An `Arc` of the lock
-/// has neither by itself, because of the cell in the lock. These types are unwind safe where types
-/// that borrow the lock are: if the data is. The data stays as the panic left it.
+/// has neither by itself, because of the cell in the lock. The types that borrow the lock are
+/// unwind safe if the data is, and so are these types. The data stays as the panic left it.
 macro_rules! unwind_safe {
     ($([$($generics:tt)*] $Type:ty;)+) => {$(
         impl<$($generics)*> ::core::panic::UnwindSafe for $Type {}
@@ -170,51 +205,79 @@ unwind_safe! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe] WriteArc<'_, T>;
 }
 
-/// Defines the methods that acquire a lock in one mode, with a guard that owns the lock.
+/// Defines the asynchronous methods that acquire the lock in one mode, with a guard that owns it.
 macro_rules! acquire_arc_methods {
-    (
-        $mode:ident, $GuardArc:ident, $FutureArc:ident,
-        $try_arc:ident as $try:ident, $wait_arc:ident as $wait:ident
-    ) => {
-        #[doc = concat!("As [`", stringify!($try), "`](Self::", stringify!($try), "), with a guard that owns the lock.")]
+    ($mode:ident, $access:literal, $GuardArc:ident, $FutureArc:ident, $try:ident, $wait:ident) => {
+        #[doc = concat!("Acquires ", $access, " access if that is possible now. Returns a guard that owns the lock. Never waits.")]
         ///
-        /// The guard holds a clone of the `Arc`. Never waits, and returns `None` in the same cases.
+        /// The guard owns a clone of the `Arc`.
+        ///
+        #[doc = fails_if!($mode)]
+        ///
+        /// The method has no spurious failures. A [reservation](crate::MultiLock#fairness) does not
+        /// make it fail.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        #[doc = concat!("let guard = lock.", stringify!($try), "().unwrap();")]
+        /// drop(lock);
+        /// assert_eq!(*guard, 1);
+        /// ```
         #[inline]
         #[must_use = "access ends as soon as the guard is dropped"]
-        pub fn $try_arc(self: &Arc<Self>) -> Option<$GuardArc<T>> {
+        pub fn $try(self: &Arc<Self>) -> Option<$GuardArc<T>> {
             let acquired = self.lock.raw.try_acquire(Mode::$mode);
             acquired.then(|| $GuardArc::new(self.clone().into(), self.data()))
         }
 
-        #[doc = concat!("As [`", stringify!($wait), "`](Self::", stringify!($wait), "), with a guard that owns the lock.")]
+        #[doc = concat!("Acquires ", $access, " access, waiting asynchronously until it is available. Returns a guard that owns the lock.")]
         ///
-        /// The guard holds a clone of the `Arc`.
+        /// The guard owns a clone of the `Arc`. The future borrows the `Arc`.
+        ///
+        #[doc = waits_while!($mode)]
         ///
         /// # Cancel safety
         ///
-        /// The future may be dropped at any point. It then does not hold the lock, and its position
-        /// in the queue is lost. If the future had been notified, the notification passes to the
-        /// next waiter.
+        /// The future may be dropped at any point. It then does not hold the lock, and has lost its
+        /// place in the queue. If it had been woken, its drop passes the wake-up on to the next
+        /// waiter.
         ///
         /// # Deadlocks
         ///
-        /// A deadlock is possible if the task has access already.
+        #[doc = deadlocks!($mode, "task")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        #[doc = concat!("let guard = lock.", stringify!($wait), "().await;")]
+        /// drop(lock);
+        /// assert_eq!(*guard, 1);
+        /// # });
+        /// ```
         #[inline]
-        pub fn $wait_arc<'a>(self: &'a Arc<Self>) -> $FutureArc<'a, T> {
+        pub fn $wait<'a>(self: &'a Arc<Self>) -> $FutureArc<'a, T> {
             $FutureArc::new(self)
         }
     };
 }
 
 impl<T: ?Sized> RwLock<T> {
+    acquire_arc_methods! { Shared, "read", RwLockReadGuardArc, ReadArc, try_read_arc, read_arc }
     acquire_arc_methods! {
-        Shared, RwLockReadGuardArc, ReadArc, try_read_arc as try_read, read_arc as read
+        Upgradable, "upgradable read", RwLockUpgradableReadGuardArc, UpgradableReadArc,
+        try_upgradable_read_arc, upgradable_read_arc
     }
     acquire_arc_methods! {
-        Upgradable, RwLockUpgradableReadGuardArc, UpgradableReadArc,
-        try_upgradable_read_arc as try_upgradable_read, upgradable_read_arc as upgradable_read
-    }
-    acquire_arc_methods! {
-        Exclusive, RwLockWriteGuardArc, WriteArc, try_write_arc as try_write, write_arc as write
+        Exclusive, "write", RwLockWriteGuardArc, WriteArc, try_write_arc, write_arc
     }
 }
