@@ -1,4 +1,4 @@
-//! Errors. Each says what was not done, and none changes a lock.
+//! The error types. An operation that returns one of them has not changed a lock.
 
 use core::error::Error;
 use core::fmt;
@@ -12,9 +12,10 @@ pub enum UpgradeError {
     /// There are other shared holders.
     ///
     /// Only [`try_upgrade`](crate::Guard::try_upgrade) returns this error: an
-    /// [`upgrade`](crate::Guard::upgrade) waits for them.
+    /// [`upgrade`](crate::Guard::upgrade) waits for these holders.
     SharedHolders,
-    /// Another holder is upgradable, or upgrades: each would wait for the other forever.
+    /// Another holder is upgradable, or upgrades. If both holders upgraded, each would wait for the
+    /// other forever.
     Conflict,
 }
 
@@ -49,15 +50,15 @@ impl ReleaseError {
 
 impl fmt::Display for ReleaseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "handle {} is not a hold of this lock", self.handle.id())
+        write!(f, "handle {} does not belong to this lock", self.handle.id())
     }
 }
 
 impl Error for ReleaseError {}
 
-/// A name is already in use: a holder or a waiter of a [`HandleLock`](crate::HandleLock) uses it.
+/// A holder or a waiter of a [`HandleLock`](crate::HandleLock) already uses this name.
 ///
-/// The error contains the name, and the lock has not changed.
+/// The error contains the name. The lock has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandleInUse<H>(pub H);
 
@@ -84,7 +85,7 @@ impl<H: fmt::Debug> Error for HandleInUse<H> {}
 pub enum TryAcquireError<H> {
     /// A holder or a waiter already uses this name.
     HandleInUse(H),
-    /// The name is free, but the lock is not available: not now, or not until the time was over.
+    /// The name is not in use, but the lock is not available now, or was not available in time.
     WouldBlock(H),
 }
 

@@ -60,8 +60,9 @@ pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all}
 
 /// The futures of [`RwLock`], as named types.
 ///
-/// A wait with one of these futures allocates nothing but the queue of the lock, once. For that
-/// reason they are not [`Unpin`]: to poll one by reference, [`pin!`](core::pin::pin) it.
+/// Each future contains the node that queues it, so a wait allocates nothing but the queue of the
+/// lock, once. For that reason the futures are not [`Unpin`]: to poll one by reference,
+/// [`pin!`](core::pin::pin) it.
 pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
     #[cfg(target_has_atomic = "ptr")]

@@ -1,4 +1,4 @@
-//! The modes of a lock, and which of them are compatible.
+//! The modes of a lock, and which of them exclude each other.
 
 /// The mode that a [`MultiLock`](crate::MultiLock) is held in.
 ///
@@ -14,7 +14,8 @@ pub enum Mode {
     /// Any number of holders hold the lock at once.
     Shared,
     /// At most one holder holds the lock in this mode, beside any number of shared holders. It can
-    /// [upgrade](crate::Guard::upgrade) to exclusive mode with no other holder in between.
+    /// [upgrade](crate::Guard::upgrade) to exclusive mode with no other exclusive holder in
+    /// between.
     Upgradable,
     /// One holder holds the lock, and there is no other holder beside it.
     Exclusive,
@@ -24,7 +25,7 @@ impl Mode {
     /// All modes, weakest first.
     pub const ALL: [Self; 3] = [Self::Shared, Self::Upgradable, Self::Exclusive];
 
-    /// Returns whether `self` allows everything that `held` allows.
+    /// Returns whether a holder in mode `self` may do everything that a holder in mode `held` may.
     ///
     /// # Examples
     ///

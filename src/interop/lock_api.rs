@@ -1,4 +1,4 @@
-//! The traits of `lock_api`, and the futures that `lock_api` does not provide for.
+//! The traits of `lock_api`, and functions that wait asynchronously for its guards.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -20,15 +20,16 @@ use crate::sync::block::block_on;
 use crate::sync::fused::Fused;
 
 impl MultiLock {
-    /// Makes an upgradable acquisition exclusive, and returns whether that was in time. If it was
-    /// not, the acquisition stays upgradable.
+    /// Makes an upgradable acquisition exclusive, blocking the thread until `deadline` at the
+    /// latest. Returns whether that was in time. If not, the acquisition stays upgradable.
     fn finish_upgrade(&self, deadline: Option<Instant>) -> bool {
         self.raw.try_upgrade(Upgradable).is_ok()
             || deadline.is_none_or(|deadline| Instant::now() < deadline)
                 && block_on(RawUpgrade::new(&self.raw, Upgradable), deadline) == Some(true)
     }
 
-    /// Releases the lock, held in `mode`, if there is a waiter, and waits to acquire it again.
+    /// Releases the lock, held in `mode`, if there is a waiter, and blocks the thread to acquire it
+    /// again.
     fn bump(&self, mode: Mode) {
         let word = self.snapshot();
         if word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode)) {
@@ -56,8 +57,10 @@ impl MultiLock {
     }
 }
 
-/// Runs a release or a downgrade, and discards the panic of a waker. A guard of `lock_api` changes
-/// only after `run` has returned. If `run` unwound, the guard would outlive its acquisition.
+/// Runs a release or a downgrade, and discards the panic of a waker.
+///
+/// A guard of `lock_api` changes only after `run` has returned. If `run` unwound, the guard would
+/// outlive its acquisition.
 fn discard_panic(run: impl FnOnce()) {
     if let Err(panic) = caught(run) {
         discard(panic);
@@ -71,11 +74,14 @@ fn discard_panic(run: impl FnOnce()) {
 /// [`lock_api_upgrade`]. Threads and tasks wait in one queue.
 ///
 /// `is_locked` and `is_locked_exclusive` do not acquire the lock. Guards are `Send` if the data
-/// permits it. When a guard releases or downgrades the lock, the panic of a waker is discarded,
-/// because `lock_api` is not made for one.
+/// permits it.
 ///
-/// `RawRwLockRecursive` is not implemented. A reader that wants to read once more could not enter
-/// while an upgradable reader upgrades, because the upgrade waits for readers to leave.
+/// # Limitations
+///
+/// * If a waker panics while a guard releases or downgrades the lock, the panic is discarded,
+///   because a guard of `lock_api` cannot unwind there.
+/// * `RawRwLockRecursive` is not implemented. A reader that reads once more could not enter while
+///   an upgradable reader upgrades, because the upgrade waits for readers to leave.
 ///
 /// # Examples
 ///
@@ -89,8 +95,8 @@ fn discard_panic(run: impl FnOnce()) {
 /// std::thread::spawn(|| assert_eq!(*LOCK.read(), 2)).join().unwrap();
 /// # });
 /// ```
-// SAFETY: the lock promises that no other holder is beside an exclusive one. A guard may go to
-// another thread, because the lock does not know which task holds it, or in which thread.
+// SAFETY: there is no other holder beside an exclusive one. A guard may be sent to another thread,
+// because the lock does not depend on which task or thread holds it.
 unsafe impl RawRwLock for MultiLock {
     #[allow(clippy::declare_interior_mutable_const, reason = "the trait asks for it")]
     const INIT: Self = Self::new();
@@ -138,8 +144,8 @@ unsafe impl RawRwLock for MultiLock {
     }
 }
 
-// SAFETY: other holders may enter beside the acquisition that was exclusive from that step on, and
-// none before.
+// SAFETY: the downgrade is one step. Before it no other holder enters, and after it only holders
+// that may be beside a shared one.
 unsafe impl RawRwLockDowngrade for MultiLock {
     unsafe fn downgrade(&self) {
         self.downgrade_quietly(Exclusive, Shared);
@@ -167,7 +173,7 @@ unsafe impl RawRwLockUpgrade for MultiLock {
 
     unsafe fn upgrade(&self) {
         let done = self.finish_upgrade(None);
-        assert!(done, "an upgradable hold is not refused an upgrade");
+        assert!(done, "the upgrade of an upgradable guard is not refused");
     }
 
     unsafe fn try_upgrade(&self) -> bool {
@@ -231,17 +237,17 @@ unsafe impl RawRwLockUpgradeTimed for MultiLock {
 
 /// Implements fair unlocking: a handoff to threads.
 ///
-/// A fair unlock hands the lock to the threads that block in one of its methods and whose turn it
-/// is. When the unlock returns, these threads hold the lock. A task is only woken, as always,
-/// because it may not run. If it is a task's turn, and no thread's, the lock is handed to no
-/// waiter.
+/// A fair unlock hands the lock to the blocked threads whose turn it is: when the unlock returns,
+/// these threads hold the lock. A task is never handed the lock, because it may not be polled. If
+/// it is the turn of tasks only, the unlock wakes them and leaves the lock free.
 ///
-/// The lock is free for some instructions in between. If a `try_` method or a newcomer acquires the
-/// lock in that moment, the thread is handed the lock when its turn comes next, by the release that
-/// happens then, fair or not.
+/// The lock is free for some instructions before the handoff. If a `try_` method or a newcomer
+/// acquires the lock in that moment, the thread stays queued. The next release at which it is the
+/// thread's turn, fair or not, hands the lock to it.
 ///
-/// A bump does nothing if there is no waiter. If it is a task's turn, the task is woken, and may be
-/// too late.
+/// A bump releases the lock fairly and acquires it again. It does nothing if there is no waiter. If
+/// it is the turn of a task, the bump wakes the task, but may acquire the lock again before the
+/// task is polled.
 // SAFETY: as for `RawRwLock`: an acquisition ends before the next begins.
 unsafe impl RawRwLockFair for MultiLock {
     unsafe fn unlock_shared_fair(&self) {
@@ -272,7 +278,7 @@ unsafe impl RawRwLockUpgradeFair for MultiLock {
     }
 }
 
-/// Returns the raw lock in `lock`. Callers acquire the raw lock, and make guards of their
+/// Returns the raw lock in `lock`. The callers acquire the raw lock, and create guards of their
 /// acquisitions.
 fn raw<T: ?Sized>(lock: &RwLock<MultiLock, T>) -> &MultiLock {
     // SAFETY: the guards release the lock, and nothing here does.
@@ -282,20 +288,22 @@ fn raw<T: ?Sized>(lock: &RwLock<MultiLock, T>) -> &MultiLock {
 /// Defines a function that waits for a guard asynchronously.
 macro_rules! acquire_function {
     ($function:ident, $mode:ident, $access:literal, $Guard:ident, $make:ident, $example:literal) => {
-        #[doc = concat!("Waits for ", $access, " access to the data of a lock of `lock_api`, as a task.")]
+        #[doc = concat!("Acquires ", $access, " access to the data of a lock of `lock_api`, waiting asynchronously until it is available.")]
         ///
         /// Threads that block in a method of the lock wait in the same queue.
-        /// [`MultiLock`](MultiLock#fairness) documents the order of waiters.
+        /// [`MultiLock`](MultiLock#fairness) documents for which holders an acquisition waits, and
+        /// the order of waiters.
         ///
         /// # Cancel safety
         ///
-        /// The future may be dropped at any point. It then does not hold the lock, and its position
-        /// in the queue is lost. If the future had been notified, the notification passes to the
-        /// next waiter. See also [`MultiLock::acquire`].
+        /// The future may be dropped at any point. It then does not hold the lock, and has lost its
+        /// place in the queue. If it had been woken, its drop passes the wake-up on to the next
+        /// waiter.
         ///
         /// # Deadlocks
         ///
-        /// A deadlock is possible if the task has a guard of the same lock already.
+        /// The wait may never end if the task already has a guard of the same lock. This is so even
+        /// if both guards are for reading, because a writer may be queued between them.
         ///
         /// # Examples
         ///
@@ -338,18 +346,19 @@ acquire_function! {
 /// Upgrades an upgradable guard of `lock_api` to a write guard, waiting asynchronously until the
 /// other readers have left.
 ///
-/// From the first poll on, the lock admits no new holder, in any mode. So the data does not change
-/// in between.
+/// From the first poll on, no other task or thread acquires the lock, in any mode. So the data does
+/// not change in between.
 ///
 /// # Cancel safety
 ///
-/// The guard is part of the future. A future that is dropped before it is ready drops the guard,
-/// which releases the lock. The waiters that waited because of the upgrade or of the guard are
-/// woken.
+/// The future may be dropped at any point. It owns the guard, so its drop before it is ready drops
+/// the guard, which releases the lock, and wakes the waiters that waited because of the upgrade or
+/// the guard.
 ///
 /// # Deadlocks
 ///
-/// A deadlock occurs if the task has another guard of the same lock that reads.
+/// The wait never ends if the task keeps another read guard of the same lock meanwhile: the upgrade
+/// waits for that guard.
 ///
 /// # Examples
 ///
@@ -375,7 +384,7 @@ pub fn lock_api_upgrade<'a, T: ?Sized>(
         // If the future is dropped here, or a waker panics, the upgrade leaves the acquisition as
         // it was. Then the guard is dropped.
         let done = RawUpgrade::new(&raw(lock).raw, Upgradable).await;
-        assert!(done, "an upgradable hold is not refused an upgrade");
+        assert!(done, "the upgrade of an upgradable guard is not refused");
         core::mem::forget(guard);
         // SAFETY: the acquisition of the guard has not ended, and is exclusive.
         unsafe { lock.make_write_guard_unchecked() }

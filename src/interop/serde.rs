@@ -8,13 +8,13 @@ use crate::rwlock::{
     RwLockUpgradedGuard, RwLockWriteGuard,
 };
 
-/// Serializes the data, if the lock can be acquired for reading now. Neither a task nor a thread
-/// waits.
+/// Serializes the data, if read access is possible now. Never waits.
 ///
 /// # Errors
 ///
-/// Returns an error if a writer holds the lock, or if a writer or an upgrade waits while readers
-/// read. To wait instead, acquire a guard and serialize the guard.
+/// Returns an error if [`try_read`](RwLock::try_read) fails: if a writer holds the lock, if a
+/// writer or an upgrade waits while readers read, or if the lock is at its limit of readers. To
+/// wait instead, acquire a guard and serialize the guard.
 impl<T: ?Sized + Serialize> Serialize for RwLock<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.try_read() {
@@ -30,6 +30,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for RwLock<T> {
     }
 }
 
+/// Implements `Serialize` for guards.
 macro_rules! serialize_guards {
     ($([$($generics:tt)*] $Guard:ty => $Target:ident;)+) => {$(
         /// Serializes the data that the guard gives access to.

@@ -1,4 +1,4 @@
-//! Waiting on a thread instead of in a task.
+//! Blocking a thread until a future is ready.
 
 #[cfg(not(any(loom, shuttle)))]
 mod parker;
@@ -22,18 +22,19 @@ use crate::sync;
 #[cfg(not(shuttle))]
 use crate::sync::thread;
 
-/// How many polls in a row may be woken before they end, until the thread sleeps between two polls.
+/// How many polls in a row may be woken before they return, until the thread sleeps between two
+/// polls.
 #[cfg(not(any(loom, shuttle)))]
 const POLLS_WITHOUT_SLEEP: u32 = 3;
 
-/// How long the thread sleeps then, unless it is woken again.
+/// How long the thread sleeps between two such polls, unless it is woken again.
 #[cfg(not(any(loom, shuttle)))]
 const NAP: Duration = Duration::from_micros(100);
 
 /// Polls `future` until it is ready or, at the latest, `deadline` has passed.
 ///
-/// The thread does not sleep in [`std::thread::park`]: its token is the caller's, and another
-/// thread may set it for a reason of the caller's at any time.
+/// The thread does not sleep in [`std::thread::park`]: the token of `park` belongs to the caller,
+/// and another thread may set it at any time.
 #[cfg(not(any(loom, shuttle)))]
 pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
     ThreadParker::lend(|parker| {
@@ -56,9 +57,8 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
                 }
                 continue;
             }
-            // The wake-up came during the poll: from another thread, or from the future, which then
-            // waits for other tasks or threads without being queued. Those need time for what they
-            // do.
+            // The wake-up came during the poll: from another thread, or from the future itself.
+            // Such a future is not queued and waits for other tasks or threads, which need time.
             woken_polls += 1;
             match woken_polls {
                 // Most futures wake themselves once. A yield each time would make them slower.
@@ -141,8 +141,8 @@ mod tests {
         thread::spawn(|| waker.wake()).join().unwrap();
     }
 
-    /// A poll of the outer wait runs a waker, which blocks. Meanwhile another thread wakes the outer
-    /// wait.
+    /// A poll of the outer wait runs a waker, which blocks. Meanwhile another thread wakes the
+    /// outer wait.
     #[test]
     fn p2_a_wait_within_a_wait_leaves_it_its_wake_up() {
         let lock = MultiLock::new();

@@ -1,4 +1,4 @@
-//! Fused futures: they know whether they are done.
+//! A future that can say whether it is done.
 
 use core::marker::PhantomData;
 use core::panic::{RefUnwindSafe, UnwindSafe};
@@ -7,12 +7,14 @@ use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
 
-/// A future that drops `F` as soon as `F` is done. `Foreign` is what `F` has from its caller: a
-/// name, a lock.
+/// A future that drops `F` as soon as `F` is done.
+///
+/// `F` is an async block. `Foreign` is the type of the values in `F` that come from the caller, as
+/// a name or a lock: it decides whether the future is unwind safe.
 pub(crate) struct Fused<F, Foreign = ()>(Option<F>, PhantomData<Foreign>);
 
-// `F` is an async block. A panic in a poll drops all that the block has, and the block cannot be
-// polled again. So the exclusive references that the block has to parts of itself do not matter.
+// A panic in a poll of an async block drops the values in the block, and the block cannot be polled
+// again. So the exclusive references in the block to other values in it do not matter.
 impl<F, Foreign: UnwindSafe> UnwindSafe for Fused<F, Foreign> {}
 impl<F, Foreign: RefUnwindSafe> RefUnwindSafe for Fused<F, Foreign> {}
 
@@ -27,7 +29,7 @@ impl<F: Future, Foreign> Future for Fused<F, Foreign> {
 
     /// # Panics
     ///
-    /// If the future was ready at an earlier poll.
+    /// Panics if the future was ready at an earlier poll.
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         // SAFETY: the field is pinned with `self`: it is only polled, and dropped where it is.

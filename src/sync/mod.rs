@@ -1,5 +1,7 @@
-//! Apart from tests, the only file that names `core::sync::atomic`, `portable-atomic`, `loom` or
-//! `shuttle`.
+//! Atomics, cells, mutexes and threads: those of `core` and `std`, or those of a model checker.
+//!
+//! Apart from tests, this is the only file that names `core::sync::atomic`, `portable-atomic`,
+//! `loom` or `shuttle`.
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod block;
@@ -17,7 +19,7 @@ pub(crate) use portable_atomic as atomic;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic;
 
-/// Atomics that take no part in the protocol, so no model has to see them.
+/// Atomics that take no part in the protocol, so the model checkers need not see them.
 #[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
 pub(crate) use core::sync::atomic as unmodeled;
 #[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
@@ -30,11 +32,11 @@ pub(crate) use shuttle::thread;
 #[cfg(all(feature = "std", not(any(target_family = "wasm", loom, shuttle))))]
 pub(crate) use std::thread;
 
-/// Whether there are threads that block, and not only tasks.
+/// Whether threads can block. Otherwise all waiters are tasks.
 pub(crate) const HAS_THREADS: bool = cfg!(all(feature = "std", not(target_family = "wasm")));
 
-/// Waits a moment for other threads that are about to be done. Under shuttle these must run for
-/// that.
+/// Waits a moment for other threads that are about to be done. Shuttle runs one thread at a time,
+/// so there it lets another thread run.
 #[inline]
 pub(crate) fn relax() {
     #[cfg(not(shuttle))]
@@ -45,13 +47,13 @@ pub(crate) fn relax() {
 
 /// Polls a future until it is ready, and sleeps in between.
 ///
-/// [`thread::park`] would not do: shuttle wakes it spuriously, and so would hardly notice that a
-/// thread is never woken.
+/// It does not use [`thread::park`]: shuttle wakes a parked thread spuriously, which would hide
+/// lost wake-ups.
 #[cfg(shuttle)]
 pub(crate) use shuttle::future::block_on;
 
-/// Returns whether a deadline has passed. Shuttle has no clock, so it decides that at random. Other
-/// threads may run before.
+/// Returns whether a deadline has passed. Shuttle has no clock, so the answer is random. Other
+/// threads may run first.
 #[cfg(shuttle)]
 pub(crate) fn is_too_late() -> bool {
     thread::yield_now();
@@ -63,8 +65,8 @@ pub(crate) use loom::cell::UnsafeCell;
 
 /// A cell with the closure interface of loom's cell.
 ///
-/// Other threads may run while one is in the cell. Shuttle does not see whether they are in it,
-/// too, so the cell checks that itself.
+/// Other threads may run while a thread accesses the cell. Shuttle does not detect data races, so
+/// the cell itself panics if two accesses conflict.
 #[cfg(shuttle)]
 pub(crate) struct UnsafeCell<T> {
     value: core::cell::UnsafeCell<T>,
@@ -81,7 +83,7 @@ impl<T> UnsafeCell<T> {
     #[cfg(test)]
     pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
         let others = self.users.get();
-        assert!(others >= 0, "somebody reads what another writes");
+        assert!(others >= 0, "a thread reads while another one writes");
         self.users.set(others + 1);
         Self::let_others_run();
         let result = f(self.value.get());
@@ -90,7 +92,7 @@ impl<T> UnsafeCell<T> {
     }
 
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
-        assert!(self.users.get() == 0, "somebody writes what another reads or writes");
+        assert!(self.users.get() == 0, "a thread writes while another one reads or writes");
         self.users.set(-1);
         Self::let_others_run();
         let result = f(self.value.get());
@@ -123,7 +125,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// A value that is touched in short critical sections only, one at a time.
+/// A blocking mutex, for short critical sections.
 pub(crate) struct Mutex<T>(section::Cell<T>);
 
 // A panic in a critical section comes from foreign code. A caller that runs foreign code there
@@ -140,15 +142,16 @@ impl<T> Mutex<T> {
 
     /// Runs `f` on the value, in a critical section, which also ends if `f` panics.
     ///
-    /// With the feature `critical-section` interrupts are off in it. Without that feature other
-    /// threads may wait for its end. So `f` does little, and does not enter this section again.
+    /// With the feature `critical-section`, interrupts are disabled while `f` runs. Without it,
+    /// other threads may wait for `f`. So `f` must be short, and must not call `with` of the same
+    /// mutex.
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         section::with(&self.0, f)
     }
 }
 
-/// With `std`, or under loom or shuttle: a mutex.
+/// With `std`, or under loom or shuttle, a mutex that blocks the thread.
 #[cfg(any(loom, shuttle, all(feature = "std", not(feature = "critical-section"))))]
 mod section {
     use std::sync::PoisonError;
@@ -172,8 +175,8 @@ mod section {
     }
 }
 
-/// A critical section: no interrupt enters it meanwhile, and no other core. Nor does `f` enter it
-/// again: the cell would panic.
+/// With `critical-section`, a critical section: no interrupt handler and no other core enters it
+/// meanwhile. If `f` entered it again, the cell would panic.
 #[cfg(all(not(any(loom, shuttle)), feature = "critical-section"))]
 mod section {
     use core::cell::RefCell;
@@ -190,7 +193,8 @@ mod section {
     }
 }
 
-/// A spin lock: an interrupt that arrives while it is held must not use any lock.
+/// With `single-threaded`, a spin lock. If an interrupt handler used it while it is held, the
+/// handler would spin forever.
 #[cfg(not(any(loom, shuttle, feature = "std", feature = "critical-section")))]
 mod section {
     pub(super) use spin::Mutex as Cell;
@@ -205,7 +209,8 @@ mod section {
     }
 }
 
-/// Declares functions that are `const` except under loom, whose atomics have no `const` constructor.
+/// Declares functions that are `const` except under loom, whose atomics have no `const`
+/// constructor.
 macro_rules! const_fn {
     ($(
         $(#[$meta:meta])*

@@ -1,4 +1,4 @@
-//! Values that are made when they are needed for the first time.
+//! A box that is allocated when its value is needed for the first time.
 
 use alloc::boxed::Box;
 use core::marker::PhantomData;
@@ -15,13 +15,13 @@ pub(crate) fn may_fail() {
     crate::out_of_memory::may_fail();
 }
 
-/// A value in a box of its own, or none yet.
+/// A box that is empty until it is initialized, once.
 pub(crate) struct OnceBox<T>(AtomicPtr<T>, PhantomData<*mut T>);
 
-// SAFETY: this is a box. The owner of the box has the value, and may move it to another thread.
+// SAFETY: an `OnceBox` owns its value, like a `Box`, so sending it sends the value.
 unsafe impl<T: Send> Send for OnceBox<T> {}
-// SAFETY: `&OnceBox` hands `&T` to many threads at once (needs `Sync`), and one of them may make
-// what another drops (needs `Send`).
+// SAFETY: `&OnceBox` gives `&T` to many threads at once (needs `Sync`), and one thread may create
+// the value that another thread drops (needs `Send`).
 unsafe impl<T: Send + Sync> Sync for OnceBox<T> {}
 
 impl<T> OnceBox<T> {
@@ -41,8 +41,8 @@ impl<T> OnceBox<T> {
         unsafe { self.0.load(Acquire).as_ref() }
     }
 
-    /// Returns the value. Allocates it if there is none yet. Of two that are made at once, one
-    /// stays.
+    /// Returns the value, after allocating it if there is none yet. If two threads allocate at
+    /// once, one of the two values is dropped.
     #[inline]
     pub(crate) fn get_or_make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         self.get().unwrap_or_else(|| self.make(make))

@@ -1,4 +1,4 @@
-//! The parker of a thread.
+//! The parker in which a blocked thread sleeps.
 
 use core::task::Waker;
 use std::cell::Cell;
@@ -8,7 +8,7 @@ use parking::Parker;
 
 use crate::sync::once_box::may_fail;
 
-/// A parker, on which a thread sleeps until it is woken.
+/// A parker, in which a thread sleeps until its waker is woken.
 pub(super) struct ThreadParker {
     parker: Parker,
     /// Unparks `parker`.
@@ -16,12 +16,12 @@ pub(super) struct ThreadParker {
 }
 
 std::thread_local! {
-    /// The parker of this thread while no wait uses it, so that only the first wait allocates.
+    /// The parker of this thread, while no wait uses it. So only the first wait allocates.
     static IDLE: Cell<Option<ThreadParker>> = const { Cell::new(None) };
 }
 
 impl ThreadParker {
-    /// Allocates.
+    /// Allocates a parker.
     fn new() -> Self {
         may_fail();
         let parker = Parker::new();
