@@ -37,7 +37,7 @@ impl<L: Deref<Target = MultiLock>> Watcher<L> {
     }
 
     fn edges(&self) -> EdgeCount {
-        self.lock.raw.queue().edges(self.mode)
+        self.lock.raw.edges(self.mode)
     }
 
     fn seen(&self) -> EdgeCount {
@@ -61,7 +61,7 @@ impl<L: Deref<Target = MultiLock>> Watcher<L> {
             // The closure borrows one field, because `self` as a whole may not be `Sync`.
             let seen = &self.seen;
             let look = |edges| ready_if(edges != EdgeCount::from_raw(seen.load(Relaxed)));
-            self.lock.raw.queue().listen_to_edges(self.mode, look).await;
+            self.lock.raw.listen_to_edges(self.mode, look).await;
         }
     }
 }
@@ -89,7 +89,7 @@ impl<'a> BoxedListener<'a> {
         may_fail();
         Self(Box::pin(async move {
             loop {
-                lock.raw.queue().listen_to_edges(mode, |_| Poll::Pending).await;
+                lock.raw.listen_to_edges(mode, |_| Poll::Pending).await;
             }
         }))
     }

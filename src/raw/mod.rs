@@ -3,9 +3,11 @@
 pub(crate) mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
+mod deferral;
 pub(crate) mod edges;
 pub(crate) mod list;
 pub(crate) mod listener;
+mod monitors;
 pub(crate) mod queue;
 pub(crate) mod reservation;
 #[cfg(feature = "std")]
@@ -24,9 +26,8 @@ use core::mem;
 use core::task::Poll;
 
 use crate::mode::Mode;
-use crate::raw::edges::EdgeCount;
 use crate::raw::queue::{WaitLists, WaitQueue};
-use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlag, WaitFlags};
+use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlags};
 use crate::sync::const_fn;
 use crate::sync::once_box::OnceBox;
 
@@ -81,31 +82,10 @@ impl RawLock {
         self.state.acquire_notified(mode)
     }
 
-    /// Counts one more monitor of `mode`. Returns the number of edges that the monitor has seen: if
-    /// `mode` can be acquired now, one less than there were.
-    pub(crate) fn monitor(&self, mode: Mode) -> EdgeCount {
-        let queue = self.queue();
-        queue.with(|waiters| {
-            // The count of edges is read before the flag is set. An edge that comes after the flag
-            // is counted after this look in any case; an edge that came before may be seen once too
-            // often.
-            let seen = queue.edges(mode);
-            let acquirable =
-                self.add_flags(waiters, WaitFlags::of(WaitFlag::Monitors)).admits(mode);
-            if acquirable { seen.previous() } else { seen }
-        })
-    }
-
     /// Returns the wait queue. The first wait or the first monitor allocates it: all that the lock
     /// will ever allocate.
     pub(crate) fn queue(&self) -> &WaitQueue {
         self.queue.get_or_make(WaitQueue::new)
-    }
-
-    /// Counts one monitor less.
-    pub(crate) fn unmonitor(&self) {
-        let flags = WaitFlags::of(WaitFlag::Monitors);
-        self.queue().with(|waiters| _ = self.remove_flags(waiters, flags));
     }
 
     /// Ends the caller's hold in `mode`.

@@ -6,10 +6,10 @@ use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
+use crate::raw::deferral::Bar;
 use crate::raw::list::{WaitState, WaiterKind};
 use crate::raw::listener::{Listener, LockedListener};
 use crate::raw::queue::ListId;
-use crate::raw::reservation::Bar;
 use crate::raw::state::{Entered, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 

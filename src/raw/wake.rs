@@ -5,6 +5,7 @@ use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
+use crate::raw::monitors::PendingEdges;
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 use crate::raw::state::{Snapshot, Transition, WaitFlag};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
@@ -48,7 +49,7 @@ impl RawLock {
         let mut wake = WakeAll::new(fair);
         // Edges are counted before any task is woken: the task might look at them.
         let edges = if word.has(WaitFlag::Monitors) {
-            queue.count_edges(|mode| change.is_edge(mode))
+            PendingEdges::count(queue, |mode| change.is_edge(mode))
         } else {
             None
         };
