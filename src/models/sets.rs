@@ -1,7 +1,7 @@
 //! Sets of locks that overlap with each other and with single acquisitions.
 
 use super::*;
-use crate::set::all_or_nothing::{NEWCOMER, TURNS};
+use crate::set::reservations::{NEWCOMER, TURNS};
 use crate::{LockSet, acquire_all};
 
 /// Two locks, and numbers that are not atomic. Each number is safe to touch where its lock is held.

@@ -28,6 +28,7 @@ use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::state::Snapshot;
 use crate::raw::{Waiter, stand_back};
+use crate::set::reservations::{NEWCOMER, Reserved, TURNS};
 
 /// Locks to acquire as one.
 pub trait InOrder: Send + Sync {
@@ -146,13 +147,6 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
     future.poll(cx)
 }
 
-/// How often a set is turned away before it reserves members.
-///
-/// In a load of 16 tasks that take two of four locks, each for one poll, a turn takes 1.5 to 1.9
-/// times as long if sets reserve from the second time on. If they reserve from the sixth time on, a
-/// turn takes no longer than without reservations.
-pub(crate) const TURNS: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
-
 async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
     // 1. Yield one poll to an overtaken waiter: it enters first if it is polled now.
     if stop.0.raw.is_reserved(stop.1) {
@@ -221,40 +215,6 @@ async fn acquire_slow<W: InOrder>(wanted: &W, mut stop: Blocker<'_>) {
     waiter.set(None);
     drop(reserved);
     mem::forget(taken);
-}
-
-/// The id of no waiter of any lock, and so of none that has a reservation.
-pub(crate) const NEWCOMER: usize = 0;
-
-/// Reservations of the first `count` locks, for a set that waits for the next lock. They end when
-/// this is dropped.
-struct Reserved<'a, W: InOrder> {
-    wanted: &'a W,
-    waiter: usize,
-    count: usize,
-}
-
-impl<W: InOrder> Reserved<'_, W> {
-    /// Reserves the first `count` locks, and no others. A lock whose reservation has ended is
-    /// reserved anew. A reservation that has not ended continues.
-    fn set(&mut self, count: usize) {
-        // An allocation may panic. The queues come first, and nothing below allocates.
-        self.wanted.in_order().take(count).for_each(|(lock, _)| _ = lock.raw.queue());
-        for (n, (lock, mode)) in self.wanted.in_order().enumerate() {
-            if n < count {
-                lock.raw.reserve(self.waiter, mode, n >= self.count);
-            } else if n < self.count {
-                lock.raw.end_reservation(self.waiter);
-            }
-        }
-        self.count = count;
-    }
-}
-
-impl<W: InOrder> Drop for Reserved<'_, W> {
-    fn drop(&mut self) {
-        self.set(0);
-    }
 }
 
 /// Waits until all locks can be acquired, as far as a look at one after the other can tell.

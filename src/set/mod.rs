@@ -2,6 +2,7 @@
 
 pub(crate) mod all_or_nothing;
 pub(crate) mod lockable;
+pub(crate) mod reservations;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
