@@ -1,7 +1,7 @@
 //! Sets of locks that overlap with each other and with single acquisitions.
 
 use super::*;
-use crate::set::reservations::{NEWCOMER, TURNS};
+use crate::set::reservations::{NEWCOMER, RESERVE_AFTER};
 use crate::{LockSet, acquire_all};
 
 /// Two locks, and numbers that are not atomic. Each number is safe to touch where its lock is held.
@@ -65,7 +65,7 @@ fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandl
     spawn(move || f(&pair))
 }
 
-/// Fails if `many::take` releases nothing, or only the last, of what it has taken.
+/// Fails if `try_all` releases nothing, or only the last, of what it has taken.
 #[test]
 fn sets_that_overlap_exclude_each_other_and_both_get_in() {
     model(|| {
@@ -147,7 +147,7 @@ fn turned_away<'a>(
     let mut waits = queued(set.acquire(Exclusive));
     drop(guard);
     let mut cx = Context::from_waker(Waker::noop());
-    for lock in pair.locks.iter().rev().cycle().take(2 * usize::from(TURNS) + 1) {
+    for lock in pair.locks.iter().rev().cycle().take(2 * usize::from(RESERVE_AFTER) + 1) {
         let _guard = lock.try_acquire(Exclusive).unwrap();
         assert!(waits.as_mut().poll(&mut cx).is_pending());
         assert!(waits.as_mut().poll(&mut cx).is_pending());

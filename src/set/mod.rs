@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 
-use self::all_or_nothing::{AllHeld, InOrder, address};
+use self::all_or_nothing::{AddressOrdered, AllHeld, address};
 use crate::error::ReleaseError;
 use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
@@ -351,8 +351,8 @@ struct Uniform<'a, L> {
     mode: Mode,
 }
 
-impl<L: Lockable> InOrder for Uniform<'_, L> {
-    fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
+impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
+    fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         self.set.locks().map(|lock| (lock, self.mode))
     }
 }
@@ -423,21 +423,21 @@ impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
 /// a box of pairs, or a reference to one.
 ///
 /// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
-pub trait Wanted: InOrder {}
+pub trait Wanted: AddressOrdered {}
 
-impl<W: InOrder + ?Sized> Wanted for W {}
+impl<W: AddressOrdered + ?Sized> Wanted for W {}
 
-impl<L: Lockable> InOrder for [(L, Mode)] {
-    fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
+impl<L: Lockable> AddressOrdered for [(L, Mode)] {
+    fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         Select { pairs: self, above: 0, below: usize::MAX }
     }
 }
 
 macro_rules! pairs {
     ($([$($generics:tt)*] $Type:ty)*) => {$(
-        impl<L: Lockable, $($generics)*> InOrder for $Type {
-            fn in_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
-                self[..].in_order()
+        impl<L: Lockable, $($generics)*> AddressOrdered for $Type {
+            fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
+                self[..].in_address_order()
             }
         }
     )*};
@@ -561,7 +561,7 @@ pub struct AllGuard<W: Wanted>(AllHeld<W>);
 impl<W: Wanted> AllGuard<W> {
     /// Returns an iterator over the held locks, each once, with the mode that it is held in.
     pub fn holds(&self) -> impl Iterator<Item = (&MultiLock, Mode)> {
-        self.0.0.in_order()
+        self.0.0.in_address_order()
     }
 
     /// Returns the mode that `lock` is held in, or `None` if this guard does not hold `lock`.
