@@ -1,7 +1,8 @@
 //! Sets of locks that overlap with each other and with single acquisitions.
 
 use super::*;
-use crate::set::reservations::{NEWCOMER, RESERVE_AFTER};
+use crate::set::reservations::NEWCOMER;
+use crate::set::retry::RESERVE_AFTER;
 use crate::{LockSet, acquire_all};
 
 /// Two locks, and numbers that are not atomic. Each number is safe to touch where its lock is held.

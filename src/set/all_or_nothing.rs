@@ -8,7 +8,7 @@
 //!    waiter does. When it is woken there, it begins again, and the wake-up counts for that lock.
 //!    If another lock is the blocker then, the set is *turned away*: it passes the wake-up on, and
 //!    waits for that other lock.
-//! 4. A set that was turned away [`RESERVE_AFTER`] times *reserves* the locks that come before the one that
+//! 4. A set that was turned away [`RESERVE_AFTER`](super::retry::RESERVE_AFTER) times *reserves* the locks that come before the one that
 //!    it waits for, one after the other, in the order of their addresses. Newcomers and waiters of
 //!    the reserved locks defer to the set. So these locks stay free until the set has come to the
 //!    last one.
@@ -28,7 +28,8 @@ use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::state::Snapshot;
 use crate::raw::{Waiter, stand_back};
-use crate::set::reservations::{NEWCOMER, RESERVE_AFTER, Reservations};
+use crate::set::reservations::{NEWCOMER, Reservations};
+use crate::set::retry::{Retry, RetryPolicy};
 
 /// Locks to acquire as one.
 pub trait AddressOrdered: Send + Sync {
@@ -76,7 +77,7 @@ pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
 }
 
 /// The lock that was unavailable, and the mode that was wanted of it.
-type Blocker<'a> = (&'a MultiLock, Mode);
+pub(super) type Blocker<'a> = (&'a MultiLock, Mode);
 
 /// Returns the first lock that `admits` refuses.
 fn first_blocker(
@@ -151,70 +152,55 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
     future.poll(cx)
 }
 
+/// Acquires all locks, for a newcomer that `blocker` has kept out.
+///
+/// The loop is in one function: a nested future would repeat its arguments in the future of the set.
 async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
-    // 1. Yield one poll to an overtaken waiter: it enters first if it is polled now.
-    if blocker.0.raw.is_reserved(blocker.1) {
-        if blocker.0.raw.defers() {
-            stand_back().await;
-        }
+    // 1. Yield one poll to a waiter that was overtaken, and try again.
+    if Retry::behind_overtaken(blocker).is_due().await {
         match try_all(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
             Ok(()) => return,
             Err(next) => blocker = next,
         }
     }
     // 2. Wait at the blocker.
-    let mut reservations = Reservations { wanted, waiter: NEWCOMER, count: 0 };
-    let mut turned_away = 0;
+    let mut policy = RetryPolicy::NEW;
+    let mut reservations = Reservations::none(wanted);
     let mut waiter = pin!(None);
-    let all = 'acquired: loop {
-        let (lock, mode) = blocker;
-        waiter.set(Some(Waiter::new(&lock.raw, mode, false)));
-        let mut waiting = waiter.as_mut().as_pin_mut().expect("it was taken");
-        reservations.waiter = waiting.id();
-        if turned_away > 0 {
-            waiting.as_mut().set_overtaken();
-        }
-        blocker = loop {
-            // 3. Woken, or polled while the lock happens to be free: try. If another lock is the
-            // blocker, yield one poll: a waiter that was overtaken there enters first if it is
-            // polled now. While no members are reserved, that lock may be free at the next poll.
-            let woken = poll_fn(|cx| waiting.as_mut().poll_notified(cx)).await;
-            let queued = Some((lock, woken));
-            let admits =
-                if turned_away == 0 { Snapshot::admits_newcomer } else { Snapshot::admits };
-            let mut outcome = try_all(wanted, admits, queued, Some(reservations.waiter));
-            if let Err((next, wanted_mode)) = outcome {
-                let is_overtaken = next.raw.is_reserved(wanted_mode);
-                if !ptr::eq(next, lock) && (is_overtaken || turned_away < RESERVE_AFTER) {
-                    if !is_overtaken || next.raw.defers() {
-                        stand_back().await;
-                    }
-                    outcome = try_all(wanted, Snapshot::admits, queued, Some(reservations.waiter));
-                }
+    reservations.owner = join_queue(waiter.as_mut(), blocker, policy);
+    let all = loop {
+        // 3. Notified, or polled while the blocker happens to be free: try.
+        let woken = poll_fn(|cx| queued(waiter.as_mut()).poll_notified(cx)).await;
+        let (at, id) = (Some((blocker.0, woken)), Some(reservations.owner));
+        let mut result = try_all(wanted, policy.admits(), at, id);
+        if let Err(next) = result {
+            if policy.retry(next, blocker.0).is_due().await {
+                result = try_all(wanted, Snapshot::admits, at, id);
             }
-            match outcome {
-                Ok(()) => {
-                    // A waker that is dropped may panic. From here on, unwinding releases all locks.
-                    let all = AllHeld(wanted);
-                    waiting.as_mut().leave();
-                    break 'acquired all;
+        }
+        match result {
+            Ok(()) => {
+                // A waker that is dropped may panic. From here on, unwinding releases all locks.
+                let all = AllHeld(wanted);
+                queued(waiter.as_mut()).leave();
+                break all;
+            }
+            Err(next) if !ptr::eq(next.0, blocker.0) => {
+                // 4. Turned away: pass the wake-up on, and wait at the other lock.
+                waiter.set(None);
+                policy.turn_away();
+                if policy.reserves() {
+                    reservations.reserve_before(next.0);
                 }
+                blocker = next;
+                reservations.owner = join_queue(waiter.as_mut(), blocker, policy);
+            }
+            Err((lock, mode)) if lock.snapshot().lets_in(mode, woken) => {
                 // The set defers to a reservation here, or had to until just now. It keeps its
                 // wake-up, which it may have to pass on.
-                Err(next) if ptr::eq(next.0, lock) && lock.snapshot().lets_in(mode, woken) => {
-                    stand_back().await;
-                }
-                Err(next) if ptr::eq(next.0, lock) => waiting.as_mut().set_overtaken(),
-                Err(next) => break next,
+                stand_back().await;
             }
-        };
-        // 4. Turned away: pass the wake-up on, and wait for the other lock.
-        waiter.set(None);
-        turned_away = RESERVE_AFTER.min(turned_away + 1);
-        if turned_away == RESERVE_AFTER {
-            reservations.reserve_first(
-                wanted.in_address_order().take_while(|lock| !ptr::eq(lock.0, blocker.0)).count(),
-            );
+            Err(_) => queued(waiter.as_mut()).set_overtaken(),
         }
     };
     // 5. Leaving the queue wakes other waiters, and their wakers may panic. Until that is done,
@@ -222,6 +208,25 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
     waiter.set(None);
     drop(reservations);
     mem::forget(all);
+}
+
+/// Makes the waiter of a set that waits at `blocker`, and returns its id. The waiter is queued when
+/// it is polled: in front of those that were not overtaken, if the set was turned away before.
+fn join_queue<'a>(
+    mut waiter: Pin<&mut Option<Waiter<'a>>>,
+    (lock, mode): Blocker<'a>,
+    policy: RetryPolicy,
+) -> usize {
+    waiter.set(Some(Waiter::new(&lock.raw, mode, false)));
+    if policy.was_turned_away() {
+        queued(waiter.as_mut()).set_overtaken();
+    }
+    queued(waiter).id()
+}
+
+/// Returns the waiter of a set that waits.
+fn queued<'p, 'a>(waiter: Pin<&'p mut Option<Waiter<'a>>>) -> Pin<&'p mut Waiter<'a>> {
+    waiter.as_pin_mut().expect("the set waits at a lock")
 }
 
 /// Waits until all locks can be acquired, as far as a look at one after the other can tell.

@@ -3,6 +3,7 @@
 pub(crate) mod all_or_nothing;
 pub(crate) mod lockable;
 pub(crate) mod reservations;
+pub(crate) mod retry;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -1,13 +1,9 @@
 //! The locks that a starving set reserves.
 
-use crate::set::all_or_nothing::AddressOrdered;
+use core::ptr;
 
-/// How often a set is turned away before it reserves members.
-///
-/// In a load of 16 tasks that take two of four locks, each for one poll, a turn takes 1.5 to 1.9
-/// times as long if sets reserve from the second time on. If they reserve from the sixth time on, a
-/// turn takes no longer than without reservations.
-pub(crate) const RESERVE_AFTER: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
+use crate::lock::MultiLock;
+use crate::set::all_or_nothing::AddressOrdered;
 
 /// The id of no waiter of any lock, and so of none that has a reservation.
 pub(crate) const NEWCOMER: usize = 0;
@@ -15,22 +11,33 @@ pub(crate) const NEWCOMER: usize = 0;
 /// Reservations of the first `count` locks, for a set that waits for the next lock. They end when
 /// this is dropped.
 pub(super) struct Reservations<'a, W: AddressOrdered> {
-    pub(super) wanted: &'a W,
-    pub(super) waiter: usize,
-    pub(super) count: usize,
+    wanted: &'a W,
+    /// The id of the waiter of the set.
+    pub(super) owner: usize,
+    count: usize,
 }
 
-impl<W: AddressOrdered> Reservations<'_, W> {
+impl<'a, W: AddressOrdered> Reservations<'a, W> {
+    pub(super) fn none(wanted: &'a W) -> Self {
+        Self { wanted, owner: NEWCOMER, count: 0 }
+    }
+
+    /// Reserves the locks that come before `lock`, and no others.
+    pub(super) fn reserve_before(&mut self, lock: &MultiLock) {
+        let before = self.wanted.in_address_order().take_while(|other| !ptr::eq(other.0, lock));
+        self.reserve_first(before.count());
+    }
+
     /// Reserves the first `count` locks, and no others. A lock whose reservation has ended is
     /// reserved anew. A reservation that has not ended continues.
-    pub(super) fn reserve_first(&mut self, count: usize) {
+    fn reserve_first(&mut self, count: usize) {
         // An allocation may panic. The queues come first, and nothing below allocates.
         self.wanted.in_address_order().take(count).for_each(|(lock, _)| _ = lock.raw.queue());
         for (n, (lock, mode)) in self.wanted.in_address_order().enumerate() {
             if n < count {
-                lock.raw.reserve(self.waiter, mode, n >= self.count);
+                lock.raw.reserve(self.owner, mode, n >= self.count);
             } else if n < self.count {
-                lock.raw.end_reservation(self.waiter);
+                lock.raw.end_reservation(self.owner);
             }
         }
         self.count = count;
