@@ -53,10 +53,11 @@ pub use rwlock::{
     MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
 };
+pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-pub use set::acquire_all_blocking;
+pub use set::blocking::acquire_all_blocking;
 pub use set::lockable::{LockGuard, Lockable};
-pub use set::{AllGuard, LockSet, SetGuard, Wanted, acquire_all, try_acquire_all};
+pub use set::{LockSet, SetGuard};
 
 /// The futures of [`RwLock`], as named types.
 ///

@@ -302,8 +302,8 @@ fn values() -> Vec<Row> {
         "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
         "set::wait" set.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::locks" set.locks() => auto;
-        "set::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "set::holds" try_acquire_all(pairs).unwrap().holds() => auto;
+        "acquire_all::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "acquire_all::holds" try_acquire_all(pairs).unwrap().holds() => auto;
         "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;

@@ -1,8 +1,5 @@
 //! The traits that a lock and a set of locks have in common.
 
-#[cfg(target_has_atomic = "ptr")]
-use alloc::sync::Arc;
-
 use futures_core::FusedFuture;
 
 use crate::error::ReleaseError;
@@ -35,7 +32,7 @@ pub(crate) mod sealed {
 }
 
 /// A type that can be acquired in a [`Mode`]: a [`MultiLock`], a [`LockSet`](crate::LockSet), a
-/// reference to one, or an [`Arc`] of one.
+/// reference to one, or an [`Arc`](alloc::sync::Arc) of one.
 ///
 /// Use this trait in code that works with any of these types. The methods are those of `MultiLock`,
 /// whose documentation says more about each. Only this crate implements the trait.
@@ -262,4 +259,4 @@ macro_rules! lockable_pointer {
 lockable!([] MultiLock, Guard<'a>, |lock| lock);
 lockable_pointer!(&L);
 #[cfg(target_has_atomic = "ptr")]
-lockable_pointer!(Arc<L>);
+lockable_pointer!(alloc::sync::Arc<L>);

@@ -1,17 +1,17 @@
-//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`] in a mode for each.
+//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`](crate::acquire_all) in a mode for each.
 
+pub(crate) mod acquire_all;
 pub(crate) mod all_or_nothing;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+pub(crate) mod blocking;
 pub(crate) mod lockable;
 pub(crate) mod reservations;
 pub(crate) mod retry;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::fmt;
 use core::mem;
-#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::{Duration, Instant};
 
 use futures_core::FusedFuture;
 
@@ -22,8 +22,6 @@ use crate::lock::monitor::Monitor;
 use crate::lock::{MultiLock, first};
 use crate::mode::Mode;
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-use crate::sync::block::block_on;
 use crate::sync::fused::Fused;
 
 /// Several locks that are acquired as one, in one [`Mode`]: all or nothing.
@@ -32,7 +30,7 @@ use crate::sync::fused::Fused;
 /// sets. A lock that occurs twice counts once, even if it comes from another set. The order in
 /// which the locks are named makes no difference. A set of no locks can always be acquired.
 ///
-/// To acquire several locks in different modes, use [`acquire_all`].
+/// To acquire several locks in different modes, use [`acquire_all`](crate::acquire_all).
 ///
 /// # Fairness
 ///
@@ -172,55 +170,6 @@ impl<L: Lockable> LockSet<L> {
         Fused::<_, &Self>::new(async move {
             SetGuard(all_or_nothing::acquire(Uniform { set: self, mode }).await)
         })
-    }
-
-    /// Acquires all members in `mode`, blocking the thread until they are available together.
-    ///
-    /// See [`MultiLock::acquire_blocking`] for how a thread blocks.
-    ///
-    /// # Deadlocks
-    ///
-    /// The thread may wait for itself if it already holds a member. In async code, it may also
-    /// block the very thread on which a holder has to run in order to release a member.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
-        block_on(self.acquire(mode), None).expect("there is no deadline")
-    }
-
-    /// Acquires all members in `mode`, blocking the thread for at most `timeout`.
-    ///
-    /// Returns `None` if the time is over; then no member is held. If `timeout` is zero, tries
-    /// once. If `timeout` is too long for the clock, there is no limit. See also
-    /// [`MultiLock::acquire_blocking_timeout`].
-    #[doc(alias = "acquire_timeout")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the locks are released as soon as the guard is dropped"]
-    pub fn acquire_blocking_timeout(
-        &self,
-        mode: Mode,
-        timeout: Duration,
-    ) -> Option<SetGuard<'_, L>> {
-        match Instant::now().checked_add(timeout) {
-            Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
-            None => Some(self.acquire_blocking(mode)),
-        }
-    }
-
-    /// Acquires all members in `mode`, blocking the thread until `deadline` at most.
-    ///
-    /// Returns `None` if the time is over; then no member is held. If `deadline` has passed
-    /// already, tries once.
-    #[doc(alias = "acquire_deadline")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    #[must_use = "the locks are released as soon as the guard is dropped"]
-    pub fn acquire_blocking_deadline(
-        &self,
-        mode: Mode,
-        deadline: Instant,
-    ) -> Option<SetGuard<'_, L>> {
-        let in_time = Instant::now() < deadline;
-        let acquired = in_time.then(|| block_on(self.acquire(mode), Some(deadline))).flatten();
-        acquired.or_else(|| self.try_acquire(mode))
     }
 
     /// Acquires all members in `mode`, unless the future `cancel` is ready before.
@@ -417,172 +366,5 @@ lock_guard!([L: Lockable] SetGuard<'_, L>);
 impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetGuard").field("mode", &self.mode()).finish_non_exhaustive()
-    }
-}
-
-/// Locks, and the mode that is wanted of each, for [`acquire_all`]: an array, a slice, a vector or
-/// a box of pairs, or a reference to one.
-///
-/// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
-pub trait Wanted: AddressOrdered {}
-
-impl<W: AddressOrdered + ?Sized> Wanted for W {}
-
-impl<L: Lockable> AddressOrdered for [(L, Mode)] {
-    fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
-        Select { pairs: self, above: 0, below: usize::MAX }
-    }
-}
-
-macro_rules! pairs {
-    ($([$($generics:tt)*] $Type:ty)*) => {$(
-        impl<L: Lockable, $($generics)*> AddressOrdered for $Type {
-            fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
-                self[..].in_address_order()
-            }
-        }
-    )*};
-}
-pairs! { [const N: usize] [(L, Mode); N]  [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
-
-/// The locks of some pairs in the order of their addresses, by selection. That is quick for a few
-/// locks, and needs neither memory nor mutable pairs.
-struct Select<'a, L> {
-    pairs: &'a [(L, Mode)],
-    /// The locks that are left have addresses above `above` and below `below`.
-    above: usize,
-    below: usize,
-}
-
-impl<'a, L: Lockable> Select<'a, L> {
-    /// Returns the lock whose address has the smallest `key`, and the strongest mode wanted of it.
-    fn first_by<K: Ord>(&self, key: impl Fn(usize) -> K) -> Option<(&'a MultiLock, Mode)> {
-        let mut first: Option<((K, Reverse<Mode>), &'a MultiLock)> = None;
-        for (locks, mode) in self.pairs {
-            for lock in (0..locks.count()).map(|n| locks.nth(n)) {
-                let address = address(lock);
-                if self.above < address && address < self.below {
-                    let key = (key(address), Reverse(*mode));
-                    if first.as_ref().is_none_or(|first| key < first.0) {
-                        first = Some((key, lock));
-                    }
-                }
-            }
-        }
-        first.map(|((_, Reverse(mode)), lock)| (lock, mode))
-    }
-}
-
-impl<'a, L: Lockable> Iterator for Select<'a, L> {
-    type Item = (&'a MultiLock, Mode);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.first_by(|address| address)?;
-        self.above = address(first.0);
-        Some(first)
-    }
-}
-
-impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let last = self.first_by(Reverse)?;
-        self.below = address(last.0);
-        Some(last)
-    }
-}
-
-/// Acquires several locks, each in a mode of its own: all or nothing.
-///
-/// Use this function for locks that are acquired together only once, or in different modes.
-/// Otherwise use a [`LockSet`]. The notes on fairness and on deadlocks of [`LockSet`] apply here,
-/// too. A lock that is named twice is acquired once, in the stronger of the modes. Without locks,
-/// the future is ready at once.
-///
-/// The future allocates no memory of its own. To put `n` locks in order takes time in proportion to
-/// `n`<sup>2</sup>, so use this function for a handful of locks.
-///
-/// # Cancel safety
-///
-/// The future may be dropped at any point. Then none of the locks is held.
-///
-/// # Examples
-///
-/// ```
-/// use multilock::{Mode, MultiLock, acquire_all};
-///
-/// # smol::block_on(async {
-/// let (from, to) = (MultiLock::new(), MultiLock::new());
-/// let both = acquire_all([(&from, Mode::Shared), (&to, Mode::Exclusive)]).await;
-/// assert_eq!(from.locked(), Some(Mode::Shared));
-/// assert_eq!(to.locked(), Some(Mode::Exclusive));
-/// # drop(both);
-/// # });
-/// ```
-pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
-    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(wanted).await) })
-}
-
-/// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
-///
-/// Never waits. Returns `None` if a lock cannot be acquired. A lock that is named twice is acquired
-/// once, in the stronger of the modes. See also [`acquire_all`].
-///
-/// # Examples
-///
-/// ```
-/// use multilock::{Mode, MultiLock, try_acquire_all};
-///
-/// let locks = [MultiLock::new(), MultiLock::new()];
-/// // Named twice: the stronger mode counts.
-/// let wanted = [(&locks[0], Mode::Exclusive), (&locks[1], Mode::Shared), (&locks[0], Mode::Shared)];
-/// let guard = try_acquire_all(&wanted).unwrap();
-/// assert_eq!(guard.mode_of(&locks[0]), Some(Mode::Exclusive));
-/// assert!(try_acquire_all(&wanted[1..]).is_none());
-/// ```
-#[must_use = "the locks are released as soon as the guard is dropped"]
-pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
-    all_or_nothing::try_acquire(wanted).map(AllGuard)
-}
-
-/// Acquires several locks, each in a mode of its own, blocking the thread until they are available
-/// together.
-///
-/// A lock that is named twice is acquired once, in the stronger of the modes. See also
-/// [`acquire_all`]. See [`MultiLock::acquire_blocking`] for how a thread blocks, and for deadlocks.
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
-    block_on(acquire_all(wanted), None).expect("there is no deadline")
-}
-
-/// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
-#[must_use = "the locks are released as soon as the guard is dropped"]
-#[clippy::has_significant_drop]
-pub struct AllGuard<W: Wanted>(AllHeld<W>);
-
-impl<W: Wanted> AllGuard<W> {
-    /// Returns an iterator over the held locks, each once, with the mode that it is held in.
-    pub fn holds(&self) -> impl Iterator<Item = (&MultiLock, Mode)> {
-        self.0.0.in_address_order()
-    }
-
-    /// Returns the mode that `lock` is held in, or `None` if this guard does not hold `lock`.
-    #[must_use]
-    pub fn mode_of(&self, lock: &MultiLock) -> Option<Mode> {
-        self.holds().find(|held| core::ptr::eq(held.0, lock)).map(|held| held.1)
-    }
-}
-
-impl<W: Wanted> fmt::Debug for AllGuard<W> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("AllGuard").field(&ListOf(|| self.holds().map(|held| held.1))).finish()
-    }
-}
-
-/// Shows the items of an iterator as a list.
-struct ListOf<F>(F);
-
-impl<I: Iterator<Item: fmt::Debug>, F: Fn() -> I> fmt::Debug for ListOf<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0()).finish()
     }
 }
