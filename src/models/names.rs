@@ -9,16 +9,16 @@ fn claimer(lock: &Arc<HandleLock<u32>>, name: u32) -> JoinHandle<bool> {
     spawn(move || lock.try_acquire(Shared, name).is_ok())
 }
 
-/// Returns a lock with as many names as fill the first chunk of its table.
+/// Returns a lock with as many names as fill the first chunk of its registry.
 fn full_chunk() -> Arc<HandleLock<u32>> {
     let lock = Arc::new(HandleLock::new());
     (0..8).for_each(|name| lock.try_acquire(Shared, name).unwrap());
     lock
 }
 
-/// Fails if `Table::take_ticket` does not check whether the ticket is the next, if `Table::put`
-/// takes the ticket before it has locked the chunk, and if `Table::claim` looks again but not at
-/// the name that was put in meanwhile.
+/// Fails if `Registry::try_use_ticket` does not check whether the ticket is the next, if
+/// `Registry::insert` uses the ticket before it has locked the chunk, and if `Registry::reserve`
+/// looks again but not at the name that was put in meanwhile.
 #[test]
 fn names_are_used_by_one_at_a_time() {
     model(|| {
@@ -34,7 +34,7 @@ fn names_are_used_by_one_at_a_time() {
 
 /// One thread may find room in the first chunk, while the other is on its way to a second.
 ///
-/// Fails if `Table::chunks` ends with the first.
+/// Fails if `Registry::chunks` ends with the first.
 #[test]
 fn names_are_used_by_one_at_a_time_in_all_chunks() {
     model(|| {
@@ -49,8 +49,8 @@ fn names_are_used_by_one_at_a_time_in_all_chunks() {
 
 /// A caller is refused for a name that is in use, not for another attempt that is refused.
 ///
-/// Fails if `Table::claim` puts a name in without a look, and takes it out again if there is an
-/// older one.
+/// Fails if `Registry::reserve` puts a name in without a look, and takes it out again if there is
+/// an older one.
 #[test]
 fn names_are_free_when_they_are_released() {
     model(|| {
@@ -63,7 +63,7 @@ fn names_are_free_when_they_are_released() {
     });
 }
 
-/// Fails if `Table::claim` does not begin again when another name was put in meanwhile.
+/// Fails if `Registry::reserve` does not begin again when another name was put in meanwhile.
 #[test]
 fn names_that_differ_are_in_nobodys_way() {
     model(|| {
@@ -94,7 +94,7 @@ fn names_of_holders_are_never_beside_those_they_exclude() {
     });
 }
 
-/// Fails if `HandleGuard::downgrade` changes the lock before the table.
+/// Fails if `HandleGuard::downgrade` changes the lock before the registry.
 #[test]
 fn names_of_holders_follow_a_downgrade() {
     model(|| {
@@ -112,11 +112,11 @@ fn names_of_holders_follow_a_downgrade() {
     });
 }
 
-/// The table shows an upgradable holder beside a shared one, and never beside another upgradable
+/// The registry shows an upgradable holder beside a shared one, and never beside another upgradable
 /// one.
 ///
-/// Fails if `HandleGuard::upgrade` changes the table before the lock, and if a cancelled upgrade
-/// changes the table back after the lock.
+/// Fails if `HandleGuard::upgrade` changes the registry before the lock, and if a cancelled upgrade
+/// changes the registry back after the lock.
 #[test]
 fn names_of_holders_follow_a_cancelled_upgrade() {
     model(|| {

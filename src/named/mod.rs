@@ -20,7 +20,7 @@ use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
-use crate::named::registry::{Claim, Spot, Stage, Table};
+use crate::named::registry::{HandleReservation, HandleState, Registry, SlotRef};
 use crate::raw::RawUpgrade;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
@@ -92,7 +92,7 @@ use crate::sync::fused::Fused;
 /// ```
 pub struct HandleLock<H> {
     lock: MultiLock,
-    table: Table<H>,
+    registry: Registry<H>,
 }
 
 impl<H> HandleLock<H> {
@@ -100,7 +100,7 @@ impl<H> HandleLock<H> {
         /// Creates a lock that is not held.
         #[must_use]
         pub fn new() -> Self {
-            Self { lock: MultiLock::new(), table: Table::new() }
+            Self { lock: MultiLock::new(), registry: Registry::new() }
         }
     }
 
@@ -159,7 +159,7 @@ impl<H> HandleLock<H> {
     where
         H: Clone,
     {
-        self.table.holders()
+        self.registry.holders()
     }
 }
 
@@ -186,7 +186,7 @@ impl<H: Eq> HandleLock<H> {
     /// assert_eq!(lock.release(&1), Some(Mode::Shared));
     /// ```
     pub fn try_acquire(&self, mode: Mode, handle: H) -> Result<(), TryAcquireError<H>> {
-        self.enter(mode, handle, || self.lock.raw.try_acquire(mode))
+        self.acquire_with(mode, handle, || self.lock.raw.try_acquire(mode))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
@@ -223,7 +223,9 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
-        AcquireNamed::new(self, mode, handle, |_, claim, mode| keep(claim, mode))
+        AcquireByHandle::new(self, mode, handle, |_, reservation, mode| {
+            confirm_held(reservation, mode)
+        })
     }
 
     /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available.
@@ -240,13 +242,13 @@ impl<H: Eq> HandleLock<H> {
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
         let mut handle = Some(handle);
-        match self.table.claim(&mut handle) {
-            Some(claim) => {
+        match self.registry.reserve(&mut handle) {
+            Some(reservation) => {
                 self.lock.raw.acquire_blocking(mode);
-                keep(claim, mode);
+                confirm_held(reservation, mode);
                 Ok(())
             }
-            None => Err(HandleInUse(back(&mut handle))),
+            None => Err(HandleInUse(take_handle(&mut handle))),
         }
     }
 
@@ -280,14 +282,14 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         timeout: Duration,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(mode, handle, || self.lock.raw.acquire_blocking_timeout(mode, timeout))
+        self.acquire_with(mode, handle, || self.lock.raw.acquire_blocking_timeout(mode, timeout))
     }
 
     /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
     /// but no longer than until `deadline`.
     ///
-    /// If `deadline` has passed, the lock is tried once. [`acquire_blocking_timeout`](Self::acquire_blocking_timeout)
-    /// takes a duration instead.
+    /// If `deadline` has passed, the lock is tried once.
+    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout) takes a duration instead.
     ///
     /// # Errors
     ///
@@ -301,7 +303,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         deadline: Instant,
     ) -> Result<(), TryAcquireError<H>> {
-        self.enter(mode, handle, || self.lock.raw.acquire_blocking_deadline(mode, deadline))
+        self.acquire_with(mode, handle, || self.lock.raw.acquire_blocking_deadline(mode, deadline))
     }
 
     /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,
@@ -345,13 +347,13 @@ impl<H: Eq> HandleLock<H> {
     {
         let mut handle = None;
         Fused::<_, H>::new(async move {
-            // Made before the name is claimed, and dropped after the name is taken out: a waiter
+            // Made before the name is reserved, and dropped after the name is taken out: a waiter
             // that is woken in place of this one may use the name.
             let acquire = pin!(RawAcquire::new(&self.lock, mode));
-            let claim = self.claim_new(&mut handle);
+            let reservation = self.reserve_new(&mut handle);
             acquire.await;
-            keep(claim, mode);
-            back(&mut handle)
+            confirm_held(reservation, mode);
+            take_handle(&mut handle)
         })
     }
 
@@ -372,11 +374,11 @@ impl<H: Eq> HandleLock<H> {
         H: From<HandleId> + Clone,
     {
         let mut handle = None;
-        let claim = self.claim_new(&mut handle);
+        let reservation = self.reserve_new(&mut handle);
         if !self.lock.raw.try_acquire(mode) {
             return None;
         }
-        keep(claim, mode);
+        confirm_held(reservation, mode);
         handle
     }
 
@@ -407,8 +409,8 @@ impl<H: Eq> HandleLock<H> {
     {
         // The name is taken out before the lock is free, and dropped after: its drop is foreign
         // code.
-        let mut name = None;
-        let mode = self.table.take(handle, &mut name)?;
+        let mut released = None;
+        let mode = self.registry.remove_held(handle, &mut released)?;
         drop(Guard::new(&self.lock, mode));
         Some(mode)
     }
@@ -452,7 +454,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<HandleGuard<'_, H>, HandleInUse<H>>> {
-        AcquireNamed::new(self, mode, handle, HandleGuard::new)
+        AcquireByHandle::new(self, mode, handle, HandleGuard::new)
     }
 
     /// Acquires the lock in `mode` by the name `handle` if that is possible now, without waiting,
@@ -481,64 +483,66 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
     ) -> Result<HandleGuard<'_, H>, TryAcquireError<H>> {
         let acquire = || self.lock.raw.try_acquire(mode);
-        self.claim_and(handle, acquire, |claim| HandleGuard::new(self, claim, mode))
+        self.reserve_and_acquire(handle, acquire, |reservation| {
+            HandleGuard::new(self, reservation, mode)
+        })
     }
 
-    /// Claims a fresh name, and leaves a copy of it in `handle`, which was empty.
+    /// Reserves a fresh name, and leaves a copy of it in `handle`, which was empty.
     #[track_caller]
-    fn claim_new<'a>(&'a self, handle: &mut Option<H>) -> Claim<'a, H>
+    fn reserve_new<'a>(&'a self, handle: &mut Option<H>) -> HandleReservation<'a, H>
     where
         H: From<HandleId> + Clone,
     {
         loop {
             let fresh = handle.insert(HandleId::new(self.lock.id.get()).into());
-            if let Some(claim) = self.table.claim(&mut Some(fresh.clone())) {
-                return claim;
+            if let Some(reservation) = self.registry.reserve(&mut Some(fresh.clone())) {
+                return reservation;
             }
         }
     }
 
-    fn enter(
+    fn acquire_with(
         &self,
         mode: Mode,
         handle: H,
         acquire: impl FnOnce() -> bool,
     ) -> Result<(), TryAcquireError<H>> {
-        self.claim_and(handle, acquire, |claim| keep(claim, mode))
+        self.reserve_and_acquire(handle, acquire, |reservation| confirm_held(reservation, mode))
     }
 
-    /// Claims the name in `handle`, acquires the lock by it, and settles the claim.
+    /// Reserves the name in `handle`, acquires the lock by it, and confirms the reservation.
     ///
     /// Names may be large. So from here on they are not passed by value, but swapped from one place
     /// to another.
-    fn claim_and<'a, T>(
+    fn reserve_and_acquire<'a, T>(
         &'a self,
         handle: H,
         acquire: impl FnOnce() -> bool,
-        settle: impl FnOnce(Claim<'a, H>) -> T,
+        confirm: impl FnOnce(HandleReservation<'a, H>) -> T,
     ) -> Result<T, TryAcquireError<H>> {
         let handle = &mut Some(handle);
-        let refusal = match self.table.claim(handle) {
+        let refusal = match self.registry.reserve(handle) {
             None => TryAcquireError::HandleInUse,
-            Some(claim) if acquire() => return Ok(settle(claim)),
-            Some(claim) => {
-                claim.give_up(handle);
+            Some(reservation) if acquire() => return Ok(confirm(reservation)),
+            Some(reservation) => {
+                reservation.cancel(handle);
                 TryAcquireError::WouldBlock
             }
         };
-        Err(refusal(back(handle)))
+        Err(refusal(take_handle(handle)))
     }
 }
 
 /// Takes the name out of `handle`.
-fn back<H>(handle: &mut Option<H>) -> H {
-    handle.take().expect("there is a name")
+fn take_handle<H>(handle: &mut Option<H>) -> H {
+    handle.take().expect("there is a handle")
 }
 
-/// Settles `claim`: the lock, which the caller has acquired in `mode`, stays held until it is
-/// released by the name.
-fn keep<H>(claim: Claim<'_, H>, mode: Mode) {
-    claim.settle(Stage::Held(mode));
+/// Confirms `reservation`: the lock, which the caller has acquired in `mode`, stays held until it
+/// is released by the name.
+fn confirm_held<H>(reservation: HandleReservation<'_, H>, mode: Mode) {
+    reservation.confirm(HandleState::Held(mode));
 }
 
 impl<H> Default for HandleLock<H> {
@@ -556,30 +560,30 @@ impl<H> fmt::Debug for HandleLock<H> {
 
 /// An acquisition by a name. It is written by hand: the future of an `async` block would have room
 /// for a name wherever one is passed.
-struct AcquireNamed<'a, H, T> {
+struct AcquireByHandle<'a, H, T> {
     lock: &'a HandleLock<H>,
     /// The name, until the first poll.
     handle: Option<H>,
-    /// The claim of the name, as long as the acquisition waits. It is dropped before `acquire`: a
-    /// waiter that is woken in place of this one may use the name.
-    claim: Option<Claim<'a, H>>,
+    /// The reservation of the name, as long as the acquisition waits. It is dropped before
+    /// `acquire`: a waiter that is woken in place of this one may use the name.
+    reservation: Option<HandleReservation<'a, H>>,
     acquire: RawAcquire<'a, MultiLock>,
-    settle: fn(&'a HandleLock<H>, Claim<'a, H>, Mode) -> T,
+    confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
 }
 
-impl<'a, H, T> AcquireNamed<'a, H, T> {
+impl<'a, H, T> AcquireByHandle<'a, H, T> {
     fn new(
         lock: &'a HandleLock<H>,
         mode: Mode,
         handle: H,
-        settle: fn(&'a HandleLock<H>, Claim<'a, H>, Mode) -> T,
+        confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
     ) -> Self {
         let acquire = RawAcquire::new(&lock.lock, mode);
-        Self { lock, handle: Some(handle), claim: None, acquire, settle }
+        Self { lock, handle: Some(handle), reservation: None, acquire, confirm }
     }
 }
 
-impl<'a, H: Eq, T> Future for AcquireNamed<'a, H, T> {
+impl<'a, H: Eq, T> Future for AcquireByHandle<'a, H, T> {
     type Output = Result<T, HandleInUse<H>>;
 
     /// # Panics
@@ -587,28 +591,28 @@ impl<'a, H: Eq, T> Future for AcquireNamed<'a, H, T> {
     /// Panics if the future was ready before.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: the acquisition, which alone is pinned with this future, is not moved.
-        let (acquire, handle, claim, lock, settle) = unsafe {
+        let (acquire, handle, reservation, lock, confirm) = unsafe {
             let this = self.get_unchecked_mut();
             let acquire = Pin::new_unchecked(&mut this.acquire);
-            (acquire, &mut this.handle, &mut this.claim, this.lock, this.settle)
+            (acquire, &mut this.handle, &mut this.reservation, this.lock, this.confirm)
         };
         if handle.is_some() {
-            *claim = lock.table.claim(handle);
-            if claim.is_none() {
-                return Poll::Ready(Err(HandleInUse(back(handle))));
+            *reservation = lock.registry.reserve(handle);
+            if reservation.is_none() {
+                return Poll::Ready(Err(HandleInUse(take_handle(handle))));
             }
         }
-        assert!(claim.is_some(), "polled after it was ready");
+        assert!(reservation.is_some(), "polled after it was ready");
         let mode = acquire.mode();
         ready!(acquire.poll(cx));
-        let claim = claim.take().expect("it is there until the acquisition is ready");
-        Poll::Ready(Ok(settle(lock, claim, mode)))
+        let reservation = reservation.take().expect("it is there until the acquisition is ready");
+        Poll::Ready(Ok(confirm(lock, reservation, mode)))
     }
 }
 
-impl<H: Eq, T> FusedFuture for AcquireNamed<'_, H, T> {
+impl<H: Eq, T> FusedFuture for AcquireByHandle<'_, H, T> {
     fn is_terminated(&self) -> bool {
-        self.handle.is_none() && self.claim.is_none()
+        self.handle.is_none() && self.reservation.is_none()
     }
 }
 
@@ -626,14 +630,14 @@ impl<H: Eq, T> FusedFuture for AcquireNamed<'_, H, T> {
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {
     lock: &'a HandleLock<H>,
-    spot: Spot<'a, H>,
+    slot: SlotRef<'a, H>,
     mode: Mode,
 }
 
 impl<'a, H> HandleGuard<'a, H> {
     /// Makes the guard of `lock`, which the caller has acquired in `mode`.
-    fn new(lock: &'a HandleLock<H>, claim: Claim<'a, H>, mode: Mode) -> Self {
-        Self { lock, spot: claim.settle(Stage::Guarded(mode)), mode }
+    fn new(lock: &'a HandleLock<H>, reservation: HandleReservation<'a, H>, mode: Mode) -> Self {
+        Self { lock, slot: reservation.confirm(HandleState::Guarded(mode)), mode }
     }
 
     /// Returns the mode that the lock is held in.
@@ -654,7 +658,7 @@ impl<'a, H> HandleGuard<'a, H> {
     where
         H: Clone,
     {
-        self.spot.name()
+        self.slot.handle()
     }
 
     /// Downgrades the guard to a weaker mode, or to the same, without waiting, as
@@ -676,11 +680,11 @@ impl<'a, H> HandleGuard<'a, H> {
     /// ```
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
-        let mut hold = self.hold();
-        // The table changes first, so that it shows no holder in a stronger mode than the word. If
-        // `to` is stronger, the table keeps the mode, and the guard panics.
-        self.set(to.min(self.mode));
-        hold.downgrade(to);
+        let mut guard = self.as_guard();
+        // The registry changes first, so that it shows no holder in a stronger mode than the word.
+        // If `to` is stronger, the registry keeps the mode, and the guard panics.
+        self.set_mode(to.min(self.mode));
+        guard.downgrade(to);
     }
 
     /// Upgrades the guard to exclusive mode if there is no other holder. An exclusive guard stays
@@ -691,8 +695,8 @@ impl<'a, H> HandleGuard<'a, H> {
     /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
     /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its mode.
     pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
-        self.hold().try_upgrade()?;
-        self.set(Mode::Exclusive);
+        self.as_guard().try_upgrade()?;
+        self.set_mode(Mode::Exclusive);
         Ok(())
     }
 
@@ -732,7 +736,7 @@ impl<'a, H> HandleGuard<'a, H> {
         if from != Mode::Exclusive {
             let lock = self.lock;
             let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
-            // Dropped before the upgrade: the table shows no stronger mode than the word.
+            // Dropped before the upgrade: the registry shows no stronger mode than the word.
             let mut ends_as = SetModeOnDrop { guard: self, mode: from };
             let upgraded = poll_fn(|cx| {
                 let poll = upgrading.as_mut().poll(cx);
@@ -740,7 +744,7 @@ impl<'a, H> HandleGuard<'a, H> {
                     // While the upgrade waits, the word shows an upgradable holder. The guard says
                     // so now, in case the future is forgotten: a release in shared mode would then
                     // end the acquisition of another holder.
-                    ends_as.guard.set(Mode::Upgradable);
+                    ends_as.guard.set_mode(Mode::Upgradable);
                 }
                 poll
             });
@@ -753,14 +757,14 @@ impl<'a, H> HandleGuard<'a, H> {
     }
 
     /// Returns the acquisition as a `Guard`, which can change its mode or release it.
-    fn hold(&self) -> ManuallyDrop<Guard<'a>> {
+    fn as_guard(&self) -> ManuallyDrop<Guard<'a>> {
         ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode))
     }
 
-    fn set(&mut self, mode: Mode) {
+    fn set_mode(&mut self, mode: Mode) {
         if mode != self.mode {
             self.mode = mode;
-            self.spot.set(Stage::Guarded(mode));
+            self.slot.set_state(HandleState::Guarded(mode));
         }
     }
 }
@@ -773,7 +777,7 @@ struct SetModeOnDrop<'g, 'a, H> {
 
 impl<H> Drop for SetModeOnDrop<'_, '_, H> {
     fn drop(&mut self) {
-        self.guard.set(self.mode);
+        self.guard.set_mode(self.mode);
     }
 }
 
@@ -781,9 +785,9 @@ impl<H> Drop for HandleGuard<'_, H> {
     fn drop(&mut self) {
         // The name is taken out before the lock is free, and dropped after, as in
         // `HandleLock::release`.
-        let mut name = None;
-        self.spot.take(&mut name);
-        drop(ManuallyDrop::into_inner(self.hold()));
+        let mut released = None;
+        self.slot.remove_into(&mut released);
+        drop(ManuallyDrop::into_inner(self.as_guard()));
     }
 }
 

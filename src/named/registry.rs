@@ -6,13 +6,14 @@
 //! └───────┘    └─────────────────┘    └─────────────────┘
 //! ```
 //!
-//! The table is a list of chunks that only grows. An entry stays where it was put until it is taken
-//! out, and a [`Spot`] says where that is.
+//! The registry is a list of chunks that only grows. An entry stays where it was put until it is
+//! taken out, and a [`SlotRef`] says where that is.
 //!
 //! The slots of a chunk and their names are touched only while the [`Mutex`] of the chunk is
-//! locked. Under that mutex at most [`ROOM`] names are compared or cloned; no name is dropped, no
-//! waiter is woken, and nothing is allocated. So each critical section is short, however many names
-//! there are. The mutex of the ticket is the only one that is locked while another is.
+//! locked. Under that mutex at most [`CHUNK_SLOTS`] names are compared or cloned; no name is
+//! dropped, no waiter is woken, and nothing is allocated. So each critical section is short,
+//! however many names there are. The mutex of the ticket is the only one that is locked while
+//! another is.
 //!
 //! # Why no two callers use one name
 //!
@@ -59,9 +60,9 @@ use crate::sync::once_box::OnceBox;
 use crate::sync::{Mutex, const_fn};
 
 /// The number of names in a chunk, and so the most that are compared in one critical section.
-const ROOM: usize = 8;
+const CHUNK_SLOTS: usize = 8;
 
-pub(crate) struct Table<H> {
+pub(crate) struct Registry<H> {
     /// The ticket that is taken next: the number of names that have been put in, ever.
     next_ticket: Mutex<u64>,
     first: OnceBox<Chunk<H>>,
@@ -69,32 +70,32 @@ pub(crate) struct Table<H> {
 
 struct Chunk<H> {
     slots: Mutex<Slots>,
-    names: Names<H>,
+    handles: Handles<H>,
     next: OnceBox<Self>,
 }
 
 /// The data beside the names of a chunk. It means nothing in a slot without a name.
 struct Slots {
-    tickets: [u64; ROOM],
-    stages: [Stage; ROOM],
+    tickets: [u64; CHUNK_SLOTS],
+    states: [HandleState; CHUNK_SLOTS],
 }
 
 /// The names of a chunk. The content of a `Mutex` is made on the stack and moved, so the names,
 /// which may be large, are beside it.
-struct Names<H>(UnsafeCell<[Option<H>; ROOM]>);
+struct Handles<H>(UnsafeCell<[Option<H>; CHUNK_SLOTS]>);
 
 // SAFETY: through a reference to it, one thread at a time reaches the names, with the mutex of
 // their chunk locked. So they only have to be `Send`, as for a mutex.
-unsafe impl<H: Send> Sync for Names<H> {}
+unsafe impl<H: Send> Sync for Handles<H> {}
 
 // The names are unwind safe as the content of a `Mutex` is.
-impl<H> UnwindSafe for Names<H> {}
-impl<H> RefUnwindSafe for Names<H> {}
+impl<H> UnwindSafe for Handles<H> {}
+impl<H> RefUnwindSafe for Handles<H> {}
 
 /// What a name is used for.
 #[derive(Clone, Copy)]
-pub(crate) enum Stage {
-    /// The acquisition waits, or is about to: its [`Claim`] takes the entry out.
+pub(crate) enum HandleState {
+    /// The acquisition waits, or is about to: its [`HandleReservation`] takes the entry out.
     Waiting,
     /// The lock is held, until it is released by this name.
     Held(Mode),
@@ -102,7 +103,7 @@ pub(crate) enum Stage {
     Guarded(Mode),
 }
 
-impl Stage {
+impl HandleState {
     fn mode(self) -> Option<Mode> {
         match self {
             Self::Waiting => None,
@@ -111,7 +112,7 @@ impl Stage {
     }
 }
 
-impl<H> Table<H> {
+impl<H> Registry<H> {
     const_fn! {
         pub(crate) fn new() -> Self {
             Self { next_ticket: Mutex::new(0), first: OnceBox::new() }
@@ -122,47 +123,48 @@ impl<H> Table<H> {
         iter::successors(self.first.get(), |chunk| chunk.next.get())
     }
 
-    /// Puts the name in `name` into the table, or leaves it in `name` if the table has it already.
-    pub(crate) fn claim(&self, name: &mut Option<H>) -> Option<Claim<'_, H>>
+    /// Puts the name in `handle` into the registry, or leaves it in `handle` if the registry has it
+    /// already.
+    pub(crate) fn reserve(&self, handle: &mut Option<H>) -> Option<HandleReservation<'_, H>>
     where
         H: Eq,
     {
-        let mut new = 0;
+        let mut since = 0;
         loop {
             let ticket = self.next_ticket.with(|next| *next);
-            let wanted = name.as_ref().expect("there is a name");
-            if self.chunks().any(|chunk| chunk.has(wanted, new)) {
+            let wanted = handle.as_ref().expect("there is a handle");
+            if self.chunks().any(|chunk| chunk.contains(wanted, since)) {
                 return None;
             }
-            if let Some(spot) = self.put(name, ticket) {
-                return Some(Claim(spot));
+            if let Some(slot) = self.insert(handle, ticket) {
+                return Some(HandleReservation(slot));
             }
-            new = ticket;
+            since = ticket;
         }
     }
 
-    /// Puts the name in `name` into a slot, with `ticket`, or leaves it in `name` if `ticket` is
-    /// not the next.
-    fn put(&self, name: &mut Option<H>, ticket: u64) -> Option<Spot<'_, H>> {
+    /// Puts the name in `handle` into a slot, with `ticket`, or leaves it in `handle` if `ticket`
+    /// is not the next.
+    fn insert(&self, handle: &mut Option<H>, ticket: u64) -> Option<SlotRef<'_, H>> {
         let mut chunk = self.first.get_or_make(Chunk::new);
         loop {
-            let index = chunk.with(|slots, names| {
-                let index = names.iter().position(Option::is_none)?;
-                if self.take_ticket(ticket) {
+            let index = chunk.with(|slots, handles| {
+                let index = handles.iter().position(Option::is_none)?;
+                if self.try_use_ticket(ticket) {
                     slots.tickets[index] = ticket;
-                    slots.stages[index] = Stage::Waiting;
-                    mem::swap(&mut names[index], name);
+                    slots.states[index] = HandleState::Waiting;
+                    mem::swap(&mut handles[index], handle);
                 }
                 Some(index)
             });
             match index {
-                Some(index) => return name.is_none().then_some(Spot { chunk, index }),
+                Some(index) => return handle.is_none().then_some(SlotRef { chunk, index }),
                 None => chunk = chunk.next.get_or_make(Chunk::new),
             }
         }
     }
 
-    fn take_ticket(&self, ticket: u64) -> bool {
+    fn try_use_ticket(&self, ticket: u64) -> bool {
         self.next_ticket.with(|next| {
             let is_next = *next == ticket;
             *next += u64::from(is_next);
@@ -172,16 +174,16 @@ impl<H> Table<H> {
 
     /// Takes out the name by which the lock is held, unless a guard holds it, and leaves it in
     /// `to`, which was empty.
-    pub(crate) fn take<Q>(&self, name: &Q, to: &mut Option<H>) -> Option<Mode>
+    pub(crate) fn remove_held<Q>(&self, handle: &Q, to: &mut Option<H>) -> Option<Mode>
     where
         H: Borrow<Q>,
         Q: Eq + ?Sized,
     {
         self.chunks().find_map(|chunk| {
-            chunk.with(|slots, names| {
-                names.iter_mut().zip(&slots.stages).find_map(|(slot, stage)| {
-                    let Stage::Held(mode) = *stage else { return None };
-                    if slot.as_ref()?.borrow() != name {
+            chunk.with(|slots, handles| {
+                handles.iter_mut().zip(&slots.states).find_map(|(slot, state)| {
+                    let HandleState::Held(mode) = *state else { return None };
+                    if slot.as_ref()?.borrow() != handle {
                         return None;
                     }
                     mem::swap(slot, to);
@@ -191,7 +193,7 @@ impl<H> Table<H> {
         })
     }
 
-    /// Returns the names by which the lock is held, in the order of their tickets. Names from
+    /// Returns the names by which the lock is held, in the order of their tickets. Handles from
     /// different chunks may be from different moments.
     pub(crate) fn holders(&self) -> Vec<(H, Mode)>
     where
@@ -200,12 +202,12 @@ impl<H> Table<H> {
         let (mut holders, mut order) = (Vec::new(), Vec::new());
         for chunk in self.chunks() {
             // Nothing is allocated while the chunk is locked.
-            holders.reserve(ROOM);
-            let (mut tickets, number) = ([None; ROOM], order.len());
-            chunk.with(|slots, names| {
-                for (index, name) in names.iter().enumerate() {
-                    if let (Some(name), Some(mode)) = (name, slots.stages[index].mode()) {
-                        holders.push((name.clone(), mode));
+            holders.reserve(CHUNK_SLOTS);
+            let (mut tickets, number) = ([None; CHUNK_SLOTS], order.len());
+            chunk.with(|slots, handles| {
+                for (index, handle) in handles.iter().enumerate() {
+                    if let (Some(handle), Some(mode)) = (handle, slots.states[index].mode()) {
+                        holders.push((handle.clone(), mode));
                         tickets[index] = Some(slots.tickets[index]);
                     }
                 }
@@ -225,7 +227,7 @@ impl<H> Table<H> {
     }
 }
 
-impl<H> Drop for Table<H> {
+impl<H> Drop for Registry<H> {
     /// Drops one chunk after the other, and not one inside of the other, since there may be many.
     /// That holds also if the drop of a name panics.
     fn drop(&mut self) {
@@ -244,93 +246,94 @@ impl<H> Chunk<H> {
     fn new() -> Box<Self> {
         let mut chunk = Box::<Self>::new_uninit();
         let at = chunk.as_mut_ptr();
-        let slots = Slots { tickets: [0; ROOM], stages: [Stage::Waiting; ROOM] };
+        let slots =
+            Slots { tickets: [0; CHUNK_SLOTS], states: [HandleState::Waiting; CHUNK_SLOTS] };
         // SAFETY: the pointers are to the fields in the box, and all of the fields are written.
         unsafe {
             (&raw mut (*at).slots).write(Mutex::new(slots));
             (&raw mut (*at).next).write(OnceBox::new());
-            let names = UnsafeCell::raw_get(&raw const (*at).names.0).cast::<Option<H>>();
-            (0..ROOM).for_each(|index| names.add(index).write(None));
+            let handles = UnsafeCell::raw_get(&raw const (*at).handles.0).cast::<Option<H>>();
+            (0..CHUNK_SLOTS).for_each(|index| handles.add(index).write(None));
             chunk.assume_init()
         }
     }
 
     /// Runs `f` on the slots and their names, with the mutex of the chunk locked.
-    fn with<R>(&self, f: impl FnOnce(&mut Slots, &mut [Option<H>; ROOM]) -> R) -> R {
+    fn with<R>(&self, f: impl FnOnce(&mut Slots, &mut [Option<H>; CHUNK_SLOTS]) -> R) -> R {
         self.slots.with(|slots| {
             // SAFETY: the names are touched here only, and the mutex lets one thread in at a time.
-            f(slots, unsafe { &mut *self.names.0.get() })
+            f(slots, unsafe { &mut *self.handles.0.get() })
         })
     }
 
     /// Returns whether `name` is in this chunk, with the ticket `new` or a later one.
-    fn has(&self, name: &H, new: u64) -> bool
+    fn contains(&self, handle: &H, since: u64) -> bool
     where
         H: Eq,
     {
-        self.with(|slots, names| {
-            let entries = names.iter().zip(&slots.tickets);
-            entries.filter(|entry| *entry.1 >= new).any(|entry| entry.0.as_ref() == Some(name))
+        self.with(|slots, handles| {
+            let entries = handles.iter().zip(&slots.tickets);
+            entries.filter(|entry| *entry.1 >= since).any(|entry| entry.0.as_ref() == Some(handle))
         })
     }
 }
 
-/// Where an entry is. Only the owner of the spot may take the entry out.
-pub(crate) struct Spot<'a, H> {
+/// Where an entry is. Only the owner of the slot may take the entry out.
+pub(crate) struct SlotRef<'a, H> {
     chunk: &'a Chunk<H>,
     index: usize,
 }
 
-impl<H> Spot<'_, H> {
-    pub(crate) fn set(&self, stage: Stage) {
-        self.chunk.with(|slots, _| slots.stages[self.index] = stage);
+impl<H> SlotRef<'_, H> {
+    pub(crate) fn set_state(&self, state: HandleState) {
+        self.chunk.with(|slots, _| slots.states[self.index] = state);
     }
 
-    pub(crate) fn name(&self) -> H
+    pub(crate) fn handle(&self) -> H
     where
         H: Clone,
     {
         let mut copy = None;
-        self.chunk.with(|_, names| copy = names[self.index].clone());
-        copy.expect(OURS)
+        self.chunk.with(|_, handles| copy = handles[self.index].clone());
+        copy.expect(OWNED)
     }
 
     /// Takes the name out, and leaves it in `to`, which was empty. The owner does so once.
-    pub(crate) fn take(&self, to: &mut Option<H>) {
-        self.chunk.with(|_, names| mem::swap(&mut names[self.index], to));
-        assert!(to.is_some(), "{OURS}");
+    pub(crate) fn remove_into(&self, to: &mut Option<H>) {
+        self.chunk.with(|_, handles| mem::swap(&mut handles[self.index], to));
+        assert!(to.is_some(), "{OWNED}");
     }
 }
 
-const OURS: &str = "only the owner of the spot takes the name out";
+const OWNED: &str = "only the owner of the slot takes the name out";
 
 /// A name that is in use, and does not hold the lock yet. Its drop takes the name out again.
-pub(crate) struct Claim<'a, H>(Spot<'a, H>);
+pub(crate) struct HandleReservation<'a, H>(SlotRef<'a, H>);
 
-impl<'a, H> Claim<'a, H> {
+impl<'a, H> HandleReservation<'a, H> {
     /// Records that the lock has been acquired by this name.
-    pub(crate) fn settle(self, stage: Stage) -> Spot<'a, H> {
-        self.0.set(stage);
-        self.into_spot()
+    pub(crate) fn confirm(self, state: HandleState) -> SlotRef<'a, H> {
+        self.0.set_state(state);
+        self.into_slot()
     }
 
     /// Takes the name out, and leaves it in `to`, which was empty.
-    pub(crate) fn give_up(self, to: &mut Option<H>) {
-        self.into_spot().take(to);
+    pub(crate) fn cancel(self, to: &mut Option<H>) {
+        self.into_slot().remove_into(to);
     }
 
-    fn into_spot(self) -> Spot<'a, H> {
-        let Self(Spot { chunk, index }) = self;
+    fn into_slot(self) -> SlotRef<'a, H> {
+        let Self(SlotRef { chunk, index }) = self;
         mem::forget(self);
-        Spot { chunk, index }
+        SlotRef { chunk, index }
     }
 }
 
-impl<H> Drop for Claim<'_, H> {
+impl<H> Drop for HandleReservation<'_, H> {
     fn drop(&mut self) {
         // The name is dropped after the mutex is unlocked: the drop of a name is foreign code.
-        let mut name = None;
-        self.0.take(&mut name);
+        let mut handle = None;
+        self.0.remove_into(&mut handle);
     }
 }
 
@@ -345,8 +348,8 @@ mod tests {
 
     /// Makes so many chunks that they would fill the stack if each was dropped inside of the one
     /// before. Returns the last.
-    fn long<H>(table: &Table<H>) -> &Chunk<H> {
-        let mut last = table.first.get_or_make(Chunk::new);
+    fn long<H>(registry: &Registry<H>) -> &Chunk<H> {
+        let mut last = registry.first.get_or_make(Chunk::new);
         for _ in 0..if cfg!(miri) { 100 } else { 100_000 } {
             last = last.next.get_or_make(Chunk::new);
         }
@@ -354,15 +357,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_table_is_dropped() {
-        let table = Table::<u8>::new();
-        long(&table);
-        drop(table);
+    fn a_long_registry_is_dropped() {
+        let registry = Registry::<u8>::new();
+        long(&registry);
+        drop(registry);
     }
 
     #[test]
     #[cfg(panic = "unwind")]
-    fn a_long_table_is_dropped_also_if_the_drop_of_a_name_panics() {
+    fn a_long_registry_is_dropped_also_if_the_drop_of_a_name_panics() {
         struct Name<'a>(&'a Cell<u32>, bool);
         impl Drop for Name<'_> {
             fn drop(&mut self) {
@@ -373,16 +376,16 @@ mod tests {
             }
         }
         let dropped = Cell::new(0);
-        let table = Table::new();
-        let last = long(&table);
-        for chunk in [table.first.get().unwrap(), last] {
-            chunk.with(|_, names| {
-                for (index, name) in names.iter_mut().enumerate() {
-                    *name = Some(Name(&dropped, index == 3 && !ptr::eq(chunk, last)));
+        let registry = Registry::new();
+        let last = long(&registry);
+        for chunk in [registry.first.get().unwrap(), last] {
+            chunk.with(|_, handles| {
+                for (index, handle) in handles.iter_mut().enumerate() {
+                    *handle = Some(Name(&dropped, index == 3 && !ptr::eq(chunk, last)));
                 }
             });
         }
-        catch_unwind(AssertUnwindSafe(|| drop(table))).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| drop(registry))).unwrap_err();
         assert_eq!(dropped.get(), 16);
     }
 }
