@@ -42,7 +42,8 @@ pub use lock::monitor::Monitor;
 #[cfg(target_has_atomic = "ptr")]
 pub use lock::owned::{GuardArc, MonitorArc};
 pub use mode::Mode;
-pub use named::{HandleGuard, HandleLock};
+pub use named::HandleLock;
+pub use named::guard::HandleGuard;
 pub use raw::state::Snapshot;
 #[cfg(target_has_atomic = "ptr")]
 pub use rwlock::owned::{

@@ -294,9 +294,9 @@ fn values() -> Vec<Row> {
         "named::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
         "named::context" kept.context(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
         "named::wait" kept.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "named::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
-        "named::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
-        "named::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
+        "guard::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "guard::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "guard::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
         "set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
         "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
@@ -423,7 +423,7 @@ macro_rules! shortens {
     };
 }
 // A longer lifetime does where a shorter one is wanted. Not so in the names of a `HandleLock`: see
-// `NamesStayAsTheyAre` beside it. Nor in a future, whose type has no name; but what is borrowed for it may be
+// `named::compile_fail_tests`. Nor in a future, whose type has no name; but what is borrowed for it may be
 // borrowed for less.
 shortens! { 'a:
     Guard<'static> => Guard<'a>;

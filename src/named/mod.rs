@@ -1,27 +1,29 @@
 //! A lock that is acquired and released by name.
 
+mod acquire;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod blocking;
+#[cfg(doctest)]
+mod compile_fail_tests;
+pub(crate) mod guard;
 mod registry;
 
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
-use core::future::poll_fn;
-use core::mem::ManuallyDrop;
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll, ready};
-#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-use std::time::{Duration, Instant};
+use core::pin::pin;
 
 use futures_core::FusedFuture;
 
-use crate::error::{HandleInUse, TryAcquireError, UpgradeError};
+use crate::error::{HandleInUse, TryAcquireError};
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
-use crate::named::registry::{HandleReservation, HandleState, Registry, SlotRef};
-use crate::raw::RawUpgrade;
+use crate::named::acquire::AcquireByHandle;
+use crate::named::guard::HandleGuard;
+use crate::named::registry::{HandleReservation, HandleState, Registry};
 use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
 use crate::sync::const_fn;
@@ -226,84 +228,6 @@ impl<H: Eq> HandleLock<H> {
         AcquireByHandle::new(self, mode, handle, |_, reservation, mode| {
             confirm_held(reservation, mode)
         })
-    }
-
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available.
-    ///
-    /// # Deadlocks
-    ///
-    /// A caller that already holds the same lock, by whatever name, can deadlock with itself.
-    /// Inside of async code, the call can also deadlock if the holder needs the blocked thread to
-    /// make progress. The method waits as [`MultiLock::acquire_blocking`] does.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`HandleInUse`], at once, if the name is in use. An error changes nothing.
-    #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
-        let mut handle = Some(handle);
-        match self.registry.reserve(&mut handle) {
-            Some(reservation) => {
-                self.lock.raw.acquire_blocking(mode);
-                confirm_held(reservation, mode);
-                Ok(())
-            }
-            None => Err(HandleInUse(take_handle(&mut handle))),
-        }
-    }
-
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
-    /// but no longer than `timeout`.
-    ///
-    /// If `timeout` is zero, the lock is tried once. If `timeout` is too long for the clock, there
-    /// is no limit.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use multilock::{HandleLock, Mode, TryAcquireError};
-    /// use std::time::Duration;
-    ///
-    /// let lock = HandleLock::new();
-    /// lock.try_acquire(Mode::Shared, "reader").unwrap();
-    /// let writer = lock.acquire_blocking_timeout(Mode::Exclusive, "writer", Duration::from_millis(1));
-    /// assert_eq!(writer, Err(TryAcquireError::WouldBlock("writer")));
-    /// ```
-    #[doc(alias = "acquire_timeout")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub fn acquire_blocking_timeout(
-        &self,
-        mode: Mode,
-        handle: H,
-        timeout: Duration,
-    ) -> Result<(), TryAcquireError<H>> {
-        self.acquire_with(mode, handle, || self.lock.raw.acquire_blocking_timeout(mode, timeout))
-    }
-
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
-    /// but no longer than until `deadline`.
-    ///
-    /// If `deadline` has passed, the lock is tried once.
-    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout) takes a duration instead.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
-    #[doc(alias = "acquire_deadline")]
-    #[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
-    pub fn acquire_blocking_deadline(
-        &self,
-        mode: Mode,
-        handle: H,
-        deadline: Instant,
-    ) -> Result<(), TryAcquireError<H>> {
-        self.acquire_with(mode, handle, || self.lock.raw.acquire_blocking_deadline(mode, deadline))
     }
 
     /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,
@@ -557,264 +481,3 @@ impl<H> fmt::Debug for HandleLock<H> {
         f.debug_tuple("HandleLock").field(&self.snapshot()).finish()
     }
 }
-
-/// An acquisition by a name. It is written by hand: the future of an `async` block would have room
-/// for a name wherever one is passed.
-struct AcquireByHandle<'a, H, T> {
-    lock: &'a HandleLock<H>,
-    /// The name, until the first poll.
-    handle: Option<H>,
-    /// The reservation of the name, as long as the acquisition waits. It is dropped before
-    /// `acquire`: a waiter that is woken in place of this one may use the name.
-    reservation: Option<HandleReservation<'a, H>>,
-    acquire: RawAcquire<'a, MultiLock>,
-    confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
-}
-
-impl<'a, H, T> AcquireByHandle<'a, H, T> {
-    fn new(
-        lock: &'a HandleLock<H>,
-        mode: Mode,
-        handle: H,
-        confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
-    ) -> Self {
-        let acquire = RawAcquire::new(&lock.lock, mode);
-        Self { lock, handle: Some(handle), reservation: None, acquire, confirm }
-    }
-}
-
-impl<'a, H: Eq, T> Future for AcquireByHandle<'a, H, T> {
-    type Output = Result<T, HandleInUse<H>>;
-
-    /// # Panics
-    ///
-    /// Panics if the future was ready before.
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // SAFETY: the acquisition, which alone is pinned with this future, is not moved.
-        let (acquire, handle, reservation, lock, confirm) = unsafe {
-            let this = self.get_unchecked_mut();
-            let acquire = Pin::new_unchecked(&mut this.acquire);
-            (acquire, &mut this.handle, &mut this.reservation, this.lock, this.confirm)
-        };
-        if handle.is_some() {
-            *reservation = lock.registry.reserve(handle);
-            if reservation.is_none() {
-                return Poll::Ready(Err(HandleInUse(take_handle(handle))));
-            }
-        }
-        assert!(reservation.is_some(), "polled after it was ready");
-        let mode = acquire.mode();
-        ready!(acquire.poll(cx));
-        let reservation = reservation.take().expect("it is there until the acquisition is ready");
-        Poll::Ready(Ok(confirm(lock, reservation, mode)))
-    }
-}
-
-impl<H: Eq, T> FusedFuture for AcquireByHandle<'_, H, T> {
-    fn is_terminated(&self) -> bool {
-        self.handle.is_none() && self.reservation.is_none()
-    }
-}
-
-/// A guard of a [`HandleLock`]: it holds the lock by a name until it is dropped.
-///
-/// The guard may be kept across `.await`. It may be moved to other threads, and shared with them,
-/// if the name may be moved there.
-///
-/// A guard that is dropped by a panic releases the lock: there is no poisoning.
-///
-/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use forever. If
-/// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
-/// the lock is held forever, also when the guard is dropped. Neither harms another holder.
-#[must_use = "the lock is released as soon as the guard is dropped"]
-#[clippy::has_significant_drop]
-pub struct HandleGuard<'a, H> {
-    lock: &'a HandleLock<H>,
-    slot: SlotRef<'a, H>,
-    mode: Mode,
-}
-
-impl<'a, H> HandleGuard<'a, H> {
-    /// Makes the guard of `lock`, which the caller has acquired in `mode`.
-    fn new(lock: &'a HandleLock<H>, reservation: HandleReservation<'a, H>, mode: Mode) -> Self {
-        Self { lock, slot: reservation.confirm(HandleState::Guarded(mode)), mode }
-    }
-
-    /// Returns the mode that the lock is held in.
-    #[must_use]
-    pub fn mode(&self) -> Mode {
-        self.mode
-    }
-
-    /// Returns the lock that is held.
-    #[must_use]
-    pub fn lock(&self) -> &HandleLock<H> {
-        self.lock
-    }
-
-    /// Returns a clone of the name, made inside of a critical section.
-    #[must_use]
-    pub fn handle(&self) -> H
-    where
-        H: Clone,
-    {
-        self.slot.handle()
-    }
-
-    /// Downgrades the guard to a weaker mode, or to the same, without waiting, as
-    /// [`Guard::downgrade`] does.
-    ///
-    /// # Panics
-    ///
-    /// Panics if `to` is stronger than the mode of the guard.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use multilock::{HandleLock, Mode};
-    ///
-    /// let lock = HandleLock::new();
-    /// let mut guard = lock.try_context(Mode::Exclusive, 1).unwrap();
-    /// guard.downgrade(Mode::Shared);
-    /// assert_eq!(lock.holders(), [(1, Mode::Shared)]);
-    /// ```
-    #[track_caller]
-    pub fn downgrade(&mut self, to: Mode) {
-        let mut guard = self.as_guard();
-        // The registry changes first, so that it shows no holder in a stronger mode than the word.
-        // If `to` is stronger, the registry keeps the mode, and the guard panics.
-        self.set_mode(to.min(self.mode));
-        guard.downgrade(to);
-    }
-
-    /// Upgrades the guard to exclusive mode if there is no other holder. An exclusive guard stays
-    /// as it is.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
-    /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its mode.
-    pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
-        self.as_guard().try_upgrade()?;
-        self.set_mode(Mode::Exclusive);
-        Ok(())
-    }
-
-    /// Upgrades the guard to exclusive mode, once the other shared holders have left, as
-    /// [`Guard::upgrade`] does. An exclusive guard stays as it is.
-    ///
-    /// While the upgrade waits, [`holders`](HandleLock::holders) shows the guard as upgradable.
-    ///
-    /// # Cancel safety
-    ///
-    /// A future that is dropped leaves the guard in its mode, and wakes the waiters that waited
-    /// because of the upgrade.
-    ///
-    /// # Deadlocks
-    ///
-    /// A task that waits for an upgrade while it holds the same lock once more in shared mode, by
-    /// whatever name, waits for itself.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and another
-    /// holder is upgradable or upgrades: the two would wait for each other. The guard then keeps
-    /// its mode.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use multilock::{HandleGuard, Mode, UpgradeError};
-    /// # async fn example(guard: &mut HandleGuard<'_, u32>) -> Result<(), UpgradeError> {
-    /// guard.upgrade().await?;
-    /// assert_eq!(guard.lock().holders(), [(guard.handle(), Mode::Exclusive)]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
-        let from = self.mode;
-        if from != Mode::Exclusive {
-            let lock = self.lock;
-            let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
-            // Dropped before the upgrade: the registry shows no stronger mode than the word.
-            let mut ends_as = SetModeOnDrop { guard: self, mode: from };
-            let upgraded = poll_fn(|cx| {
-                let poll = upgrading.as_mut().poll(cx);
-                if poll.is_pending() {
-                    // While the upgrade waits, the word shows an upgradable holder. The guard says
-                    // so now, in case the future is forgotten: a release in shared mode would then
-                    // end the acquisition of another holder.
-                    ends_as.guard.set_mode(Mode::Upgradable);
-                }
-                poll
-            });
-            if !upgraded.await {
-                return Err(UpgradeError::Conflict);
-            }
-            ends_as.mode = Mode::Exclusive;
-        }
-        Ok(())
-    }
-
-    /// Returns the acquisition as a `Guard`, which can change its mode or release it.
-    fn as_guard(&self) -> ManuallyDrop<Guard<'a>> {
-        ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode))
-    }
-
-    fn set_mode(&mut self, mode: Mode) {
-        if mode != self.mode {
-            self.mode = mode;
-            self.slot.set_state(HandleState::Guarded(mode));
-        }
-    }
-}
-
-/// Sets the mode of a guard when its upgrade ends: refused, cancelled or done.
-struct SetModeOnDrop<'g, 'a, H> {
-    guard: &'g mut HandleGuard<'a, H>,
-    mode: Mode,
-}
-
-impl<H> Drop for SetModeOnDrop<'_, '_, H> {
-    fn drop(&mut self) {
-        self.guard.set_mode(self.mode);
-    }
-}
-
-impl<H> Drop for HandleGuard<'_, H> {
-    fn drop(&mut self) {
-        // The name is taken out before the lock is free, and dropped after, as in
-        // `HandleLock::release`.
-        let mut released = None;
-        self.slot.remove_into(&mut released);
-        drop(ManuallyDrop::into_inner(self.as_guard()));
-    }
-}
-
-impl<H> fmt::Debug for HandleGuard<'_, H> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandleGuard").field("mode", &self.mode).finish_non_exhaustive()
-    }
-}
-
-/// A name stays in the lock as long as the lock lives. So the lock accepts no names that live
-/// shorter than those that it was made for.
-///
-/// ```compile_fail,E0597
-/// use multilock::{HandleLock, Mode};
-///
-/// let lock: HandleLock<&'static str> = HandleLock::new();
-/// let name = String::from("short");
-/// let _ = lock.try_acquire(Mode::Shared, &name);
-/// ```
-///
-/// ```compile_fail,E0597
-/// use multilock::{HandleLock, Mode};
-///
-/// let lock: HandleLock<&'static str> = HandleLock::new();
-/// let guard = lock.try_context(Mode::Shared, "long").unwrap();
-/// let name = String::from("short");
-/// let _ = guard.lock().try_acquire(Mode::Shared, &name);
-/// ```
-#[cfg(doctest)]
-struct NamesStayAsTheyAre;

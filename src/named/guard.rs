@@ -1,0 +1,198 @@
+//! The guard of an acquisition by a handle.
+
+use core::fmt;
+use core::future::poll_fn;
+use core::mem::ManuallyDrop;
+use core::pin::pin;
+
+use crate::error::UpgradeError;
+use crate::lock::guard::Guard;
+use crate::mode::Mode;
+use crate::named::HandleLock;
+use crate::named::registry::{HandleReservation, HandleState, SlotRef};
+use crate::raw::RawUpgrade;
+
+/// A guard of a [`HandleLock`]: it holds the lock by a name until it is dropped.
+///
+/// The guard may be kept across `.await`. It may be moved to other threads, and shared with them,
+/// if the name may be moved there.
+///
+/// A guard that is dropped by a panic releases the lock: there is no poisoning.
+///
+/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use forever. If
+/// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
+/// the lock is held forever, also when the guard is dropped. Neither harms another holder.
+#[must_use = "the lock is released as soon as the guard is dropped"]
+#[clippy::has_significant_drop]
+pub struct HandleGuard<'a, H> {
+    lock: &'a HandleLock<H>,
+    slot: SlotRef<'a, H>,
+    mode: Mode,
+}
+
+impl<'a, H> HandleGuard<'a, H> {
+    /// Makes the guard of `lock`, which the caller has acquired in `mode`.
+    pub(super) fn new(
+        lock: &'a HandleLock<H>,
+        reservation: HandleReservation<'a, H>,
+        mode: Mode,
+    ) -> Self {
+        Self { lock, slot: reservation.confirm(HandleState::Guarded(mode)), mode }
+    }
+
+    /// Returns the mode that the lock is held in.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Returns the lock that is held.
+    #[must_use]
+    pub fn lock(&self) -> &HandleLock<H> {
+        self.lock
+    }
+
+    /// Returns a clone of the name, made inside of a critical section.
+    #[must_use]
+    pub fn handle(&self) -> H
+    where
+        H: Clone,
+    {
+        self.slot.handle()
+    }
+
+    /// Downgrades the guard to a weaker mode, or to the same, without waiting, as
+    /// [`Guard::downgrade`] does.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `to` is stronger than the mode of the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let mut guard = lock.try_context(Mode::Exclusive, 1).unwrap();
+    /// guard.downgrade(Mode::Shared);
+    /// assert_eq!(lock.holders(), [(1, Mode::Shared)]);
+    /// ```
+    #[track_caller]
+    pub fn downgrade(&mut self, to: Mode) {
+        let mut guard = self.as_guard();
+        // The registry changes first, so that it shows no holder in a stronger mode than the word.
+        // If `to` is stronger, the registry keeps the mode, and the guard panics.
+        self.set_mode(to.min(self.mode));
+        guard.downgrade(to);
+    }
+
+    /// Upgrades the guard to exclusive mode if there is no other holder. An exclusive guard stays
+    /// as it is.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
+    /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its mode.
+    pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
+        self.as_guard().try_upgrade()?;
+        self.set_mode(Mode::Exclusive);
+        Ok(())
+    }
+
+    /// Upgrades the guard to exclusive mode, once the other shared holders have left, as
+    /// [`Guard::upgrade`] does. An exclusive guard stays as it is.
+    ///
+    /// While the upgrade waits, [`holders`](HandleLock::holders) shows the guard as upgradable.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped leaves the guard in its mode, and wakes the waiters that waited
+    /// because of the upgrade.
+    ///
+    /// # Deadlocks
+    ///
+    /// A task that waits for an upgrade while it holds the same lock once more in shared mode, by
+    /// whatever name, waits for itself.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and another
+    /// holder is upgradable or upgrades: the two would wait for each other. The guard then keeps
+    /// its mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{HandleGuard, Mode, UpgradeError};
+    /// # async fn example(guard: &mut HandleGuard<'_, u32>) -> Result<(), UpgradeError> {
+    /// guard.upgrade().await?;
+    /// assert_eq!(guard.lock().holders(), [(guard.handle(), Mode::Exclusive)]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
+        let from = self.mode;
+        if from != Mode::Exclusive {
+            let lock = self.lock;
+            let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
+            // Dropped before the upgrade: the registry shows no stronger mode than the word.
+            let mut ends_as = SetModeOnDrop { guard: self, mode: from };
+            let upgraded = poll_fn(|cx| {
+                let poll = upgrading.as_mut().poll(cx);
+                if poll.is_pending() {
+                    // While the upgrade waits, the word shows an upgradable holder. The guard says
+                    // so now, in case the future is forgotten: a release in shared mode would then
+                    // end the acquisition of another holder.
+                    ends_as.guard.set_mode(Mode::Upgradable);
+                }
+                poll
+            });
+            if !upgraded.await {
+                return Err(UpgradeError::Conflict);
+            }
+            ends_as.mode = Mode::Exclusive;
+        }
+        Ok(())
+    }
+
+    /// Returns the acquisition as a `Guard`, which can change its mode or release it.
+    fn as_guard(&self) -> ManuallyDrop<Guard<'a>> {
+        ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode))
+    }
+
+    fn set_mode(&mut self, mode: Mode) {
+        if mode != self.mode {
+            self.mode = mode;
+            self.slot.set_state(HandleState::Guarded(mode));
+        }
+    }
+}
+
+/// Sets the mode of a guard when its upgrade ends: refused, cancelled or done.
+struct SetModeOnDrop<'g, 'a, H> {
+    guard: &'g mut HandleGuard<'a, H>,
+    mode: Mode,
+}
+
+impl<H> Drop for SetModeOnDrop<'_, '_, H> {
+    fn drop(&mut self) {
+        self.guard.set_mode(self.mode);
+    }
+}
+
+impl<H> Drop for HandleGuard<'_, H> {
+    fn drop(&mut self) {
+        // The name is taken out before the lock is free, and dropped after, as in
+        // `HandleLock::release`.
+        let mut released = None;
+        self.slot.remove_into(&mut released);
+        drop(ManuallyDrop::into_inner(self.as_guard()));
+    }
+}
+
+impl<H> fmt::Debug for HandleGuard<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandleGuard").field("mode", &self.mode).finish_non_exhaustive()
+    }
+}
