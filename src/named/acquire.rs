@@ -12,14 +12,14 @@ use crate::named::registry::HandleReservation;
 use crate::named::{HandleLock, take_handle};
 use crate::raw::acquire::RawAcquire;
 
-/// An acquisition by a name. It is written by hand: the future of an `async` block would have room
-/// for a name wherever one is passed.
+/// An acquisition by a handle. The future is written by hand: that of an `async` block would have
+/// room for a handle wherever one is passed.
 pub(super) struct AcquireByHandle<'a, H, T> {
     lock: &'a HandleLock<H>,
-    /// The name, until the first poll.
+    /// The handle, until the first poll.
     handle: Option<H>,
-    /// The reservation of the name, as long as the acquisition waits. It is dropped before
-    /// `acquire`: a waiter that is woken in place of this one may use the name.
+    /// The reservation of the handle, while the acquisition waits. It is dropped before `acquire`:
+    /// a waiter that is woken in place of this one may use the handle.
     reservation: Option<HandleReservation<'a, H>>,
     acquire: RawAcquire<'a, MultiLock>,
     confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
@@ -59,7 +59,7 @@ impl<'a, H: Eq, T> Future for AcquireByHandle<'a, H, T> {
         assert!(reservation.is_some(), "polled after it was ready");
         let mode = acquire.mode();
         ready!(acquire.poll(cx));
-        let reservation = reservation.take().expect("it is there until the acquisition is ready");
+        let reservation = reservation.take().expect("the handle is reserved");
         Poll::Ready(Ok(confirm(lock, reservation, mode)))
     }
 }

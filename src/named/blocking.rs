@@ -10,18 +10,23 @@ use crate::mode::Mode;
 use crate::named::{HandleLock, confirm_held, take_handle};
 
 impl<H: Eq> HandleLock<H> {
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available.
+    /// Acquires the lock in `mode` by `handle`, blocking the thread until the lock is available.
+    ///
+    /// The lock then stays held until it is [released](Self::release) by an equal handle. The
+    /// thread blocks as in [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking): it
+    /// spins for a moment, yields to other threads a few times, and then waits in the queue as a
+    /// task would. If the woken thread finds the lock taken, it is handed the lock the next time.
     ///
     /// # Deadlocks
     ///
-    /// A caller that already holds the same lock, by whatever name, can deadlock with itself.
-    /// Inside of async code, the call can also deadlock if the holder needs the blocked thread to
-    /// make progress. The method waits as
-    /// [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking) does.
+    /// The wait may never end if the thread already holds the same lock, by whatever handle: see
+    /// [`MultiLock`](crate::MultiLock#deadlocks). A call from async code deadlocks if the holder
+    /// needs the blocked thread in order to go on.
     ///
     /// # Errors
     ///
-    /// Returns [`HandleInUse`], at once, if the name is in use. An error changes nothing.
+    /// Returns [`HandleInUse`] at once if the handle is in use. The error contains the handle, and
+    /// changes nothing.
     pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
         let mut handle = Some(handle);
         match self.registry.reserve(&mut handle) {
@@ -37,16 +42,22 @@ impl<H: Eq> HandleLock<H> {
 
 #[cfg(not(loom))]
 impl<H: Eq> HandleLock<H> {
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
+    /// Acquires the lock in `mode` by `handle`, blocking the thread until the lock is available,
     /// but no longer than `timeout`.
     ///
-    /// If `timeout` is zero, the lock is tried once. If `timeout` is too long for the clock, there
-    /// is no limit.
+    /// The lock then stays held until it is [released](Self::release) by an equal handle. A
+    /// `timeout` of zero makes one try. If `timeout` is too long for the clock, there is no limit.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait lasts for the whole `timeout` if the thread already holds the same lock in a mode
+    /// that excludes `mode`, or if the holder needs the blocked thread in order to go on.
     ///
     /// # Errors
     ///
-    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
+    /// Returns [`TryAcquireError::HandleInUse`] at once if the handle is in use, and
+    /// [`TryAcquireError::WouldBlock`] if the time is over. An error contains the handle, and
+    /// changes nothing.
     ///
     /// # Examples
     ///
@@ -69,16 +80,23 @@ impl<H: Eq> HandleLock<H> {
         self.acquire_with(mode, handle, || self.lock.raw.acquire_blocking_timeout(mode, timeout))
     }
 
-    /// Acquires the lock in `mode` by the name `handle`, blocking the thread until it is available,
+    /// Acquires the lock in `mode` by `handle`, blocking the thread until the lock is available,
     /// but no longer than until `deadline`.
     ///
-    /// If `deadline` has passed, the lock is tried once.
+    /// The lock then stays held until it is [released](Self::release) by an equal handle. If
+    /// `deadline` has already passed, the method makes one try.
     /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout) takes a duration instead.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait lasts until `deadline` if the thread already holds the same lock in a mode that
+    /// excludes `mode`, or if the holder needs the blocked thread in order to go on.
     ///
     /// # Errors
     ///
-    /// Returns [`TryAcquireError::HandleInUse`], at once, if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if the time is over. An error changes nothing.
+    /// Returns [`TryAcquireError::HandleInUse`] at once if the handle is in use, and
+    /// [`TryAcquireError::WouldBlock`] if the time is over. An error contains the handle, and
+    /// changes nothing.
     #[doc(alias = "acquire_deadline")]
     pub fn acquire_blocking_deadline(
         &self,

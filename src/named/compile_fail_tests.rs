@@ -1,14 +1,14 @@
 //! Examples that must not compile.
 
-/// A name stays in the lock as long as the lock lives. So the lock accepts no names that live
-/// shorter than those that it was made for.
+/// A handle may stay in the lock as long as the lock lives. So the lock accepts no handle with a
+/// shorter lifetime than that of its type `H`.
 ///
 /// ```compile_fail,E0597
 /// use multilock::{HandleLock, Mode};
 ///
 /// let lock: HandleLock<&'static str> = HandleLock::new();
-/// let name = String::from("short");
-/// let _ = lock.try_acquire(Mode::Shared, &name);
+/// let handle = String::from("short");
+/// let _ = lock.try_acquire(Mode::Shared, &handle);
 /// ```
 ///
 /// ```compile_fail,E0597
@@ -16,8 +16,8 @@
 ///
 /// let lock: HandleLock<&'static str> = HandleLock::new();
 /// let guard = lock.try_context(Mode::Shared, "long").unwrap();
-/// let name = String::from("short");
-/// let _ = guard.lock().try_acquire(Mode::Shared, &name);
+/// let handle = String::from("short");
+/// let _ = guard.lock().try_acquire(Mode::Shared, &handle);
 /// ```
 #[cfg(doctest)]
 struct HandlesOutliveTheLock;

@@ -12,16 +12,16 @@ use crate::named::HandleLock;
 use crate::named::registry::{HandleReservation, HandleState, SlotRef};
 use crate::raw::RawUpgrade;
 
-/// A guard of a [`HandleLock`]: it holds the lock by a name until it is dropped.
+/// A guard of a [`HandleLock`]: it holds the lock by a handle until it is dropped.
 ///
 /// The guard may be kept across `.await`. It may be moved to other threads, and shared with them,
-/// if the name may be moved there.
+/// if the handle may be moved there.
 ///
 /// A guard that is dropped by a panic releases the lock: there is no poisoning.
 ///
-/// A guard that is forgotten (`mem::forget`) leaves the lock held and its name in use forever. If
+/// A guard that is forgotten (`mem::forget`) leaves the lock held and its handle in use forever. If
 /// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
-/// the lock is held forever, also when the guard is dropped. Neither harms another holder.
+/// the lock is held forever, even after the guard is dropped. Neither harms another holder.
 #[must_use = "the lock is released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {
@@ -52,7 +52,7 @@ impl<'a, H> HandleGuard<'a, H> {
         self.lock
     }
 
-    /// Returns a clone of the name, made inside of a critical section.
+    /// Returns a clone of the handle, made inside a critical section.
     #[must_use]
     pub fn handle(&self) -> H
     where
@@ -61,8 +61,7 @@ impl<'a, H> HandleGuard<'a, H> {
         self.slot.handle()
     }
 
-    /// Downgrades the guard to a weaker mode, or to the same, without waiting, as
-    /// [`Guard::downgrade`] does.
+    /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
     ///
     /// # Panics
     ///
@@ -81,43 +80,48 @@ impl<'a, H> HandleGuard<'a, H> {
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let mut guard = self.as_guard();
-        // The registry changes first, so that it shows no holder in a stronger mode than the word.
-        // If `to` is stronger, the registry keeps the mode, and the guard panics.
+        // The registry changes first, so that it shows no holder in a stronger mode than the lock
+        // does. If `to` is stronger, the registry keeps the mode, and the guard panics.
         self.set_mode(to.min(self.mode));
         guard.downgrade(to);
     }
 
-    /// Upgrades the guard to exclusive mode if there is no other holder. An exclusive guard stays
-    /// as it is.
+    /// Upgrades the guard to exclusive mode if there is no other holder. Never waits.
+    ///
+    /// An exclusive guard stays as it is.
     ///
     /// # Errors
     ///
     /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
-    /// [`UpgradeError::Conflict`] if one of them is upgradable. The guard then keeps its mode.
+    /// [`UpgradeError::Conflict`] if one of them is upgradable or upgrades. The guard then keeps
+    /// its mode.
     pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
         self.as_guard().try_upgrade()?;
         self.set_mode(Mode::Exclusive);
         Ok(())
     }
 
-    /// Upgrades the guard to exclusive mode, once the other shared holders have left, as
-    /// [`Guard::upgrade`] does. An exclusive guard stays as it is.
+    /// Upgrades the guard to exclusive mode, waiting asynchronously until the other holders have
+    /// left.
     ///
-    /// While the upgrade waits, [`holders`](HandleLock::holders) shows the guard as upgradable.
+    /// An exclusive guard stays as it is. From the first poll of the future on, no newcomer
+    /// acquires the lock, in any mode. So the upgrade waits only for holders that hold the lock at
+    /// its first poll. While it waits, [`holders`](HandleLock::holders) shows the guard as
+    /// upgradable.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped leaves the guard in its mode, and wakes the waiters that waited
-    /// because of the upgrade.
+    /// The future may be dropped at any point. The guard then keeps the mode that it had, and the
+    /// waiters that waited because of the upgrade are woken.
     ///
     /// # Deadlocks
     ///
-    /// A task that waits for an upgrade while it holds the same lock once more in shared mode, by
-    /// whatever name, waits for itself.
+    /// The wait never ends if the task holds the same lock once more in shared mode, by whatever
+    /// handle.
     ///
     /// # Errors
     ///
-    /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and another
+    /// Returns [`UpgradeError::Conflict`] at the first poll if the guard is shared, and another
     /// holder is upgradable or upgrades: the two would wait for each other. The guard then keeps
     /// its mode.
     ///
@@ -136,12 +140,12 @@ impl<'a, H> HandleGuard<'a, H> {
         if from != Mode::Exclusive {
             let lock = self.lock;
             let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
-            // Dropped before the upgrade: the registry shows no stronger mode than the word.
+            // Dropped before the upgrade: the registry shows no stronger mode than the lock does.
             let mut ends_as = SetModeOnDrop { guard: self, mode: from };
             let upgraded = poll_fn(|cx| {
                 let poll = upgrading.as_mut().poll(cx);
                 if poll.is_pending() {
-                    // While the upgrade waits, the word shows an upgradable holder. The guard says
+                    // While the upgrade waits, the lock shows an upgradable holder. The guard says
                     // so now, in case the future is forgotten: a release in shared mode would then
                     // end the acquisition of another holder.
                     ends_as.guard.set_mode(Mode::Upgradable);
@@ -169,7 +173,7 @@ impl<'a, H> HandleGuard<'a, H> {
     }
 }
 
-/// Sets the mode of a guard when its upgrade ends: refused, cancelled or done.
+/// Sets the mode of a guard when its upgrade ends: refused, canceled or done.
 struct SetModeOnDrop<'g, 'a, H> {
     guard: &'g mut HandleGuard<'a, H>,
     mode: Mode,
@@ -183,7 +187,7 @@ impl<H> Drop for SetModeOnDrop<'_, '_, H> {
 
 impl<H> Drop for HandleGuard<'_, H> {
     fn drop(&mut self) {
-        // The name is taken out before the lock is free, and dropped after, as in
+        // The handle is removed before the lock is free, and dropped after, as in
         // `HandleLock::release`.
         let mut released = None;
         self.slot.remove_into(&mut released);

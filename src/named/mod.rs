@@ -1,4 +1,4 @@
-//! A lock that is acquired and released by name.
+//! The lock that is acquired and released by handles of the caller's choice.
 
 mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
@@ -29,51 +29,55 @@ use crate::raw::state::Snapshot;
 use crate::sync::const_fn;
 use crate::sync::fused::Fused;
 
-/// A [`MultiLock`] that is acquired and released by a name of the caller's choice: the number of a
-/// session, a string.
+/// A [`MultiLock`] that is acquired and released by a handle of the caller's choice: the number of
+/// a session, a string.
 ///
-/// The caller acquires the lock by a name, and releases it by that name, from anywhere. The caller
-/// keeps nothing else. [`holders`](Self::holders) lists the names that hold the lock. For an
-/// acquisition that ends by itself, [`context`](Self::context) returns a guard.
+/// The caller acquires the lock by a handle, and releases it by an equal handle, from anywhere.
+/// There is no guard to keep. [`holders`](Self::holders) lists the handles of all holders. To
+/// release an acquisition at the end of a scope, use [`context`](Self::context), which returns a
+/// guard.
+///
+/// A handle of this lock is a value of the type `H`. It is not a [`Handle`](crate::Handle), into
+/// which the guard of a `MultiLock` is detached.
 ///
 /// Which waiters wait for which, and what is promised to them, is documented at [`MultiLock`].
 ///
-/// # Names
+/// # Handles in use
 ///
-/// A name is in use from the first poll of its acquisition until the lock is released by it, or
-/// until the acquisition is dropped or times out. A caller that wants to use the name meanwhile is
-/// refused at once, also if it would have to wait for the lock. The caller gets its name back, and
-/// nothing changes. A try uses its name too, for the moment that the try takes. A timed acquisition
-/// still uses its name while it times out.
+/// A handle is in use from the first poll of its acquisition until the lock is released by it, or
+/// until the acquisition is dropped or times out. Another acquisition by an equal handle is refused
+/// at once, even if it would have to wait for the lock: the caller gets its handle back, and
+/// nothing changes. A try has its handle in use, too, for as long as the try takes. A timed
+/// acquisition still has its handle in use while it times out.
 ///
 /// An acquisition that has a guard is released by the guard alone. [`release`](Self::release) does
-/// nothing for the name of such an acquisition, or of one that still waits.
+/// nothing for the handle of such an acquisition, or of an acquisition that still waits.
 ///
-/// A guard or a waiting acquisition that is forgotten (`mem::forget`) keeps its name in use
+/// A guard or a waiting acquisition that is forgotten (`mem::forget`) keeps its handle in use
 /// forever.
 ///
 /// # Foreign code
 ///
-/// Names are compared and cloned inside of critical sections. With the feature `critical-section`,
+/// Handles are compared and cloned inside critical sections. With the feature `critical-section`,
 /// interrupts are off meanwhile; without it, other threads may wait. So `Eq`, `Clone` and `Borrow`
-/// of a name should be quick, and must not use the same lock: that hangs or panics. If one of them
-/// panics, the lock stays as it was.
+/// of a handle should be quick, and must not use the same lock: that hangs or panics. If one of
+/// them panics, the lock stays as it was.
 ///
-/// Names are dropped outside of critical sections, and their drop may use the lock. If the drop of
-/// a name panics while the lock is dropped, the other names are dropped all the same.
+/// Handles are dropped outside critical sections, and their drop may use the lock. If the drop of a
+/// handle panics while the lock is dropped, the other handles are dropped all the same.
 ///
 /// # Cost
 ///
-/// An operation compares its name with all names in use, one by one: the lock is for tens of
+/// An operation compares its handle with all handles in use, one by one: the lock is for tens of
 /// holders, not for thousands. No critical section is longer than eight comparisons.
 ///
-/// The first acquisition allocates room for eight names. The lock allocates more room when more
-/// names are in use at once, and keeps it until the lock is dropped. Nothing else is allocated for
-/// a name.
+/// The first acquisition allocates room for eight handles. The lock allocates more room when more
+/// handles are in use at once, and keeps it until the lock is dropped. Nothing else is allocated
+/// for a handle.
 ///
-/// Names may be large. An operation needs stack for at most 6 names, among them the one that it is
-/// given and the one that it returns. In a build without optimization it needs stack for at most
-/// 16. The future of an acquisition has room for one name.
+/// Handles may be large. An operation needs stack for at most 6 handles, among them the one that it
+/// is given and the one that it returns. In a build without optimization it needs stack for at most
+/// 16. The future of an acquisition has room for one handle.
 ///
 /// # Examples
 ///
@@ -99,52 +103,58 @@ pub struct HandleLock<H> {
 
 impl<H> HandleLock<H> {
     const_fn! {
-        /// Creates a lock that is not held.
+        /// Creates a lock without holders.
         #[must_use]
         pub fn new() -> Self {
             Self { lock: MultiLock::new(), registry: Registry::new() }
         }
     }
 
-    /// Returns the strongest mode that the lock is held in, or `None` if the lock is not held.
+    /// Returns the strongest mode that the lock is held in, or `None` if the lock is free.
     ///
-    /// The result may be out of date when the caller looks at it.
+    /// The result may be out of date by the time the caller looks at it.
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.lock.locked()
     }
 
-    /// Returns the holders and the waiters of the lock, all at one moment, and without their names.
+    /// Returns the holders and the waiters of the lock, all at one moment, and without their
+    /// handles.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.lock.snapshot()
     }
 
-    /// Waits until `mode` can be acquired, without acquiring it and without a name.
+    /// Waits until `mode` can be acquired, without acquiring the lock and without a handle.
     ///
-    /// The future is a hint: when it is ready, the lock could be acquired, now or a moment ago, and
-    /// another caller may have acquired it since. No other waiter waits because of it.
-    /// [`MultiLock::wait`] documents it in full.
+    /// The future does not hold the lock and has no place among the waiters, so no task waits
+    /// because of it. Its result is a hint: when it is ready, the lock could be acquired, now or a
+    /// moment ago, and another task may have acquired it since. For examples, see
+    /// [`MultiLock::wait`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, without an effect on any other task.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         self.lock.wait(mode)
     }
 
-    /// Returns a monitor that is set when `mode` can be acquired, and that needs no name.
+    /// Creates a monitor that reports when `mode` can be acquired, and that needs no handle.
     ///
-    /// The monitor is set at once if `mode` can be acquired now, and again each time that `mode`
-    /// becomes acquirable. [`MultiLock::monitor`] documents it in full.
+    /// The monitor is set at once if `mode` can be acquired now, and again each time `mode` becomes
+    /// acquirable: see [`Monitor`].
     #[doc(alias = "notify")]
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         self.lock.monitor(mode)
     }
 
-    /// Returns the name and the mode of each holder, in the order in which they asked for the lock.
-    /// Waiters are not included.
+    /// Returns the handle and the mode of each holder, in the order in which the holders asked for
+    /// the lock. Waiters are not included.
     ///
-    /// The list is collected while others acquire and release the lock. A holder that holds the
-    /// lock all the time is in the list once. A holder that enters or leaves meanwhile may be in
-    /// it, and is in it twice if it leaves and enters again. So the listed holders need not have
-    /// held the lock together.
+    /// The list is collected while other callers acquire and release the lock. A holder that keeps
+    /// the lock all the time is in the list once. A holder that enters or leaves meanwhile may be
+    /// in the list. A holder that leaves and enters again may be in it twice. So the listed holders
+    /// need not have held the lock together.
     ///
     /// # Examples
     ///
@@ -166,13 +176,15 @@ impl<H> HandleLock<H> {
 }
 
 impl<H: Eq> HandleLock<H> {
-    /// Acquires the lock in `mode` by the name `handle` if that is possible now, without waiting.
+    /// Acquires the lock in `mode` by `handle` if that is possible now. Never waits.
+    ///
+    /// The lock then stays held until it is [released](Self::release) by an equal handle.
     ///
     /// # Errors
     ///
-    /// Returns [`TryAcquireError::HandleInUse`] if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if [`MultiLock::try_acquire`] would return `None`. An error
-    /// changes nothing.
+    /// Returns [`TryAcquireError::HandleInUse`] if the handle is in use, and
+    /// [`TryAcquireError::WouldBlock`] in the cases in which [`MultiLock::try_acquire`] returns
+    /// `None`. An error contains the handle, and changes nothing.
     ///
     /// # Examples
     ///
@@ -191,24 +203,28 @@ impl<H: Eq> HandleLock<H> {
         self.acquire_with(mode, handle, || self.lock.raw.try_acquire(mode))
     }
 
-    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
-    /// available.
+    /// Acquires the lock in `mode` by `handle`, waiting asynchronously until the lock is available.
+    ///
+    /// The lock then stays held until it is [released](Self::release) by an equal handle. The order
+    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. The acquisition then does not hold the lock, and
-    /// leaves the queue. If it had been woken, the next waiter is woken in its place. The name is
-    /// dropped with the future, and is not in use any more.
+    /// The future may be dropped at any point before it is ready. It then does not hold the lock,
+    /// and has lost its place in the queue. If it had been woken, its drop passes the wake-up on to
+    /// the next waiter. The handle is dropped with the future, and is not in use any more.
     ///
     /// # Deadlocks
     ///
-    /// A task that already holds the same lock, by whatever name, can deadlock with itself.
+    /// The wait may never end if the task already holds the same lock, by whatever handle: see
+    /// [`MultiLock`](MultiLock#deadlocks).
     ///
     /// # Errors
     ///
-    /// Returns [`HandleInUse`] at the first poll, if the name is in use. An error changes nothing.
+    /// Returns [`HandleInUse`] at the first poll if the handle is in use. The error contains the
+    /// handle, and changes nothing.
     ///
     /// # Examples
     ///
@@ -230,39 +246,42 @@ impl<H: Eq> HandleLock<H> {
         })
     }
 
-    /// Acquires the lock in `mode` by a fresh name, waiting asynchronously until it is available,
-    /// and returns the name.
+    /// Acquires the lock in `mode` by a fresh handle, waiting asynchronously until the lock is
+    /// available, and returns the handle.
     ///
-    /// No other acquisition uses the name. The name is made from a [`HandleId`]. `From` should make
-    /// different names of different ids: the lock makes another name for as long as the name is in
-    /// use.
+    /// The handle is made from a [`HandleId`] at the first poll, and no other acquisition uses it.
+    /// `From` should make different handles of different ids: if a handle is in use already, the
+    /// lock makes another one.
+    ///
+    /// The lock then stays held until it is [released](Self::release) by the handle. The order
+    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, as that of [`acquire`](Self::acquire). The
-    /// acquisition then does not hold the lock, and leaves the queue. If it had been woken, the
-    /// next waiter is woken in its place. The name is not in use any more.
+    /// The future may be dropped at any point before it is ready. It then does not hold the lock,
+    /// and has lost its place in the queue. If it had been woken, its drop passes the wake-up on to
+    /// the next waiter. The handle is not in use any more.
     ///
     /// # Deadlocks
     ///
-    /// A task that already holds the same lock, by whatever name, can deadlock with itself, as with
-    /// [`acquire`](Self::acquire). If `From` makes nothing but names that are in use, the first
-    /// poll does not return.
+    /// The wait may never end if the task already holds the same lock, by whatever handle: see
+    /// [`MultiLock`](MultiLock#deadlocks). The first poll never returns if `From` makes nothing but
+    /// handles that are in use.
     ///
     /// # Panics
     ///
-    /// Panics if `usize::MAX` locks have had handles before this one.
+    /// Panics at the first poll if `usize::MAX` locks and sets have had handles before this lock.
     ///
     /// # Examples
     ///
     /// ```
     /// # use multilock::{HandleId, HandleLock, Mode};
     /// # async fn example(lock: &HandleLock<HandleId>) {
-    /// let name = lock.acquire_new(Mode::Exclusive).await;
-    /// assert_eq!(lock.holders(), [(name, Mode::Exclusive)]);
-    /// assert_eq!(lock.release(&name), Some(Mode::Exclusive));
+    /// let handle = lock.acquire_new(Mode::Exclusive).await;
+    /// assert_eq!(lock.holders(), [(handle, Mode::Exclusive)]);
+    /// assert_eq!(lock.release(&handle), Some(Mode::Exclusive));
     /// # }
     /// ```
     pub fn acquire_new(&self, mode: Mode) -> impl FusedFuture<Output = H>
@@ -271,8 +290,8 @@ impl<H: Eq> HandleLock<H> {
     {
         let mut handle = None;
         Fused::<_, H>::new(async move {
-            // Made before the name is reserved, and dropped after the name is taken out: a waiter
-            // that is woken in place of this one may use the name.
+            // Made before the handle is reserved, and dropped after the handle is removed: a waiter
+            // that is woken in place of this one may use the handle.
             let acquire = pin!(RawAcquire::new(&self.lock, mode));
             let reservation = self.reserve_new(&mut handle);
             acquire.await;
@@ -281,17 +300,23 @@ impl<H: Eq> HandleLock<H> {
         })
     }
 
-    /// Acquires the lock in `mode` by a fresh name if that is possible now, without waiting, and
-    /// returns the name.
+    /// Acquires the lock in `mode` by a fresh handle if that is possible now, and returns the
+    /// handle. Never waits for the lock.
     ///
-    /// Returns `None` if [`MultiLock::try_acquire`] would. The name is made as
-    /// [`acquire_new`](Self::acquire_new) makes it: from a [`HandleId`], until one is made that is
-    /// not in use.
+    /// Returns `None` in the cases in which [`MultiLock::try_acquire`] does.
+    ///
+    /// The handle is made from a [`HandleId`], and no other acquisition uses it. `From` should make
+    /// different handles of different ids: if a handle is in use already, the lock makes another
+    /// one.
+    ///
+    /// # Deadlocks
+    ///
+    /// The method never returns if `From` makes nothing but handles that are in use.
     ///
     /// # Panics
     ///
-    /// Panics if `usize::MAX` locks have had handles before this one.
-    #[must_use = "the lock stays held until the name is released"]
+    /// Panics if `usize::MAX` locks and sets have had handles before this lock.
+    #[must_use = "the lock stays held until it is released by the handle"]
     #[track_caller]
     pub fn try_acquire_new(&self, mode: Mode) -> Option<H>
     where
@@ -306,13 +331,13 @@ impl<H: Eq> HandleLock<H> {
         handle
     }
 
-    /// Releases the lock that is held by the name `handle`, and returns the mode that it was held
-    /// in.
+    /// Releases the acquisition that holds the lock by `handle`, and returns the mode that it held
+    /// the lock in.
     ///
-    /// Returns `None`, and changes nothing, if the name is not in use, if its acquisition still
+    /// Returns `None`, and changes nothing, if the handle is not in use, if its acquisition still
     /// waits, or if its acquisition has a guard.
     ///
-    /// The name may be given in a borrowed form, as to the maps of the standard library: a lock
+    /// The handle may be given in a borrowed form, as to the maps of the standard library: a lock
     /// that is held by a `String` is released by a `&str`.
     ///
     /// # Examples
@@ -331,7 +356,7 @@ impl<H: Eq> HandleLock<H> {
         H: Borrow<Q>,
         Q: Eq + ?Sized,
     {
-        // The name is taken out before the lock is free, and dropped after: its drop is foreign
+        // The handle is removed before the lock is free, and dropped after: its drop is foreign
         // code.
         let mut released = None;
         let mode = self.registry.remove_held(handle, &mut released)?;
@@ -339,27 +364,28 @@ impl<H: Eq> HandleLock<H> {
         Some(mode)
     }
 
-    /// Acquires the lock in `mode` by the name `handle`, waiting asynchronously until it is
-    /// available, and returns a guard that releases it.
+    /// Acquires the lock in `mode` by `handle`, waiting asynchronously until the lock is available,
+    /// and returns a guard that releases it.
+    ///
+    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness).
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, as that of [`acquire`](Self::acquire). The
-    /// acquisition then does not hold the lock, and leaves the queue. If it had been woken, the
-    /// next waiter is woken in its place. The name is dropped with the future, and is not in use
-    /// any more.
+    /// The future may be dropped at any point before it is ready. It then does not hold the lock,
+    /// and has lost its place in the queue. If it had been woken, its drop passes the wake-up on to
+    /// the next waiter. The handle is dropped with the future, and is not in use any more.
     ///
     /// # Deadlocks
     ///
-    /// A task that already holds the same lock, by whatever name, can deadlock with itself, as with
-    /// [`acquire`](Self::acquire).
+    /// The wait may never end if the task already holds the same lock, by whatever handle: see
+    /// [`MultiLock`](MultiLock#deadlocks).
     ///
     /// # Errors
     ///
-    /// Returns [`HandleInUse`] at the first poll, if the name is in use, as
-    /// [`acquire`](Self::acquire) does. An error changes nothing.
+    /// Returns [`HandleInUse`] at the first poll if the handle is in use. The error contains the
+    /// handle, and changes nothing.
     ///
     /// # Examples
     ///
@@ -381,14 +407,14 @@ impl<H: Eq> HandleLock<H> {
         AcquireByHandle::new(self, mode, handle, HandleGuard::new)
     }
 
-    /// Acquires the lock in `mode` by the name `handle` if that is possible now, without waiting,
-    /// and returns a guard that releases it.
+    /// Acquires the lock in `mode` by `handle` if that is possible now, and returns a guard that
+    /// releases it. Never waits.
     ///
     /// # Errors
     ///
-    /// Returns [`TryAcquireError::HandleInUse`] if the name is in use, and
-    /// [`TryAcquireError::WouldBlock`] if [`try_acquire`](Self::try_acquire) would return it. An
-    /// error changes nothing.
+    /// Returns [`TryAcquireError::HandleInUse`] if the handle is in use, and
+    /// [`TryAcquireError::WouldBlock`] in the cases in which [`MultiLock::try_acquire`] returns
+    /// `None`. An error contains the handle, and changes nothing.
     ///
     /// # Examples
     ///
@@ -412,7 +438,7 @@ impl<H: Eq> HandleLock<H> {
         })
     }
 
-    /// Reserves a fresh name, and leaves a copy of it in `handle`, which was empty.
+    /// Reserves a fresh handle, and leaves a copy of it in `handle`, which was empty.
     #[track_caller]
     fn reserve_new<'a>(&'a self, handle: &mut Option<H>) -> HandleReservation<'a, H>
     where
@@ -426,6 +452,8 @@ impl<H: Eq> HandleLock<H> {
         }
     }
 
+    /// Reserves `handle`, and runs `acquire`, which acquires the lock in `mode` or returns `false`.
+    /// The lock then stays held until it is released by an equal handle.
     fn acquire_with(
         &self,
         mode: Mode,
@@ -435,10 +463,10 @@ impl<H: Eq> HandleLock<H> {
         self.reserve_and_acquire(handle, acquire, |reservation| confirm_held(reservation, mode))
     }
 
-    /// Reserves the name in `handle`, acquires the lock by it, and confirms the reservation.
+    /// Reserves `handle`, runs `acquire`, and confirms the reservation if the lock was acquired.
     ///
-    /// Names may be large. So from here on they are not passed by value, but swapped from one place
-    /// to another.
+    /// Handles may be large. So from here on they are not passed by value, but swapped from one
+    /// place to another.
     fn reserve_and_acquire<'a, T>(
         &'a self,
         handle: H,
@@ -458,13 +486,13 @@ impl<H: Eq> HandleLock<H> {
     }
 }
 
-/// Takes the name out of `handle`.
+/// Takes the handle out of `handle`, where it is known to be.
 fn take_handle<H>(handle: &mut Option<H>) -> H {
     handle.take().expect("there is a handle")
 }
 
-/// Confirms `reservation`: the lock, which the caller has acquired in `mode`, stays held until it
-/// is released by the name.
+/// Confirms `reservation` for a caller that has acquired the lock in `mode`: the lock stays held
+/// until it is released by an equal handle.
 fn confirm_held<H>(reservation: HandleReservation<'_, H>, mode: Mode) {
     reservation.confirm(HandleState::Held(mode));
 }
@@ -476,7 +504,7 @@ impl<H> Default for HandleLock<H> {
 }
 
 impl<H> fmt::Debug for HandleLock<H> {
-    /// Shows the [`snapshot`](Self::snapshot), and touches nothing.
+    /// Formats the [`snapshot`](Self::snapshot), and changes nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("HandleLock").field(&self.snapshot()).finish()
     }

@@ -1,4 +1,4 @@
-//! The names of the holders and the waiters of a [`HandleLock`](crate::HandleLock).
+//! The handles of the holders and the waiters of a [`HandleLock`](crate::HandleLock).
 //!
 //! ```text
 //! ┌───────┐    ┌─────────────────┐    ┌─────────────────┐
@@ -6,45 +6,46 @@
 //! └───────┘    └─────────────────┘    └─────────────────┘
 //! ```
 //!
-//! The registry is a list of chunks that only grows. An entry stays where it was put until it is
-//! taken out, and a [`SlotRef`] says where that is.
+//! The registry is a list of chunks that only grows. A handle stays in the slot into which it was
+//! inserted until it is removed, and a [`SlotRef`] says which slot that is.
 //!
-//! The slots of a chunk and their names are touched only while the [`Mutex`] of the chunk is
-//! locked. Under that mutex at most [`CHUNK_SLOTS`] names are compared or cloned; no name is
+//! The slots of a chunk and their handles are touched only while the [`Mutex`] of the chunk is
+//! locked. Under that mutex at most [`CHUNK_SLOTS`] handles are compared or cloned; no handle is
 //! dropped, no waiter is woken, and nothing is allocated. So each critical section is short,
-//! however many names there are. The mutex of the ticket is the only one that is locked while
+//! however many handles there are. The mutex of the ticket is the only one that is locked while
 //! another is.
 //!
-//! # Why no two callers use one name
+//! # Why no two callers use one handle
 //!
-//! A caller that wants a name
+//! A caller that wants a handle
 //!
 //! 1. reads the next ticket,
-//! 2. looks for the name in one chunk after the other, and is refused if the name is there,
-//! 3. locks a chunk with room, puts the name in, and takes the ticket in that same critical
-//!    section. If the ticket has been taken, the caller begins again.
+//! 2. looks for the handle in one chunk after the other, and is refused if an equal handle is
+//!    there,
+//! 3. locks a chunk with a free slot, inserts the handle, and uses the ticket in that same critical
+//!    section. If the ticket was used meanwhile, the caller begins again.
 //!
-//! Say that callers A and B put in equal names, that A has the smaller ticket, and that A's name is
-//! still in. B took the ticket that it had read in its step 1. A's ticket is smaller, so A had
-//! taken it before that read. A took its ticket with the mutex of its chunk locked, and unlocked
-//! that mutex only after the name was in. B locked that mutex in step 2, so after A had unlocked
-//! it, and saw the name. B saw the chunk itself, too: A had found the chunk before A took its
-//! ticket.
+//! Say that callers A and B insert equal handles, that A has the smaller ticket, and that A's
+//! handle is still in its slot. B used the ticket that it had read in its step 1. A's ticket is
+//! smaller, so A had used it before that read. A used its ticket with the mutex of its chunk
+//! locked, and unlocked that mutex only after the handle was in the slot. B locked that mutex in
+//! step 2, so after A had unlocked it, and saw the handle. B saw the chunk itself, too: A had found
+//! the chunk before A used its ticket.
 //!
-//! Step 2 finds only names that were put in and not taken out, so no caller is refused for a name
-//! that is free. Step 3 fails only if another name was put in meanwhile: of the callers that come
-//! at once, one makes progress. The next look is only at the names that were put in since: the
-//! others have been seen.
+//! Step 2 finds only handles that were inserted and not removed, so no caller is refused for a
+//! handle that is free. Step 3 fails only if another handle was inserted meanwhile: of the callers
+//! that come at once, one makes progress. The next look is only at the handles that were inserted
+//! since: the others have been seen.
 //!
 //! Tickets have 64 bits on every target. Not every target has an atomic of that size, so the ticket
 //! has a mutex of its own.
 //!
-//! # Large names
+//! # Large handles
 //!
-//! A name may be so large that several of them do not fit on the stack. So a chunk is made in
-//! place, on the heap. A name is swapped between a slot and an `Option` of the caller, which each
-//! function takes by reference: a name that is passed or returned by value is one more name on the
-//! stack, in each function that it passes.
+//! A handle may be so large that several of them do not fit on the stack. So a chunk is made in
+//! place, on the heap. A handle is swapped between a slot and an `Option` of the caller, which each
+//! function takes by reference: a handle that is passed or returned by value is one more handle on
+//! the stack, in each function that it passes.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -59,11 +60,12 @@ use crate::set::all_or_nothing::for_each;
 use crate::sync::once_box::OnceBox;
 use crate::sync::{Mutex, const_fn};
 
-/// The number of names in a chunk, and so the most that are compared in one critical section.
+/// The number of slots in a chunk, and so the most handles that are compared in one critical
+/// section.
 const CHUNK_SLOTS: usize = 8;
 
 pub(crate) struct Registry<H> {
-    /// The ticket that is taken next: the number of names that have been put in, ever.
+    /// The ticket that is used next: the number of handles that have been inserted, ever.
     next_ticket: Mutex<u64>,
     first: OnceBox<Chunk<H>>,
 }
@@ -74,32 +76,32 @@ struct Chunk<H> {
     next: OnceBox<Self>,
 }
 
-/// The data beside the names of a chunk. It means nothing in a slot without a name.
+/// The data beside the handles of a chunk. It means nothing in a slot without a handle.
 struct Slots {
     tickets: [u64; CHUNK_SLOTS],
     states: [HandleState; CHUNK_SLOTS],
 }
 
-/// The names of a chunk. The content of a `Mutex` is made on the stack and moved, so the names,
+/// The handles of a chunk. The content of a `Mutex` is made on the stack and moved, so the handles,
 /// which may be large, are beside it.
 struct Handles<H>(UnsafeCell<[Option<H>; CHUNK_SLOTS]>);
 
-// SAFETY: through a reference to it, one thread at a time reaches the names, with the mutex of
+// SAFETY: through a reference to it, one thread at a time reaches the handles, with the mutex of
 // their chunk locked. So they only have to be `Send`, as for a mutex.
 unsafe impl<H: Send> Sync for Handles<H> {}
 
-// The names are unwind safe as the content of a `Mutex` is.
+// The handles are unwind safe as the content of a `Mutex` is.
 impl<H> UnwindSafe for Handles<H> {}
 impl<H> RefUnwindSafe for Handles<H> {}
 
-/// What a name is used for.
+/// What a handle is used for.
 #[derive(Clone, Copy)]
 pub(crate) enum HandleState {
-    /// The acquisition waits, or is about to: its [`HandleReservation`] takes the entry out.
+    /// The acquisition waits, or is about to: its [`HandleReservation`] removes the handle.
     Waiting,
-    /// The lock is held, until it is released by this name.
+    /// The lock is held, until it is released by this handle.
     Held(Mode),
-    /// The lock is held by a guard, and the guard takes the entry out.
+    /// The lock is held by a guard, and the guard removes the handle.
     Guarded(Mode),
 }
 
@@ -123,8 +125,8 @@ impl<H> Registry<H> {
         iter::successors(self.first.get(), |chunk| chunk.next.get())
     }
 
-    /// Puts the name in `handle` into the registry, or leaves it in `handle` if the registry has it
-    /// already.
+    /// Inserts the handle in `handle` as that of a waiter, or leaves it in `handle` if an equal one
+    /// is in use.
     pub(crate) fn reserve(&self, handle: &mut Option<H>) -> Option<HandleReservation<'_, H>>
     where
         H: Eq,
@@ -143,8 +145,8 @@ impl<H> Registry<H> {
         }
     }
 
-    /// Puts the name in `handle` into a slot, with `ticket`, or leaves it in `handle` if `ticket`
-    /// is not the next.
+    /// Moves the handle in `handle` into a slot, with `ticket`, or leaves it in `handle` if
+    /// `ticket` is not the next.
     fn insert(&self, handle: &mut Option<H>, ticket: u64) -> Option<SlotRef<'_, H>> {
         let mut chunk = self.first.get_or_make(Chunk::new);
         loop {
@@ -164,6 +166,7 @@ impl<H> Registry<H> {
         }
     }
 
+    /// Uses `ticket` if it is the next. Returns whether it is.
     fn try_use_ticket(&self, ticket: u64) -> bool {
         self.next_ticket.with(|next| {
             let is_next = *next == ticket;
@@ -172,7 +175,7 @@ impl<H> Registry<H> {
         })
     }
 
-    /// Takes out the name by which the lock is held, unless a guard holds it, and leaves it in
+    /// Removes the handle by which the lock is held, unless a guard holds it, and leaves it in
     /// `to`, which was empty.
     pub(crate) fn remove_held<Q>(&self, handle: &Q, to: &mut Option<H>) -> Option<Mode>
     where
@@ -193,7 +196,7 @@ impl<H> Registry<H> {
         })
     }
 
-    /// Returns the names by which the lock is held, in the order of their tickets. Handles from
+    /// Returns the handles by which the lock is held, in the order of their tickets. Handles from
     /// different chunks may be from different moments.
     pub(crate) fn holders(&self) -> Vec<(H, Mode)>
     where
@@ -215,7 +218,7 @@ impl<H> Registry<H> {
             order.extend(tickets.into_iter().flatten().zip(number..));
         }
         order.sort_unstable();
-        // Each name is swapped to its place: a sort would have several names on the stack.
+        // Each handle is swapped to its place: a sort would have several handles on the stack.
         for to in 0..order.len() {
             let mut from = order[to].1;
             while from < to {
@@ -229,7 +232,7 @@ impl<H> Registry<H> {
 
 impl<H> Drop for Registry<H> {
     /// Drops one chunk after the other, and not one inside of the other, since there may be many.
-    /// That holds also if the drop of a name panics.
+    /// That is so even if the drop of a handle panics.
     fn drop(&mut self) {
         let mut next = self.first.take();
         let chunks = iter::from_fn(|| {
@@ -242,7 +245,7 @@ impl<H> Drop for Registry<H> {
 }
 
 impl<H> Chunk<H> {
-    /// Makes a chunk in place: the stack may have no room for so many names.
+    /// Makes a chunk in place: the stack may have no room for so many handles.
     fn new() -> Box<Self> {
         let mut chunk = Box::<Self>::new_uninit();
         let at = chunk.as_mut_ptr();
@@ -258,15 +261,16 @@ impl<H> Chunk<H> {
         }
     }
 
-    /// Runs `f` on the slots and their names, with the mutex of the chunk locked.
+    /// Runs `f` on the slots and their handles, with the mutex of the chunk locked.
     fn with<R>(&self, f: impl FnOnce(&mut Slots, &mut [Option<H>; CHUNK_SLOTS]) -> R) -> R {
         self.slots.with(|slots| {
-            // SAFETY: the names are touched here only, and the mutex lets one thread in at a time.
+            // SAFETY: the handles are touched here only, and the mutex lets one thread in at a
+            // time.
             f(slots, unsafe { &mut *self.handles.0.get() })
         })
     }
 
-    /// Returns whether `name` is in this chunk, with the ticket `new` or a later one.
+    /// Returns whether an equal handle is in this chunk, with the ticket `since` or a later one.
     fn contains(&self, handle: &H, since: u64) -> bool
     where
         H: Eq,
@@ -278,7 +282,7 @@ impl<H> Chunk<H> {
     }
 }
 
-/// Where an entry is. Only the owner of the slot may take the entry out.
+/// The slot of a handle that is in use. Only the owner of the `SlotRef` may remove the handle.
 pub(crate) struct SlotRef<'a, H> {
     chunk: &'a Chunk<H>,
     index: usize,
@@ -298,26 +302,27 @@ impl<H> SlotRef<'_, H> {
         copy.expect(OWNED)
     }
 
-    /// Takes the name out, and leaves it in `to`, which was empty. The owner does so once.
+    /// Removes the handle, and leaves it in `to`, which was empty. The owner does so once.
     pub(crate) fn remove_into(&self, to: &mut Option<H>) {
         self.chunk.with(|_, handles| mem::swap(&mut handles[self.index], to));
         assert!(to.is_some(), "{OWNED}");
     }
 }
 
-const OWNED: &str = "only the owner of the slot takes the name out";
+const OWNED: &str = "only the owner of a slot removes its handle";
 
-/// A name that is in use, and does not hold the lock yet. Its drop takes the name out again.
+/// A handle that is in use by an acquisition that does not hold the lock yet. Its drop removes the
+/// handle.
 pub(crate) struct HandleReservation<'a, H>(SlotRef<'a, H>);
 
 impl<'a, H> HandleReservation<'a, H> {
-    /// Records that the lock has been acquired by this name.
+    /// Records that the lock has been acquired by this handle.
     pub(crate) fn confirm(self, state: HandleState) -> SlotRef<'a, H> {
         self.0.set_state(state);
         self.into_slot()
     }
 
-    /// Takes the name out, and leaves it in `to`, which was empty.
+    /// Removes the handle, and leaves it in `to`, which was empty.
     pub(crate) fn cancel(self, to: &mut Option<H>) {
         self.into_slot().remove_into(to);
     }
@@ -331,7 +336,7 @@ impl<'a, H> HandleReservation<'a, H> {
 
 impl<H> Drop for HandleReservation<'_, H> {
     fn drop(&mut self) {
-        // The name is dropped after the mutex is unlocked: the drop of a name is foreign code.
+        // The handle is dropped after the mutex is unlocked: its drop is foreign code.
         let mut handle = None;
         self.0.remove_into(&mut handle);
     }
@@ -365,9 +370,9 @@ mod tests {
 
     #[test]
     #[cfg(panic = "unwind")]
-    fn a_long_registry_is_dropped_also_if_the_drop_of_a_name_panics() {
-        struct Name<'a>(&'a Cell<u32>, bool);
-        impl Drop for Name<'_> {
+    fn a_long_registry_is_dropped_also_if_the_drop_of_a_handle_panics() {
+        struct Token<'a>(&'a Cell<u32>, bool);
+        impl Drop for Token<'_> {
             fn drop(&mut self) {
                 self.0.set(self.0.get() + 1);
                 if self.1 {
@@ -381,7 +386,7 @@ mod tests {
         for chunk in [registry.first.get().unwrap(), last] {
             chunk.with(|_, handles| {
                 for (index, handle) in handles.iter_mut().enumerate() {
-                    *handle = Some(Name(&dropped, index == 3 && !ptr::eq(chunk, last)));
+                    *handle = Some(Token(&dropped, index == 3 && !ptr::eq(chunk, last)));
                 }
             });
         }
