@@ -14,7 +14,7 @@ use crate::set::lockable::Lockable;
 use crate::sync::fused::Fused;
 
 /// Locks, and the mode that is wanted of each, for [`acquire_all`]: an array, a slice, a vector or
-/// a box of pairs, or a reference to one.
+/// a boxed slice of pairs, or a reference to one.
 ///
 /// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
 pub trait Wanted: AddressOrdered {}
@@ -84,19 +84,26 @@ impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
     }
 }
 
-/// Acquires several locks, each in a mode of its own: all or nothing.
+/// Acquires several locks, each in a mode of its own, waiting asynchronously until they are
+/// available together: all or nothing.
 ///
 /// Use this function for locks that are acquired together only once, or in different modes.
-/// Otherwise use a [`LockSet`](crate::LockSet). The notes on fairness and on deadlocks of [`LockSet`](crate::LockSet) apply here,
-/// too. A lock that is named twice is acquired once, in the stronger of the modes. Without locks,
-/// the future is ready at once.
+/// Otherwise use a [`LockSet`](crate::LockSet). The notes on [fairness](crate::LockSet#fairness) of
+/// `LockSet` apply here, too. A lock that is given twice is acquired once, in the stronger of the
+/// modes. Without locks, the future is ready at its first poll.
 ///
 /// The future allocates no memory of its own. To put `n` locks in order takes time in proportion to
 /// `n`<sup>2</sup>, so use this function for a handful of locks.
 ///
 /// # Cancel safety
 ///
-/// The future may be dropped at any point. Then none of the locks is held.
+/// The future may be dropped at any point. It then holds none of the locks, and has lost its place
+/// in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+///
+/// # Deadlocks
+///
+/// The wait may never end if the task already holds one of the locks: see
+/// [`LockSet`](crate::LockSet#deadlocks).
 ///
 /// # Examples
 ///
@@ -116,9 +123,11 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 }
 
 /// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
+/// Never waits.
 ///
-/// Never waits. Returns `None` if a lock cannot be acquired. A lock that is named twice is acquired
-/// once, in the stronger of the modes. See also [`acquire_all`].
+/// Returns `None` if a lock cannot be acquired in its mode: [`MultiLock::try_acquire`] lists the
+/// reasons. A lock that is given twice is acquired once, in the stronger of the modes. To wait for
+/// the locks, use [`acquire_all`].
 ///
 /// # Examples
 ///
@@ -126,7 +135,7 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// use multilock::{Mode, MultiLock, try_acquire_all};
 ///
 /// let locks = [MultiLock::new(), MultiLock::new()];
-/// // Named twice: the stronger mode counts.
+/// // Given twice: the stronger mode counts.
 /// let wanted = [(&locks[0], Mode::Exclusive), (&locks[1], Mode::Shared), (&locks[0], Mode::Shared)];
 /// let guard = try_acquire_all(&wanted).unwrap();
 /// assert_eq!(guard.mode_of(&locks[0]), Some(Mode::Exclusive));
@@ -138,6 +147,8 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 }
 
 /// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
+///
+/// The guard has one mode for each lock, and keeps it: it can be neither downgraded nor upgraded.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct AllGuard<W: Wanted>(AllHeld<W>);
@@ -161,7 +172,7 @@ impl<W: Wanted> fmt::Debug for AllGuard<W> {
     }
 }
 
-/// Shows the items of an iterator as a list.
+/// Formats the items of an iterator as a list.
 struct ListOf<F>(F);
 
 impl<I: Iterator<Item: fmt::Debug>, F: Fn() -> I> fmt::Debug for ListOf<F> {

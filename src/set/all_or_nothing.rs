@@ -1,22 +1,20 @@
-//! The acquisition of a set of locks: all or nothing. The set holds nothing while it waits.
+//! The acquisition of a set of locks: all or nothing. The set holds no lock while it waits.
 //!
 //! 1. The set *looks* at all locks. If one cannot be acquired, the set leaves the others alone.
-//! 2. The set *takes* the locks, in the order of their addresses. If it has lost one meanwhile, it
-//!    releases the others. Two sets that try at the same time do not fail because of each other
-//!    forever: the set that is furthest along in that order can lose a lock only to a holder.
+//! 2. The set *acquires* the locks, in the order of their addresses. If it has lost one meanwhile,
+//!    it releases those that it has acquired. Two sets that try at the same time do not fail
+//!    because of each other forever: the set that is furthest along in that order can lose a lock
+//!    only to a holder.
 //! 3. The set *waits* in the queue of the lock that was unavailable, the *blocker*, as any other
 //!    waiter does. When it is woken there, it begins again, and the wake-up counts for that lock.
 //!    If another lock is the blocker then, the set is *turned away*: it passes the wake-up on, and
 //!    waits for that other lock.
-//! 4. A set that was turned away [`RESERVE_AFTER`](super::retry::RESERVE_AFTER) times *reserves* the locks that come before the one that
-//!    it waits for, one after the other, in the order of their addresses. Newcomers and waiters of
-//!    the reserved locks defer to the set. So these locks stay free until the set has come to the
-//!    last one.
+//! 4. A set that was turned away [`RESERVE_AFTER`](super::retry::RESERVE_AFTER) times *reserves*
+//!    the locks that come before the one that it waits for. Newcomers and waiters of the reserved
+//!    locks defer to the set. So these locks stay free until the set has come to the last one.
 //!
-//! A reservation ends after a bounded moment. Otherwise a task that holds one lock, and waits for
-//! another one that is reserved, would wait forever. All sets reserve in the same order. So no set
-//! waits for a lock that a second set has reserved, while the first has reserved the lock that the
-//! second waits for.
+//! What happens between two tries is in [`retry`](super::retry), and the reservations are in
+//! [`reservations`](super::reservations).
 
 use core::future::poll_fn;
 use core::mem;
@@ -31,9 +29,10 @@ use crate::raw::{Waiter, stand_back};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
 
-/// Locks to acquire as one.
+/// Locks that are acquired as one.
 pub trait AddressOrdered: Send + Sync {
-    /// Yields each lock once, in the order of the addresses, with the strongest mode wanted of it.
+    /// Yields each lock once, in the order of the addresses, with the strongest mode that is wanted
+    /// of it.
     #[doc(hidden)]
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)>;
 }
@@ -54,13 +53,13 @@ pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) W);
 
 impl<W: AddressOrdered> Drop for AllHeld<W> {
     /// Releases the last lock first. A set that waits for all of these locks waits at the first one
-    /// that was unavailable, and finds the others free when it is notified.
+    /// that was unavailable, and finds the others free when it is woken.
     fn drop(&mut self) {
         for_each(self.0.in_address_order().rev(), |(lock, mode)| lock.raw.release(mode));
     }
 }
 
-/// Runs `f` for each item, including the items after one at which a waker panics.
+/// Runs `f` for each item, even for those that come after an item at which a waker panics.
 pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
     struct FinishOnDrop<I: Iterator, F: FnMut(I::Item)>(I, F);
     impl<I: Iterator, F: FnMut(I::Item)> FinishOnDrop<I, F> {
@@ -87,11 +86,12 @@ fn first_blocker(
     wanted.in_address_order().find(|&(lock, mode)| !admits(lock, mode))
 }
 
-/// Acquires all locks, or none.
+/// Acquires all locks, or none. Returns the lock that was unavailable if there is one.
 ///
 /// `queued` is the lock at which the caller waits, and whether the caller was woken there. The
 /// caller enters that lock as such a waiter, and any other lock if `admits` allows it. `waiter` is
-/// the id of the caller: it defers to reservations of other waiters. With `None` it does not defer.
+/// the id of the caller: it defers to the reservations of other waiters. With `None` it does not
+/// defer.
 fn try_all<'a>(
     wanted: &'a impl AddressOrdered,
     admits: impl Fn(Snapshot, Mode) -> bool,
@@ -145,7 +145,8 @@ pub(crate) async fn acquire<W: AddressOrdered>(wanted: W) -> AllHeld<W> {
     AllHeld(wanted)
 }
 
-/// Polls a future that is seldom needed. Never inlined: its code stays out of the common path.
+/// Polls a future that is seldom needed. The function is never inlined, so that the code of the
+/// future stays out of the common path.
 #[cold]
 #[inline(never)]
 fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
@@ -154,9 +155,10 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
 
 /// Acquires all locks, for a newcomer that `blocker` has kept out.
 ///
-/// The loop is in one function: a nested future would repeat its arguments in the future of the set.
+/// The loop is in one function: a nested future would repeat its arguments in the future of the
+/// set.
 async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
-    // 1. Yield one poll to a waiter that was overtaken, and try again.
+    // 1. Yield one poll if a waiter was overtaken at the blocker, and try again.
     if Retry::behind_overtaken(blocker).is_due().await {
         match try_all(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
             Ok(()) => return,
@@ -169,7 +171,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
     let mut waiter = pin!(None);
     reservations.owner = join_queue(waiter.as_mut(), blocker, policy);
     let all = loop {
-        // 3. Notified, or polled while the blocker happens to be free: try.
+        // 3. Try when woken, or when polled while the blocker happens to be free.
         let woken = poll_fn(|cx| queued(waiter.as_mut()).poll_notified(cx)).await;
         let (at, id) = (Some((blocker.0, woken)), Some(reservations.owner));
         let mut result = try_all(wanted, policy.admits(), at, id);
@@ -211,7 +213,8 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
 }
 
 /// Makes the waiter of a set that waits at `blocker`, and returns its id. The waiter is queued when
-/// it is polled: in front of those that were not overtaken, if the set was turned away before.
+/// it is polled. If the set was turned away before, an exclusive waiter is queued in front of those
+/// that were not overtaken.
 fn join_queue<'a>(
     mut waiter: Pin<&mut Option<Waiter<'a>>>,
     (lock, mode): Blocker<'a>,

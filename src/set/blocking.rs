@@ -12,12 +12,16 @@ use crate::sync::block::block_on;
 impl<L: Lockable> LockSet<L> {
     /// Acquires all members in `mode`, blocking the thread until they are available together.
     ///
-    /// See [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking) for how a thread blocks.
+    /// The thread waits in the queue of one member after the other, as a task would: the order
+    /// among sets and other waiters is described at [`LockSet`](Self#fairness). No release hands a
+    /// member to the thread. [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking)
+    /// describes what becomes of the token of the thread.
     ///
     /// # Deadlocks
     ///
-    /// The thread may wait for itself if it already holds a member. In async code, it may also
-    /// block the very thread on which a holder has to run in order to release a member.
+    /// The wait may never end if the thread already holds a member: see
+    /// [`LockSet`](Self#deadlocks). A call from async code deadlocks if a holder needs the blocked
+    /// thread in order to go on.
     pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
         block_on(self.acquire(mode), None).expect("there is no deadline")
     }
@@ -25,11 +29,12 @@ impl<L: Lockable> LockSet<L> {
 
 #[cfg(not(loom))]
 impl<L: Lockable> LockSet<L> {
-    /// Acquires all members in `mode`, blocking the thread for at most `timeout`.
+    /// Acquires all members in `mode`, blocking the thread until they are available together, but
+    /// no longer than `timeout`.
     ///
-    /// Returns `None` if the time is over; then no member is held. If `timeout` is zero, tries
-    /// once. If `timeout` is too long for the clock, there is no limit. See also
-    /// [`MultiLock::acquire_blocking_timeout`](crate::MultiLock::acquire_blocking_timeout).
+    /// Returns `None` if the time is over; then no member is held. A `timeout` of zero makes one
+    /// try. If `timeout` is too long for the clock, there is no limit. The thread blocks as in
+    /// [`acquire_blocking`](Self::acquire_blocking).
     #[doc(alias = "acquire_timeout")]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_blocking_timeout(
@@ -43,10 +48,12 @@ impl<L: Lockable> LockSet<L> {
         }
     }
 
-    /// Acquires all members in `mode`, blocking the thread until `deadline` at most.
+    /// Acquires all members in `mode`, blocking the thread until they are available together, but
+    /// no longer than until `deadline`.
     ///
-    /// Returns `None` if the time is over; then no member is held. If `deadline` has passed
-    /// already, tries once.
+    /// Returns `None` if the time is over; then no member is held. If `deadline` has already
+    /// passed, the method makes one try. The thread blocks as in
+    /// [`acquire_blocking`](Self::acquire_blocking).
     #[doc(alias = "acquire_deadline")]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline(
@@ -63,8 +70,18 @@ impl<L: Lockable> LockSet<L> {
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
 /// together.
 ///
-/// A lock that is named twice is acquired once, in the stronger of the modes. See also
-/// [`acquire_all`]. See [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking) for how a thread blocks, and for deadlocks.
+/// A lock that is given twice is acquired once, in the stronger of the modes.
+///
+/// The thread waits in the queue of one member after the other, as a task would: the order among
+/// sets and other waiters is described at [`LockSet`](LockSet#fairness). No release hands a member
+/// to the thread. [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking) describes
+/// what becomes of the token of the thread.
+///
+/// # Deadlocks
+///
+/// The wait may never end if the thread already holds one of the locks: see
+/// [`LockSet`](LockSet#deadlocks). A call from async code deadlocks if a holder needs the blocked
+/// thread in order to go on.
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
 }

@@ -34,8 +34,8 @@ pub(crate) mod sealed {
 /// A type that can be acquired in a [`Mode`]: a [`MultiLock`], a [`LockSet`](crate::LockSet), a
 /// reference to one, or an [`Arc`](alloc::sync::Arc) of one.
 ///
-/// Use this trait in code that works with any of these types. The methods are those of `MultiLock`,
-/// whose documentation says more about each. Only this crate implements the trait.
+/// Use this trait in code that works with any of these types. The methods are those of `MultiLock`
+/// and `LockSet`, whose documentation says more about each. Only this crate implements the trait.
 ///
 /// If another thread is to run the future of a generic `async fn`, write that function as one that
 /// returns `impl Future + Send` from an `async` block. For a borrowed lock, the compiler cannot
@@ -66,7 +66,7 @@ pub(crate) mod sealed {
 /// # });
 /// ```
 pub trait Lockable: sealed::Locks + Send + Sync {
-    /// The guard of an acquisition, which releases the lock when dropped.
+    /// The guard of an acquisition, which releases the lock, or all locks of the set, when dropped.
     type Guard<'a>: LockGuard
     where
         Self: 'a;
@@ -74,70 +74,92 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     /// Returns the strongest mode that the lock, or a lock of the set, is held in, or `None` if
     /// there is no holder.
     ///
-    /// The result may be out of date by the time the caller looks at it. See also
-    /// [`MultiLock::locked`].
+    /// The result may be out of date by the time the caller looks at it.
     #[must_use]
     fn locked(&self) -> Option<Mode>;
 
-    /// Acquires the lock, or all locks of the set, in `mode` if that is possible now.
+    /// Acquires the lock, or all locks of the set, in `mode` if that is possible now. Never waits.
     ///
-    /// Never waits. Returns `None` if the acquisition is not possible; then no lock is held. See
-    /// also [`MultiLock::try_acquire`].
+    /// Returns `None` if the acquisition is not possible; then no lock is held.
+    /// [`MultiLock::try_acquire`] lists the reasons.
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>>;
 
     /// Acquires the lock, or all locks of the set, in `mode`, waiting asynchronously until that is
     /// possible.
     ///
-    /// See also [`MultiLock::acquire`].
+    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness) and at
+    /// [`LockSet`](crate::LockSet#fairness).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. It then holds no lock, and has lost its place in the
+    /// queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait may never end if the task already holds the lock, or a lock of the set: see
+    /// [`MultiLock`](MultiLock#deadlocks).
     fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Self::Guard<'_>> + Send + Sync;
 
     /// Acquires the lock, or all locks of the set, in `mode`, blocking the thread until that is
     /// possible.
     ///
-    /// See also [`MultiLock::acquire_blocking`].
+    /// How a thread blocks is described at [`MultiLock::acquire_blocking`] and at
+    /// [`LockSet::acquire_blocking`](crate::LockSet::acquire_blocking).
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait may never end if the thread already holds the lock, or a lock of the set: see
+    /// [`MultiLock`](MultiLock#deadlocks). A call from async code deadlocks if a holder needs the
+    /// blocked thread in order to go on.
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_>;
 
-    /// Waits until `mode` can be acquired, without acquiring it.
+    /// Waits until `mode` can be acquired, without acquiring the lock or any lock of the set.
     ///
-    /// See also [`MultiLock::wait`].
+    /// The result is a hint: another task may have acquired the lock, or a lock of the set, since.
+    /// No task waits because of the future.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, without an effect on any other task.
     fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync;
 
-    /// Creates a monitor that tells when `mode` can be acquired.
+    /// Creates a monitor that reports when `mode` can be acquired: see [`Monitor`].
     ///
-    /// See also [`MultiLock::monitor`].
+    /// The monitor of a set looks at the locks only when it is read or polled: see
+    /// [`LockSet::monitor`](crate::LockSet::monitor).
     fn monitor(&self, mode: Mode) -> Monitor<'_>;
 
-    /// Ends the acquisition that `handle` stands for.
-    ///
-    /// See also [`MultiLock::release`].
+    /// Releases the acquisition that `handle` stands for.
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock or set, the error returns it, and no lock changes.
+    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
+    /// changes. A set accepts the handles of its clones.
     fn release(&self, handle: Handle) -> Result<(), ReleaseError>;
 
     /// Turns `handle` back into a guard of the acquisition that it stands for.
     ///
-    /// See also [`MultiLock::adopt`].
-    ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock or set, the error returns it, and no lock changes.
+    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
+    /// changes. A set accepts the handles of its clones.
     fn adopt(&self, handle: Handle) -> Result<Self::Guard<'_>, ReleaseError>;
 }
 
-/// A guard of a [`Lockable`] type.
+/// A guard of a [`Lockable`] type, which releases the lock, or all locks of the set, when dropped.
 ///
-/// The methods are those of [`Guard`], whose documentation says more about each.
+/// The methods are those of [`Guard`] and [`SetGuard`](crate::SetGuard), whose documentation says
+/// more about each.
 pub trait LockGuard: Sized + Send + Sync {
     /// Returns the mode that the lock, or each lock of the set, is held in.
     #[must_use]
     fn mode(&self) -> Mode;
 
-    /// Changes the mode of the guard to the weaker mode `to`, or to the same.
+    /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
     ///
     /// # Panics
     ///
@@ -145,11 +167,12 @@ pub trait LockGuard: Sized + Send + Sync {
     #[track_caller]
     fn downgrade(&mut self, to: Mode);
 
-    /// Detaches the guard into a handle. The lock, or each lock of the set, stays held.
+    /// Detaches the guard into a [`Handle`]. The lock, or each lock of the set, stays held until
+    /// the handle is released.
     ///
     /// # Panics
     ///
-    /// Panics if `usize::MAX` locks and sets have had handles before this one.
+    /// Panics if `usize::MAX` locks and sets have had handles before this lock or set.
     #[track_caller]
     fn into_handle(self) -> Handle;
 }

@@ -1,4 +1,5 @@
-//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`](crate::acquire_all) in a mode for each.
+//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`](crate::acquire_all) in a
+//! mode for each.
 
 pub(crate) mod acquire_all;
 pub(crate) mod all_or_nothing;
@@ -28,13 +29,13 @@ use crate::sync::fused::Fused;
 ///
 /// Collect a set from anything [`Lockable`]: locks, references to locks, `Arc`s of locks, and other
 /// sets. A lock that occurs twice counts once, even if it comes from another set. The order in
-/// which the locks are named makes no difference. A set of no locks can always be acquired.
+/// which the locks are given makes no difference. A set of no locks can always be acquired.
 ///
 /// To acquire several locks in different modes, use [`acquire_all`](crate::acquire_all).
 ///
 /// # Fairness
 ///
-/// A set holds nothing while it waits. It waits in the queue of the first member that is
+/// A set holds no member while it waits. It waits in the queue of the first member that is
 /// unavailable, as any waiter of that member does: [overtaking is bounded](MultiLock#fairness)
 /// there. When the set is woken, it acquires all members, or none. If another member is unavailable
 /// then, the set is *turned away*: it passes the wake-up on, and waits for that other member. In
@@ -43,26 +44,28 @@ use crate::sync::fused::Fused;
 /// A set that was turned away six times *reserves* the members that come before the one that it
 /// waits for, in the order of [`locks`](Self::locks). Waiters of the reserved members defer to the
 /// set for at most a millisecond, or 1,024 polls where there is no clock, each time that the set is
-/// woken and turned away. So the set comes to all members while they are free, if the holders of
-/// each member leave within that time, and no `try_` method barges. Sets reserve in one order, so
-/// no two sets wait for each other's reservations.
+/// turned away. So the set comes to all members while they are free, if the holders of each member
+/// leave within that time, and no `try_` method barges. Sets reserve in one order, so no two sets
+/// wait for each other's reservations.
 ///
 /// If acquisitions of members last longer, and others follow at once, nothing bounds how long a set
 /// waits. Keep such acquisitions short, or acquire the set for them, too.
 ///
 /// # Cancel safety
 ///
-/// All futures of this type can be dropped at any point. Then no member is held, and all members
-/// are as if the set had never been there. See also [`MultiLock`](MultiLock#cancel-safety).
+/// All futures of this type can be dropped at any point. They do nothing before they are polled. A
+/// future that is dropped before it is ready holds no member, and all members are as if the set had
+/// never been there. If the set had been woken, the drop wakes the next waiter in its stead. See
+/// also [`MultiLock`](MultiLock#cancel-safety).
 ///
 /// # Deadlocks
 ///
 /// A task that holds one member, and waits for the set, may wait for itself.
 ///
-/// Two sets never wait for each other. A task may hold one member and wait for another member that
-/// a set has reserved: the reservation delays the task for a bounded moment, and not forever. While
-/// a set waits for a member in exclusive mode, newcomers do not join the shared holders of that
-/// member, as with any exclusive waiter.
+/// Two sets that wait cannot deadlock with each other, since neither of them holds a member. A task
+/// may hold one member and wait for another member that a set has reserved: the reservation delays
+/// the task for a bounded moment, and not forever. While a set waits for a member in exclusive
+/// mode, newcomers do not join the shared holders of that member, as with any exclusive waiter.
 ///
 /// # Examples
 ///
@@ -126,6 +129,9 @@ impl<L: Lockable> LockSet<L> {
     }
 
     /// Returns the strongest mode that a member is held in, or `None` if no member is held.
+    ///
+    /// The method looks at one member after the other. The result may be out of date by the time
+    /// the caller looks at it.
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.locks().filter_map(MultiLock::locked).max()
@@ -133,7 +139,8 @@ impl<L: Lockable> LockSet<L> {
 
     /// Acquires all members in `mode` if that is possible now, and otherwise none. Never waits.
     ///
-    /// Returns `None` if a member cannot be acquired.
+    /// Returns `None` if a member cannot be acquired in `mode`: [`MultiLock::try_acquire`] lists
+    /// the reasons. A reservation does not make the method fail.
     ///
     /// # Examples
     ///
@@ -156,30 +163,54 @@ impl<L: Lockable> LockSet<L> {
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
     ///
-    /// See [`LockSet`](Self#fairness) for the order in which sets and other waiters enter.
+    /// The order among sets and other waiters is described at [`LockSet`](Self#fairness).
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. Then no member is held, and the future loses its
-    /// place in the queue. If the future had been woken, the next waiter is woken in its stead.
+    /// The future may be dropped at any point. It then holds no member, and has lost its place in
+    /// the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
     ///
     /// # Deadlocks
     ///
-    /// The task may wait for itself if it already holds a member.
+    /// The wait may never end if the task already holds a member: see [`LockSet`](Self#deadlocks).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{LockSet, Mode, MultiLock};
+    /// # async fn example(set: &LockSet<&MultiLock>) {
+    /// let guard = set.acquire(Mode::Exclusive).await;
+    /// assert!(set.locks().all(|lock| lock.locked() == Some(Mode::Exclusive)));
+    /// drop(guard);
+    /// # }
+    /// ```
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
         Fused::<_, &Self>::new(async move {
             SetGuard(all_or_nothing::acquire(Uniform { set: self, mode }).await)
         })
     }
 
-    /// Acquires all members in `mode`, unless the future `cancel` is ready before.
+    /// Acquires all members in `mode`, unless `cancel` is ready first.
     ///
-    /// If both are ready, the members are acquired: when `cancel` is ready, there is one more try.
-    /// See also [`MultiLock::acquire_or`].
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. A poll
+    /// of the future polls `cancel` only if the acquisition still waits. If both are ready, the
+    /// members are acquired: when `cancel` is ready, the future tries once more.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, and `cancel` is dropped with it. It then holds no
+    /// member, and has lost its place in the queue. If it had been woken, its drop passes the
+    /// wake-up on to the next waiter.
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait lasts until `cancel` is ready if the task holds a member in a mode that excludes
+    /// `mode`.
     ///
     /// # Errors
     ///
-    /// Returns the output of `cancel` if the members were not acquired. Then no member is held.
+    /// Returns the output of `cancel` if the members were not acquired. The acquisition has then
+    /// lost its place in the queue, and holds no member.
     pub async fn acquire_or<C: Future>(
         &self,
         mode: Mode,
@@ -194,20 +225,22 @@ impl<L: Lockable> LockSet<L> {
     /// Waits until all members can be acquired in `mode`, without acquiring them.
     ///
     /// The future sleeps at one member that cannot be acquired, and then looks at all members
-    /// again. It looks at one member after the other. So the result is a hint, even more than that
-    /// of [`MultiLock::wait`].
+    /// again, one after the other. So its result is a hint, even more than that of
+    /// [`MultiLock::wait`]: another task may have acquired a member since the future has looked at
+    /// it. The future holds no member and has no place among the waiters, so no task waits because
+    /// of it.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, without any effect on other tasks.
+    /// The future may be dropped at any point, without an effect on any other task.
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::<_, &Self>::new(all_or_nothing::wait(Uniform { set: self, mode }))
     }
 
-    /// Creates a monitor that tells when all members can be acquired in `mode`.
+    /// Creates a monitor that reports when all members can be acquired in `mode`.
     ///
-    /// See [`Monitor`]. The monitor of a set looks at the members only when it is read or polled. If
-    /// all members can be acquired for a moment, and the monitor is neither read nor polled
+    /// The monitor of a set looks at the members only when it is read or polled: see [`Monitor`].
+    /// If all members can be acquired for a moment, and the monitor is neither read nor polled
     /// meanwhile, it misses that moment. What the monitor has seen stays until it is cleared. While
     /// a member cannot be acquired, the monitor waits at that member alone.
     ///
@@ -234,13 +267,31 @@ impl<L: Lockable> LockSet<L> {
         Monitor::all(self.locks(), mode)
     }
 
-    /// Ends the acquisition that `handle` stands for, which releases all members.
+    /// Releases the acquisition that `handle` stands for, and with it all members.
     ///
     /// # Errors
     ///
-    /// If `handle` does not belong to this set, nor to a set that is a clone of this one or that
-    /// this one is a clone of, the error returns the handle, and no lock changes. Another set of
-    /// the same locks is another set.
+    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
+    /// changes. A set that was collected from the same locks is another set, and a clone is not: a
+    /// set and all its clones accept the same handles.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let handle = set.try_acquire(Mode::Exclusive).unwrap().into_handle();
+    ///
+    /// // Another set of the same locks.
+    /// let other: LockSet<&MultiLock> = locks.iter().collect();
+    /// let handle = other.release(handle).unwrap_err().into_handle();
+    /// assert_eq!(set.locked(), Some(Mode::Exclusive));
+    ///
+    /// set.clone().release(handle).unwrap();
+    /// assert_eq!(set.locked(), None);
+    /// ```
     pub fn release(&self, handle: Handle) -> Result<(), ReleaseError> {
         self.adopt(handle).map(drop)
     }
@@ -249,9 +300,9 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// # Errors
     ///
-    /// If `handle` does not belong to this set, nor to a set that is a clone of this one or that
-    /// this one is a clone of, the error returns the handle, and no lock changes. Another set of
-    /// the same locks is another set.
+    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
+    /// changes. A set that was collected from the same locks is another set, and a clone is not: a
+    /// set and all its clones accept the same handles.
     pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
         if handle.is_of(&self.id) {
             Ok(SetGuard(AllHeld(Uniform { set: self, mode: handle.mode() })))
@@ -261,7 +312,7 @@ impl<L: Lockable> LockSet<L> {
     }
 }
 
-/// Creates a set with the same locks. The handles of the original are valid for the clone, too.
+/// Creates a set with the same locks. The two sets accept each other's handles.
 impl<L: Lockable + Clone> Clone for LockSet<L> {
     fn clone(&self) -> Self {
         Self { members: self.members.clone(), order: self.order.clone(), id: self.id.same() }
@@ -276,7 +327,7 @@ impl<L: Lockable> Default for LockSet<L> {
 }
 
 impl<L: Lockable> fmt::Debug for LockSet<L> {
-    /// Shows the snapshots of the members, without changing any member.
+    /// Formats the snapshots of the members, and changes nothing.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.locks()).finish()
     }
@@ -310,6 +361,9 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 /// A guard that holds all locks of a [`LockSet`], and releases them when dropped.
 ///
 /// The guard cannot be upgraded: an upgrade would wait for one member while holding the others.
+///
+/// A guard that is dropped by a panic releases the members: there is no poisoning. A guard that is
+/// forgotten (`mem::forget`) leaves them held forever.
 #[must_use = "the locks are released as soon as the guard is dropped"]
 #[clippy::has_significant_drop]
 pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
@@ -327,9 +381,9 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         self.0.0.set
     }
 
-    /// Changes the mode of each member to the weaker mode `to`, or to the same. Never waits.
+    /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
     ///
-    /// See also [`Guard::downgrade`](crate::Guard::downgrade).
+    /// All members are held in that mode afterwards.
     ///
     /// # Panics
     ///
@@ -344,15 +398,15 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         }
     }
 
-    /// Detaches the guard into a [`Handle`]. All members stay held until the handle is passed to
-    /// [`LockSet::release`], or until [`LockSet::adopt`] turns the handle back into a guard and
-    /// that guard is dropped.
+    /// Detaches the guard into a [`Handle`].
     ///
-    /// The members do not accept the handle: keep the set, or a clone of it.
+    /// All members stay held until the handle is passed to [`LockSet::release`], or until
+    /// [`LockSet::adopt`] turns the handle back into a guard and that guard is dropped. The members
+    /// do not accept the handle: keep the set, or a clone of it.
     ///
     /// # Panics
     ///
-    /// Panics if `usize::MAX` locks and sets have had handles before this one.
+    /// Panics if `usize::MAX` locks and sets have had handles before this set.
     #[track_caller]
     pub fn into_handle(self) -> Handle {
         let handle = Handle::new(self.set().id.get(), self.mode());

@@ -1,4 +1,10 @@
-//! The locks that a starving set reserves.
+//! Reservations of the members of a set that was turned away too often.
+//!
+//! A set reserves all members that come before the one that it waits for, in the order of their
+//! addresses. A reservation ends after a bounded moment. Otherwise a task that holds one lock, and
+//! waits for another one that is reserved, would wait forever. All sets reserve in the same order.
+//! So no set waits for a lock that a second set has reserved, while the first has reserved the lock
+//! that the second waits for.
 
 use core::ptr;
 
@@ -18,6 +24,7 @@ pub(super) struct Reservations<'a, W: AddressOrdered> {
 }
 
 impl<'a, W: AddressOrdered> Reservations<'a, W> {
+    /// Makes no reservations yet, for a set whose waiter has no id yet.
     pub(super) fn none(wanted: &'a W) -> Self {
         Self { wanted, owner: NEWCOMER, count: 0 }
     }

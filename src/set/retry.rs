@@ -38,8 +38,11 @@ impl RetryPolicy {
         self.turned_away == RESERVE_AFTER
     }
 
-    /// Returns the condition on which the set enters the locks at which it does not wait. Until the
-    /// set is turned away, it is a newcomer to these locks.
+    /// Returns the condition on which the set enters the locks at which it does not wait.
+    ///
+    /// Until the set is turned away, it is a newcomer to these locks, and yields one poll where
+    /// waiters were overtaken. Otherwise two tasks that acquire one set in a loop could keep a
+    /// waiter of a member out forever, if they are polled before it.
     pub(super) fn admits(self) -> fn(Snapshot, Mode) -> bool {
         if self.was_turned_away() { Snapshot::admits } else { Snapshot::admits_newcomer }
     }
@@ -47,7 +50,8 @@ impl RetryPolicy {
     /// Returns when a set that waits at the lock `queued`, and has failed because of `blocker`,
     /// tries once more before it waits at `blocker` instead.
     ///
-    /// While the set reserves no locks, `blocker` may be free at the next poll.
+    /// While the set reserves no locks, `blocker` may be free at the next poll: to move on to
+    /// another queue takes longer than most holders take.
     pub(super) fn retry(self, blocker: Blocker<'_>, queued: &MultiLock) -> Retry {
         if ptr::eq(blocker.0, queued) {
             return Retry::Never;
