@@ -3,8 +3,6 @@
 mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
-#[cfg(doctest)]
-mod compile_fail_tests;
 pub(crate) mod guard;
 mod registry;
 
