@@ -1,6 +1,6 @@
 //! What a caller goes through that nobody is in the way of, for who counts its instructions.
 //!
-//! `.ci/instructions` runs this under callgrind, with two numbers of turns for each row of its table, and
+//! `ci/instructions` runs this under callgrind, with two numbers of turns for each row of its table, and
 //! so has what one turn takes. By hand it is
 //!
 //! ```text
@@ -150,5 +150,5 @@ fn main() {
             run_in(&format!("run-time-{mode}"), case, 2);
         }
     }
-    println!("instructions: nothing is counted here, but by .ci/instructions");
+    println!("instructions: nothing is counted here, but by ci/instructions");
 }
