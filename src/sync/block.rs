@@ -1,25 +1,22 @@
 //! Blocking a thread until a future is ready.
 
+#[cfg(any(loom, shuttle))]
+mod modeled;
 #[cfg(not(any(loom, shuttle)))]
 mod parker;
 
-use core::pin::pin;
-#[cfg(any(loom, shuttle))]
-use core::task::Waker;
-use core::task::{Context, Poll};
-#[cfg(loom)]
-use std::sync::Arc;
-#[cfg(loom)]
-use std::task::Wake;
 #[cfg(not(any(loom, shuttle)))]
-use std::time::Duration;
-use std::time::Instant;
+use core::pin::pin;
+#[cfg(not(any(loom, shuttle)))]
+use core::task::{Context, Poll};
+#[cfg(not(any(loom, shuttle)))]
+use std::time::{Duration, Instant};
 
+#[cfg(any(loom, shuttle))]
+pub(crate) use self::modeled::block_on;
 #[cfg(not(any(loom, shuttle)))]
 use self::parker::ThreadParker;
-#[cfg(shuttle)]
-use crate::sync;
-#[cfg(not(shuttle))]
+#[cfg(not(any(loom, shuttle)))]
 use crate::sync::thread;
 
 /// How many polls in a row may be woken before they return, until the thread sleeps between two
@@ -70,53 +67,6 @@ pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Optio
             }
         }
     })
-}
-
-/// Wakes a thread of the model.
-#[cfg(loom)]
-struct Unpark(thread::Thread);
-
-#[cfg(loom)]
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// Polls `future` until it is ready. Nothing else in a model parks a thread.
-#[cfg(loom)]
-pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
-    assert!(deadline.is_none(), "timed acquisition is not built under loom");
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return Some(output);
-        }
-        thread::park();
-    }
-}
-
-/// Polls `future` until it is ready or, if there is a `deadline`, until that has passed. With a
-/// deadline the thread does not wait to be woken in between: each further poll is spurious.
-#[cfg(shuttle)]
-pub(crate) fn block_on<F: Future>(future: F, deadline: Option<Instant>) -> Option<F::Output> {
-    if deadline.is_none() {
-        return Some(sync::block_on(future));
-    }
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return Some(output);
-        }
-        if sync::is_too_late() {
-            return None;
-        }
-    }
 }
 
 #[cfg(test)]
