@@ -1,0 +1,61 @@
+# Recipes for contributors. Each calls scripts of `ci`: `.ci/run --list` names all of them, with their times.
+
+# Lists the recipes.
+default:
+    @just --list --unsorted
+
+# Runs all suites, natively, on the default features (1 min).
+test *args:
+    cargo test {{args}}
+
+# Formats all crates of the repository (1 s).
+fmt:
+    for crate in . no_std_example no_std_example/cost fuzz examples/cache; do (cd $crate && cargo fmt) || exit; done
+
+# Checks the format, Clippy, and each combination of features (40 s).
+lint:
+    ci/format
+    ci/clippy
+    ci/features-build
+
+# Builds the documentation, and fails if there is a warning (3 s).
+docs:
+    ci/docs
+
+# Runs the models under loom, and the crowds under shuttle (1 min).
+models:
+    ci/models
+    ci/shuttle
+
+# Checks that planted defects are found: those of KIND (models, crowds or firmware) that contain FILTER (1 to 3 min).
+defects KIND="models" FILTER="":
+    ci/defects-apply
+    ci/defects-{{KIND}} {{quote(FILTER)}}
+
+# Runs the suites in Miri (5 min).
+miri:
+    .ci/run miri
+
+# Runs the firmware in QEMU, on three kinds of cores, and checks its cost (4 min).
+firmware:
+    .ci/run firmware-
+
+# Checks the suites with threads under the sanitizer for threads (2 min).
+sanitize:
+    ci/sanitize thread
+
+# Runs the benchmarks (15 min; 5 min with --quick; see `benches/locks/main.rs` for the arguments).
+bench *args:
+    cargo bench --bench locks -- {{args}}
+
+# Lets a fuzzer choose the schedules (4 min).
+fuzz *args:
+    ci/fuzz {{args}}
+
+# Runs all that a change must pass (30 min).
+all *args:
+    .ci/run {{args}}
+
+# Runs all that takes too long for each change (5 h).
+deep *args:
+    .ci/deep {{args}}
