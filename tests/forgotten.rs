@@ -593,7 +593,7 @@ fn functions() -> Vec<Function> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     New,
-    StandsBack,
+    Yields,
     Waits,
     /// And was not polled since.
     Woken,
@@ -631,7 +631,7 @@ fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
                         others.holders.extend(hold.map(|_hold| Holder { n, mode, _hold }));
                         Stage::Done
                     }
-                    Poll::Pending if task.woken() => Stage::StandsBack,
+                    Poll::Pending if task.woken() => Stage::Yields,
                     Poll::Pending if was_woken => Stage::Overtaken,
                     Poll::Pending => Stage::Waits,
                 };
@@ -658,7 +658,7 @@ fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
         for awaited in Mode::ALL.into_iter().filter(|mode| word.is_awaited(*mode)) {
             assert!(waited && awaited == mode, "{stage:?}: {word:?}");
         }
-        if waited && part != Part::Set && stage != Stage::StandsBack {
+        if waited && part != Part::Set && stage != Stage::Yields {
             assert!(word.is_awaited(mode), "{stage:?}: {word:?}");
         }
         // An exclusive waiter keeps newcomers out of a lock that is held, and no others do.
@@ -705,10 +705,10 @@ fn for_schedules(name: &str, mode: Mode, stages: &[Stage], schedule: impl Fn(u64
 
 #[test]
 fn c_a_forgotten_acquisition_keeps_out_only_newcomers_of_a_held_lock() {
-    use Stage::{Done, New, Overtaken, StandsBack, Waits, Woken};
+    use Stage::{Done, New, Overtaken, Waits, Woken, Yields};
     for function in functions().into_iter().filter(|function| function.acquires) {
         for &mode in some(function.modes) {
-            let stages = [New, StandsBack, Waits, Woken, Overtaken, Done];
+            let stages = [New, Yields, Waits, Woken, Overtaken, Done];
             for_schedules(function.name, mode, &stages, |seed| {
                 forget_somewhere(&function, mode, seed)
             });

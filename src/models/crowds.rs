@@ -13,7 +13,7 @@ use std::vec::Vec;
 use futures_core::Stream;
 
 use super::*;
-use crate::raw::stand_back;
+use crate::raw::yield_once;
 use crate::sync::thread;
 use crate::sync::unmodeled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use crate::{HandleLock, LockSet, Monitor, acquire_all, try_acquire_all};
@@ -340,7 +340,7 @@ fn crowds_of_tasks_all_get_in() {
                         let mode = any_mode();
                         let guard = room.lock.acquire(mode).await;
                         room.visit(mode);
-                        stand_back().await;
+                        yield_once().await;
                         room.visit(mode);
                         drop(guard);
                     }

@@ -36,7 +36,7 @@ const _: () = assert!(
 enum Progress<'a> {
     New,
     /// The newcomer yields one poll: a waiter was overtaken, and enters first if it is polled now.
-    StandsBack,
+    Yields,
     /// [`Wait::drop`] drops the waiter as long as it waits. Otherwise the waiter has nothing to
     /// do when it is dropped.
     Waits(ManuallyDrop<Waiter<'a>>),
@@ -78,16 +78,16 @@ impl<'a> Wait<'a> {
         let this = unsafe { self.get_unchecked_mut() };
         match this.progress {
             Progress::New if raw.is_reserved(this.mode) && raw.defers() => {
-                this.progress = Progress::StandsBack;
+                this.progress = Progress::Yields;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             #[cfg(feature = "std")]
-            Progress::New if raw.acquire_soon(this.mode) => {
+            Progress::New if raw.spin_acquire(this.mode) => {
                 this.progress = Progress::Done;
                 return Poll::Ready(());
             }
-            Progress::New | Progress::StandsBack => {
+            Progress::New | Progress::Yields => {
                 let waiter = Waiter::new(raw, this.mode, this.thread);
                 this.progress = Progress::Waits(ManuallyDrop::new(waiter));
             }

@@ -20,27 +20,26 @@ pub(super) enum Bar {
 }
 
 /// How many newcomers yield one poll, each time that a waiter was overtaken.
-const DEFERENCES: u8 = u8::MAX;
+const DEFERRALS: u8 = u8::MAX;
 
 impl RawLock {
     /// Decides whether a newcomer yields one poll, where a waiter
     /// [was overtaken](Self::is_reserved).
     ///
     /// That waiter may never be polled again, and newcomers may be created anew for each poll. So
-    /// only [`DEFERENCES`] newcomers yield, until a waiter is overtaken again. Where the lock is
+    /// only [`DEFERRALS`] newcomers yield, until a waiter is overtaken again. Where the lock is
     /// reserved, newcomers yield until the reservation ends.
     #[cold]
     #[inline(never)]
     pub(crate) fn defers(&self) -> bool {
         let queue = self.queue();
-        let left = queue.deferences.load(Relaxed);
+        let left = queue.deferrals.load(Relaxed);
         if left > 0 {
             // Newcomers may overwrite each other's stores: then a few more of them yield.
-            queue.deferences.store(left - 1, Relaxed);
+            queue.deferrals.store(left - 1, Relaxed);
             return true;
         }
-        queue
-            .with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_stand_back())
+        queue.with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_defer())
     }
 
     /// Returns what the reservation of another waiter, if there is one, requires of a waiter in
@@ -65,9 +64,9 @@ impl RawLock {
     fn bar_of(&self, reservation: &mut Reservation, waiter: usize, mode: Mode, woken: bool) -> Bar {
         if !reservation.bars(waiter, mode, woken) {
             Bar::Open
-        } else if !self.state.load().lets_in(mode, woken) {
+        } else if !self.state.load().admits_waiter(mode, woken) {
             Bar::Closed
-        } else if reservation.makes_stand_back() {
+        } else if reservation.makes_defer() {
             Bar::Defers
         } else {
             Bar::Open
@@ -88,7 +87,7 @@ impl RawLock {
             let reservation = &mut waiters.reservation;
             let bars = reservation.bars(waiter, mode, woken);
             reservation.is_of(waiter) && word.fits(mode)
-                || could && !(bars && reservation.makes_stand_back())
+                || could && !(bars && reservation.makes_defer())
         })
     }
 
@@ -111,7 +110,7 @@ impl RawLock {
             if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
             }
-            self.queue().deferences.store(0, Relaxed);
+            self.queue().deferrals.store(0, Relaxed);
         });
     }
 
@@ -130,7 +129,7 @@ impl RawLock {
     pub(super) fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
         if waiters.reservation.is_of(waiter) {
             waiters.reservation.end();
-            self.queue().deferences.store(DEFERENCES, Relaxed);
+            self.queue().deferrals.store(DEFERRALS, Relaxed);
         }
     }
 
@@ -139,7 +138,7 @@ impl RawLock {
     /// The queue is locked.
     #[cold]
     #[inline(never)]
-    pub(super) fn lose(
+    pub(super) fn record_overtaken(
         &self,
         waiters: &mut WaitLists,
         waiter: usize,
@@ -152,8 +151,8 @@ impl RawLock {
         if lost >= RACES && reserves {
             waiters.reservation.make(waiter, mode, false);
         }
-        let deferences = if waiters.reservation.is_made() { 0 } else { DEFERENCES };
-        self.queue().deferences.store(deferences, Relaxed);
+        let deferrals = if waiters.reservation.is_made() { 0 } else { DEFERRALS };
+        self.queue().deferrals.store(deferrals, Relaxed);
         lost
     }
 }

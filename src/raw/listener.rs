@@ -154,7 +154,7 @@ impl LockedListener<'_> {
     }
 
     /// Moves the listener, which is queued, to the front of its list.
-    pub(crate) fn go_first(&mut self) {
+    pub(crate) fn move_to_front(&mut self) {
         // SAFETY: the node is in the list that it was put in.
         unsafe { self.waiters.list(*self.list).move_to_front(&self.node) };
     }

@@ -151,13 +151,13 @@ pub(crate) fn ready_if(ready: bool) -> Poll<()> {
 }
 
 /// Yields one poll: every other task can be polled once meanwhile.
-pub(crate) async fn stand_back() {
-    let mut stood = false;
+pub(crate) async fn yield_once() {
+    let mut yielded = false;
     poll_fn(|cx| {
-        if !stood {
+        if !yielded {
             cx.waker().wake_by_ref();
         }
-        ready_if(mem::replace(&mut stood, true))
+        ready_if(mem::replace(&mut yielded, true))
     })
     .await;
 }

@@ -72,7 +72,7 @@ pub(crate) struct WaitQueue {
     /// For each mode, the edges that monitors look at and wait for.
     pub(super) edges: [Edges; Mode::ALL.len()],
     /// How many newcomers still let one poll pass for waiters that were overtaken.
-    pub(crate) deferences: unmodeled::AtomicU8,
+    pub(crate) deferrals: unmodeled::AtomicU8,
     /// Whether to spin for a moment before waiting.
     #[cfg(feature = "std")]
     pub(crate) spin: AdaptiveSpin,
@@ -144,7 +144,7 @@ impl WaitQueue {
                 last_turn: None,
             }),
             edges: Mode::ALL.map(|_| Edges::new()),
-            deferences: unmodeled::AtomicU8::new(0),
+            deferrals: unmodeled::AtomicU8::new(0),
             #[cfg(feature = "std")]
             spin: AdaptiveSpin::default(),
         })

@@ -80,7 +80,7 @@ impl Reservation {
     /// not defer, and the reservation ends.
     #[cold]
     #[inline(never)]
-    pub(crate) fn makes_stand_back(&mut self) -> bool {
+    pub(crate) fn makes_defer(&mut self) -> bool {
         let is_over = self.moment.is_over();
         if is_over {
             self.end();

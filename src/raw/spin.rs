@@ -32,7 +32,7 @@ const YIELD_ROUNDS: u32 = if cfg!(loom) {
 impl RawLock {
     /// Spins for a moment, if that has paid off at this lock, and acquires the lock if it becomes
     /// available.
-    pub(crate) fn acquire_soon(&self, mode: Mode) -> bool {
+    pub(crate) fn spin_acquire(&self, mode: Mode) -> bool {
         self.queue.get().is_some_and(|queue| queue.spin.try_out(|| self.spin(mode)))
     }
 

@@ -241,7 +241,7 @@ impl Snapshot {
     /// Returns whether a waiter may enter in `mode`: a woken one if it [`fits`](Self::fits), any
     /// other if the word [`admits`](Self::admits) it.
     #[inline]
-    pub(crate) const fn lets_in(self, mode: Mode, woken: bool) -> bool {
+    pub(crate) const fn admits_waiter(self, mode: Mode, woken: bool) -> bool {
         if woken { self.fits(mode) } else { self.admits(mode) }
     }
 
@@ -439,7 +439,7 @@ impl State {
         emptied: WaitFlags,
         flags: WaitFlags,
     ) -> Entered {
-        let may = |now: Snapshot| now.lets_in(mode, notified);
+        let may = |now: Snapshot| now.admits_waiter(mode, notified);
         // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. With a weaker ordering,
         // the models `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken`
         // fail.

@@ -124,10 +124,10 @@ impl<'a> Waiter<'a> {
             if notified {
                 if mode == Mode::Upgradable {
                     // The waiter keeps its position: it was the first when it was notified.
-                    listener.go_first();
+                    listener.move_to_front();
                 }
                 // A thread makes no reservation: it is handed the lock instead.
-                *lost = lock.lose(listener.waiters, id, mode, *lost, !thread);
+                *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, !thread);
             }
             if hands_off {
                 return Some(Look::HandedOff(lock.hand_off(listener.waiters)));
@@ -232,7 +232,7 @@ impl<'a> Waiter<'a> {
                 *flags = flags.and(WaitFlag::Overtaken);
             }
             let id = listener.id();
-            *lost = lock.lose(listener.waiters, id, mode, *lost, true);
+            *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, true);
         });
     }
 }
@@ -242,7 +242,7 @@ impl<'a> Waiter<'a> {
 fn look_when_barred(lock: &RawLock, mode: Mode, notified: bool, announced: WaitFlags) -> Look {
     // The write that sets the flags also checks the word: no other release reports the room that a
     // release before it has made.
-    let could = lock.state.set_waiting(announced).lets_in(mode, notified);
+    let could = lock.state.set_waiting(announced).admits_waiter(mode, notified);
     if could { Look::Defers } else { Look::Waits }
 }
 

@@ -25,7 +25,7 @@ use core::task::{Context, Poll};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::state::Snapshot;
-use crate::raw::{Waiter, stand_back};
+use crate::raw::{Waiter, yield_once};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
 
@@ -102,7 +102,8 @@ fn try_all<'a>(
     let is_woken = |lock| queued.is_some_and(|(queued, woken)| woken && ptr::eq(queued, lock));
     let may = |lock: &MultiLock, mode| {
         let (word, woken) = (lock.snapshot(), is_woken(lock));
-        let could = if is_queued(lock) { word.lets_in(mode, woken) } else { admits(word, mode) };
+        let could =
+            if is_queued(lock) { word.admits_waiter(mode, woken) } else { admits(word, mode) };
         waiter.map_or(could, |waiter| lock.raw.may_enter(waiter, mode, woken, could))
     };
     if let Some(blocker) = first_blocker(wanted, may) {
@@ -197,10 +198,10 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
                 blocker = next;
                 reservations.owner = join_queue(waiter.as_mut(), blocker, policy);
             }
-            Err((lock, mode)) if lock.snapshot().lets_in(mode, woken) => {
+            Err((lock, mode)) if lock.snapshot().admits_waiter(mode, woken) => {
                 // The set defers to a reservation here, or had to until just now. It keeps its
                 // wake-up, which it may have to pass on.
-                stand_back().await;
+                yield_once().await;
             }
             Err(_) => queued(waiter.as_mut()).set_overtaken(),
         }

@@ -4,8 +4,8 @@ use core::ptr;
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::raw::stand_back;
 use crate::raw::state::Snapshot;
+use crate::raw::yield_once;
 use crate::set::all_or_nothing::Blocker;
 
 /// How often a set is turned away before it reserves members.
@@ -87,7 +87,7 @@ impl Retry {
     /// Waits until it is time to try once more, and returns whether the set does so at all.
     pub(super) async fn is_due(self) -> bool {
         if self == Self::AtNextPoll {
-            stand_back().await;
+            yield_once().await;
         }
         self != Self::Never
     }
