@@ -1,5 +1,5 @@
 //! Tests of allocations that fail. Each allocation of each operation fails in turn, by a panic. A
-//! program with `std` that runs out of memory aborts; without `std`, and with a hook, it panics.
+//! program with `std` that runs out of memory aborts. Without `std`, and with a hook, it panics.
 //!
 //! Each operation does first what can fail. So after the panic the word, the counts and the names
 //! are what they were before, and the existing guards release the lock.
@@ -103,7 +103,7 @@ impl Locks {
 }
 
 /// Runs each operation while something is held, and lets each of its allocations fail in turn.
-/// After that, all is as it was before, and nothing is left when what was held is dropped.
+/// After that, everything is as it was before, and nothing is left when the guards are dropped.
 macro_rules! operations {
     (|$locks:ident| $($hold:expr, |$held:ident| $operation:expr;)+) => {$(
         for allocation in 0.. {

@@ -61,8 +61,8 @@ fn any_mode() -> Mode {
 }
 
 /// A lock, and data that is safe to touch while the lock is held. Exclusive holders change the
-/// first number, and upgradable holders change the second as well. The expected numbers are counted
-/// beside.
+/// first number, and upgradable holders change the second as well. The expected values are counted
+/// separately.
 struct Room {
     lock: MultiLock,
     numbers: [UnsafeCell<u32>; 2],
@@ -100,7 +100,7 @@ impl Room {
         if mode == Exclusive {
             return add_one(0);
         }
-        // SAFETY: the caller keeps exclusive holders away.
+        // SAFETY: the caller excludes exclusive holders.
         self.numbers[0].with(|number| unsafe { *number })
     }
 
@@ -208,7 +208,11 @@ fn upgrade(room: &Room, guard: &mut Guard<'_>) {
     match upgraded {
         Some(Ok(())) => {
             let between = if mode == Exclusive { 1 } else { 0 };
-            assert_eq!(room.visit(Exclusive), before + between, "somebody came in between");
+            assert_eq!(
+                room.visit(Exclusive),
+                before + between,
+                "another writer entered in between"
+            );
         }
         Some(Err(error)) => {
             assert_eq!((error, guard.mode()), (UpgradeError::Conflict, Shared));
@@ -492,7 +496,7 @@ fn crowds_tell_who_monitors_them() {
     });
 }
 
-/// Monitors are notified once, of the last edge that there is: each holder enters once.
+/// Monitors are notified once, of the very last edge: each holder enters once.
 #[test]
 fn crowds_of_monitors_hear_the_last_edge() {
     crowd(|| {

@@ -1,14 +1,13 @@
-//! Models: every interleaving of a few threads on the real code, under loom. A lost wake-up shows
-//! itself as a deadlock, a missing ordering as a race on the cell that the lock guards.
+//! Models: every interleaving of a few threads on the real code, under loom. A lost wake-up shows as a deadlock,
+//! and a missing ordering as a race on the cell that the lock guards.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most
-//! `LOOM_MAX_PREEMPTIONS` (here 2, unless it says otherwise) involuntary switches, for at most
-//! `LOOM_MAX_DURATION` seconds each (here without a limit). With `-- --nocapture` each says how many schedules it
-//! has run, and whether those were all. With `--cfg shuttle` they run with switches at random, and so do those in
-//! `crowds`, which have too many for loom: see [`explore`]. Without either they run on plain threads, a few times
-//! each.
+//! `RUSTFLAGS="--cfg loom" cargo test --release --lib models` runs them, with at most `LOOM_MAX_PREEMPTIONS` (2 by
+//! default) involuntary switches, for at most `LOOM_MAX_DURATION` seconds each (unlimited by default). With `--
+//! --nocapture` each prints how many schedules it has run, and whether those were all. With `--cfg shuttle` they
+//! run with switches at random, and so do the models in `crowds`, which are too large for loom: see [`explore`].
+//! Without either cfg they run on plain threads, a few times each.
 //!
-//! Each names the changes to the code that it has been seen to fail with.
+//! Each model names the changes to the code that have been seen to make it fail.
 
 #[cfg(not(loom))]
 mod crowds;
@@ -45,7 +44,7 @@ fn model(run: impl Fn() + Send + Sync + 'static) {
     model_with(2, run);
 }
 
-/// A model that needs more than two involuntary switches to show what it is there for.
+/// A model that needs more than two involuntary switches to show its errors.
 #[cfg(loom)]
 fn model_with(preemptions: usize, run: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
@@ -79,18 +78,18 @@ fn model_with(_: usize, run: impl Fn() + Send + Sync + 'static) {
     }
 }
 
-/// Runs `run` under shuttle, so many times with a switch to any thread at each step (`random`), and as often with
-/// few switches at a time (`pct`), or as often as `MULTILOCK_CASES` says. The switches are the same in each
-/// run, unless there is a `MULTILOCK_SEED`. `MULTILOCK_SCHEDULER` leaves one of the two.
+/// Runs `run` under shuttle: the given number of times with a switch to any thread at each step (`random`), and as
+/// often with few switches at a time (`pct`), or as often as `MULTILOCK_CASES` says. The switches are the same in
+/// each run, unless `MULTILOCK_SEED` is set. `MULTILOCK_SCHEDULER` selects one of the two.
 ///
-/// All atomics are sequentially consistent here, and no weak compare-and-swap fails without a reason.
+/// All atomics are sequentially consistent here, and no weak compare-and-swap fails spuriously.
 #[cfg(shuttle)]
 fn explore(usual: usize, run: impl Fn() + Send + Sync + 'static) {
     use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
     use std::env::var;
 
-    /// Says in which case it was if that fails.
+    /// Prints the failing case.
     struct Case(&'static str, Arc<AtomicUsize>);
     impl Drop for Case {
         fn drop(&mut self) {
@@ -147,13 +146,13 @@ impl Data {
     }
 
     fn read(&self, _: &Guard<'_>) -> u32 {
-        // SAFETY: the guard keeps exclusive holders away.
+        // SAFETY: the guard excludes exclusive holders.
         self.number.with(|number| unsafe { *number })
     }
 
     fn add_one(&self, guard: &Guard<'_>) {
         assert_eq!(guard.mode(), Exclusive);
-        // SAFETY: the guard keeps everybody else away.
+        // SAFETY: the guard excludes all other holders.
         self.number.with_mut(|number| unsafe { *number += 1 });
     }
 
@@ -169,7 +168,7 @@ impl Data {
     }
 }
 
-/// A thread that acquires, looks or adds one, and releases.
+/// A thread that acquires, reads or adds one, and releases.
 fn user(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
     let data = data.clone();
     spawn(move || {
@@ -205,8 +204,8 @@ fn e2_data_is_visible_to_the_next_holder() {
     });
 }
 
-/// Fails if `RawLock::wake` has no fence, if `OnceBox::get` is `Relaxed`, if a waiter announces
-/// itself before it is queued or does not look again, and if `wake` notifies no exclusive waiter.
+/// Fails if `RawLock::wake` has no fence, if `OnceBox::get` is `Relaxed`, if a waiter sets its flag before it is
+/// queued or does not look again, and if `wake` notifies no exclusive waiter.
 #[test]
 fn p2_the_next_waiter_is_woken() {
     model(|| {
@@ -219,9 +218,9 @@ fn p2_the_next_waiter_is_woken() {
     });
 }
 
-/// Two shared holders wait for each other to be there: both must be woken.
+/// Two shared holders wait for each other to enter: both must be woken.
 ///
-/// Fails if `notify_shared` calls one waiter only.
+/// Fails if `notify_shared` notifies one waiter only.
 #[test]
 fn f3_all_shared_waiters_are_woken() {
     model(|| {
@@ -239,7 +238,7 @@ fn f3_all_shared_waiters_are_woken() {
     });
 }
 
-/// A shared waiter that was notified and sleeps on does not keep the next release from calling others.
+/// A dormant shared waiter does not keep the next release from notifying others.
 ///
 /// Fails if `wake` gives up when it is the turn of shared waiters, and all are notified already.
 #[test]
@@ -257,7 +256,7 @@ fn f2_a_called_waiter_that_sleeps_on_stops_nobody() {
     });
 }
 
-/// Fails if `wake` calls no shared waiters when it is their turn.
+/// Fails if `wake` notifies no shared waiters when it is their turn.
 #[test]
 fn q2_shared_and_exclusive_waiters_take_turns() {
     model(|| {
@@ -272,7 +271,7 @@ fn q2_shared_and_exclusive_waiters_take_turns() {
 
 /// A newcomer takes the lock ahead of a woken waiter. The waiter is notified again.
 ///
-/// Fails if `wake` does not call the overtaken.
+/// Fails if `wake` does not notify overtaken waiters.
 #[test]
 fn q3_an_overtaken_waiter_is_woken_again() {
     model(|| {
@@ -292,7 +291,7 @@ fn q3_an_overtaken_waiter_is_woken_again() {
     });
 }
 
-/// An exclusive waiter that is dropped, while another thread waits because of it.
+/// An exclusive waiter is dropped, while another thread waits because of it.
 ///
 /// Fails if `Waiter::drop` passes nothing on when the last exclusive waiter leaves.
 #[test]
@@ -303,14 +302,14 @@ fn c1_a_dropped_exclusive_waiter_lets_shared_ones_in() {
         let exclusive = queued(data.lock.acquire(Exclusive));
         let thread = user(&data, Shared);
         drop(exclusive);
-        // The shared holder stays: the thread must get in beside it.
+        // The shared holder stays: the thread must enter beside it.
         join([thread]);
         drop(guard);
         data.check(0);
     });
 }
 
-/// A waiter that is notified and dropped, `dropped` being its mode, and one that waits behind it.
+/// A waiter in the mode `dropped` is notified and dropped, and another waits behind it.
 fn pass_on(dropped: Mode, waiting: Mode) {
     model(move || {
         let data = Data::new();
@@ -337,7 +336,7 @@ fn c3_a_dropped_exclusive_waiter_passes_its_call_on() {
     pass_on(Exclusive, Shared);
 }
 
-/// As C3, with the drop at any time.
+/// As C3, but the drop may come at any time.
 #[test]
 fn c3_a_waiter_may_be_dropped_while_it_is_called() {
     model(|| {
@@ -360,13 +359,13 @@ fn c3_a_waiter_may_be_dropped_while_it_is_called() {
     });
 }
 
-/// Two come upon a value that is not there yet.
+/// Two threads need a value that does not exist yet.
 ///
 /// Fails if it is published by less than a Release, or found by less than an Acquire.
 #[test]
 fn p2_what_is_made_when_it_is_needed_is_finished() {
     struct Value(UnsafeCell<u32>);
-    // SAFETY: it is written before it is shared.
+    // SAFETY: the value is written before it is shared.
     unsafe impl Send for Value {}
     // SAFETY: as for `Send`.
     unsafe impl Sync for Value {}
@@ -391,10 +390,10 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
     });
 }
 
-/// A waiter that is polled for no reason, while it is notified.
+/// A waiter is polled for no reason, while it is notified.
 ///
-/// Fails if `Node::state` does not acquire, if `List::pop` does not release, and if it says so before it
-/// is done with the node.
+/// Fails if `Node::state` does not acquire, if `List::pop` does not release, and if it reports the
+/// notification before it is done with the node.
 #[test]
 fn p1_a_waiter_may_be_polled_while_it_is_called() {
     model(|| {
@@ -420,7 +419,7 @@ fn p1_a_waiter_may_be_polled_while_it_is_called() {
     });
 }
 
-/// One waiter leaves a flag while another joins it.
+/// A waiter leaves a flag while another joins it.
 ///
 /// Fails if the bit of a flag is cleared while a waiter is counted in it.
 #[test]
@@ -437,7 +436,7 @@ fn c4_the_last_to_leave_does_not_erase_who_joins() {
     });
 }
 
-/// One leaves the overtaken while another is overtaken.
+/// An overtaken waiter leaves while another is overtaken.
 ///
 /// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
 #[test]
@@ -447,7 +446,7 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
         let guard = lock.try_acquire(Exclusive).unwrap();
         let mut first = queued(lock.acquire(Exclusive));
         let second = queued(lock.acquire_arc(Exclusive));
-        // The first is notified, finds the lock taken, and is notified once more; then the second is.
+        // The first is notified, finds the lock held, and is notified once more. Then the second is.
         drop(guard);
         let guard = lock.try_acquire(Exclusive).unwrap();
         assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -462,7 +461,7 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
     });
 }
 
-/// A release comes while one waiter leaves a flag, and another joins it.
+/// A release happens while one waiter leaves a flag, and another joins it.
 ///
 /// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
 #[test]
@@ -478,9 +477,9 @@ fn c4_a_release_while_a_lane_is_left_sees_who_joins() {
     });
 }
 
-/// One leaves a flag while another joins it and leaves it, too.
+/// A waiter leaves a flag while another joins it and leaves it, too.
 ///
-/// Fails if the last to leave does not clear the bit.
+/// Fails if the last waiter to leave does not clear the bit.
 #[test]
 fn c4_no_bit_stays_behind() {
     model(|| {
@@ -502,14 +501,14 @@ fn queued_or_not<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
     future
 }
 
-/// A thread that queues up, unless it acquires at once, and goes.
+/// A thread that queues a waiter, unless it acquires at once, and drops it.
 fn passer_by(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
     let data = data.clone();
     spawn(move || drop(queued_or_not(data.lock.acquire(mode))))
 }
 
-/// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not call the upgrade, and if the
-/// upgrade does not look again after it is queued.
+/// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not notify the upgrade, and if the upgrade does
+/// not look again after it is queued.
 #[test]
 fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     model(|| {
@@ -524,7 +523,7 @@ fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     });
 }
 
-/// A thread that has a shared hold, and finds the number as it was.
+/// A thread that holds the lock in shared mode, and finds the number unchanged.
 fn reader(data: &Arc<Data>) -> JoinHandle<()> {
     let handle = data.lock.try_acquire(Shared).unwrap().into_handle();
     let data = data.clone();
@@ -548,10 +547,10 @@ fn u2_a_try_starts_after_the_last_shared_holder_ends() {
     });
 }
 
-/// Two shared holders upgrade. One of them is told to let go, and lets the other through.
+/// Two shared holders upgrade. One of them is refused, and releases, so the other can upgrade.
 ///
-/// Fails if `State::start_upgrade` does not refuse, and if a shared holder that leaves an upgrade
-/// behind notifies no waiter.
+/// Fails if `State::start_upgrade` does not refuse, and if a shared holder notifies no waiter when its release
+/// leaves a waiting upgrade.
 #[test]
 fn u3_of_two_shared_holders_one_upgrades() {
     model(|| {
@@ -569,7 +568,7 @@ fn u3_of_two_shared_holders_one_upgrades() {
         upgrade(ours, &data);
         join([thread]);
         let number = data.read(&data.lock.try_acquire(Shared).unwrap());
-        assert!(number == 1 || number == 2, "somebody upgraded");
+        assert!(number == 1 || number == 2, "one of them upgraded");
         data.check(number);
     });
 }

@@ -56,7 +56,7 @@ fn monitor_is_set_by_an_edge_while_it_is_made() {
 /// A monitor is made while the mode becomes acquirable.
 ///
 /// Fails if the edges are counted after the monitor sets its waiting flag, if a monitor does not
-/// look again after it is queued, and if it does not announce that it is queued.
+/// look again after it is queued, and if it does not set the flag before.
 #[test]
 fn monitor_misses_no_edge_from_its_first_moment() {
     model(|| {

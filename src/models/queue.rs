@@ -1,4 +1,4 @@
-//! Waiters that join a queue while others leave it, and wakers that are renewed.
+//! Waiters that join a queue while others leave it, and wakers that are replaced.
 
 use super::*;
 use crate::lock::AcquireFuture;

@@ -21,8 +21,8 @@ fn starving(data: &Data) -> (Pin<Box<AcquireFuture<'_>>>, Guard<'_>) {
     (waiter, guard)
 }
 
-/// A rival is polled twice. Its first poll comes while the lock is held, or when the lock is free.
-/// Neither a queued waiter that was not woken nor a newcomer enters first.
+/// A rival is polled twice. Its first poll comes while the lock is held, or when it is free.
+/// Neither a queued waiter that was not woken nor a newcomer enters before the starving waiter.
 ///
 /// Fails if waiters that were not woken do not defer to the reservation.
 #[test]
@@ -55,7 +55,7 @@ fn q3_nothing_overtakes_a_starving_waiter() {
     });
 }
 
-/// The lock is not kept forever for a waiter that is not polled.
+/// The lock is not reserved forever for a waiter that is not polled.
 ///
 /// Fails if a reservation has no end, and if a waiter that defers to it does not wake itself.
 #[test]
@@ -95,7 +95,7 @@ fn c1_a_starving_waiter_that_goes_leaves_no_reservation() {
         let mut last = queued(data.lock.acquire(Exclusive));
         drop(guard);
         let is_ready = last.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
-        assert!(is_ready, "it stands back for one that has gone");
+        assert!(is_ready, "it defers to a waiter that was dropped");
         drop(last);
         data.check(1);
     });

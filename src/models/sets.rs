@@ -66,7 +66,8 @@ fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandl
     spawn(move || f(&pair))
 }
 
-/// Fails if `try_all` releases nothing, or only the last, of what it has taken.
+/// Fails if a set that cannot acquire all members releases none, or only the last, of those that it
+/// has acquired.
 #[test]
 fn sets_that_overlap_exclude_each_other_and_both_get_in() {
     model(|| {
@@ -157,7 +158,7 @@ fn turned_away<'a>(
     waits
 }
 
-/// A set that has a reservation is dropped while others come to that member.
+/// A set that has a reservation is dropped while other threads use that member.
 ///
 /// Fails if the reservation does not end.
 #[test]
@@ -193,7 +194,7 @@ fn sets_that_go_do_not_erase_a_waiter_that_was_overtaken() {
     });
 }
 
-/// The set is polled while another thread comes to the first member, which is reserved: both enter.
+/// The set is polled while another thread acquires the first member, which is reserved: both enter.
 ///
 /// Fails if a set that has entered leaves its reservations behind.
 #[test]

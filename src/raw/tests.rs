@@ -44,7 +44,7 @@ fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
     TestWaiter { mode, place, wakes: Arc::default() }
 }
 
-/// Creates a thread that was woken and found the lock taken by another holder. Returns both.
+/// Creates a thread that was woken and found the lock held by another holder. Returns both.
 fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (TestWaiter<'a>, ReleaseOnDrop<'a>) {
     let held = || {
         assert!(lock.try_acquire(Mode::Exclusive));
@@ -79,7 +79,7 @@ fn q3_a_thread_is_overtaken_once_and_then_given_the_lock() {
     }
 }
 
-/// The new waiter comes between a release and its notification.
+/// The new waiter arrives between a release and its notification.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
 fn q3_who_finds_the_lock_free_lets_a_thread_in_that_was_overtaken() {
@@ -156,7 +156,7 @@ fn q2_who_finds_the_lock_free_lets_no_thread_in_before_readers_whose_turn_it_is(
     }
 }
 
-/// A lock that was handed off belongs to a thread that runs, and not to one that waits for a
+/// A lock that was handed off must belong to a thread that runs, and not to one that waits for a
 /// waker to return.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
@@ -444,7 +444,7 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
         assert_eq!(word.shared_holders(), shared + given);
         let awake = |waiter: &TestWaiter<'_>| waiter.is_awake() && word.fits(waiter.mode);
         for waiter in waiters.iter().filter(|waiter| word.admits(waiter.mode)) {
-            assert!(waiters.iter().any(awake), "nobody is awake who fits; {word:?}");
+            assert!(waiters.iter().any(awake), "no waiter that fits is awake; {word:?}");
             // All shared waiters are notified together.
             assert!(waiter.mode != Mode::Shared || waiter.is_awake(), "{word:?}");
         }

@@ -11,7 +11,7 @@ type Row = (&'static str, Step, &'static str, Then);
 enum Step {
     Acquire(Mode),
     AcquireNew(Mode),
-    AcquireCalled(Mode),
+    AcquireNotified(Mode),
     Announce(Mode),
     Release(Mode),
     Downgrade(Mode, Mode),
@@ -20,14 +20,14 @@ enum Step {
     FinishUpgrade,
     CancelUpgrade(Mode),
 }
-use Step::{Acquire, AcquireCalled, AcquireNew, Announce, CancelUpgrade};
+use Step::{Acquire, AcquireNew, AcquireNotified, Announce, CancelUpgrade};
 use Step::{Downgrade, FinishUpgrade, Release, Share, StartUpgrade};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
     Holds,
     Waits,
-    Calls,
+    Notifies,
     Done,
     Told,
 }
@@ -40,8 +40,8 @@ const TABLE: &[Row] = &[
     ("US1", Acquire(Shared), "US2", Holds),
     ("S1,x", Acquire(Shared), "S1,x", Waits),
     ("0,x", Acquire(Shared), "S1,x", Holds),
-    ("S1,x", AcquireCalled(Shared), "S2,x", Holds),
-    ("WS1", AcquireCalled(Shared), "WS1", Waits),
+    ("S1,x", AcquireNotified(Shared), "S2,x", Holds),
+    ("WS1", AcquireNotified(Shared), "WS1", Waits),
     ("X", Acquire(Shared), "X", Waits),
     ("S1", Acquire(Upgradable), "US1", Holds),
     ("U", Acquire(Upgradable), "U", Waits),
@@ -51,15 +51,15 @@ const TABLE: &[Row] = &[
     ("X", Announce(Shared), "X,s", Waits),
     ("S1,x", Announce(Exclusive), "S1,x", Waits),
     ("0,x", Announce(Exclusive), "X,x", Holds),
-    ("S2,x", Release(Shared), "S1,x", Calls),
-    ("S1,x", Release(Shared), "0,x", Calls),
-    ("WS1", Release(Shared), "W", Calls),
-    ("US1,u", Release(Upgradable), "S1,u", Calls),
+    ("S2,x", Release(Shared), "S1,x", Notifies),
+    ("S1,x", Release(Shared), "0,x", Notifies),
+    ("WS1", Release(Shared), "W", Notifies),
+    ("US1,u", Release(Upgradable), "S1,u", Notifies),
     ("X", Release(Exclusive), "0", Done),
-    ("X,s", Release(Exclusive), "0,s", Calls),
-    ("X,s", Downgrade(Exclusive, Shared), "S1,s", Calls),
-    ("X,s", Downgrade(Exclusive, Upgradable), "U,s", Calls),
-    ("US1,u", Downgrade(Upgradable, Shared), "S2,u", Calls),
+    ("X,s", Release(Exclusive), "0,s", Notifies),
+    ("X,s", Downgrade(Exclusive, Shared), "S1,s", Notifies),
+    ("X,s", Downgrade(Exclusive, Upgradable), "U,s", Notifies),
+    ("US1,u", Downgrade(Upgradable, Shared), "S2,u", Notifies),
     ("S1,x", Share, "S2,x", Holds),
     ("WS1", Share, "WS1", Waits),
     ("U", StartUpgrade(Upgradable), "X", Holds),
@@ -70,8 +70,8 @@ const TABLE: &[Row] = &[
     ("WS1", StartUpgrade(Shared), "WS1", Told),
     ("W", FinishUpgrade, "X", Holds),
     ("WS1", FinishUpgrade, "WS1", Waits),
-    ("WS1,s", CancelUpgrade(Upgradable), "US1,s", Calls),
-    ("WS1,s", CancelUpgrade(Shared), "S2,s", Calls),
+    ("WS1,s", CancelUpgrade(Upgradable), "US1,s", Notifies),
+    ("WS1,s", CancelUpgrade(Shared), "S2,s", Notifies),
 ];
 
 /// Parses a word in the notation of [`TABLE`].
@@ -100,12 +100,12 @@ fn holds_if(done: bool) -> Then {
 }
 
 /// Maps what a release returns. The caller that has to notify knows the word as it left it.
-fn calls_if(state: &State, left: AfterRelease) -> Then {
+fn notifies_if(state: &State, left: AfterRelease) -> Then {
     match left {
         AfterRelease::Done => Done,
         AfterRelease::WakeWaiters(word) => {
             assert_eq!(word, state.load());
-            Calls
+            Notifies
         }
     }
 }
@@ -118,10 +118,10 @@ fn run(state: &State, step: Step) -> Then {
     match step {
         Acquire(mode) => holds_if(state.try_acquire(mode)),
         AcquireNew(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
-        AcquireCalled(mode) => holds_if(state.acquire_notified(mode)),
+        AcquireNotified(mode) => holds_if(state.acquire_notified(mode)),
         Announce(mode) => holds_if(announce(state, mode) == Entered::Yes),
-        Release(mode) => calls_if(state, state.release(mode)),
-        Downgrade(from, to) => calls_if(state, state.downgrade(from, to)),
+        Release(mode) => notifies_if(state, state.release(mode)),
+        Downgrade(from, to) => notifies_if(state, state.downgrade(from, to)),
         Share => holds_if(state.share()),
         StartUpgrade(from) => match state.start_upgrade(from) {
             UpgradeStep::Done => Holds,
@@ -129,7 +129,7 @@ fn run(state: &State, step: Step) -> Then {
             UpgradeStep::Refused => Told,
         },
         FinishUpgrade => holds_if(state.finish_upgrade() == UpgradeStep::Done),
-        CancelUpgrade(from) => calls_if(state, state.cancel_upgrade(from)),
+        CancelUpgrade(from) => notifies_if(state, state.cancel_upgrade(from)),
     }
 }
 
@@ -167,7 +167,7 @@ fn the_table_is_the_one_in_the_design() {
         let operation = match step {
             Acquire(mode) => format!("acquire {}", named(mode)),
             AcquireNew(_) => "acquire, new".into(),
-            AcquireCalled(mode) => format!("acquire {}, notified", named(mode)),
+            AcquireNotified(mode) => format!("acquire {}, notified", named(mode)),
             Announce(mode) => format!("announce {}", named(mode)),
             Release(mode) => format!("release {}", named(mode)),
             Downgrade(_, to) => format!("downgrade to {}", named(to)),
@@ -223,7 +223,7 @@ fn e3_at_the_maximum_nobody_more_enters_and_nothing_wraps() {
         // One holder leaves: there is room for one, and the waiter is notified.
         let state = state(FULL | WaitFlag::Shared.bit());
         let AfterRelease::WakeWaiters(word) = state.release(Shared) else {
-            panic!("nobody is notified")
+            panic!("no waiter is notified")
         };
         assert!(!Transition::release(word, Shared).makes_no_room());
         assert!(state.acquire_notified(Shared));
