@@ -1,14 +1,14 @@
-//! What a caller goes through that nobody is in the way of, for who counts its instructions.
+//! The cost to a caller that meets no other caller, in instructions.
 //!
-//! `ci/instructions` runs this under callgrind, with two numbers of turns for each row of its table, and
-//! so has what one turn takes. By hand it is
+//! `ci/instructions` runs this under callgrind, with two numbers of turns for each row of its table. The
+//! difference is the cost of one turn. By hand it is
 //!
 //! ```text
 //! instructions CASE MODE TURNS
 //! ```
 //!
 //! where a mode is `shared`, `upgradable` or `exclusive`, or `run-time-shared` and so on. Without a case,
-//! as in `cargo bench` and `cargo test --benches`, each takes a few turns, and nothing is counted.
+//! as in `cargo bench` and `cargo test --benches`, each case takes a few turns, and nothing is counted.
 
 use std::env;
 use std::hint::black_box;
@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Waker};
 
 use multilock::{Mode, MultiLock};
 
-/// The least that a lock can do: it lets in until it is full, and has nobody to wake.
+/// The least that a lock can do: it admits holders until it is full, and never wakes a waiter.
 #[derive(Default)]
 struct Floor(AtomicUsize);
 
@@ -46,7 +46,7 @@ impl Drop for FloorGuard<'_> {
     }
 }
 
-/// The least that a future can do which would wait if it had to.
+/// The least that a future can do which would wait if the lock were not available.
 struct FloorAcquire<'a>(&'a Floor);
 
 impl<'a> FloorAcquire<'a> {
@@ -70,16 +70,16 @@ impl<'a> Future for FloorAcquire<'a> {
     }
 }
 
-/// What `future` gives at its first poll.
+/// The output of `future` at its first poll.
 #[inline(always)]
 fn now<F: Future>(future: Pin<&mut F>) -> F::Output {
     match future.poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nobody else has the lock"),
+        Poll::Pending => panic!("the lock has another holder"),
     }
 }
 
-/// Takes so many turns. For all that the compiler knows, each has a lock of its own.
+/// Takes `turns` turns. As far as the compiler knows, each uses a different lock.
 #[inline(always)]
 fn repeat<L: Default>(turns: u64, mode: impl Fn() -> Mode, turn: impl Fn(&L, Mode)) {
     let lock = L::default();
@@ -100,7 +100,7 @@ const CASES: [&str; 9] = [
     "cancel_unpolled",
 ];
 
-/// A mode that `mode` gives as a literal is one where it is used, too.
+/// `mode` is a closure, so that a literal mode is still a literal where it is used.
 fn run(case: &str, turns: u64, mode: impl Fn() -> Mode) {
     type Lock = MultiLock;
     match case {
@@ -150,5 +150,5 @@ fn main() {
             run_in(&format!("run-time-{mode}"), case, 2);
         }
     }
-    println!("instructions: nothing is counted here, but by ci/instructions");
+    println!("instructions: nothing is counted here; run ci/instructions");
 }

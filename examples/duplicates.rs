@@ -1,18 +1,18 @@
-//! Finds files with equal content. Tasks hash files in parallel and put what they find into one index,
-//! while another one looks at it again and again, to say how far they are.
+//! Finds files with equal content. Tasks hash files in parallel and put the results into one index, while another task
+//! reads the index again and again to report the progress.
 //!
 //! ```text
 //! cargo run --release --example duplicates -- PATH...
 //! cargo run --release --example duplicates -- --help
 //! ```
 //!
-//! Of the lock it shows:
-//! * an upgradable read, to look and then insert what is new with nobody in between;
-//! * a write, as short as can be: the slow part, to read the file, is done before;
-//! * a read beside all that, which sees an index whose parts fit together: for the progress, and for questions that are
+//! It shows these uses of the lock:
+//! * an upgradable read guard, to look and then insert, with no other writer in between;
+//! * a write guard, held as short as possible: the slow part, reading the file, is done before;
+//! * a read guard beside these, which always sees a consistent index: for the progress, and for questions that are
 //!   asked meanwhile.
 //!
-//! The tasks run on several threads, and borrow the index. Ctrl-C ends it at any point.
+//! The tasks run on several threads, and borrow the index. Ctrl-C ends the program at any point.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -57,7 +57,7 @@ struct Options {
 }
 
 impl Options {
-    /// `None` if it is help that is wanted.
+    /// `None` if the options ask for help.
     fn parse(args: impl Iterator<Item = OsString>) -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::*;
 
@@ -92,10 +92,10 @@ type Hash = [u8; 32];
 /// What all tasks share.
 #[derive(Default)]
 struct Index {
-    /// The files that somebody has hashed, or is about to.
+    /// The files that a task has hashed, or is about to.
     claimed: HashSet<FileId>,
     contents: HashMap<Hash, Content>,
-    /// What can be counted in `contents`, and what could not be read.
+    /// The totals of `contents`, and the number of unreadable files.
     totals: Totals,
 }
 
@@ -126,11 +126,11 @@ impl Index {
     }
 
     fn totals(&self) -> Totals {
-        debug_assert_eq!(self.totals, self.count(), "somebody was in the middle of a write");
+        debug_assert_eq!(self.totals, self.count(), "a writer was in the middle of a change");
         self.totals
     }
 
-    /// The groups of equal files one of which has `text` in its path, that with the most to spare first.
+    /// The groups of equal files with `text` in one of their paths, largest savings first.
     fn groups(&self, text: &str) -> Vec<&Content> {
         let has_text = |path: &PathBuf| path.to_string_lossy().contains(text);
         let is_group = |it: &&Content| it.paths.len() > 1 && it.paths.iter().any(has_text);
@@ -153,7 +153,7 @@ impl Index {
     }
 }
 
-/// What all names of a file have in common.
+/// The identity that all names of a file share.
 #[cfg(unix)]
 type FileId = (u64, u64);
 #[cfg(unix)]
@@ -169,13 +169,13 @@ fn file_id(path: &Path, _: &Metadata) -> io::Result<FileId> {
     fs::canonicalize(path)
 }
 
-/// A file, or what could not be read.
+/// A file, or an error about a path.
 type Found = Result<(PathBuf, FileId), (PathBuf, io::Error)>;
 
-/// Sends all files that are there. Blocks, also while nobody takes them.
+/// Sends all files that it finds. Blocks, even while no task receives them.
 fn walk(options: &Options, found: &Sender<Found>) {
     let send = |it| {
-        // Fails if the tasks have panicked, which is said elsewhere.
+        // Fails if the tasks have panicked, which is reported elsewhere.
         let _ = found.send_blocking(it);
     };
     let mut directories = Vec::new();
@@ -188,7 +188,7 @@ fn walk(options: &Options, found: &Sender<Found>) {
                     Err(error) => Err((path, error)),
                 });
             }
-            // Too small; or a link, which may lead in a circle, or a pipe, which may never end.
+            // Too small; or a link, which may lead in a circle; or a pipe, which may never end.
             Ok(_) => {}
             Err(error) => send(Err((path, error))),
         }
@@ -213,7 +213,7 @@ fn walk(options: &Options, found: &Sender<Found>) {
     }
 }
 
-/// The hash and the size of what is there, piece by piece. Blocks.
+/// Returns the hash and the size of the content, read in pieces. Blocks.
 fn hash_file(path: &Path) -> io::Result<(Hash, u64)> {
     let mut file = File::open(path)?;
     let (mut hasher, mut size, mut piece) = (Sha256::new(), 0, vec![0; 1 << 16]);
@@ -230,18 +230,18 @@ fn hash_file(path: &Path) -> io::Result<(Hash, u64)> {
     }
 }
 
-/// Whether the file is new: then it is the caller's to hash.
+/// Returns whether the file is new. If so, the caller must hash it.
 async fn claim(index: &RwLock<Index>, id: FileId) -> bool {
-    // Others read beside this one, but nobody writes, and nobody else is about to claim.
+    // Readers may hold the lock beside this guard, but there is no writer, and no other task can claim.
     let index = index.upgradable_read().await;
     if index.claimed.contains(&id) {
         return false;
     }
-    // Waits for those who read. What was seen is still true then.
+    // Waits for the readers. What this task has seen is still true then.
     RwLockUpgradableReadGuard::upgrade(index).await.claimed.insert(id)
 }
 
-/// Hashes one file after the other, as they are found.
+/// Hashes files one after another, as they are found.
 async fn work(index: &RwLock<Index>, found: Receiver<Found>, terminal: bool) {
     while let Ok(found) = found.recv().await {
         let hashed = match found {
@@ -249,7 +249,7 @@ async fn work(index: &RwLock<Index>, found: Receiver<Found>, terminal: bool) {
                 if !claim(index, id).await {
                     continue;
                 }
-                // On a thread that may block, and meanwhile without the lock.
+                // On a thread that may block, and without the lock meanwhile.
                 smol::unblock(move || match hash_file(&path) {
                     Ok((hash, size)) => Ok((path, hash, size)),
                     Err(error) => Err((path, error)),
@@ -268,18 +268,18 @@ async fn work(index: &RwLock<Index>, found: Receiver<Found>, terminal: bool) {
     }
 }
 
-/// Says how far the others are, until it is dropped.
+/// Reports the progress of the other tasks, until it is dropped.
 async fn watch(index: &RwLock<Index>, terminal: bool) {
     let pause = Duration::from_millis(if terminal { 100 } else { 5_000 });
     loop {
         Timer::after(pause).await;
-        // The guard is gone at the end of the line: to print may take long.
+        // The guard is dropped at the end of the statement, because printing may take long.
         let totals = index.read().await.totals();
         eprint!("{}{totals}{}", start_of_line(terminal), if terminal { "" } else { "\n" });
     }
 }
 
-/// Answers one question after the other, until there are no more.
+/// Answers questions one after another, until there are no more.
 async fn answer(index: &RwLock<Index>, terminal: bool) {
     let mut questions = BufReader::new(Unblock::new(io::stdin())).lines();
     while let Some(Ok(question)) = questions.next().await {
@@ -294,7 +294,7 @@ async fn answer(index: &RwLock<Index>, terminal: bool) {
     }
 }
 
-/// What wipes out how far it was.
+/// The characters that erase the previous progress report.
 fn start_of_line(terminal: bool) -> &'static str {
     if terminal { "\r\x1b[K" } else { "" }
 }
@@ -304,12 +304,12 @@ fn run(options: &Options) -> Index {
     let executor = Executor::new();
     let terminal = io::stderr().is_terminal();
     thread::scope(|scope| {
-        // On a thread of its own. After a panic nobody waits for it.
+        // On a thread of its own. After a panic no task waits for it.
         let (send, found) = bounded(1_000);
         let owned = options.clone();
         let walk = smol::unblock(move || walk(&owned, &send));
 
-        // The threads end when this is dropped, be it by a panic.
+        // The threads end when this is dropped, even by a panic.
         let (_run, ended) = bounded::<()>(1);
         for _ in 0..options.jobs {
             let (executor, ended) = (&executor, ended.clone());
@@ -338,7 +338,7 @@ fn run(options: &Options) -> Index {
     index.into_inner()
 }
 
-/// All groups, and the totals.
+/// Prints all groups, and the totals.
 fn print(mut index: Index) -> io::Result<()> {
     for content in index.contents.values_mut() {
         content.paths.sort();
@@ -354,7 +354,7 @@ fn print(mut index: Index) -> io::Result<()> {
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} files of {} bytes:", self.paths.len(), self.size)?;
-        // Quoted, as a name may be any bytes.
+        // Quoted, because a name may contain any bytes.
         self.paths.iter().try_for_each(|path| writeln!(f, "  {path:?}"))
     }
 }
@@ -382,7 +382,7 @@ fn main() -> ExitCode {
     let index = run(&options);
     let unreadable = index.totals.unreadable;
     match print(index) {
-        // As by `| head`.
+        // As with `| head`.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             eprintln!("duplicates: {error}");
             ExitCode::FAILURE

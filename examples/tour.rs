@@ -4,8 +4,8 @@
 //! cargo run --example tour
 //! ```
 //!
-//! Tellers and auditors work from the beginning to the end. Beside them one visitor after the other
-//! shows what else the lock can do. The executor is smol's; any other would do.
+//! Tellers and auditors work from the beginning to the end. Meanwhile visitors show, one after
+//! another, what else the lock can do. The executor is smol's; any other would do.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -19,8 +19,8 @@ use smol::future::yield_now;
 const ACCOUNTS: usize = 10;
 const TOTAL: u64 = 10_000;
 
-/// What is shared. The lock has no data: that it guards the accounts is said here, by methods that
-/// want to see a guard.
+/// What is shared. The lock has no data: that it guards the accounts is expressed by methods that
+/// take a guard.
 struct Bank {
     lock: MultiLock,
     /// Atomics need no `unsafe` to be shared. `Relaxed` is enough: the order comes from the lock.
@@ -44,8 +44,8 @@ impl Bank {
         self.accounts[account].store(balance, Relaxed);
     }
 
-    /// Takes money out of one account and puts it into another. In between others run, and a part of
-    /// the money is nowhere.
+    /// Takes money out of one account and puts it into another. In between other tasks run, and
+    /// some of the money is in neither.
     async fn transfer(&self, guard: &Guard<'_>, from: usize, to: usize, amount: u64) {
         let amount = amount.min(self.balance(guard, from));
         self.set_balance(guard, from, self.balance(guard, from) - amount);
@@ -53,7 +53,7 @@ impl Bank {
         self.set_balance(guard, to, self.balance(guard, to) + amount);
     }
 
-    /// Adds up all accounts, and lets others run after each.
+    /// Adds up all accounts, and yields to other tasks after each.
     async fn sum(&self, guard: &Guard<'_>) -> u64 {
         let mut sum = 0;
         for account in 0..ACCOUNTS {
@@ -97,7 +97,7 @@ async fn auditor(number: usize) {
     }
 }
 
-/// Takes what is there to be had, or goes.
+/// Tries, and does not wait.
 async fn passer_by() {
     let guard = BANK.lock.acquire(Mode::Shared).await;
     match BANK.lock.try_acquire(Mode::Exclusive) {
@@ -107,12 +107,12 @@ async fn passer_by() {
     drop(guard);
 }
 
-/// Waits, but not for ever. For `acquire_or` any future is a limit, of any runtime.
+/// Waits, but not forever. For `acquire_or` any future is a limit, of any runtime.
 async fn client() {
     let guard = BANK.lock.acquire(Mode::Shared).await;
-    let (leave, told) = bounded::<()>(1);
+    let (leave, left) = bounded::<()>(1);
     let reader = smol::spawn(async move {
-        let _ = told.recv().await;
+        let _ = left.recv().await;
         drop(guard);
     });
 
@@ -126,18 +126,18 @@ async fn client() {
 
     let limit = Timer::after(Duration::from_secs(10));
     match BANK.lock.acquire_or(Mode::Exclusive, limit).await {
-        Ok(guard) => say("client", format_args!("comes again, and gets it: {:?}", guard.mode())),
-        Err(_) => unreachable!("nobody stays so long"),
+        Ok(guard) => say("client", format_args!("tries again, and acquires: {:?}", guard.mode())),
+        Err(_) => unreachable!("no holder keeps the lock that long"),
     }
 }
 
-/// Looks with others beside, changes with nobody in between, and looks again.
+/// Reads beside other readers, writes with no other writer in between, and reads again.
 async fn inspector() {
     let mut guard = BANK.lock.acquire(Mode::Upgradable).await;
     let beside = guard.share().expect("an upgradable hold lets shared ones in");
     let trainee = smol::spawn(async move {
         pause(40).await;
-        say("trainee", format_args!("has looked over the inspector's shoulder, and leaves"));
+        say("trainee", format_args!("has looked over the inspector's shoulder, and releases"));
         drop(beside);
     });
 
@@ -147,20 +147,20 @@ async fn inspector() {
     let (from, to) = (balance(&rich), balance(&poor));
     say("inspector", format_args!("sees {from} in account {rich}, and {to} in account {poor}"));
 
-    // Waits for the trainee. Tellers wait outside, so what was seen is still true.
-    guard.upgrade().await.expect("an upgradable hold has the right to it");
+    // Waits for the trainee. No teller can enter meanwhile, so what was seen is still true.
+    guard.upgrade().await.expect("an upgradable holder may always upgrade");
     assert_eq!((BANK.balance(&guard, rich), BANK.balance(&guard, poor)), (from, to));
     BANK.transfer(&guard, rich, poor, (from - to) / 2).await;
     say("inspector", format_args!("is alone, and moves {}", (from - to) / 2));
 
-    // Nobody has been exclusive in between.
+    // No other task has held it exclusively in between.
     guard.downgrade(Mode::Shared);
     let (from, to) = (BANK.balance(&guard, rich), BANK.balance(&guard, poor));
     say("inspector", format_args!("shares again, and sees {from} and {to}"));
     trainee.await;
 }
 
-/// Detaches a hold from its guard. Another task releases it.
+/// Detaches a guard into a handle. Another task releases it.
 async fn manager() {
     static VAULT: MultiLock = MultiLock::new();
 
@@ -168,19 +168,19 @@ async fn manager() {
     let porter = smol::spawn(async move {
         let handle = receive.recv().await.expect("the manager sends one");
         pause(40).await;
-        let error = VAULT.release(handle).expect_err("it is not of this lock");
-        say("porter", format_args!("tries it at the vault: {error}"));
-        // It is not lost: it comes back with the error.
+        let error = VAULT.release(handle).expect_err("the handle belongs to another lock");
+        say("porter", format_args!("tries the handle at the vault: {error}"));
+        // The handle is not lost: the error returns it.
         say("porter", format_args!("opens the bank"));
-        BANK.lock.release(error.into_handle()).expect("it is of this lock");
+        BANK.lock.release(error.into_handle()).expect("the handle belongs to this lock");
     });
 
     let handle = BANK.lock.acquire(Mode::Exclusive).await.into_handle();
-    say("manager", format_args!("has closed the bank, and sends away handle {}", handle.id()));
+    say("manager", format_args!("has closed the bank, and sends handle {}", handle.id()));
     let monitor = smol::spawn(async {
         say("monitor", format_args!("sees the bank held: {:?}", BANK.lock.locked()));
         BANK.lock.wait(Mode::Exclusive).await;
-        say("monitor", format_args!("is told that exclusive is possible; holds nothing"));
+        say("monitor", format_args!("is woken when exclusive is possible; holds nothing"));
     });
     pause(20).await;
     send.send(handle).await.expect("the porter is there");
@@ -212,16 +212,17 @@ fn main() {
         }
         say("bank", format_args!("closes after {transfers} transfers"));
 
-        let guard = BANK.lock.try_acquire(Mode::Exclusive).expect("everybody has left");
+        let guard =
+            BANK.lock.try_acquire(Mode::Exclusive).expect("all tasks have released the lock");
         let sum = BANK.sum(&guard).await;
         drop(guard);
         assert_eq!(sum, TOTAL);
         assert_eq!(BANK.lock.locked(), None);
-        say("bank", format_args!("total {sum} = {TOTAL}: ok, and nobody holds the lock"));
+        say("bank", format_args!("total {sum} = {TOTAL}: ok, and the lock is free"));
     });
 }
 
-/// Prints who does what, and when.
+/// Prints what a task does, and when.
 fn say(name: &str, what: std::fmt::Arguments<'_>) {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     println!("{:>5} ms  {name:<11}{what}", START.elapsed().as_millis());

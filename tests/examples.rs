@@ -1,4 +1,4 @@
-//! The examples that are programs to use: what they print, and how they end.
+//! The example programs: what they print, and how they exit.
 //!
 //! `cargo test` builds the examples, and `cargo test --test examples` does not: before that, `cargo build --examples`.
 
@@ -32,7 +32,7 @@ fn stderr(output: &Output) -> &str {
     str::from_utf8(&output.stderr).unwrap()
 }
 
-/// A directory for one test, which is gone after it.
+/// A directory for one test, which is removed afterwards.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -64,7 +64,7 @@ fn duplicates_prints_files_with_equal_content() {
     tree.write("x/other", "same size");
     tree.write("empty", "");
     tree.write("x/empty", "");
-    // Equal for longer than what is read at a time.
+    // Equal for longer than one read.
     let mut long = vec![7; 300_000];
     tree.write("long", &long);
     tree.write("x/long", &long);
@@ -105,14 +105,14 @@ fn duplicates_counts_a_file_once_that_it_finds_again() {
     assert_eq!((stdout(&output), stderr(&output)), (said, ""));
 }
 
-/// Many tasks at one index: all files are there in the end, whatever their order was.
+/// Many tasks share one index: in the end it has all files, in whatever order they were read.
 #[test]
 fn duplicates_loses_nothing() {
     let tree = Directory::new("crowd");
     for file in 0..300 {
         tree.write(&format!("{}/{file}", file % 7), format!("content {:2}", file % 50));
     }
-    // One task has to do with it when the others have nothing to do any more.
+    // One task is still busy when the others have nothing left to do.
     tree.write("long", vec![7; 1_000_000]);
     for jobs in ["1", "2", "16"] {
         let output = run("duplicates", &["-j", jobs, "."], &tree.0);
@@ -126,7 +126,7 @@ fn duplicates_loses_nothing() {
     }
 }
 
-/// Neither root nor anybody else can read from the beginning of one's own memory.
+/// Not even root can read from the beginning of its own memory.
 #[cfg(target_os = "linux")]
 #[test]
 fn duplicates_says_what_it_could_not_read() {
@@ -165,7 +165,7 @@ fn duplicates_answers_questions_meanwhile() {
         writeln!(questions, "{question}").unwrap();
         answers.next().unwrap()
     };
-    // It has not found all of them at once.
+    // The first answers may come before all files were found.
     let all = "5 files of 48 bytes, 3 duplicates of 27 bytes, 0 unreadable";
     while ask("nothing has that name")
         != format!("\"nothing has that name\": 0 groups so far, of {all}")
@@ -198,13 +198,13 @@ fn duplicates_does_nothing_if_it_is_told_wrong() {
     assert!(stdout(&output).contains("usage: duplicates"));
 }
 
-/// It asks itself over the loopback device. Any answer that is wrong is a panic.
+/// The server sends itself requests over the loopback device. Any wrong answer is a panic.
 #[test]
 fn server_passes_its_own_test() {
     let directory = Directory::new("server");
     let output = run("server", &["--self-test"], &directory.0);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
-    assert_eq!(stdout(&output).lines().last(), Some("all is as it should be"));
+    assert_eq!(stdout(&output).lines().last(), Some("all tests have passed"));
 }
 
 #[test]

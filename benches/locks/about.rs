@@ -1,4 +1,4 @@
-//! On what it is measured.
+//! The machine and the versions that were measured.
 
 use std::process::Command;
 use std::{env, fs, thread};

@@ -13,9 +13,9 @@ use crate::report::Goal;
 
 /// The waits of each contestant in a round.
 const WAITS: usize = 1000;
-/// The messages that a mailbox has room for.
+/// The capacity of a mailbox.
 const CAPACITY: usize = 32;
-/// What each actor has written about as often before the first wait.
+/// About how often each actor has written before the first wait.
 const BEFORE: u64 = 16;
 /// The turns of the longest pause between two waits, after the actors have written again. Pauses
 /// differ, so that waits begin at different points of the actors' work.
@@ -52,14 +52,14 @@ pub(crate) fn cases() -> Vec<Case> {
 struct Shared<L> {
     lock: L,
     guarded: Guarded,
-    /// By the actors.
+    /// The number of writes by the actors.
     writes: AtomicU64,
     is_over: AtomicBool,
     waited: Mutex<Waited>,
 }
 
 impl<L> Shared<L> {
-    /// Until the actors have written so many times more: their worker may sleep, or be interrupted.
+    /// Waits until the actors have written `more` times: their worker may sleep, or be interrupted.
     async fn others_write(&self, more: u64) {
         let until = self.writes.load(Relaxed) + more;
         while self.writes.load(Relaxed) < until && !self.is_over.load(Relaxed) {
@@ -68,14 +68,15 @@ impl<L> Shared<L> {
     }
 }
 
-/// What a task does.
+/// The role of a task.
 enum Role {
     Waits,
     Acts(Mailbox),
     Sends(Sender),
 }
 
-/// The waits of a task, while actors write again and again and read their messages meanwhile.
+/// Measures the waits of a task, while actors write again and again and read their messages
+/// meanwhile.
 fn beside<L: AsyncLock>(
     runtime: Runtime,
     actors: usize,
@@ -126,7 +127,7 @@ async fn wait_often<L: AsyncLock>(
         }
         let asked = Instant::now();
         waited.waits.push(wait(shared, is_writer, asked).await);
-        // At the limit the actors stop. Without that, the wait would have been longer.
+        // At the limit the actors stop. Otherwise the wait would have been longer.
         waited.is_last_unfinished = shared.is_over.load(Relaxed);
         if waited.is_last_unfinished || start.elapsed() > limit {
             break;
@@ -154,7 +155,7 @@ async fn wait<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, asked: Instant)
     }
 }
 
-/// Waits for the lock beside its messages, which poll that wait again and again.
+/// Waits for the lock beside its messages, which cause that wait to be polled again and again.
 async fn act<L: AsyncLock>(shared: &Shared<L>, mut mailbox: Mailbox, limit: Duration) {
     let (start, mut seen) = (Instant::now(), 0_u64);
     while !shared.is_over.load(Relaxed) {
@@ -210,7 +211,7 @@ impl Mailbox {
 }
 
 impl Sender {
-    /// Whether the mailbox is still there.
+    /// Returns whether the mailbox is still open.
     async fn send(&self, message: u64) -> bool {
         match self {
             Self::Tokio(sender) => sender.send(message).await.is_ok(),

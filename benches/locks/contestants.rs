@@ -1,4 +1,4 @@
-//! Who takes part: what each can do, by its own means where it has them.
+//! The contestants: what each can do, by its own means where it has them.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use std::thread;
@@ -22,7 +22,7 @@ pub(crate) const CONTESTANTS: [&str; 8] = [
 /// What a lock without data and without async can do.
 pub(crate) trait Lock: Default + Send + Sync + 'static {
     const NAME: &'static str;
-    /// Whether an exclusive holder is alone.
+    /// Whether an exclusive holder excludes all others.
     const EXCLUDES: bool = true;
 
     fn try_shared(&self) -> Option<impl Sized>;
@@ -36,7 +36,7 @@ pub(crate) trait AsyncLock: Lock {
     fn exclusive(&self) -> impl Future<Output = impl Send> + Send;
 }
 
-/// A lock with a hold that can become exclusive later.
+/// A lock with a mode that can become exclusive later.
 pub(crate) trait Upgradable: Lock {
     fn try_upgradable(&self) -> Option<impl Sized>;
     fn upgradable_blocking(&self) -> impl Sized;
@@ -46,7 +46,7 @@ pub(crate) trait AsyncUpgradable: Upgradable {
     fn upgradable(&self) -> impl Future<Output = impl Send> + Send;
 }
 
-/// How a contestant acquires: shared, exclusive, and upgradable if it has that.
+/// How a contestant acquires: shared, exclusive, and upgradable if it has that mode.
 macro_rules! contestant {
     ($name:literal, $lock:ident: $Lock:ty {
         $(excludes: $excludes:literal;)?
@@ -145,7 +145,7 @@ contestant!("floor", lock: NoLock {
 #[derive(Default)]
 pub(crate) struct Word(AtomicUsize);
 
-/// What an exclusive holder adds. Shared and upgradable ones add one.
+/// What an exclusive holder adds. Shared and upgradable holders add one.
 const ALL: usize = usize::MAX / 2;
 
 struct Left<'a>(&'a Word, usize);
@@ -191,7 +191,7 @@ impl Drop for Left<'_> {
     }
 }
 
-/// The floor with contention: what the work takes without a lock.
+/// The floor with contention: the cost of the work without a lock.
 #[derive(Default)]
 pub(crate) struct NoLock;
 
@@ -209,7 +209,7 @@ impl Drop for Nothing {
     fn drop(&mut self) {}
 }
 
-/// Holds of a lock that has no guards.
+/// Guards for a lock that has none.
 macro_rules! raw_guard {
     ($Guard:ident, $release:ident) => {
         struct $Guard<'a>(&'a saa::Lock);
@@ -217,7 +217,7 @@ macro_rules! raw_guard {
         impl<'a> $Guard<'a> {
             #[inline]
             fn after(lock: &'a saa::Lock, acquired: bool) -> Self {
-                assert!(acquired, "nobody poisons it");
+                assert!(acquired, "the lock is never poisoned");
                 Self(lock)
             }
         }
@@ -234,7 +234,7 @@ macro_rules! raw_guard {
 raw_guard!(Shares, release_share);
 raw_guard!(Locks, release_lock);
 
-/// For each lock of a list, its name and what is made for it.
+/// For each lock of a list, its name and a value made for it.
 macro_rules! each {
     (|$L:ident| $body:expr, $($Lock:ty),*) => {
         vec![$({
@@ -244,7 +244,7 @@ macro_rules! each {
     };
 }
 
-/// For those that await, and more.
+/// For the async locks, and more.
 macro_rules! each_async {
     (|$L:ident| $body:expr, $($More:ty),*) => {
         $crate::contestants::each!(
@@ -260,14 +260,14 @@ macro_rules! each_async {
     };
 }
 
-/// For those that await, and a floor.
+/// For the async locks, and a floor.
 macro_rules! awaits {
     ($Floor:ty, |$L:ident| $body:expr) => {
         $crate::contestants::each_async!(|$L| $body, $Floor)
     };
 }
 
-/// For those that block, and a floor.
+/// For the blocking locks, and a floor.
 macro_rules! blocks {
     ($Floor:ty, |$L:ident| $body:expr) => {
         $crate::contestants::each_async!(|$L| $body, parking_lot::RwLock<()>, $Floor)
@@ -276,7 +276,7 @@ macro_rules! blocks {
 
 pub(crate) use {awaits, blocks, each, each_async};
 
-/// What the lock guards. It loses counts if an exclusive holder is not alone.
+/// The data behind the lock. It loses counts if exclusive holders are not alone.
 #[derive(Default)]
 pub(crate) struct Guarded {
     first: AtomicU64,
@@ -302,22 +302,22 @@ impl Guarded {
         self.end::<L>();
     }
 
-    /// A shared section: nobody is halfway.
+    /// A shared section: no exclusive holder is halfway.
     #[inline]
     pub(crate) fn look<L: Lock>(&self) {
         let (first, second) = (self.first.load(Relaxed), self.second.load(Relaxed));
-        assert!(first == second || !L::EXCLUDES, "somebody is exclusive beside it");
+        assert!(first == second || !L::EXCLUDES, "an exclusive holder is present, too");
     }
 
-    /// How many exclusive sections there were.
+    /// The number of exclusive sections.
     pub(crate) fn changes(&self) -> u64 {
         let (first, second) = (self.first.load(Relaxed), self.second.load(Relaxed));
-        assert_eq!(first, second, "all have come to their end");
+        assert_eq!(first, second, "all sections have ended");
         first
     }
 }
 
-/// Holds the lock while others are polled. `entered` is called at the beginning.
+/// Holds the lock while other tasks are polled. `entered` is called at the beginning.
 #[inline]
 pub(crate) async fn hold<L: AsyncLock>(
     lock: &L,
@@ -349,14 +349,14 @@ fn add<L: Lock>(count: &AtomicU64) {
     }
 }
 
-/// Whether the `turn`th turn of a task is exclusive, where so many of a hundred are: spread evenly over
-/// its turns, and at each turn over the tasks.
+/// Whether the `turn`th turn of a task is exclusive, where `percent` of a hundred turns are: spread
+/// evenly over its turns, and at each turn over the tasks.
 #[inline]
 pub(crate) fn is_exclusive(task: u64, turn: u64, percent: u64) -> bool {
     (turn + 37 * task) * percent % 100 + percent >= 100
 }
 
-/// How many turns of all tasks are exclusive.
+/// The number of exclusive turns of all tasks.
 pub(crate) fn exclusive_turns(tasks: u64, turns: u64, percent: u64) -> u64 {
     let of_task = |task| (0..turns).filter(move |turn| is_exclusive(task, *turn, percent)).count();
     (0..tasks).map(of_task).sum::<usize>() as u64

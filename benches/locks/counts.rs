@@ -1,4 +1,4 @@
-//! What is counted, and takes no time.
+//! What is counted instead of timed.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::pin::pin;
@@ -9,10 +9,10 @@ use crate::executor::{now, poll};
 use crate::harness::{Case, counts, many};
 use crate::queues::{TASKS, in_turns};
 
-/// The turns over which is counted.
+/// The number of turns that are counted.
 const TURNS: usize = 100;
 
-/// Counts allocations while it is told to.
+/// Counts allocations while it is enabled.
 struct Counting;
 
 static COUNTS: AtomicBool = AtomicBool::new(false);
@@ -30,28 +30,28 @@ fn count(bytes: usize) {
     }
 }
 
-// SAFETY: all is left to the allocator of the system.
+// SAFETY: the allocator of the system does everything.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(memory, layout) }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(size);
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(memory, layout, size) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: as promised by the caller.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 }
@@ -62,7 +62,7 @@ struct Allocated {
     bytes: f64,
 }
 
-/// What `run` allocates. Nobody else does so at the same time: all other threads sleep.
+/// The allocations of `run`. No other thread allocates at the same time: all of them sleep.
 fn allocated(run: impl FnOnce()) -> Allocated {
     let so_far = || [ALLOCATIONS.load(Relaxed), BYTES.load(Relaxed)];
     let before = so_far();
@@ -118,7 +118,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// The allocations of an acquisition and release, but for those of the first.
+/// The allocations of an acquisition and release, except those of the first.
 fn uncontended<L: AsyncLock>() -> f64 {
     let lock = L::default();
     let often = || (0..TURNS).for_each(|_| drop(now(pin!(lock.exclusive()))));
@@ -126,7 +126,7 @@ fn uncontended<L: AsyncLock>() -> f64 {
     allocated(often).times / TURNS as f64
 }
 
-/// What the first wait for a lock allocates, and what the second does.
+/// The allocations of the first wait for a lock, and of the second.
 fn waits<L: AsyncLock>() -> [Allocated; 2] {
     let lock = L::default();
     [(); 2].map(|()| {
@@ -140,13 +140,13 @@ fn waits<L: AsyncLock>() -> [Allocated; 2] {
     })
 }
 
-/// How many polls an acquisition takes.
+/// The number of polls of an acquisition.
 fn polls<L: AsyncLock>(percent: u64) -> f64 {
     let turns = many(TURNS) as u64;
     in_turns::<L>(percent, turns).polls as f64 / (TASKS as u64 * turns) as f64
 }
 
-/// How many wakes an acquisition takes.
+/// The number of wakes of an acquisition.
 fn wakes<L: AsyncLock>(percent: u64) -> f64 {
     let turns = many(TURNS) as u64;
     in_turns::<L>(percent, turns).wakes as f64 / (TASKS as u64 * turns) as f64

@@ -1,4 +1,4 @@
-//! What drives futures: by hand, by blocking, and on two runtimes.
+//! What drives futures: polls by hand, blocking, and two runtimes.
 
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
@@ -15,16 +15,16 @@ pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// What `future` gives at its first poll.
+/// The output of `future` at its first poll.
 #[inline]
 pub(crate) fn now<F: Future>(future: Pin<&mut F>) -> F::Output {
     match poll(future) {
         Poll::Ready(output) => output,
-        Poll::Pending => panic!("nobody else has the lock"),
+        Poll::Pending => panic!("the lock has another holder"),
     }
 }
 
-/// Lets the other tasks be polled.
+/// Yields to the other tasks.
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
@@ -37,7 +37,7 @@ pub(crate) async fn yield_now() {
     .await;
 }
 
-/// What a blocked thread waits with if its lock has nothing for that.
+/// How a thread blocks if its lock has no method for that.
 #[inline]
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     struct Unpark(Thread);
@@ -64,7 +64,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
 pub(crate) struct Tasks<F> {
     tasks: Vec<Task<F>>,
     woken: Arc<Woken>,
-    /// How many have not come to their end.
+    /// The number of tasks that have not ended.
     pub(crate) left: usize,
     pub(crate) polls: u64,
 }
@@ -94,7 +94,8 @@ impl Wake for Ring {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // There is one thread: no read-modify-write, which would be most of what an executor takes.
+        // There is one thread, so this is no read-modify-write, which would be most of the
+        // executor's cost.
         self.woken.wakes.store(self.woken.wakes.load(Relaxed) + 1, Relaxed);
         if !self.is_queued.load(Relaxed) {
             self.is_queued.store(true, Relaxed);
@@ -104,7 +105,7 @@ impl Wake for Ring {
 }
 
 impl<F: Future<Output = ()>> Tasks<F> {
-    /// Room for so many tasks.
+    /// Creates an executor for `count` tasks.
     pub(crate) fn new(count: usize) -> Self {
         let woken = Arc::new(Woken::default());
         woken.queue.lock().unwrap_or_else(PoisonError::into_inner).reserve(count);
@@ -116,7 +117,7 @@ impl<F: Future<Output = ()>> Tasks<F> {
         Self { tasks: (0..count).map(task).collect(), woken, left: 0, polls: 0 }
     }
 
-    /// Gives each task its future.
+    /// Sets the future of each task.
     pub(crate) fn start(&mut self, future: impl Fn(usize) -> F) {
         self.left = self.tasks.len();
         for (id, task) in self.tasks.iter_mut().enumerate() {
@@ -125,7 +126,7 @@ impl<F: Future<Output = ()>> Tasks<F> {
         }
     }
 
-    /// Polls who is woken, until nobody is.
+    /// Polls woken tasks until no task is woken.
     pub(crate) fn run(&mut self) {
         while let Some(id) = self.next() {
             let task = &mut self.tasks[id];
@@ -152,7 +153,8 @@ impl<F: Future<Output = ()>> Tasks<F> {
 /// The threads of each runtime.
 pub(crate) const WORKERS: usize = 2;
 
-/// A runtime of several threads, or of the one that calls. Each is made once, for all contestants.
+/// A runtime with several threads, or with the calling thread only. Each is created once, for all
+/// contestants.
 #[derive(Clone, Copy)]
 pub(crate) enum Runtime {
     Tokio,
@@ -168,7 +170,7 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 
 static SMOL: LazyLock<smol::Executor> = LazyLock::new(|| {
     for _ in 0..WORKERS {
-        // They wait for tasks until the process ends.
+        // These threads wait for tasks until the process ends.
         thread::spawn(|| smol::future::block_on(SMOL.run(pending::<()>())));
     }
     smol::Executor::new()
@@ -181,7 +183,7 @@ static TOKIO_OF_ONE: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
 static SMOL_OF_ONE: smol::Executor = smol::Executor::new();
 
 impl Runtime {
-    /// Those of several threads.
+    /// The runtimes with several threads.
     pub(crate) const ALL: [Self; 2] = [Self::Tokio, Self::Smol];
     pub(crate) const OF_ONE_OR_TWO: [Self; 4] =
         [Self::TokioOfOne, Self::Tokio, Self::SmolOfOne, Self::Smol];
@@ -201,7 +203,7 @@ impl Runtime {
         matches!(self, Self::Tokio | Self::TokioOfOne)
     }
 
-    /// Runs tasks that begin together. How long it takes until the last one ends.
+    /// Runs tasks that begin together. Returns the time until the last one ends.
     pub(crate) fn run<F>(self, count: u64, task: impl Fn(u64) -> F) -> Duration
     where
         F: Future<Output = ()> + Send + 'static,
@@ -247,7 +249,7 @@ impl Runtime {
     }
 }
 
-/// Lets tasks begin together, and tells when the last has ended.
+/// Lets tasks begin together, and notices when the last has ended.
 struct Gate {
     count: u64,
     arrived: Mutex<Vec<Waker>>,
@@ -269,13 +271,14 @@ impl Gate {
         }
     }
 
-    /// Waits until all are there. The last to come wakes the others. Nobody polls it without reason.
+    /// Waits until all tasks have arrived. The last one to arrive wakes the others. It is never
+    /// polled without a wake-up.
     async fn pass(&self) {
         poll_fn(|cx| {
             if self.first.get().is_some() {
                 return Poll::Ready(());
             }
-            let mut arrived = self.arrived.lock().expect("nobody panics");
+            let mut arrived = self.arrived.lock().expect("no thread panics");
             if arrived.len() as u64 + 1 < self.count {
                 arrived.push(cx.waker().clone());
                 return Poll::Pending;
@@ -298,7 +301,7 @@ impl Gate {
     }
 }
 
-/// Leaves when it is dropped, also by a panic.
+/// Leaves when it is dropped, even by a panic.
 struct Leave<'a>(&'a Gate);
 
 impl Drop for Leave<'_> {

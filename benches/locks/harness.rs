@@ -1,4 +1,4 @@
-//! How it is measured: contestants in turns, in short rounds.
+//! How the benchmark measures: contestants take turns, in short rounds.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -9,16 +9,17 @@ use std::{fs, process, thread};
 use crate::contestants::{CONTESTANTS, Lock};
 use crate::report::{Goal, Row};
 
-/// Does its operations so many times, and says how long that took.
+/// Runs its operations that many times, and returns how long that took.
 pub(crate) type Body = Box<dyn Fn(u64) -> Duration>;
-/// Waits so often, and says how long each time. Stops when all has taken as long as the limit.
+/// Waits that often, and returns how long each wait took. Stops when all waits together have reached
+/// the limit.
 pub(crate) type Waits = Box<dyn Fn(usize, Duration) -> Waited>;
 /// Counts something.
 pub(crate) type Count = Box<dyn Fn() -> f64>;
 
 type Columns<T> = Vec<(&'static str, T)>;
 
-/// How long a task has waited, each time.
+/// How long each wait of a task took.
 #[derive(Default)]
 pub(crate) struct Waited {
     pub(crate) waits: Vec<Duration>,
@@ -34,14 +35,14 @@ pub(crate) struct Case {
 }
 
 enum Kind {
-    /// How many operations a body does each time, and how long a round of it is.
+    /// The number of operations that a body runs each time, and the length of a round.
     Times {
         operations: u64,
         round: Duration,
         bodies: Columns<Body>,
     },
     Waits {
-        /// `None`: as many as the time of a case has room for.
+        /// `None`: as many as fit in the time of a case.
         count: Option<usize>,
         goals: &'static [(&'static str, Goal)],
         bodies: Columns<Waits>,
@@ -53,7 +54,7 @@ enum Kind {
 }
 
 impl Case {
-    /// Leaves out the other contestants. Whether there are some left.
+    /// Drops all other contestants. Returns whether any is left.
     pub(crate) fn retain(&mut self, is_kept: impl Fn(&str) -> bool) -> bool {
         fn retain<T>(columns: &mut Columns<T>, is_kept: impl Fn(&str) -> bool) -> bool {
             columns.retain(|(contestant, _)| is_kept(contestant));
@@ -67,26 +68,26 @@ impl Case {
     }
 }
 
-/// Most rounds are over before the scheduler has other ideas.
+/// Most rounds of this length end before the scheduler interrupts them.
 const SHORT: Duration = Duration::from_millis(1);
-/// Rounds of several threads, which take a while to begin together, and do not always meet.
+/// For rounds of several threads, which take a while to begin together, and do not always meet.
 const LONG: Duration = Duration::from_millis(10);
-/// Who takes longer than this for one round is left out.
+/// A contestant that takes longer than this for one round is left out.
 const TOO_LONG: Duration = Duration::from_secs(2);
-/// Who takes longer than this hangs.
+/// A contestant that takes longer than this is considered hung.
 const HANGS: Duration = Duration::from_secs(60);
-/// The most operations of a round of several threads for a rival whose waits spin: as it happens, one
-/// round of it takes a thousand times as long as another.
+/// The most operations of a round of several threads for a contestant whose waits spin: one round of it
+/// may take a thousand times as long as another.
 const SPINNING: u64 = 2000;
 /// The acquisitions of a round in which each wait is measured, if their number is not given.
 const WAITS: usize = 500;
-/// The rounds of so many waits each, if their number is given. A machine that does something else for
-/// four milliseconds has its part in one of them.
+/// The number of rounds, if the number of waits in a round is given. If the machine pauses for four
+/// milliseconds, that affects only one of them.
 const ROUNDS_OF_WAITS: usize = 5;
-/// The limit of waits where nothing is measured.
+/// The limit of waits when nothing is measured.
 const TINY_LIMIT: Duration = Duration::from_millis(20);
 
-/// Bodies that do so many operations each time.
+/// Bodies that run `operations` operations each time.
 pub(crate) fn times(
     workload: &'static str,
     name: impl Into<String>,
@@ -140,7 +141,7 @@ pub(crate) fn counts(
 
 static TINY: AtomicBool = AtomicBool::new(false);
 
-/// So many, or a few where nothing is measured.
+/// `count`, or a few when nothing is measured.
 pub(crate) fn many(count: usize) -> usize {
     if TINY.load(Relaxed) { count.min(16) } else { count }
 }
@@ -153,7 +154,7 @@ pub(crate) struct Harness {
 }
 
 impl Harness {
-    /// How it measures.
+    /// A description of the measurement.
     pub(crate) fn about(&self) -> String {
         let Self { case, limit } = self;
         format!(
@@ -162,7 +163,8 @@ impl Harness {
         )
     }
 
-    /// Runs all, prints each line when it is there if so told, and returns them.
+    /// Measures all cases, and returns their rows. Prints each line as soon as it is measured, if
+    /// `prints`.
     pub(crate) fn measure(&self, cases: Vec<Case>, prints: bool) -> Vec<Row> {
         if prints {
             print_head();
@@ -202,14 +204,15 @@ impl Harness {
                     };
                     let wait =
                         |samples: &Samples| median(samples.rounds.iter().map(wait_of).collect());
-                    let cells = samples.iter().map(|(who, samples)| (*who, wait(samples)));
-                    // More waits may have a longer one among them.
+                    let cells =
+                        samples.iter().map(|(contestant, samples)| (*contestant, wait(samples)));
+                    // More waits might include a longer one.
                     let cut_off = samples.iter().filter(|(_, samples)| {
                         samples.unfinished == Some(wait(samples))
                             || samples.is_cut_off && part == "worst"
                     });
                     Row {
-                        at_least: cut_off.map(|(who, _)| *who).collect(),
+                        at_least: cut_off.map(|(contestant, _)| *contestant).collect(),
                         goal: goals.iter().find(|goal| goal.0 == part).map(|goal| goal.1),
                         ..row(workload, format!("{name}/{part}"), "us", cells.collect())
                     }
@@ -217,14 +220,16 @@ impl Harness {
                 rows.collect()
             }
             Kind::Counts { unit, counts } => {
-                let count = |(who, count): (_, Count)| (who, watched(&name, who, count));
+                let count = |(contestant, count): (_, Count)| {
+                    (contestant, watched(&name, contestant, count))
+                };
                 let cells = counts.into_iter().map(count).collect();
                 vec![row(workload, name, unit, cells)]
             }
         }
     }
 
-    /// The median time of each, in nanoseconds per operation.
+    /// The median time of each contestant, in nanoseconds per operation.
     fn times(
         &self,
         name: &str,
@@ -232,29 +237,35 @@ impl Harness {
         round: Duration,
         bodies: &Columns<Body>,
     ) -> Columns<f64> {
-        // Who is slow has one round, or a few, and leaves the time to the others.
+        // A slow contestant has one round, or a few, and leaves the time to the others.
         let share = 2 * self.case / bodies.len() as u32;
         let nanoseconds =
             |time: Duration, times| time.as_secs_f64() * 1e9 / (times * operations) as f64;
         let mut taking_part = Vec::new();
-        for (who, body) in bodies {
-            let spins = *who == saa::Lock::NAME && round == LONG;
+        for (contestant, body) in bodies {
+            let spins = *contestant == saa::Lock::NAME && round == LONG;
             let most = if spins { (SPINNING / operations).max(1) } else { u64::MAX };
-            match times_in_a_round(name, who, body, round, most) {
+            match times_in_a_round(name, contestant, body, round, most) {
                 (_, time) if time > TOO_LONG => {
-                    eprintln!("{name}: {who} takes {time:.1?}, and is left out");
+                    eprintln!("{name}: {contestant} takes {time:.1?}, and is left out");
                 }
                 (times, time) if time > share => {
-                    taking_part.push((*who, body, times, time, vec![nanoseconds(time, times)]));
+                    taking_part.push((
+                        *contestant,
+                        body,
+                        times,
+                        time,
+                        vec![nanoseconds(time, times)],
+                    ));
                 }
-                (times, _) => taking_part.push((*who, body, times, Duration::ZERO, vec![])),
+                (times, _) => taking_part.push((*contestant, body, times, Duration::ZERO, vec![])),
             }
         }
         let (start, ran) = (Instant::now(), processor_time());
         while start.elapsed() < self.case {
-            for (who, body, times, used, rounds) in &mut taking_part {
+            for (contestant, body, times, used, rounds) in &mut taking_part {
                 if *used < share {
-                    let time = watched(name, who, || body(*times));
+                    let time = watched(name, contestant, || body(*times));
                     *used += time;
                     rounds.push(nanoseconds(time, *times));
                 }
@@ -263,11 +274,14 @@ impl Harness {
         if round == LONG {
             say_cores(name, start, ran);
         }
-        taking_part.into_iter().map(|(who, .., rounds)| (who, median(rounds))).collect()
+        taking_part
+            .into_iter()
+            .map(|(contestant, .., rounds)| (contestant, median(rounds)))
+            .collect()
     }
 
-    /// All waits of each, by rounds if the number of those of a round is given. A contestant that
-    /// reaches the limit with less than half of its waits takes no part in later rounds.
+    /// All waits of each contestant, by rounds if the number of waits in a round is given. A contestant
+    /// that reaches the limit with less than half of its waits takes no part in later rounds.
     fn samples(
         &self,
         name: &str,
@@ -276,30 +290,30 @@ impl Harness {
     ) -> Columns<Samples> {
         let in_a_round = count.unwrap_or(WAITS);
         let mut samples: Columns<Samples> =
-            bodies.iter().map(|(who, _)| (*who, Samples::default())).collect();
+            bodies.iter().map(|(contestant, _)| (*contestant, Samples::default())).collect();
         let (start, ran, mut rounds) = (Instant::now(), processor_time(), 0);
-        let goes_on = |rounds| match count {
+        let continues = |rounds| match count {
             Some(_) => rounds < ROUNDS_OF_WAITS,
             None => start.elapsed() < self.case || rounds < 2,
         };
-        while goes_on(rounds) {
+        while continues(rounds) {
             rounds += 1;
-            for ((who, body), (_, samples)) in bodies.iter().zip(&mut samples) {
+            for ((contestant, body), (_, samples)) in bodies.iter().zip(&mut samples) {
                 if samples.is_out {
                     continue;
                 }
-                let waited = watched(name, who, || body(in_a_round, self.limit));
+                let waited = watched(name, contestant, || body(in_a_round, self.limit));
                 if count.is_some() || samples.rounds.is_empty() {
                     samples.rounds.push(Vec::new());
                 }
                 if samples.add(&waited, in_a_round) {
                     let of = count.map_or(String::new(), |count| format!(" of {count}"));
                     let last = samples.unfinished.map_or(String::new(), |wait| {
-                        format!(", the last of which had no end after {wait:.0} us")
+                        format!(", the last of which had not ended after {wait:.0} us")
                     });
                     let waits =
                         format!("{}{of} waits in {:?}{last}", waited.waits.len(), self.limit);
-                    eprintln!("{name}: {who} is cut off: {waits}");
+                    eprintln!("{name}: {contestant} is cut off: {waits}");
                 }
             }
         }
@@ -308,19 +322,19 @@ impl Harness {
     }
 }
 
-/// What is known of the waits of a contestant.
+/// The measured waits of a contestant.
 #[derive(Default)]
 struct Samples {
-    /// In microseconds: the quantiles of each are taken, and of those the median.
+    /// In microseconds: the quantiles of each round are taken, and then the median of those.
     rounds: Vec<Vec<f64>>,
-    /// How long the wait took so far that had no end.
+    /// The length so far of a wait that has not ended.
     unfinished: Option<f64>,
     is_cut_off: bool,
     is_out: bool,
 }
 
 impl Samples {
-    /// Whether the round was cut off.
+    /// Returns whether the round was cut off.
     fn add(&mut self, waited: &Waited, count: usize) -> bool {
         let waits = waited.waits.iter().map(|wait| wait.as_secs_f64() * 1e6);
         if waited.is_last_unfinished {
@@ -339,36 +353,36 @@ pub(crate) fn try_out(cases: Vec<Case>) {
     TINY.store(true, Relaxed);
     for Case { name, kind, .. } in cases {
         match kind {
-            Kind::Times { bodies, .. } => bodies.iter().for_each(|(who, body)| {
-                watched(&name, who, || body(8));
+            Kind::Times { bodies, .. } => bodies.iter().for_each(|(contestant, body)| {
+                watched(&name, contestant, || body(8));
             }),
-            Kind::Waits { bodies, .. } => bodies.iter().for_each(|(who, body)| {
-                watched(&name, who, || body(8, TINY_LIMIT));
+            Kind::Waits { bodies, .. } => bodies.iter().for_each(|(contestant, body)| {
+                watched(&name, contestant, || body(8, TINY_LIMIT));
             }),
-            Kind::Counts { counts, .. } => counts.iter().for_each(|(who, count)| {
-                watched(&name, who, count);
+            Kind::Counts { counts, .. } => counts.iter().for_each(|(contestant, count)| {
+                watched(&name, contestant, count);
             }),
         }
     }
 }
 
-/// How often a body does its operations in a round, and how long that takes.
+/// How often a body runs its operations in a round, and how long that takes.
 fn times_in_a_round(
     name: &str,
-    who: &str,
+    contestant: &str,
     body: &Body,
     round: Duration,
     most: u64,
 ) -> (u64, Duration) {
     let mut times = 1;
     loop {
-        let run = || watched(name, who, || body(times));
+        let run = || watched(name, contestant, || body(times));
         let mut time = run();
         if time > 4 * round {
             return (times, time);
         }
-        // The best of a few: one that was interrupted says nothing.
-        time = time.min([(); 4].map(|()| run()).into_iter().min().expect("there are some"));
+        // The best of a few: a run that was interrupted says nothing.
+        time = time.min([(); 4].map(|()| run()).into_iter().min().expect("there are four runs"));
         if time > round / 4 {
             let fitting = times as f64 * round.as_secs_f64() / time.as_secs_f64();
             return ((fitting as u64).clamp(1, most), round);
@@ -380,16 +394,17 @@ fn times_in_a_round(
     }
 }
 
-/// The seconds that all threads of the process ran, where the system says so.
+/// The CPU time of all threads of the process in seconds, where the system reports it.
 fn processor_time() -> Option<f64> {
     let stat = fs::read_to_string("/proc/self/stat").ok()?;
-    // After the name of the process, which may have anything in it: of the user, of the system.
+    // After the name of the process, which may contain anything: user time, then system time.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
     Some((ticks()? + ticks()?) / 100.0)
 }
 
-/// Far below the number of threads, the computer was busy, and there was less contention than it seems.
+/// If this is far below the number of threads, the machine was busy, and there was less contention than
+/// it seems.
 fn say_cores(name: &str, start: Instant, ran: Option<f64>) {
     if let Some((before, after)) = ran.zip(processor_time()) {
         let cores = (after - before) / start.elapsed().as_secs_f64();
@@ -402,22 +417,22 @@ fn median(mut rounds: Vec<f64>) -> f64 {
     rounds[rounds.len() / 2]
 }
 
-/// Who runs what, and since when.
+/// The contestant that is running, and since when.
 static RUNNING: Mutex<Option<(String, Instant)>> = Mutex::new(None);
 
 fn running() -> MutexGuard<'static, Option<(String, Instant)>> {
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Ends the process if what it runs does not come to an end.
-fn watched<T>(name: &str, who: &str, run: impl FnOnce() -> T) -> T {
-    *running() = Some((format!("{name}: {who}"), Instant::now()));
+/// Ends the process if `run` hangs.
+fn watched<T>(name: &str, contestant: &str, run: impl FnOnce() -> T) -> T {
+    *running() = Some((format!("{name}: {contestant}"), Instant::now()));
     let output = run();
     *running() = None;
     output
 }
 
-/// Looks now and then whether what is watched hangs.
+/// Checks from time to time whether the watched contestant hangs.
 pub(crate) fn watch() {
     thread::spawn(|| {
         loop {
@@ -433,10 +448,10 @@ pub(crate) fn watch() {
 }
 
 fn row(workload: &'static str, name: String, unit: &'static str, cells: Columns<f64>) -> Row {
-    let value = |who| cells.iter().find(|cell| cell.0 == who).map(|cell| cell.1);
-    // A contestant that had no wait at all has no value.
-    let value = |who| value(who).filter(|value| !value.is_nan());
-    let cells = CONTESTANTS.map(|who| (who, value(who))).to_vec();
+    let value = |contestant| cells.iter().find(|cell| cell.0 == contestant).map(|cell| cell.1);
+    // A contestant that never waited has no value.
+    let value = |contestant| value(contestant).filter(|value| !value.is_nan());
+    let cells = CONTESTANTS.map(|contestant| (contestant, value(contestant))).to_vec();
     Row { workload, name, unit, cells, at_least: vec![], goal: None }
 }
 
@@ -450,9 +465,9 @@ fn print(row: &Row) {
     let unit = if row.unit == "ns" { String::new() } else { format!(" ({})", row.unit) };
     print!("{:<48}", row.name.clone() + &unit);
     let ours = row.cells.first().and_then(|cell| cell.1);
-    for (n, (who, value)) in row.cells.iter().enumerate() {
+    for (n, (contestant, value)) in row.cells.iter().enumerate() {
         let ratio = ours.zip(*value).map(|(ours, value)| value / ours);
-        let brief = |value| row.mark(who).to_owned() + &brief(value);
+        let brief = |value| row.mark(contestant).to_owned() + &brief(value);
         let cell = match (value, ratio) {
             (None, _) => "-".to_owned(),
             (Some(value), Some(ratio)) if n > 0 && ratio.is_finite() => {

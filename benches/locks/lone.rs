@@ -1,4 +1,4 @@
-//! One task that wants the lock in another mode than all others.
+//! One task that acquires the lock in another mode than all others.
 
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,7 +10,7 @@ use crate::executor::{Runtime, yield_now};
 use crate::harness::{Case, Waited, waits};
 
 const OTHERS: u64 = 16;
-/// The turns before those that are measured, while the others begin.
+/// The turns before the measured ones, while the others begin.
 const BEFORE: usize = 64;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -35,8 +35,8 @@ struct Shared<L> {
     waited: Mutex<Waited>,
 }
 
-/// The waits of a task for `count` turns, while others acquire again and again. All hold the lock
-/// across an await.
+/// Measures `count` waits of a task, while others acquire again and again. All hold the lock across
+/// an await.
 fn lone<L: AsyncLock>(is_writer: bool, count: usize, limit: Duration) -> Waited {
     let shared = Arc::new(Shared::<L>::default());
     Runtime::Tokio.run(OTHERS + 1, |id| {
@@ -51,7 +51,7 @@ fn lone<L: AsyncLock>(is_writer: bool, count: usize, limit: Duration) -> Waited 
     });
     let waited = mem::take(&mut *shared.waited.lock().expect("no task panics"));
     let waits = waited.waits.len() as u64;
-    assert!(!is_writer || shared.guarded.changes() >= waits, "it was there each time");
+    assert!(!is_writer || shared.guarded.changes() >= waits, "it acquired each time");
     waited
 }
 
@@ -59,7 +59,7 @@ async fn wait_often<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, count: us
     for turn in 0..BEFORE + count {
         let (asked, mut wait) = (Instant::now(), Duration::ZERO);
         hold(&shared.lock, &shared.guarded, is_writer, || wait = asked.elapsed()).await;
-        // At the limit the others stop. Without that, the wait would have been longer.
+        // At the limit the others stop. Otherwise the wait would have been longer.
         let is_over = shared.is_over.load(Relaxed);
         if turn >= BEFORE || is_over {
             let mut waited = shared.waited.lock().expect("no task panics");

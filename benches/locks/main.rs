@@ -1,20 +1,20 @@
-//! The lock beside its rivals: the same body for each, measured in turns.
+//! The lock beside its peers: the same body for each, measured in turns.
 //!
 //! ```text
 //! cargo bench --bench locks [-- [--quick] [--save] [--csv] [--list] [--exact]
 //!                              [--only=contestant,...] [part of the name of a case]...]
 //! ```
 //!
-//! All contestants of a case take turns in short rounds, so that whatever else the computer does
-//! meets all of them. A cell is the median over the rounds in relation to ours, above 1 the rival is
+//! All contestants of a case take turns in short rounds, so that other load on the machine affects
+//! all of them. A cell is the median over the rounds in relation to ours, where above 1 the peer is
 //! slower, and the median itself, in nanoseconds per operation unless another unit is named.
 //!
-//! `floor` is what would be left with the least of locks. Without contention that is one
-//! compare-and-swap and one read-modify-write, and with contention the same work with no lock at all.
+//! `floor` is the cost with a minimal lock. Without contention that is one compare-and-swap and one
+//! read-modify-write, and with contention the same work with no lock at all.
 //!
-//! A run of all cases is written down in `benches/results`; with `--quick`, or of some cases or
-//! contestants, only if `--save` is said. Without `--bench`, as in `cargo test --benches`, each body
-//! runs once, and nothing is measured.
+//! A run of all cases is saved in `benches/results`; a run with `--quick`, or of some cases or
+//! contestants, only with `--save`. Without `--bench`, as in `cargo test --benches`, each body runs
+//! once, and nothing is measured.
 //!
 //! For scripts that compare two versions: `--list` prints the names of the cases and measures
 //! nothing, `--exact` takes whole names, and `--csv` prints all values with all digits.
@@ -43,7 +43,7 @@ use crate::harness::{Case, Harness};
 /// How long all rounds of a case take.
 const CASE: Duration = Duration::from_millis(7000);
 const QUICK_CASE: Duration = Duration::from_millis(500);
-/// When waits are cut off that are measured one by one.
+/// The limit after which individually measured waits are cut off.
 const LIMIT: Duration = Duration::from_secs(4);
 const QUICK_LIMIT: Duration = Duration::from_secs(2);
 

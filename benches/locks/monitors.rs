@@ -12,7 +12,7 @@ use crate::executor::{Tasks, now};
 use crate::harness::{Body, Case, many, times};
 
 const WORKLOAD: &str = "monitors";
-/// The monitors that are all awaited.
+/// The number of awaited monitors.
 const AWAITED: usize = 100;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -29,17 +29,17 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Monitors are told of each edge, and no task awaits them.
+/// The monitors are set by each edge, and no task awaits them.
 fn monitored(monitors: usize, times: u64) -> Duration {
     let lock = MultiLock::new();
     let monitors: Vec<_> = (0..many(monitors)).map(|_| lock.monitor(Mode::Shared)).collect();
     monitors.iter().for_each(Monitor::clear);
     let time = hold_often(&lock, times);
-    assert!(monitors.iter().all(Monitor::is_set), "all have heard of it");
+    assert!(monitors.iter().all(Monitor::is_set), "all monitors are set");
     time
 }
 
-/// An exclusive holder comes and goes.
+/// An exclusive holder acquires and releases.
 fn hold_often<L: AsyncLock>(lock: &L, times: u64) -> Duration {
     let guarded = Guarded::default();
     let start = Instant::now();
@@ -52,12 +52,12 @@ fn hold_often<L: AsyncLock>(lock: &L, times: u64) -> Duration {
     time
 }
 
-/// An exclusive holder leaves, and all monitors are awaited. One operation is how they come to wait, and
-/// how each is told.
+/// An exclusive holder releases, and all monitors are awaited. One operation is to await a monitor, and
+/// to be woken.
 fn woken(times: u64) -> Duration {
     let lock = &MultiLock::new();
     let monitors: &Vec<_> = &(0..AWAITED).map(|_| lock.monitor(Mode::Shared)).collect();
-    let told = &Cell::new(0);
+    let wakes = &Cell::new(0);
     let mut tasks = Tasks::new(AWAITED);
     let start = Instant::now();
     for _ in 0..times {
@@ -65,15 +65,15 @@ fn woken(times: u64) -> Duration {
         tasks.start(|id| async move {
             monitors[id].clear();
             monitors[id].wait().await;
-            told.set(told.get() + 1);
+            wakes.set(wakes.get() + 1);
         });
         tasks.run();
-        assert_eq!(tasks.left, AWAITED, "everybody waits");
+        assert_eq!(tasks.left, AWAITED, "all tasks wait");
         drop(holder);
         tasks.run();
-        assert_eq!(tasks.left, 0, "everybody was told");
+        assert_eq!(tasks.left, 0, "all tasks were woken");
     }
     let time = start.elapsed();
-    assert_eq!(told.get(), times * AWAITED as u64);
+    assert_eq!(wakes.get(), times * AWAITED as u64);
     time
 }

@@ -1,4 +1,4 @@
-//! Who waits, on one thread: where nothing comes between, the queue is what is measured.
+//! Waiters on one thread: nothing interferes, so only the queue is measured.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::harness::{Case, many, times};
 
 /// The tasks that share a thread.
 pub(crate) const TASKS: usize = 64;
-/// The shared waiters of a hand-over. Behind them waits one exclusive.
+/// The shared waiters of a hand-over. Behind them waits one exclusive waiter.
 const SHARED_WAITERS: usize = 8;
 /// The waiters of a storm.
 const STORM: usize = 1000;
@@ -23,8 +23,9 @@ pub(crate) fn cases() -> Vec<Case> {
             let mut bodies =
                 awaits!(NoLock, |L| move |times| drain::<L>(waiters, is_exclusive, times));
             if waiters > 1000 {
-                // It spins for a tenth of a millisecond before each wait, and longer where many wait.
-                bodies.retain(|(who, _)| *who != saa::Lock::NAME);
+                // It spins for a tenth of a millisecond before each wait, and longer where many
+                // wait.
+                bodies.retain(|(contestant, _)| *contestant != saa::Lock::NAME);
             }
             let name = format!("drain/{waiters} {mode}");
             cases.push(times("a queue that is drained", name, waiters as u64, bodies));
@@ -60,7 +61,7 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// An exclusive holder leaves, and all who wait have their turn.
+/// An exclusive holder releases, and all waiters have their turn.
 fn drain<L: AsyncLock>(waiters: usize, is_exclusive: bool, times: u64) -> Duration {
     let waiters = many(waiters);
     let (lock, guarded) = (&L::default(), &Guarded::default());
@@ -79,18 +80,18 @@ fn drain<L: AsyncLock>(waiters: usize, is_exclusive: bool, times: u64) -> Durati
         let holder = now(pin!(lock.exclusive()));
         tasks.start(waiter);
         tasks.run();
-        assert!(tasks.left == waiters || !L::EXCLUDES, "everybody waits");
+        assert!(tasks.left == waiters || !L::EXCLUDES, "all tasks wait");
         drop(holder);
         tasks.run();
-        assert_eq!(tasks.left, 0, "nobody waits");
+        assert_eq!(tasks.left, 0, "no task waits");
     }
     let time = start.elapsed();
     assert_eq!(guarded.changes(), u64::from(is_exclusive) * times * waiters as u64);
     time
 }
 
-/// An exclusive holder leaves, and all who wait have their turn: one operation is all of that, and
-/// how they came to wait.
+/// An exclusive holder releases, and all waiters have their turn. One operation is all of that,
+/// including the queueing of the waiters.
 fn hand_over<L: AsyncLock>(times: u64) -> Duration {
     let (lock, guarded) = (&L::default(), &Guarded::default());
     let waiter = |id| async move {
@@ -108,17 +109,17 @@ fn hand_over<L: AsyncLock>(times: u64) -> Duration {
         let holder = now(pin!(lock.exclusive()));
         tasks.start(waiter);
         tasks.run();
-        assert!(tasks.left > SHARED_WAITERS || !L::EXCLUDES, "everybody waits");
+        assert!(tasks.left > SHARED_WAITERS || !L::EXCLUDES, "all tasks wait");
         drop(holder);
         tasks.run();
-        assert_eq!(tasks.left, 0, "nobody waits");
+        assert_eq!(tasks.left, 0, "no task waits");
     }
     let time = start.elapsed();
     assert_eq!(guarded.changes(), times);
     time
 }
 
-/// What tasks of one thread take that hold the lock while the others are polled.
+/// The cost of tasks of one thread that hold the lock while the others are polled.
 pub(crate) struct InTurns {
     pub(crate) time: Duration,
     pub(crate) polls: u64,
@@ -137,12 +138,12 @@ pub(crate) fn in_turns<L: AsyncLock>(percent: u64, turns: u64) -> InTurns {
     });
     tasks.run();
     let time = start.elapsed();
-    assert_eq!(tasks.left, 0, "everybody had the lock");
+    assert_eq!(tasks.left, 0, "all tasks held the lock");
     assert_eq!(guarded.changes(), exclusive_turns(TASKS as u64, turns, percent));
     InTurns { time, polls: tasks.polls, wakes: tasks.wakes() }
 }
 
-/// Waits for a lock that is held, and gives up.
+/// Waits for a held lock, and cancels the wait.
 fn cancel<L: AsyncLock>(times: u64) -> Duration {
     let lock = L::default();
     let held = now(pin!(lock.shared()));
@@ -153,11 +154,11 @@ fn cancel<L: AsyncLock>(times: u64) -> Duration {
     }
     let time = start.elapsed();
     drop(held);
-    assert!(lock.try_exclusive().is_some(), "nobody is left");
+    assert!(lock.try_exclusive().is_some(), "no waiter is left");
     time
 }
 
-/// Who gives up first.
+/// The order of cancellation.
 #[derive(Clone, Copy)]
 enum Order {
     Arrival,
@@ -185,7 +186,7 @@ impl Order {
     }
 }
 
-/// Many wait for a lock that is held, and all give up.
+/// Many tasks wait for a held lock, and all of them cancel.
 fn storm<L: AsyncLock>(order: Order, times: u64) -> Duration {
     let lock = L::default();
     let order = order.of(many(STORM));
@@ -202,8 +203,8 @@ fn storm<L: AsyncLock>(order: Order, times: u64) -> Duration {
         order.iter().for_each(|n| waiters[*n].set(None));
     }
     let time = start.elapsed();
-    assert!(waits == times * order.len() as u64 || !L::EXCLUDES, "everybody waits");
+    assert!(waits == times * order.len() as u64 || !L::EXCLUDES, "all tasks wait");
     drop((held, waiters));
-    assert!(lock.try_exclusive().is_some(), "nobody is left");
+    assert!(lock.try_exclusive().is_some(), "no waiter is left");
     time
 }

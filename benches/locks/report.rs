@@ -1,25 +1,25 @@
-//! What was measured as data for other programs, as a table, and as a picture.
+//! The results, as data for other programs, as a table, and as a picture.
 
 use std::io::{self, Write};
 use std::path::Path;
 use std::{fs, iter};
 
-/// Whom the others are compared with.
+/// The contestant that the others are compared with.
 const OURS: &str = "multilock";
-/// With what a goal compares ours.
+/// The contestant that goals refer to.
 const TOKIOS: &str = "tokio";
 
-/// Who is shown but is no peer, and why not.
+/// Contestants that are shown but are no peers, and why not.
 const BOUNDS: [(&str, &str); 2] =
     [("parking_lot", "blocks the thread"), ("floor", "is the same work without a lock")];
 
-/// The panels of the picture in their order: a title, a second line, and the beginnings of the names
-/// of the rows it is made of. They end with a whole part of a name: `held/50` is that of
-/// `held/50/mixed` and of `held/50 tasks`, but not of `held/500`. What follows a `*` is the end of a
-/// name. A panel without rows is left out.
+/// The panels of the picture in their order: a title, a second line, and the beginnings of the
+/// names of their rows. A beginning ends at a whole part of a name: `held/50` matches
+/// `held/50/mixed` and `held/50 tasks`, but not `held/500`. After a `*` follows the end of a name.
+/// A panel without rows is left out.
 const PANELS: [(&str, &str, &[&str]); 12] = [
     (
-        "Nobody else",
+        "Uncontended",
         "acquire and release",
         &["uncontended/shared/await", "uncontended/exclusive/await"],
     ),
@@ -44,15 +44,15 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// "ns", "us", "bytes", "allocations" or "polls". Less is better.
     pub(crate) unit: &'static str,
-    /// The contestants, ours first, in the same order in all rows. `None`: it does not have it.
+    /// The contestants, ours first, in the same order in all rows. `None`: not supported.
     pub(crate) cells: Vec<(&'static str, Option<f64>)>,
-    /// The contestants that were cut off, and whose value may be larger without that.
+    /// The contestants that were cut off, so that their true value may be larger.
     pub(crate) at_least: Vec<&'static str>,
-    /// What is wanted of ours.
+    /// The goal for ours.
     pub(crate) goal: Option<Goal>,
 }
 
-/// At most this value, or so many times tokio's: whichever is more.
+/// At most this value, or this many times tokio's, whichever is more.
 #[derive(Clone, Copy)]
 pub(crate) struct Goal {
     pub(crate) value: f64,
@@ -65,7 +65,7 @@ impl Row {
         value.filter(|value| value.is_finite())
     }
 
-    /// How many times ours it is.
+    /// The value in relation to ours.
     fn ratio(&self, contestant: &str) -> Option<f64> {
         match (self.value(contestant)?, self.value(OURS)?) {
             (0.0, 0.0) => Some(1.0),
@@ -74,12 +74,12 @@ impl Row {
         }
     }
 
-    /// What stands before a value that may be larger, as its contestant was cut off.
+    /// The mark before a value that may be larger, as its contestant was cut off.
     pub(crate) fn mark(&self, contestant: &str) -> &'static str {
         if self.at_least.contains(&contestant) { ">" } else { "" }
     }
 
-    /// How ours compares with tokio's, and whether that is what is wanted.
+    /// How ours compares with tokio's, and whether it meets the goal.
     pub(crate) fn verdict(&self) -> Option<String> {
         let (goal, ours, tokios) = (self.goal?, self.value(OURS)?, self.value(TOKIOS)?);
         let bound = quantity(goal.value.max(goal.times * tokios), self.unit);
@@ -110,7 +110,7 @@ impl Row {
         values.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(name, _)| name)
     }
 
-    /// Whether it is a time, and its name begins so, and ends so.
+    /// Whether the row is a time, and its name matches one of the patterns.
     fn is_in(&self, patterns: &[&str]) -> bool {
         let fits = |pattern: &&str| {
             let (prefix, suffix) = pattern.split_once('*').unwrap_or((pattern, ""));
@@ -125,7 +125,7 @@ impl Row {
     }
 }
 
-/// What was measured, on what.
+/// What was measured, and on which machine.
 pub(crate) struct About {
     pub(crate) date: String,
     pub(crate) machine: String,
@@ -230,7 +230,7 @@ fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
     Ok(())
 }
 
-/// What is wanted of ours in these rows, and where it is not so.
+/// The goals for ours in these rows, and the rows that miss them.
 fn write_goals(out: &mut impl Write, rows: &[&Row]) -> io::Result<()> {
     let goals: Vec<_> = rows.iter().filter(|row| row.goal.is_some()).collect();
     if goals.is_empty() {
@@ -260,7 +260,7 @@ fn cell(row: &Row, contestant: &str) -> String {
     text
 }
 
-/// Three digits, and times in the unit that suits them.
+/// Three digits, and times in a suitable unit.
 fn quantity(mut value: f64, mut unit: &str) -> String {
     for (small, large) in [("ns", "us"), ("us", "ms"), ("ms", "s")] {
         if unit == small && value >= 999.5 {
@@ -283,7 +283,7 @@ fn class(contestant: &str) -> &'static str {
     }
 }
 
-/// Those that have a value in one of the rows.
+/// The contestants that have a value in one of the rows.
 fn contestants(rows: &[&Row]) -> Vec<&'static str> {
     let mut names = Vec::new();
     for (name, _) in rows.iter().flat_map(|row| &row.cells) {
@@ -294,16 +294,16 @@ fn contestants(rows: &[&Row]) -> Vec<&'static str> {
     names
 }
 
-/// The geometric mean of what it takes in relation to ours, if it has all of the rows.
+/// The geometric mean of the contestant's values in relation to ours, if it has all of the rows.
 fn mean(rows: &[&Row], contestant: &str) -> Option<f64> {
     let ratios = rows.iter().map(|row| row.ratio(contestant).map(f64::ln));
     Some((ratios.sum::<Option<f64>>()? / rows.len() as f64).exp())
 }
 
-/// What the picture says above all.
+/// The title of the picture.
 const TITLE: &str = "Time per operation, relative to multilock: shorter is faster";
 
-/// Where its parts are, in pixels.
+/// The layout, in pixels.
 const WIDTH: usize = 840;
 const MARGIN: usize = 20;
 const TOP: usize = 52;
@@ -311,12 +311,12 @@ const NAMES: usize = 92;
 const HEADING: usize = 42;
 const STEP: usize = 18;
 const BAR: usize = 12;
-/// What the number at the end of a bar takes.
+/// The width of the number at the end of a bar.
 const NUMBER: usize = 48;
 /// Longer bars are cut.
 const LONGEST: f64 = 4.0;
 
-/// With a page of its own: a site may be dark where the system is light.
+/// With a background of its own: a site may be dark where the system is light.
 const STYLE: &str = "
 text { font: 12px system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif; fill: #1f2328 }
 .page { fill: #ffffff; stroke: #d1d9e0 }
@@ -412,13 +412,13 @@ fn write_text(out: &mut impl Write, class: &str, (x, y): At, text: &str) -> io::
     writeln!(out, r#"<text class="{class}" x="{x}" y="{y}">{}</text>"#, escaped(text))
 }
 
-/// What neither XML nor a table of Markdown takes for its own.
+/// Escapes what has a meaning in XML or in a table of Markdown.
 fn escaped(text: &str) -> String {
     let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('|', "&#124;");
     text.replace(char::is_control, " ")
 }
 
-/// What stands below the panels.
+/// The notes below the panels.
 fn notes(about: &About, names: &[&str]) -> Vec<String> {
     let quick = if about.quick { ", a quick run: rough numbers" } else { "" };
     let mut notes = vec![format!("{}, {}{quick}", about.date, about.machine()), about.versions()];

@@ -1,4 +1,4 @@
-//! Several locks at once: ours as a set, and all others one after the other, in an order.
+//! Several locks at once: ours as a set, and all others one after another, in a fixed order.
 
 use std::array;
 use std::hint::black_box;
@@ -13,7 +13,7 @@ use crate::executor::{Runtime, now, yield_now};
 use crate::harness::{Body, Case, times, times_of_several};
 
 const WORKLOAD: &str = "several locks at once";
-/// So many turns of each task at once, as in other cases.
+/// The number of turns of each task at once, as in other cases.
 const TURNS: u64 = 8;
 
 /// Some locks that are acquired exclusively.
@@ -56,7 +56,7 @@ impl<const N: usize> Several<N> for All<N> {
     }
 }
 
-/// One after the other.
+/// One after another.
 struct InOrder<L, const N: usize>([Arc<L>; N]);
 
 impl<L: AsyncLock, const N: usize> Several<N> for InOrder<L, N> {
@@ -95,7 +95,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The columns, with what is ours as the first.
+/// The columns, ours first.
 fn with_ours(
     ours: fn(u64) -> Duration,
     mut columns: Vec<(&'static str, Body)>,
@@ -104,7 +104,7 @@ fn with_ours(
     columns
 }
 
-/// Nobody else has one of the locks.
+/// No other task uses the locks.
 fn alone<S: Several<N>, const N: usize>(times: u64) -> Duration {
     let locks: [Arc<S::Lock>; N] = array::from_fn(|_| Arc::default());
     let (several, guarded) = (S::of(locks.clone()), Guarded::default());
@@ -115,7 +115,7 @@ fn alone<S: Several<N>, const N: usize>(times: u64) -> Duration {
     }
     let time = start.elapsed();
     assert_eq!(guarded.changes(), times);
-    assert!(locks.iter().all(|lock| lock.try_exclusive().is_some()), "all are released");
+    assert!(locks.iter().all(|lock| lock.try_exclusive().is_some()), "all locks are released");
     time
 }
 

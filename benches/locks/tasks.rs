@@ -8,9 +8,9 @@ use crate::contestants::{AsyncLock, Guarded, NoLock, awaits, exclusive_turns, ho
 use crate::executor::{Runtime, yield_now};
 use crate::harness::{Case, many, times_of_several};
 
-/// So many turns of each task at once: less would measure how the tasks begin.
+/// The number of turns of each task at once: fewer would measure how the tasks begin.
 const TURNS: u64 = 8;
-/// So many turns without a pause, where the lock is not held across one.
+/// The number of turns without a pause, where the lock is not held across one.
 const HOG: u64 = 32;
 /// How many of a hundred turns are exclusive.
 const MIXES: [u64; 5] = [0, 1, 10, 50, 100];

@@ -9,7 +9,7 @@ use crate::contestants::{Guarded, Lock, NoLock, blocks};
 use crate::harness::{Case, times_of_several};
 
 const WORKLOAD: &str = "threads that block";
-/// Turns are shared, but for one in so many.
+/// Turns are shared, except one in this many.
 const NEVER: u64 = u64::MAX;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -24,7 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// `N` threads acquire and release, each time with a little to do inside and outside.
 ///
-/// Now and then a holder lets other threads run, so that they meet also where cores are scarce.
+/// Now and then a holder yields to other threads, so that they meet even where cores are scarce.
 fn threads<L: Lock, const N: usize, const ONE_IN: u64>(times: u64) -> Duration {
     let (lock, guarded, ready) = (L::default(), Guarded::default(), AtomicUsize::new(0));
     let thread = || {

@@ -1,4 +1,4 @@
-//! A lock that nobody else has.
+//! A lock without other holders and waiters.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -38,7 +38,7 @@ pub(crate) fn cases() -> Vec<Case> {
     ]
 }
 
-/// A body that does `$op` again and again.
+/// A body that repeats `$op`.
 macro_rules! uncontended {
     ($($name:ident: $Lock:ident, |$lock:ident| $op:expr;)*) => {$(
         fn $name<L: $Lock>(times: u64) -> Duration {
@@ -51,16 +51,16 @@ macro_rules! uncontended {
             }
             let time = start.elapsed();
             assert_eq!(count.into_inner(), times);
-            assert!(lock.try_exclusive().is_some(), "all have left");
+            assert!(lock.try_exclusive().is_some(), "all holders have released");
             time
         }
     )*};
 }
 
 uncontended! {
-    try_shared: Lock, |lock| lock.try_shared().expect("nobody is exclusive");
-    try_exclusive: Lock, |lock| lock.try_exclusive().expect("nobody holds it");
-    try_upgradable: Upgradable, |lock| lock.try_upgradable().expect("nobody holds it");
+    try_shared: Lock, |lock| lock.try_shared().expect("no holder is exclusive");
+    try_exclusive: Lock, |lock| lock.try_exclusive().expect("the lock is free");
+    try_upgradable: Upgradable, |lock| lock.try_upgradable().expect("the lock is free");
     await_shared: AsyncLock, |lock| now(pin!(lock.shared()));
     await_exclusive: AsyncLock, |lock| now(pin!(lock.exclusive()));
     await_upgradable: AsyncUpgradable, |lock| now(pin!(lock.upgradable()));

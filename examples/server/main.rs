@@ -1,25 +1,25 @@
-//! A store of values over HTTP, on tokio: what its connections share, they have by guards that own the lock.
+//! A store of values over HTTP, on tokio. Its connections share the store by guards that own the lock.
 //!
 //! ```text
-//! cargo run --example server                    # and then, elsewhere:
+//! cargo run --example server                    # and then, in another terminal:
 //! curl -T FILE http://127.0.0.1:8080/NAME
 //! curl http://127.0.0.1:8080/NAME
-//! curl http://127.0.0.1:8080/                   # all of them
+//! curl http://127.0.0.1:8080/                   # all values
 //! curl -X DELETE http://127.0.0.1:8080/NAME
 //!
-//! cargo run --example server -- --self-test     # asks itself, and ends
+//! cargo run --example server -- --self-test     # sends itself requests, and ends
 //! ```
 //!
-//! Of the locks it shows:
-//! * a read guard that goes along with the answer, and has no lifetime. While a slow client takes all values,
+//! It shows these uses of the locks:
+//! * a read guard that is stored in the answer, and has no lifetime. While a slow client receives all values,
 //!   they stay as they were when it asked, and nothing is copied;
 //! * the guard of a part: an answer with one value;
-//! * that a future which has guards may be dropped: a client that is too slow is cut off, and the lock is free;
-//! * a lock without data, to shut down. Each request shares it, and who has it exclusively knows that all
-//!   requests have been answered.
+//! * a future that owns guards and may be dropped: a client that is too slow is cut off, and the lock is released;
+//! * a lock without data, for the shutdown. Each request shares it, and the holder that has it exclusively knows
+//!   that all requests have been answered.
 //!
-//! The price: who wants to write waits for the slowest of those who read, which is [`PATIENCE`] at most, and readers
-//! that come meanwhile wait behind it. Where that is too long, have the values in `Arc`s and send clones of those.
+//! The price: a writer waits for the slowest of the readers, which is [`PATIENCE`] at most, and readers that arrive
+//! meanwhile wait behind the writer. Where that is too long, put the values in `Arc`s and send clones of those.
 
 mod request;
 mod self_test;
@@ -36,24 +36,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-/// How long a client may take to send a request, and how long to take an answer.
+/// How long a client may take to send a request, and how long to receive an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct Store {
     values: BTreeMap<String, Vec<u8>>,
-    /// How often they have been changed.
+    /// How often the values have been changed.
     version: u64,
 }
 
 struct Server {
     store: Arc<RwLock<Store>>,
-    /// Shared by each request from when it was received until it is answered.
+    /// Shared by each request from its receipt until it is answered.
     requests: Arc<MultiLock>,
     patience: Duration,
 }
 
-/// What is sent. It keeps what it needs.
+/// What is sent. It owns the guards that it needs.
 enum Answer {
     /// A status without a body.
     Status(&'static str),
@@ -66,8 +66,8 @@ impl Server {
         Arc::new(Self { store: Arc::default(), requests: Arc::default(), patience })
     }
 
-    /// Answers until `shutdown` is ready, and then what has been asked before. As long as the guard is there, no
-    /// request is answered. There is none if a request took too long.
+    /// Answers requests until `shutdown` is ready, and then finishes those that were received before. While the
+    /// returned guard is alive, no request is answered. Returns `None` if a request took too long.
     async fn serve(
         self: &Arc<Self>,
         listener: TcpListener,
@@ -78,7 +78,7 @@ impl Server {
                 match listener.accept().await {
                     Ok((stream, _)) => drop(tokio::spawn(self.clone().connection(stream))),
                     Err(error) => {
-                        // There may be too many connections just now.
+                        // There may be too many connections at the moment.
                         eprintln!("cannot accept: {error}");
                         sleep(Duration::from_millis(100)).await;
                     }
@@ -93,7 +93,7 @@ impl Server {
         timeout(2 * self.patience, self.requests.acquire_arc(Mode::Exclusive)).await.ok()
     }
 
-    /// Answers one request after the other. An error is that of the client, which is gone.
+    /// Answers requests one after another. An error is that of the client, which is gone.
     async fn connection(self: Arc<Self>, mut stream: TcpStream) -> io::Result<()> {
         let mut received = Vec::new();
         loop {
@@ -105,7 +105,7 @@ impl Server {
                     Err(_) if received.is_empty() => return Ok(()),
                     Err(_) => return self.refuse(stream, "408 Request Timeout").await,
                 };
-            // Not while somebody waits to have it exclusively.
+            // Fails while the shutdown waits for exclusive access.
             let Some(_shares) = self.requests.try_acquire(Mode::Shared) else {
                 return self.refuse(stream, "503 Service Unavailable").await;
             };
@@ -137,7 +137,7 @@ impl Server {
                 }
             }
             ("DELETE", Some(key)) => {
-                // If there is nothing to delete, nobody is kept from reading.
+                // If there is nothing to delete, no reader is blocked.
                 let store = self.store.upgradable_read().await;
                 if !store.values.contains_key(&key) {
                     return Answer::Status("404 Not Found");
@@ -151,8 +151,8 @@ impl Server {
         }
     }
 
-    /// The last answer of a connection. What the client goes on to send is not understood, but if it were not taken
-    /// the client might not see the answer.
+    /// The last answer of a connection. What the client sends after it is not parsed, but if the server did not read
+    /// it, the client might not see the answer.
     async fn refuse(&self, mut stream: TcpStream, status: &'static str) -> io::Result<()> {
         let refuse = async {
             stream
@@ -168,11 +168,11 @@ impl Server {
 }
 
 impl Answer {
-    /// Waits for the client, and keeps the guard that there is until all is sent.
+    /// Sends the answer to the client, and keeps its guard until everything is sent.
     async fn send(self, stream: &mut TcpStream) -> io::Result<()> {
         match self {
             Self::Status(status) => {
-                // This one alone must not say that there is no body.
+                // Only this status must not state the length of a body.
                 let length = if status.starts_with("204") { "" } else { "Content-Length: 0\r\n" };
                 stream.write_all(format!("HTTP/1.1 {status}\r\n{length}\r\n").as_bytes()).await
             }
@@ -222,11 +222,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    println!("listens at {address}; Ctrl-C ends it");
+    println!("listening at {address}; stop with Ctrl-C");
     let server = Server::new(PATIENCE);
     let interrupted = async {
         if let Err(error) = tokio::signal::ctrl_c().await {
-            eprintln!("cannot be interrupted: {error}");
+            eprintln!("cannot wait for Ctrl-C: {error}");
             std::future::pending().await
         }
     };

@@ -1,4 +1,4 @@
-//! As much of HTTP/1.1 as the server needs. What it does not understand it refuses.
+//! As much of HTTP/1.1 as the server needs. It refuses what it does not understand.
 
 use std::{io, str};
 
@@ -11,14 +11,14 @@ const KEY_LIMIT: usize = 128;
 
 pub(crate) struct Request {
     pub(crate) method: String,
-    /// `None` is for all of them.
+    /// `None` stands for all values.
     pub(crate) key: Option<String>,
     pub(crate) body: Vec<u8>,
-    /// Whether it is the last one of the connection.
+    /// Whether this is the last request of the connection.
     pub(crate) close: bool,
 }
 
-/// Why there is no request, and there will be none.
+/// Why there is no request, and no further one.
 pub(crate) enum Refusal {
     Status(&'static str),
     Gone(io::Result<()>),
@@ -26,15 +26,15 @@ pub(crate) enum Refusal {
 
 const BAD: Refusal = Refusal::Status("400 Bad Request");
 
-/// Takes the next request from what is `received`, and receives more if that is not all of it. Dropped, it leaves
-/// there what was received.
+/// Takes the next request from `received`, and receives more if the request is not complete. If dropped, it
+/// leaves there what was received.
 pub(crate) async fn read(
     stream: &mut TcpStream,
     received: &mut Vec<u8>,
 ) -> Result<Request, Refusal> {
     let head = loop {
         let end = received.windows(4).position(|window| window == b"\r\n\r\n");
-        // How long a head is that has not ended is not known.
+        // The length of an unfinished head is unknown.
         if end.unwrap_or(received.len()) > HEAD_LIMIT {
             return Err(Refusal::Status("431 Request Header Fields Too Large"));
         }
@@ -55,14 +55,14 @@ pub(crate) async fn read(
 
 async fn receive(stream: &mut TcpStream, received: &mut Vec<u8>) -> Result<(), Refusal> {
     match stream.read_buf(received).await {
-        // In the middle of a request, too: nobody is there who would take an answer.
+        // Even in the middle of a request: no client is left to receive an answer.
         Ok(0) => Err(Refusal::Gone(Ok(()))),
         Ok(_) => Ok(()),
         Err(error) => Err(Refusal::Gone(Err(error))),
     }
 }
 
-/// The request without its body, and the length of that.
+/// The request without its body, and the length of the body.
 fn parse(head: &[u8]) -> Result<(Request, usize), Refusal> {
     let head = str::from_utf8(head).map_err(|_| BAD)?;
     let mut lines = head.split("\r\n");
@@ -89,7 +89,7 @@ fn parse(head: &[u8]) -> Result<(Request, usize), Refusal> {
     let (mut hosts, mut length, mut close) = (0, None, false);
     for line in lines {
         let (name, value) = line.split_once(':').ok_or(BAD)?;
-        // A line that goes on, or a line in a line, may mean something else to somebody else.
+        // A continued line, or a line within a line, may mean something else to another parser.
         if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(BAD);
         }
@@ -104,7 +104,7 @@ fn parse(head: &[u8]) -> Result<(Request, usize), Refusal> {
                 if !digits || length.is_some() {
                     return Err(BAD);
                 }
-                // A number that is too long for its type is too long.
+                // A number that does not fit in its type is too large anyway.
                 length = Some(value.parse().unwrap_or(usize::MAX));
             }
             "transfer-encoding" => return Err(Refusal::Status("501 Not Implemented")),

@@ -1,4 +1,4 @@
-//! Several clients at a server of this process. What is not as it should be is a panic.
+//! Several clients of a server in this process. Any error is a panic.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -18,7 +18,7 @@ use crate::{PATIENCE, Server};
 
 const CLIENTS: usize = 8;
 const PUTS: usize = 40;
-/// So much that it is not all on its way before somebody takes it: see [`Running::start`].
+/// Too much data to be in transit before the client reads it: see [`Running::start`].
 const FILLERS: usize = 32;
 const GET_ALL: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 static FILLER: [u8; 8 << 10] = [b'x'; 8 << 10];
@@ -34,10 +34,10 @@ pub(crate) async fn run() {
     })
     .await
     .expect("it takes a few seconds");
-    println!("all is as it should be");
+    println!("all tests have passed");
 }
 
-/// What the server says to what it should not be sent, and to what looks like it.
+/// The server's answers to invalid requests, and to valid ones that look similar.
 async fn bad_requests(running: &Running) {
     let long = "a".repeat(9_000);
     let put = |rest: &str| format!("PUT /a HTTP/1.1\r\nHost: a\r\n{rest}\r\n");
@@ -60,7 +60,7 @@ async fn bad_requests(running: &Running) {
         (long, 431),
         (put(""), 411),
         (put("Content-Length: 65537\r\n"), 413),
-        // More than is on its way at a time, so it has to be taken.
+        // More than is in transit at a time, so the server has to read it.
         (put("Content-Length: 1000000\r\n") + &"a".repeat(1_000_000), 413),
         (put("Content-Length: 99999999999999999999999999\r\n"), 413),
         (put("Content-Length: -1\r\n"), 400),
@@ -73,15 +73,15 @@ async fn bad_requests(running: &Running) {
         client.send(request.as_bytes()).await;
         let answer = client.receive().await;
         assert_eq!(answer.status, *status, "{}", &request[..request.len().min(100)]);
-        assert!(client.is_closed().await, "after {status} nothing else is understood");
+        assert!(client.is_closed().await, "after {status} the connection is closed");
     }
     // Not text at all.
     let mut client = running.client().await;
     client.send(b"GET /\xFF HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(client.receive().await.status, 400);
-    println!("{} bad requests are refused", cases.len() + 1);
+    println!("{} bad requests were refused", cases.len() + 1);
 
-    // These are as they should be, and one connection has all of them.
+    // These are valid, and all are sent over one connection.
     let mut client = running.client().await;
     for (method, path, body, status, value) in [
         ("GET", "/none", "", 404, ""),
@@ -103,16 +103,16 @@ async fn bad_requests(running: &Running) {
     assert_eq!(client.ask("PUT", "/name", &longest).await.status, 201);
     assert_eq!(client.ask("GET", "/name", b"").await.body, longest);
     assert_eq!(client.ask("DELETE", "/name", b"").await.status, 204);
-    // Two at once, and the second one is the last.
+    // Two requests at once, the second of which is the last.
     let get = "GET /none HTTP/1.1\r\nHost: a\r\n\r\n";
     let last = "GET /none HTTP/1.1\r\nhOsT:a\r\nConnection: Close\r\n\r\n";
     client.send(format!("{get}{last}").as_bytes()).await;
     assert_eq!((client.receive().await.status, client.receive().await.status), (404, 404));
     assert!(client.is_closed().await);
-    println!("16 good ones are answered");
+    println!("16 valid requests were answered");
 }
 
-/// Each client counts in a value of its own, while others take all values: what they get is of one moment.
+/// Each client counts in a value of its own, while others read all values: each answer shows a single moment.
 async fn parallel_clients(running: &Running) {
     let mut client = running.client().await;
     let before = client.all().await.version;
@@ -144,7 +144,11 @@ async fn parallel_clients(running: &Running) {
                 loop {
                     let all = client.all().await;
                     times += 1;
-                    assert_eq!(all.counted(), all.version - before, "it is of several moments");
+                    assert_eq!(
+                        all.counted(),
+                        all.version - before,
+                        "the answer mixes several moments"
+                    );
                     if all.counted() == CLIENTS * PUTS {
                         return times;
                     }
@@ -160,12 +164,12 @@ async fn parallel_clients(running: &Running) {
         times += reader.await.unwrap();
     }
     println!(
-        "{} values are put by {CLIENTS} clients, and all of them taken {times} times",
+        "{} values were put by {CLIENTS} clients, and all of them read {times} times",
         CLIENTS * PUTS
     );
 }
 
-/// A client that stops in the middle keeps others from writing, and not from reading.
+/// A client that stops in the middle blocks writers, but not readers.
 async fn slow_client(running: &Running) {
     let mut slow = running.client().await;
     slow.send_and_wait(GET_ALL).await;
@@ -176,15 +180,15 @@ async fn slow_client(running: &Running) {
     let mut writer = running.client().await;
     let put = tokio::spawn(async move { writer.ask("PUT", "/counter-0", b"0").await.status });
     sleep(Duration::from_millis(100)).await;
-    assert!(!put.is_finished(), "it is changed while somebody takes it");
+    assert!(!put.is_finished(), "the value changes while a client reads it");
 
     let all = slow.receive().await.all();
     assert_eq!(all.counted(), CLIENTS * PUTS);
     assert_eq!(put.await.unwrap(), 204);
-    println!("a slow client has had all as it was");
+    println!("a slow client has received all values as they were");
 }
 
-/// Who has asked before gets all of the answer, and who comes then gets none.
+/// Clients that have sent a request before receive the whole answer. Later clients receive none.
 async fn shutdown(running: Running) {
     let mut idle = running.client().await;
     let mut slow = running.client().await;
@@ -193,17 +197,17 @@ async fn shutdown(running: Running) {
     let Running { address, stop, served, .. } = running;
     stop.send(()).unwrap();
     sleep(Duration::from_millis(100)).await;
-    assert!(!served.is_finished(), "somebody has not had all of the answer");
-    let refused = TcpStream::connect(address).await.expect_err("nobody listens").kind();
+    assert!(!served.is_finished(), "a client has not received the whole answer");
+    let refused = TcpStream::connect(address).await.expect_err("the server does not listen").kind();
     assert_eq!(refused, ErrorKind::ConnectionRefused);
     assert_eq!(idle.ask("GET", "/counter-0", b"").await.status, 503);
 
     assert_eq!(slow.receive().await.all().counted(), (CLIENTS - 1) * PUTS);
-    assert!(served.await.unwrap().is_some(), "all is answered");
-    println!("it is shut down when all is answered");
+    assert!(served.await.unwrap().is_some(), "all requests were answered");
+    println!("the server shut down after all requests were answered");
 }
 
-/// They are cut off, and then the lock is free.
+/// Slow clients are cut off, and then the lock is free.
 async fn too_slow_clients() {
     let running = Running::start(Duration::from_millis(500)).await;
     let fillers = (0..FILLERS).map(|filler| (format!("filler-{filler}"), FILLER.to_vec()));
@@ -214,10 +218,10 @@ async fn too_slow_clients() {
         client.send_and_wait(GET_ALL).await;
         let put = running.client().await.ask("PUT", "/name", b"value").await;
         assert_eq!(put.status, 201);
-        // A reset, or the end of what was on its way.
+        // A reset, or the end of what was in transit.
         let mut rest = Vec::new();
         let _ = client.stream.read_to_end(&mut rest).await;
-        assert!(!rest.ends_with(b"0\r\n\r\n"), "it was not all there");
+        assert!(!rest.ends_with(b"0\r\n\r\n"), "the answer was complete");
     };
     let sends = async |some: &[u8]| {
         let mut client = running.client().await;
@@ -233,7 +237,7 @@ async fn too_slow_clients() {
         sends(b"PUT /name HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na"),
         says_nothing
     );
-    println!("clients that are too slow are cut off");
+    println!("clients that are too slow were cut off");
 }
 
 /// A server that runs in this process.
@@ -245,8 +249,7 @@ struct Running {
 }
 
 impl Running {
-    /// At a port that is free. Little is on its way between server and client, so that a server soon notices that
-    /// a client is slow.
+    /// Listens at a free port. Buffers are small, so that a server soon notices a slow client.
     async fn start(patience: Duration) -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_send_buffer_size(8 << 10).unwrap();
@@ -291,7 +294,7 @@ impl Client {
         self.stream.write_all(request).await.unwrap();
     }
 
-    /// Until the answer begins. More of it is not taken now.
+    /// Waits until the answer begins, and reads no more of it.
     async fn send_and_wait(&mut self, request: &[u8]) {
         self.send(request).await;
         let mut some = [0; 100];
@@ -359,10 +362,10 @@ impl Client {
 
     async fn more(&mut self) {
         let read = self.stream.read_buf(&mut self.received).await.unwrap();
-        assert_ne!(read, 0, "the server has gone in the middle of an answer");
+        assert_ne!(read, 0, "the server has closed in the middle of an answer");
     }
 
-    /// Whether nothing more comes.
+    /// Whether the connection was closed without more data.
     async fn is_closed(&mut self) -> bool {
         self.received.is_empty() && matches!(self.stream.read(&mut [0]).await, Ok(0))
     }

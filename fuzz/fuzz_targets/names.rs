@@ -1,5 +1,5 @@
-//! Schedules of a lock whose holds have names, as `tests/schedules` has them, with steps that the fuzzer
-//! chooses.
+//! Schedules of a lock whose acquisitions have names, as in `tests/schedules`, with steps chosen by the
+//! fuzzer.
 
 #![no_main]
 
@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use names::run_bytes;
 
 fuzz_target!(
-    // A panic is to unwind, and not to end all at once: then the steps are printed.
+    // Panics must unwind instead of aborting, so that the steps are printed.
     init: drop(std::panic::take_hook()),
     |bytes: &[u8]| run_bytes(bytes)
 );

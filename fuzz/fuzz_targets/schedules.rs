@@ -1,4 +1,4 @@
-//! Schedules of one lock, as `tests/schedules` has them, with steps that the fuzzer chooses.
+//! Schedules of one lock, as in `tests/schedules`, with steps chosen by the fuzzer.
 
 #![no_main]
 
@@ -15,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 use lock::Schedule;
 
 fuzz_target!(
-    // A panic is to unwind, and not to end all at once: then the steps are printed.
+    // Panics must unwind instead of aborting, so that the steps are printed.
     init: drop(std::panic::take_hook()),
     |bytes: &[u8]| Schedule::of_bytes(bytes).run()
 );

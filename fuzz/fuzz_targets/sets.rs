@@ -1,5 +1,4 @@
-//! Schedules of three locks and sets of them, as `tests/schedules` has them, with steps that the fuzzer
-//! chooses.
+//! Schedules of three locks and sets of them, as in `tests/schedules`, with steps chosen by the fuzzer.
 
 #![no_main]
 
@@ -16,7 +15,7 @@ use libfuzzer_sys::fuzz_target;
 use sets::run_bytes;
 
 fuzz_target!(
-    // A panic is to unwind, and not to end all at once: then the steps are printed.
+    // Panics must unwind instead of aborting, so that the steps are printed.
     init: drop(std::panic::take_hook()),
     |bytes: &[u8]| run_bytes(bytes)
 );

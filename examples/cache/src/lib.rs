@@ -1,7 +1,7 @@
-//! A cache for async programs that loads each value once, however many ask for it at the same time.
+//! A cache for async programs that loads each value once, however many tasks ask for it at the same time.
 //!
-//! It is an example of how to write a library with the locks of `multilock`: it depends on no executor, so
-//! it is the same on tokio, smol and async-std. There is a program for each:
+//! This is an example of a library that uses the locks of `multilock`. It depends on no executor, so it is the same
+//! on tokio, smol and async-std. There is a program for each:
 //!
 //! ```text
 //! cargo run --example tokio
@@ -9,11 +9,11 @@
 //! cargo run --example async_std
 //! ```
 //!
-//! Of the lock it shows:
-//! * a read, by all who want a value that is there;
-//! * an upgradable read, by the one who loads a value, with those who read the old one beside it; and the upgrade
-//!   to store it. Guards are held across an await;
-//! * that a future may be dropped at any point: when whoever loads is gone, another one does.
+//! It shows these uses of the lock:
+//! * a read guard, for all tasks that find a value in the cache;
+//! * an upgradable read guard, for the one task that loads a value, beside readers of the old value; and the upgrade
+//!   to store the new one. These guards are held across an await;
+//! * a future that may be dropped at any point: if the loading task is dropped, another one loads the value.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,12 +23,12 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use multilock::{RwLock, RwLockUpgradableReadGuard};
 
-/// Values by their keys, which are loaded when somebody wants them.
+/// Values by their keys, which are loaded on demand.
 ///
-/// Values are cloned: large ones belong in an [`Arc`]. There is no limit to the number of keys, but those that nobody
-/// has wanted between two calls of [`expire`](Self::expire) go.
+/// Values are cloned: put large ones in an [`Arc`]. The number of keys is not limited, but keys that no task has
+/// asked for between two calls of [`expire`](Self::expire) are removed.
 pub struct Cache<K, V> {
-    /// Held for a moment only, to find a slot.
+    /// Locked only for a moment, to find a slot.
     slots: RwLock<Slots<K, V>>,
     hits: AtomicU64,
     loads: AtomicU64,
@@ -41,7 +41,7 @@ struct Slots<K, V> {
     by_key: HashMap<K, Arc<Slot<V>>>,
 }
 
-/// Each slot has its own lock, so that to load one value keeps nobody from another one.
+/// Each slot has its own lock, so the load of one value does not block the others.
 type Slot<V> = RwLock<Option<Entry<V>>>;
 
 struct Entry<V> {
@@ -49,21 +49,21 @@ struct Entry<V> {
     value: V,
 }
 
-/// What a cache has, and what it has done.
+/// The contents of a cache, and what it has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// How many keys have a place, also of values that have expired or are loaded just now.
+    /// The number of keys with a slot, including those whose values have expired or are being loaded.
     pub keys: usize,
-    /// How often there was a value for who wanted it.
+    /// How often a value was in the cache.
     pub hits: u64,
-    /// How many values were loaded.
+    /// The number of values that were loaded.
     pub loads: u64,
-    /// How many could not be loaded.
+    /// The number of loads that failed.
     pub failures: u64,
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
-    /// A cache with nothing in it.
+    /// Creates an empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -74,20 +74,20 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         }
     }
 
-    /// The value of `key`. If there is none, `load` is polled, and gives it. Of several who want it at the same time
-    /// one loads it, and the others wait for that one.
+    /// Returns the value of `key`. If there is none, polls `load`, which returns it. If several tasks ask for it at
+    /// the same time, one of them loads it, and the others wait.
     ///
     /// # Errors
     ///
-    /// If `load` fails. Nothing is stored then: the next one who wants the value, or waits for it, loads it.
+    /// If `load` fails. Nothing is stored then: the next task that asks for the value, or waits for it, loads it.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, so is `load`, and one of those who wait for the value loads it.
+    /// If the future is dropped, so is `load`, and one of the waiting tasks loads the value.
     ///
     /// # Deadlocks
     ///
-    /// If `load` wants the same value.
+    /// If `load` asks for the same value.
     pub async fn get_or_load<E>(
         &self,
         key: &K,
@@ -95,46 +95,46 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
     ) -> Result<V, E> {
         let (generation, slot) = self.slot(key).await;
 
-        // A hit: many read at a time.
+        // A hit: many tasks read at a time.
         if let Some(value) = fresh(&*slot.read().await, generation) {
             return Ok(self.hit(value));
         }
 
-        // A miss: one at a time is upgradable. The one before may have loaded it.
+        // A miss: one task at a time is upgradable. The previous one may have loaded the value.
         let entry = slot.upgradable_read().await;
         if let Some(value) = fresh(&entry, generation) {
             return Ok(self.hit(value));
         }
-        // The old value can be read meanwhile. Nothing is changed before the new one is there, so there is nothing
-        // to undo, whatever becomes of `load`.
+        // The old value can be read meanwhile. Nothing is changed before the new one is there, so there is nothing to
+        // undo, whatever becomes of `load`.
         let value = load.await.inspect_err(|_| count(&self.failures))?;
         count(&self.loads);
-        // Waits for those who read.
+        // Waits for the readers.
         let mut entry = RwLockUpgradableReadGuard::upgrade(entry).await;
         *entry = Some(Entry { generation, value: value.clone() });
         Ok(value)
     }
 
-    /// The value of `key`, be it an old one, if there is one. It waits for nobody who loads.
+    /// Returns the value of `key` if there is one, even if it has expired. Does not wait for loads.
     pub async fn get_stale(&self, key: &K) -> Option<V> {
         let slot = self.slots.read().await.by_key.get(key)?.clone();
         slot.read().await.as_ref().map(|entry| entry.value.clone())
     }
 
-    /// Who comes from now on gets no value that is there now, nor one that is being loaded now. It waits for nobody
-    /// who loads.
+    /// Expires all values: from now on no caller gets a value that is in the cache, or that is being loaded, at this
+    /// moment. Does not wait for loads.
     pub async fn expire(&self) {
         let mut slots = self.slots.write().await;
         let ended = slots.generation;
         slots.generation += 1;
-        // A value that was not loaded in the generation that ends was not wanted in it. If somebody is in that
-        // slot all the same, the slot is there until that one has left.
+        // A value that was not loaded in the generation that ends was not asked for in it. If a task still uses that
+        // slot, the slot stays alive until the task is done.
         slots
             .by_key
             .retain(|_, slot| slot.try_read().is_none_or(|entry| fresh(&entry, ended).is_some()));
     }
 
-    /// What the cache has, and what it has done.
+    /// Returns the contents of the cache, and what it has done.
     pub async fn stats(&self) -> Stats {
         Stats {
             keys: self.slots.read().await.by_key.len(),
@@ -150,7 +150,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Cache<K, V> {
         if let Some(slot) = slots.by_key.get(key) {
             return (slots.generation, slot.clone());
         }
-        // Else the task would wait for itself.
+        // Otherwise the task would wait for itself.
         drop(slots);
         let mut slots = self.slots.write().await;
         let slot = slots.by_key.entry(key.clone()).or_default().clone();
@@ -168,7 +168,7 @@ fn fresh<V: Clone>(entry: &Option<Entry<V>>, generation: u64) -> Option<V> {
     entry.as_ref().filter(|entry| entry.generation >= generation).map(|entry| entry.value.clone())
 }
 
-/// A number that orders nothing.
+/// Adds one to a number that orders nothing.
 fn count(number: &AtomicU64) {
     number.fetch_add(1, Relaxed);
 }
@@ -179,7 +179,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Default for Cache<K, V> {
     }
 }
 
-/// Shows who holds the lock of the keys, and no values.
+/// Shows the state of the lock around the keys, and no values.
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("slots", &self.slots).finish_non_exhaustive()

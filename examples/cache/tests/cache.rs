@@ -10,17 +10,17 @@ use smol::future::poll_once;
 
 type Result<V> = std::result::Result<V, &'static str>;
 
-/// One step of a future: what it gives, if it is ready.
+/// One poll of a future: its output, if it is ready.
 fn poll<F: Future>(future: &mut Pin<&mut F>) -> Option<F::Output> {
     block_on(poll_once(future))
 }
 
-/// Gives what is sent.
+/// Loads what is sent.
 async fn sent(values: Receiver<u32>) -> Result<u32> {
     values.recv().await.map_err(|_| "nothing was sent")
 }
 
-/// For those who must not load.
+/// For callers that must not load.
 async fn never() -> Result<u32> {
     panic!("this one must not load");
 }
@@ -92,7 +92,7 @@ fn a_value_expires_and_can_be_read_until_there_is_a_new_one() {
     assert_eq!(block_on(cache.get_or_load(&'a', never())), Ok(8));
 }
 
-/// What began to load it may have seen what was true before.
+/// A load that began before may have seen an outdated source.
 #[test]
 fn a_value_that_is_loaded_while_it_expires_is_for_those_who_came_before() {
     for old in [false, true] {
@@ -124,7 +124,7 @@ fn keys_that_nobody_wants_go() {
     assert_eq!((load('a', 3), block_on(cache.stats()).keys), (3, 2));
     block_on(cache.expire());
     assert_eq!(block_on(cache.stats()).keys, 1);
-    // One that has never had a value, too.
+    // The same for a key that has never had a value.
     assert_eq!(
         block_on(cache.get_or_load(&'c', ready(Err("there is none")))),
         Err("there is none")
@@ -135,7 +135,7 @@ fn keys_that_nobody_wants_go() {
     assert_eq!((block_on(cache.get_stale(&'a')), block_on(cache.get_stale(&'b'))), (Some(3), None));
 }
 
-/// A future that is ready to be spawned on any executor.
+/// The future can be spawned on any executor.
 #[test]
 fn futures_can_be_sent() {
     fn send<T: Send>(_: &T) {}

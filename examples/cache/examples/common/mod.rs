@@ -1,4 +1,4 @@
-//! What the three programs have in common, which is all but the executor.
+//! What the three programs share, which is everything except the executor.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -10,7 +10,7 @@ pub const CLIENTS: usize = 20;
 pub const ROUNDS: usize = 2;
 const KEYS: usize = 5;
 
-/// A cache of what comes from a slow source, which counts who asks it.
+/// A cache of values from a slow source, which counts its loads.
 #[derive(Default)]
 pub struct Demo {
     cache: Cache<usize, String>,
@@ -18,7 +18,8 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Wants all values, beginning with another one than its neighbours. `sleep` is that of the executor.
+    /// Asks for all values, beginning with another one than its neighbors. `sleep` is that of the
+    /// executor.
     pub async fn client<S: Future>(&self, number: usize, sleep: impl Fn(Duration) -> S) {
         for key in (0..KEYS).map(|n| (number + n) % KEYS) {
             let load = async {
@@ -32,7 +33,7 @@ impl Demo {
         }
     }
 
-    /// All clients have what they want. Each value was loaded once in each round.
+    /// Called when all clients are done. Each value was loaded once in each round.
     pub async fn end_of_round(&self, round: usize) {
         for (key, asked) in self.asked.iter().enumerate() {
             assert_eq!(asked.load(Relaxed), round, "how often value {key} was loaded");
