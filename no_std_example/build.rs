@@ -1,4 +1,4 @@
-//! The memory map of the machine that the image is for, and the arguments of the linker. They are not in
+//! The memory map of the image's machine, and the arguments of the linker. They are not in
 //! `.cargo/config.toml`, where a `RUSTFLAGS` variable would replace them.
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The clock of `embassy-time`, which the board lets tick.
+//! The clock of `embassy-time`, which the board ticks.
 
 use core::cell::{Cell, RefCell};
 use core::task::Waker;
@@ -23,7 +23,7 @@ impl Driver for Clock {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
-        // It ticks in any case: there is no alarm to set.
+        // The clock ticks in any case: there is no alarm to set.
         critical_section::with(|section| {
             self.timers.borrow_ref_mut(section).schedule_wake(at, waker);
         });
@@ -35,7 +35,7 @@ pub(crate) fn tick() {
     critical_section::with(|section| {
         let now = CLOCK.milliseconds.borrow(section).get() + 1;
         CLOCK.milliseconds.borrow(section).set(now);
-        // Wakes whose time has come.
+        // Wakes the tasks whose time has come.
         CLOCK.timers.borrow_ref_mut(section).next_expiration(now);
     });
 }

@@ -1,8 +1,8 @@
 //! The machines `mps2-an385` (Cortex-M3) and `microbit` (Cortex-M0).
 //!
-//! Of their peripherals only the timers differ, so there is no crate for each: all interrupts come in
-//! through the one default handler. From the most urgent to the least: the watchdog and the clock, the
-//! tasks of the interrupt executor, a [shot](arm), the thread.
+//! Only their timers differ, so a peripheral crate for each is not needed: all interrupts arrive through
+//! the one default handler. From the most urgent to the least: the watchdog and the clock, the tasks of
+//! the interrupt executor, a [shot](arm), the thread.
 
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -20,28 +20,28 @@ pub use cortex_m_rt::entry;
 
 /// The name of the machine.
 pub const NAME: &str = if IS_M0 { "microbit" } else { "mps2-an385" };
-/// What the core and its timer are clocked with.
+/// The frequency of the core and its timer.
 const HERTZ: u32 = if IS_M0 { 16_000_000 } else { 25_000_000 };
-/// How many ticks of the timer a thousand instructions last: see `.cargo/config.toml`.
+/// The length of a thousand instructions, in ticks of the timer: see `.cargo/config.toml`.
 pub const TICKS_PER_1000_INSTRUCTIONS: u32 = if IS_M0 { 2048 } else { 1600 };
 const IS_M0: bool = !cfg!(target_has_atomic = "ptr");
 
-/// Ends the program, and gives `code` to the shell.
+/// Ends the program, and returns `code` to the shell.
 pub fn exit(code: i32) -> ! {
     semihosting::process::exit(code)
 }
 
-/// No more interrupts: the end is near.
+/// Masks all interrupts before the end of the program.
 pub(crate) fn mask() {
     cortex_m::interrupt::disable();
 }
 
-/// No critical section is open.
+/// Checks that no critical section is open.
 pub(crate) fn assert_not_masked() {
     assert!(cortex_m::register::primask::read().is_active(), "interrupts are masked");
 }
 
-/// To be called first, once.
+/// Must be called first, once.
 pub fn init() {
     crate::heap::init();
 }
@@ -54,10 +54,10 @@ struct Irq(u16);
 
 /// The first timer of either machine.
 const WATCHDOG: u16 = 8;
-/// No device uses it.
+/// Used by no device.
 const TASKS: u16 = 20;
 
-// SAFETY: the numbers are those of interrupts that both machines have.
+// SAFETY: these are numbers of interrupts that both machines have.
 unsafe impl InterruptNumber for Irq {
     fn number(self) -> u16 {
         self.0
@@ -86,7 +86,7 @@ unsafe fn DefaultHandler(interrupt: i16) {
     const WATCHDOG: i16 = self::WATCHDOG as i16;
     const TASKS: i16 = self::TASKS as i16;
     match interrupt {
-        // SAFETY: it is the interrupt that the executor was started with.
+        // SAFETY: the executor was started with this interrupt.
         TASKS => unsafe { INTERRUPT_EXECUTOR.on_interrupt() },
         WATCHDOG => crate::sweep::stuck(),
         _ => panic!("unexpected interrupt {interrupt}"),
@@ -103,13 +103,14 @@ unsafe fn HardFault(frame: &ExceptionFrame) -> ! {
 static INTERRUPT_EXECUTOR: InterruptExecutor = InterruptExecutor::new();
 static THREAD_EXECUTOR: StaticCell<Executor> = StaticCell::new();
 
-/// Tasks that run in an interrupt: they preempt the thread, and whatever is less urgent.
+/// Starts an executor for tasks that run in an interrupt: they preempt the thread, and whatever is less
+/// urgent.
 pub fn start_interrupt_executor() -> SendSpawner {
     enable(TASKS, URGENT);
     INTERRUPT_EXECUTOR.start(Irq(TASKS))
 }
 
-/// Runs tasks in the thread, for ever.
+/// Runs tasks in the thread, forever.
 pub fn run(init: impl FnOnce(Spawner)) -> ! {
     THREAD_EXECUTOR.init(Executor::new()).run(init)
 }
@@ -118,17 +119,17 @@ pub fn run(init: impl FnOnce(Spawner)) -> ! {
 
 type Handler = fn();
 
-/// What a shot does. Without one, the timer is the clock.
+/// The handler of a shot. Without one, the timer is the clock.
 static ON_SHOT: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
 static ON_TICK: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
 static PREEMPTED: AtomicU32 = AtomicU32::new(0);
 
-/// The address of the instruction that the last tick or shot came before.
+/// The address of the instruction that the last tick or shot preceded.
 pub fn preempted() -> u32 {
     PREEMPTED.load(Relaxed)
 }
 
-// The core has pushed eight words: the sixth of those after `r0` is where it will go on.
+// The core has pushed eight words: the sixth of those after `r0` is the return address.
 core::arch::global_asm!(
     ".section .text.SysTick,\"ax\"",
     ".global SysTick",
@@ -148,9 +149,9 @@ extern "C" fn on_timer(preempted: u32) {
     PREEMPTED.store(preempted, Relaxed);
     if let Some(on_shot) = critical_section::with(|section| ON_SHOT.borrow(section).get()) {
         chip().SYST.disable_counter();
-        // If it was to come very soon, it may have come again before the timer has heard of `LONGEST`.
+        // A very early shot may be pending again before the timer has reloaded from `LONGEST`.
         SCB::clear_pendst();
-        // If it was so soon that the timer has not heard of `LONGEST`, it was not late.
+        // If the shot came before the timer has reloaded from `LONGEST`, it was not late.
         LATE.store(if timer > LONGEST / 2 { LONGEST - timer } else { 0 }, Relaxed);
         return on_shot();
     }
@@ -160,12 +161,12 @@ extern "C" fn on_timer(preempted: u32) {
     }
 }
 
-/// The timer counts down from it at most.
+/// The largest value from which the timer counts down.
 const LONGEST: u32 = 0xff_ffff;
 static LATE: AtomicU32 = AtomicU32::new(0);
 
-/// From now on the timer interrupts when it is [armed](arm), once, and `on_shot` runs. It is less urgent
-/// than the tasks of the interrupt executor.
+/// From now on the timer interrupts once each time that it is [armed](arm), and `on_shot` runs. It is
+/// less urgent than the tasks of the interrupt executor.
 pub fn start_shots(on_shot: fn()) {
     let mut core = chip();
     // SAFETY: no critical section relies on the priority.
@@ -175,7 +176,7 @@ pub fn start_shots(on_shot: fn()) {
     critical_section::with(|section| ON_SHOT.borrow(section).set(Some(on_shot)));
 }
 
-/// A shot in `ticks`.
+/// Arms a shot in `ticks`.
 #[inline(always)]
 pub fn arm(ticks: u32) {
     let mut timer = chip().SYST;
@@ -183,18 +184,18 @@ pub fn arm(ticks: u32) {
     timer.clear_current();
     timer.enable_counter();
     cortex_m::asm::delay(8);
-    // Afterwards it counts on from here: so it is known how late the shot was.
+    // Afterwards the timer continues from here, which shows how late the shot was.
     timer.set_reload(LONGEST);
 }
 
-/// How many ticks after its time the last shot came.
+/// How many ticks after its time the last shot was handled.
 pub fn late() -> u32 {
     LATE.load(Relaxed)
 }
 
 // ---- The clock
 
-/// The clock of `embassy-time` begins to tick, each millisecond, and `on_tick` runs with it, in an
+/// Starts the clock of `embassy-time`. It ticks each millisecond, and `on_tick` runs with it, in an
 /// interrupt that preempts everything.
 pub fn start_clock(on_tick: fn()) {
     critical_section::with(|section| ON_TICK.borrow(section).set(Some(on_tick)));
@@ -210,10 +211,10 @@ pub fn start_clock(on_tick: fn()) {
 
 // ---- The watchdog
 
-/// The program [ends](crate::sweep) unless it feeds the watchdog at least so often.
+/// The program [ends](crate::sweep) unless it feeds the watchdog at least this often.
 const PATIENCE_IN_MILLISECONDS: u32 = 400;
 
-/// Starts the watchdog when it is fed for the first time.
+/// Feeds the watchdog, which starts the first time.
 pub fn feed_watchdog() {
     enable(WATCHDOG, MOST_URGENT);
     // SAFETY: these are registers of the timer, which is used for nothing else.

@@ -10,12 +10,12 @@ use embedded_alloc::LlffHeap;
 const SIZE: usize = 4 * 1024;
 static mut MEMORY: [MaybeUninit<u8>; SIZE] = [MaybeUninit::uninit(); SIZE];
 
-/// What the heap has done, and holds.
+/// The statistics of the heap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// How often it has been asked for memory.
+    /// The number of allocations.
     pub allocations: usize,
-    /// How many bytes are in use, as they were asked for.
+    /// The number of allocated bytes, as requested.
     pub bytes: usize,
 }
 
@@ -40,14 +40,14 @@ impl Counting {
     }
 }
 
-// SAFETY: it is `LlffHeap` that allocates.
+// SAFETY: `LlffHeap` does the allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         self.count(|stats| {
             stats.allocations += 1;
             stats.bytes += layout.size();
         });
-        // SAFETY: the caller's promises are the callee's conditions.
+        // SAFETY: the caller upholds the contract.
         unsafe { self.heap.alloc(layout) }
     }
 
@@ -58,9 +58,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Gives the heap its memory: once, before anything is allocated.
+/// Initializes the heap's memory: once, before anything is allocated.
 pub(crate) fn init() {
-    // SAFETY: nobody else uses the memory, and it is as long as it says.
+    // SAFETY: the memory is used for nothing else, and has the given size.
     unsafe { HEAP.heap.init(&raw mut MEMORY as usize, SIZE) }
 }
 

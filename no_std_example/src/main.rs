@@ -1,7 +1,7 @@
-//! Firmware that keeps a table of measurements: two tasks read it, one revises it, a more urgent one
-//! corrects it now and then, and an interrupt adds to it each millisecond if it can.
+//! Firmware with a table of measurements: two tasks read it, one revises it, a more urgent one corrects
+//! it now and then, and an interrupt adds to it each millisecond if it can.
 //!
-//! It works with it for a while, reports, and checks what it reports.
+//! It works on the table for a while, reports, and checks its report.
 
 #![no_std]
 #![no_main]
@@ -22,7 +22,7 @@ use no_std_example::{board, heap, println};
 
 // ---- The table
 
-/// All cells are the same when nobody writes. Who does, writes one after the other.
+/// All cells are equal while there is no writer. A writer changes them one after another.
 struct Table {
     lock: MultiLock,
     cells: [AtomicU32; 8],
@@ -36,7 +36,7 @@ impl Table {
         Self { lock: MultiLock::new(), cells: [const { AtomicU32::new(0) }; 8] }
     }
 
-    /// What is in all cells. Only for who holds the lock.
+    /// The value in all cells. The caller holds the lock.
     fn value(&self, hold: &Guard<'_>) -> u32 {
         assert!(core::ptr::eq(hold.lock(), &self.lock));
         let value = self.cells[0].load(SeqCst);
@@ -46,14 +46,14 @@ impl Table {
         value
     }
 
-    /// Writes the next value at once, where nobody can wait.
+    /// Writes the next value at once, where waiting is impossible.
     fn add_one(&self, hold: &Guard<'_>) {
         assert_eq!(hold.mode(), Exclusive);
         let next = self.value(hold) + 1;
         self.cells.iter().for_each(|cell| cell.store(next, SeqCst));
     }
 
-    /// Writes the next value, and lets others run in between.
+    /// Writes the next value, and yields to other tasks in between.
     async fn add_one_slowly(&self, hold: &Guard<'_>) {
         assert_eq!(hold.mode(), Exclusive);
         let next = self.value(hold) + 1;
@@ -104,7 +104,7 @@ async fn until_ended(tasks: u32) {
 
 const ROUNDS: u32 = 100;
 
-/// Looks at the table, and keeps it as it is for a while.
+/// Reads the table, and holds the lock for a while.
 #[embassy_executor::task(pool_size = 2)]
 async fn reader(table: &'static Table) {
     for round in 0..ROUNDS {
@@ -119,7 +119,7 @@ async fn reader(table: &'static Table) {
     ENDED.add_one();
 }
 
-/// Looks whether there is something to revise, beside the readers, and only then keeps them out.
+/// Reads beside the readers whether there is something to revise, and only then excludes them.
 #[embassy_executor::task]
 async fn writer(table: &'static Table) {
     for round in 0..ROUNDS {
@@ -127,10 +127,10 @@ async fn writer(table: &'static Table) {
         let seen = table.value(&hold);
         if round % 3 == 0 {
             hold.upgrade().await.unwrap();
-            assert_eq!(table.value(&hold), seen, "nobody gets in before an upgrade");
+            assert_eq!(table.value(&hold), seen, "no writer enters before an upgrade");
             table.add_one_slowly(&hold).await;
             hold.downgrade(Shared);
-            assert_eq!(table.value(&hold), seen + 1, "nobody gets in at a downgrade");
+            assert_eq!(table.value(&hold), seen + 1, "no writer enters at a downgrade");
             REVISIONS.add_one();
         } else {
             LOOKS.add_one();
@@ -141,7 +141,7 @@ async fn writer(table: &'static Table) {
     ENDED.add_one();
 }
 
-/// Preempts the others, and gives up if it takes too long.
+/// Preempts the other tasks, and cancels if a wait takes too long.
 #[embassy_executor::task]
 async fn corrector(table: &'static Table) {
     for round in 0..ROUNDS {
@@ -158,9 +158,10 @@ async fn corrector(table: &'static Table) {
     ENDED.add_one();
 }
 
-/// Comes each millisecond, whatever runs, and does not wait.
+/// Runs each millisecond, in an interrupt, and does not wait.
 fn measure() {
-    // SAFETY: whoever frees the table has taken it away from here, and no interrupt goes on after that.
+    // SAFETY: before the table is freed, the pointer is cleared, and no interrupt is in progress after
+    // that.
     let Some(table) = (unsafe { TABLE.load(SeqCst).as_ref() }) else { return };
     match table.lock.try_acquire(Exclusive) {
         Some(hold) => {
@@ -173,7 +174,7 @@ fn measure() {
 
 // ---- A long hold
 
-/// Who was served, in this order, and how often each was polled.
+/// The waiters in the order of service, and the number of polls of each.
 static SERVED: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 static POLLS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 static NEXT: Counter = Counter::new();
@@ -190,7 +191,7 @@ async fn queue_up(table: &'static Table, arrival: u32) {
     SERVED[NEXT.get() as usize].store(arrival, SeqCst);
     POLLS[NEXT.get() as usize].store(polls, SeqCst);
     NEXT.add_one();
-    // So that each of the others would find it taken, if it came too early.
+    // So that each of the others would find the lock held, if it acquired too early.
     Timer::after_millis(1).await;
     drop(hold);
     ENDED.add_one();
@@ -212,7 +213,7 @@ async fn urgent_waiter(table: &'static Table, arrival: u32) {
 async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     let at_first = heap::stats();
     let owned = Box::into_raw(Box::new(Table::new()));
-    // SAFETY: it is freed at the end, when no task has the reference any more.
+    // SAFETY: the table is freed at the end, when no task has the reference any more.
     let table: &'static Table = unsafe { &*owned };
     TABLE.store(owned, SeqCst);
     println!("machine    {}", board::NAME);
@@ -231,9 +232,9 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     println!("at first   400 holds, {allocated} allocations");
     assert_eq!(allocated, 0);
 
-    // 2. A long hold, and three who wait for its end.
+    // 2. A long acquisition, and three waiters.
     let hold = table.lock.acquire(Exclusive).await;
-    // At the beginning of a millisecond, so that they come in different ones.
+    // At the beginning of a millisecond, so that they arrive in different ones.
     Timer::after_millis(1).await;
     tasks.spawn(waiter(table, 1).unwrap());
     urgent.spawn(urgent_waiter(table, 2).unwrap());
@@ -252,7 +253,7 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     assert!(POLLS.iter().all(|polls| polls.load(SeqCst) <= 2));
     assert_eq!((pieces, bytes), (1, 148), "the README says so");
 
-    // 3. Everybody at work.
+    // 3. All tasks work.
     tasks.spawn(reader(table).unwrap());
     tasks.spawn(reader(table).unwrap());
     tasks.spawn(writer(table).unwrap());
@@ -276,7 +277,7 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     assert_eq!((TORN.get(), allocated), (0, 0));
     assert_eq!(READS.get(), 2 * ROUNDS);
     assert_eq!(CORRECTIONS.get() + TIMEOUTS.get(), ROUNDS);
-    // Each of them has happened, so each has been tested.
+    // Each of these has happened, so each has been tested.
     for counter in [&REVISIONS, &LOOKS, &CORRECTIONS, &TIMEOUTS, &MEASUREMENTS, &MISSED] {
         assert!(counter.get() > 0);
     }

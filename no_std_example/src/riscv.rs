@@ -1,8 +1,8 @@
 //! QEMU's machine `virt` with one RV32IMAC or RV32IMC core.
 //!
 //! `embassy-executor` has no interrupt executor for RISC-V: here the software interrupt of the core polls
-//! one. Interrupts do not nest on this core: what the handler of the timer wakes there runs when that
-//! handler has ended, before the thread goes on.
+//! one. Interrupts do not nest on this core: tasks that the timer's handler wakes run after that handler
+//! has ended, before the thread continues.
 
 use core::cell::Cell;
 use core::ptr;
@@ -20,26 +20,25 @@ pub use riscv_rt::entry;
 /// The name of the machine.
 pub const NAME: &str =
     if cfg!(target_has_atomic = "ptr") { "virt with rv32imac" } else { "virt with rv32imc" };
-/// How many ticks of the timer a thousand instructions last: see `.cargo/config.toml`.
+/// The length of a thousand instructions, in ticks of the timer: see `.cargo/config.toml`.
 pub const TICKS_PER_1000_INSTRUCTIONS: u32 = 1280;
 /// The timer counts at 10 MHz.
 const TICKS_PER_MILLISECOND: u64 = 10_000;
 
-/// Ends the program, and gives `code` to the shell.
+/// Ends the program, and returns `code` to the shell.
 pub fn exit(code: i32) -> ! {
     semihosting::process::exit(code)
 }
 
-/// No more interrupts: the end is near.
+/// Masks all interrupts before the end of the program.
 pub(crate) fn mask() {
     riscv::interrupt::disable();
 }
 
-/// Nothing: interrupts are masked in each handler, so it is not to be seen whether a critical section is
-/// open.
+/// Does nothing: interrupts are masked in each handler, so an open critical section cannot be detected.
 pub(crate) fn assert_not_masked() {}
 
-/// To be called first, once.
+/// Must be called first, once.
 pub fn init() {
     crate::heap::init();
     set_alarm(NEVER);
@@ -75,7 +74,7 @@ fn time() -> u64 {
     loop {
         let high = MTIME[1].read();
         let low = MTIME[0].read();
-        // Else the lower half has overflowed in between.
+        // Otherwise the lower half has overflowed in between.
         if MTIME[1].read() == high {
             return join(low, high);
         }
@@ -88,9 +87,9 @@ fn join(low: u32, high: u32) -> u64 {
 
 const NEVER: u64 = u64::MAX;
 
-/// The timer interrupts from `time` on.
+/// Sets the time from which the timer interrupts.
 fn set_alarm(time: u64) {
-    // So it is never at a time before both the old and the new one.
+    // This way the alarm is never set before both the old and the new time.
     MTIMECMP[0].write(u32::MAX);
     MTIMECMP[1].write((time >> 32) as u32);
     MTIMECMP[0].write(time as u32);
@@ -112,14 +111,14 @@ static THREAD_EXECUTOR: StaticCell<Executor> = StaticCell::new();
 static INTERRUPT_EXECUTOR: StaticCell<Executor> = StaticCell::new();
 /// The interrupt executor, once it is started.
 static STARTED: AtomicPtr<Executor> = AtomicPtr::new(ptr::null_mut());
-/// A task of the thread has been woken.
+/// Whether a task of the thread has been woken.
 static WOKEN: Mutex<Cell<bool>> = Mutex::new(Cell::new(false));
 
-/// What the executors are told apart by.
+/// What distinguishes the executors.
 const THREAD: *mut () = ptr::without_provenance_mut(0);
 const INTERRUPT: *mut () = ptr::without_provenance_mut(1);
 
-/// `embassy-executor` calls it when an executor has something to do.
+/// `embassy-executor` calls this when an executor has something to do.
 #[unsafe(export_name = "__pender")]
 fn pender(executor: *mut ()) {
     if executor == INTERRUPT {
@@ -136,7 +135,7 @@ fn on_software_interrupt() {
     unsafe { (*STARTED.load(Relaxed)).poll() }
 }
 
-/// Tasks that run in an interrupt: they preempt the thread.
+/// Starts an executor for tasks that run in an interrupt: they preempt the thread.
 pub fn start_interrupt_executor() -> SendSpawner {
     let executor: &Executor = INTERRUPT_EXECUTOR.init(Executor::new(INTERRUPT));
     STARTED.store(ptr::from_ref(executor).cast_mut(), Relaxed);
@@ -145,16 +144,16 @@ pub fn start_interrupt_executor() -> SendSpawner {
     executor.spawner().make_send()
 }
 
-/// Runs tasks in the thread, for ever.
+/// Runs tasks in the thread, forever.
 pub fn run(init: impl FnOnce(Spawner)) -> ! {
     let executor: &Executor = THREAD_EXECUTOR.init(Executor::new(THREAD));
     init(executor.spawner());
     loop {
-        // SAFETY: it is polled here only.
+        // SAFETY: the executor is polled only here.
         unsafe { executor.poll() };
         critical_section::with(|section| {
             if !WOKEN.borrow(section).take() {
-                // An interrupt ends the wait although it is masked: so none is missed.
+                // An interrupt ends the wait even though it is masked, so none is missed.
                 riscv::asm::wfi();
             }
         });
@@ -165,13 +164,13 @@ pub fn run(init: impl FnOnce(Spawner)) -> ! {
 
 type Handler = fn();
 
-/// What a shot does. Without one, the timer is the clock.
+/// The handler of a shot. Without one, the timer is the clock.
 static ON_SHOT: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
 static ON_TICK: Mutex<Cell<Option<Handler>>> = Mutex::new(Cell::new(None));
 static PREEMPTED: AtomicU32 = AtomicU32::new(0);
 static LATE: AtomicU32 = AtomicU32::new(0);
 
-/// The address of the instruction that the last tick or shot came before.
+/// The address of the instruction that the last tick or shot preceded.
 pub fn preempted() -> u32 {
     PREEMPTED.load(Relaxed)
 }
@@ -192,7 +191,7 @@ fn on_timer() {
     }
 }
 
-/// From now on the timer interrupts when it is [armed](arm), once, and `on_shot` runs.
+/// From now on the timer interrupts once each time that it is [armed](arm), and `on_shot` runs.
 pub fn start_shots(on_shot: fn()) {
     critical_section::with(|section| ON_SHOT.borrow(section).set(Some(on_shot)));
     // SAFETY: no critical section relies on the interrupt being off.
@@ -202,27 +201,28 @@ pub fn start_shots(on_shot: fn()) {
 /// More ticks than it takes to set the alarm.
 const ARMING: u64 = 20;
 
-/// A shot in `ticks`.
-// There is one copy of it, which always takes as long.
+/// Arms a shot in `ticks`.
+// Not inlined: a single copy always takes equally long.
 #[inline(never)]
 pub fn arm(ticks: u32) {
     // A tick is shorter than an instruction, but they begin together only at each 32nd tick, which is each
     // 25th instruction. If all turns of a sweep start there, it leaves no instruction out. The loop has
-    // four instructions, so it comes across it. Should they never meet, the tick before ends it, too.
+    // four instructions, so it reaches that tick at some point. If it never did, the tick before would end
+    // the loop, too.
     while MTIME[0].read().wrapping_add(1) % 32 > 1 {}
     set_alarm(time() + ARMING + u64::from(ticks));
-    // The shot does not come before that, and not after the first instruction of what follows.
+    // The shot is neither earlier, nor later than the first instruction of what follows.
     riscv::asm::delay(8);
 }
 
-/// How many ticks after its time the last shot came.
+/// How many ticks after its time the last shot was handled.
 pub fn late() -> u32 {
     LATE.load(Relaxed)
 }
 
 // ---- The clock
 
-/// The clock of `embassy-time` begins to tick, each millisecond, and `on_tick` runs with it, in an
+/// Starts the clock of `embassy-time`. It ticks each millisecond, and `on_tick` runs with it, in an
 /// interrupt.
 pub fn start_clock(on_tick: fn()) {
     critical_section::with(|section| ON_TICK.borrow(section).set(Some(on_tick)));
@@ -233,6 +233,6 @@ pub fn start_clock(on_tick: fn()) {
 
 // ---- The watchdog
 
-/// Does nothing: no interrupt comes while a handler hangs, so `timeout` in `.cargo/config.toml` is the
+/// Does nothing: no interrupt arrives while a handler hangs, so `timeout` in `.cargo/config.toml` is the
 /// watchdog.
 pub fn feed_watchdog() {}

@@ -1,7 +1,7 @@
 //! An interrupt at every instruction of an operation.
 //!
 //! The machine counts time in instructions. So if the timer is armed for one tick more in each turn, its
-//! interrupt comes once at each place of the operation, between any two instructions.
+//! interrupt arrives once at each place of the operation, between any two instructions.
 
 use core::cell::Cell;
 use core::ops::DerefMut;
@@ -13,18 +13,18 @@ use critical_section::Mutex;
 
 use crate::{board, println};
 
-/// What a [`sweep`] has come across.
+/// The result of a [`sweep`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Swept {
-    /// How often the interrupt came while the part [under fire](under_fire) ran.
+    /// How often the interrupt arrived while the part [under fire](under_fire) ran.
     pub preemptions: u32,
-    /// How many of these came at another instruction than the one before.
+    /// How many of these arrived at another instruction than the one before.
     pub places: u32,
-    /// How many instructions after its time it was seen to have come, at most.
+    /// The largest delay of the interrupt, in instructions.
     pub late: u32,
 }
 
-/// Where a sweep is.
+/// The position of a sweep.
 #[derive(Clone, Copy)]
 struct Turn {
     operation: &'static str,
@@ -35,14 +35,14 @@ struct Turn {
 static TURN: Mutex<Cell<Option<Turn>>> = Mutex::new(Cell::new(None));
 static ON_SHOT: Mutex<Cell<fn()>> = Mutex::new(Cell::new(|| {}));
 static UNDER_FIRE: AtomicBool = AtomicBool::new(false);
-/// The interrupt has come.
+/// The interrupt has arrived.
 static SHOT: AtomicBool = AtomicBool::new(false);
-/// It came while the part under fire ran, and that did not wait for it.
+/// It arrived while the part under fire ran, and did not wait for it.
 static HIT: AtomicBool = AtomicBool::new(false);
 static TICKS: AtomicU32 = AtomicU32::new(0);
 
-/// Runs `operation` in turns, with an interrupt that comes a tick later in each, until it comes after the
-/// part of the operation that is [under fire](under_fire). After each turn it runs `check`.
+/// Runs `operation` in turns, with an interrupt that arrives a tick later in each, until it arrives after
+/// the part of the operation that is [under fire](under_fire). After each turn it runs `check`.
 pub fn sweep(
     operation: (&'static str, impl Fn()),
     interrupt: (&'static str, fn()),
@@ -57,7 +57,7 @@ pub fn sweep(
     let mut swept = Swept::default();
     let mut place = 0;
     let mut late = 0;
-    // As many as there are in an instruction, but no more.
+    // As many ticks as fit in an instruction, but no more.
     for ticks in (1..).step_by(board::TICKS_PER_1000_INSTRUCTIONS as usize / 1000) {
         let turn = Turn { operation: operation.0, interrupt: interrupt.0, ticks };
         critical_section::with(|section| TURN.borrow(section).set(Some(turn)));
@@ -81,7 +81,7 @@ pub fn sweep(
     swept
 }
 
-/// Runs the part of an operation that the interrupt is to come into. Once in each turn.
+/// Runs the part of an operation that the interrupt is to hit. Once in each turn.
 #[inline(always)]
 pub fn under_fire<R>(part: impl FnOnce() -> R) -> R {
     let ticks = TICKS.load(SeqCst);
@@ -92,8 +92,8 @@ pub fn under_fire<R>(part: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Waits until the interrupt has come. An interrupt that somebody waits for is not between two
-/// instructions of what is swept.
+/// Waits until the interrupt has arrived. An interrupt that the operation waits for does not count as one
+/// between two of its instructions.
 pub fn wait_for_shot() {
     UNDER_FIRE.store(false, SeqCst);
     while !SHOT.load(SeqCst) {
@@ -101,7 +101,7 @@ pub fn wait_for_shot() {
     }
 }
 
-/// Says where the sweep is, if there is one.
+/// Prints the position of the sweep, if there is one.
 pub(crate) fn report() {
     let turn = critical_section::with(|section| TURN.borrow(section).get());
     if let Some(Turn { operation, interrupt, ticks }) = turn {
@@ -110,7 +110,7 @@ pub(crate) fn report() {
     }
 }
 
-/// The watchdog was not fed.
+/// Called when the watchdog was not fed.
 pub fn stuck() -> ! {
     println!("DEADLOCK");
     report();
@@ -124,20 +124,20 @@ pub struct Waiter<P: DerefMut<Target: Future>> {
     output: Option<<P::Target as Future>::Output>,
 }
 
-/// How many tasks there are.
+/// The number of tasks.
 const TASKS: usize = 33;
 static WOKEN: [AtomicBool; TASKS] = [const { AtomicBool::new(false) }; TASKS];
 
-/// Gives back what an interrupt has kept, and says whether there was something.
+/// Releases what an interrupt has kept, and returns whether there was anything.
 static GIVE_BACK: Mutex<Cell<fn() -> bool>> = Mutex::new(Cell::new(|| false));
 
-/// Interrupts keep what they have acquired, until a [`Waiter`] is stuck because of it: then `give_back`
-/// gives it back, and says whether there was something.
+/// Interrupts keep what they have acquired until a [`Waiter`] is stuck because of it. Then `give_back`
+/// releases it, and returns whether there was anything.
 pub fn give_back_with(give_back: fn() -> bool) {
     critical_section::with(|section| GIVE_BACK.borrow(section).set(give_back));
 }
 
-/// A task waits, and was not woken although it could go on.
+/// A task waits, and was not woken although it could proceed.
 #[derive(Debug)]
 pub struct LostWakeUp;
 
@@ -172,8 +172,8 @@ impl<P: DerefMut<Target: Future>> Waiter<P> {
         self.output.is_none()
     }
 
-    /// Polls until the future is ready, as often as it was woken. Nothing is in its way any more but what
-    /// an interrupt has [kept](give_back_with): so it has been woken, or is ready already.
+    /// Polls until the future is ready, as often as it was woken. Only what an interrupt has
+    /// [kept](give_back_with) can still block it: so it has been woken, or is ready already.
     pub fn finish(mut self) -> Result<<P::Target as Future>::Output, LostWakeUp> {
         loop {
             if let Some(output) = self.output.take() {
@@ -182,7 +182,7 @@ impl<P: DerefMut<Target: Future>> Waiter<P> {
             if !WOKEN[self.task].load(SeqCst) {
                 let give_back = critical_section::with(|section| GIVE_BACK.borrow(section).get());
                 if give_back() {
-                    // That should have woken it.
+                    // That should have woken the waiter.
                     continue;
                 }
                 return Err(LostWakeUp);
@@ -192,7 +192,7 @@ impl<P: DerefMut<Target: Future>> Waiter<P> {
     }
 }
 
-/// `wait!(name = future, task)`: a [`Waiter`] in the frame of the caller.
+/// `wait!(name = future, task)`: a [`Waiter`] in the caller's stack frame.
 #[macro_export]
 macro_rules! wait {
     ($name:ident = $future:expr, $task:expr) => {
@@ -201,17 +201,17 @@ macro_rules! wait {
     };
 }
 
-/// How many wakers there are.
+/// The number of wakers.
 static WAKERS: AtomicU32 = AtomicU32::new(0);
 
-/// How many wakers there are, of all tasks: they are counted, and have nothing to free.
+/// The number of live wakers of all tasks. They are counted, and own nothing.
 pub fn wakers() -> u32 {
     WAKERS.load(SeqCst)
 }
 
 fn waker(woken: &'static AtomicBool) -> Waker {
     count_wakers(1);
-    // SAFETY: the functions of the table do with a waker what its contract says, and the flag is static.
+    // SAFETY: the functions of the table keep the contract of a waker, and the flag is static.
     unsafe { Waker::new((&raw const *woken).cast(), &WAKER) }
 }
 
@@ -226,7 +226,7 @@ fn clone(woken: *const ()) -> RawWaker {
 ///
 /// `woken` points to a static flag.
 unsafe fn wake(woken: *const ()) {
-    // SAFETY: the caller says so.
+    // SAFETY: the caller upholds the contract.
     unsafe { wake_by_ref(woken) };
     count_down(woken);
 }
@@ -236,7 +236,7 @@ unsafe fn wake(woken: *const ()) {
 /// `woken` points to a static flag.
 unsafe fn wake_by_ref(woken: *const ()) {
     assert_unmasked();
-    // SAFETY: the caller says so.
+    // SAFETY: the caller upholds the contract.
     unsafe { (*woken.cast::<AtomicBool>()).store(true, SeqCst) }
 }
 
@@ -246,7 +246,7 @@ fn count_down(_: *const ()) {
 
 static UNMASKED: AtomicBool = AtomicBool::new(false);
 
-/// From now on each use of a waker fails that is in a critical section: wakers are foreign code.
+/// From now on each use of a waker within a critical section fails: wakers are foreign code.
 pub fn wakers_run_unmasked() {
     UNMASKED.store(true, SeqCst);
 }
@@ -259,7 +259,7 @@ fn assert_unmasked() {
 
 fn count_wakers(change: u32) {
     assert_unmasked();
-    // Not in a critical section, if that can be: it is to be seen how long the lock masks interrupts.
+    // Not in a critical section, if possible: the sweep measures how long the lock masks interrupts.
     #[cfg(target_has_atomic = "ptr")]
     WAKERS.fetch_add(change, SeqCst);
     #[cfg(not(target_has_atomic = "ptr"))]

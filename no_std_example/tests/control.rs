@@ -1,5 +1,5 @@
-//! What the sweep is to find is there to be found: a wake-up that is lost at one place, and interrupts
-//! that are masked for too long. The third thing, a deadlock, ends the image: `cargo test` with the
+//! Checks that the sweep finds planted errors: a wake-up that is lost at one place, and interrupts
+//! that are masked for too long. The third kind, a deadlock, ends the image: `cargo test` with the
 //! feature `single-threaded` instead of `critical-section` must fail with it.
 
 #![no_std]
@@ -15,7 +15,7 @@ use critical_section::Mutex;
 use no_std_example::sweep::{Swept, Waiter, sweep, under_fire, wait_for_shot};
 use no_std_example::{board, println};
 
-/// A lock for one waiter, which may forget to look again after it has left its waker.
+/// A lock for one waiter, which may forget to look again after it has stored its waker.
 struct Toy {
     held: AtomicBool,
     waker: Mutex<Cell<Option<Waker>>>,
@@ -43,7 +43,7 @@ impl Toy {
     }
 }
 
-/// A sweep of releases over a wait, and how often the waiter was not woken.
+/// Sweeps releases over a wait, and counts how often the waiter was not woken.
 fn wait_and_release(look_again: bool) -> (Swept, u32) {
     static LOST: AtomicU32 = AtomicU32::new(0);
     LOST.store(0, SeqCst);
@@ -60,11 +60,11 @@ fn wait_and_release(look_again: bool) -> (Swept, u32) {
     (swept, LOST.load(SeqCst))
 }
 
-/// Masks interrupts for forty instructions, and for no more than the one that masks them.
+/// Masks interrupts for forty instructions, or only for the one that masks them.
 fn mask(long: bool) {
     critical_section::with(|_| {
         if long {
-            // SAFETY: they do nothing.
+            // SAFETY: the instructions do nothing.
             unsafe { core::arch::asm!(".rept 40", "nop", ".endr") }
         }
     });
@@ -77,7 +77,7 @@ fn main() -> ! {
     println!("a waiter that looks again: {swept:?}, {lost} wake-ups lost");
     assert_eq!(lost, 0);
     let (swept, lost) = wait_and_release(false);
-    println!("one that does not: {swept:?}, {lost} wake-ups lost");
+    println!("a waiter that does not: {swept:?}, {lost} wake-ups lost");
     assert!(0 < lost && lost < swept.preemptions / 2);
 
     let [short, long] = [false, true]

@@ -1,5 +1,5 @@
 //! Each operation of the lock, with an interrupt between any two of its instructions that uses the lock,
-//! too: nothing hangs, nobody who waits is forgotten, and at the end all locks are as they were.
+//! too: nothing hangs, no waiter is forgotten, and at the end all locks are as they were.
 
 #![no_std]
 #![no_main]
@@ -27,7 +27,7 @@ use no_std_example::{board, heap, println, wait};
 
 const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
 
-/// All that operations and interrupts use.
+/// Everything that operations and interrupts use.
 struct Locks {
     lock: MultiLock,
     other: MultiLock,
@@ -41,20 +41,20 @@ impl Locks {
 
     fn assert_unused(&self) {
         for lock in [&self.lock, &self.other] {
-            // All of the word: nobody is overtaken, and there are no monitors.
+            // The whole word: no waiter was overtaken, and there are no monitors.
             assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
         }
         assert_eq!(self.names.snapshot(), MultiLock::new().snapshot());
-        assert_eq!(wakers(), 0, "wakers are left, or were dropped twice");
+        assert_eq!(wakers(), 0, "wakers were leaked, or dropped twice");
     }
 }
 
 static LOCKS: Locks = Locks::new();
-/// [`LOCKS`], or new ones that nobody has waited for yet.
+/// [`LOCKS`], or new ones that have no queue yet.
 static CURRENT: AtomicPtr<Locks> = AtomicPtr::new((&raw const LOCKS).cast_mut());
 
 fn locks() -> &'static Locks {
-    // SAFETY: a static, or what `with_new_locks` has made, where nobody uses it at the end.
+    // SAFETY: a static, or locks of `with_new_locks`, which are not used after its end.
     unsafe { &*CURRENT.load(SeqCst) }
 }
 
@@ -79,7 +79,7 @@ fn with_new_locks(operation: fn()) {
     wait_for_shot();
     end_turn();
     CURRENT.store((&raw const LOCKS).cast_mut(), SeqCst);
-    // SAFETY: the operation and the interrupt have released all, and have no reference any more.
+    // SAFETY: the operation and the interrupt have released everything, and have no reference any more.
     drop(unsafe { Box::from_raw(new) });
 }
 
@@ -112,12 +112,12 @@ fn release(hold: Hold) {
     }
 }
 
-/// Somebody holds the lock.
+/// Acquires the lock for the thread.
 fn hold(mode: Mode) {
     put_hold(Hold::Guard(lock().try_acquire(mode).unwrap()));
 }
 
-/// Whoever holds it releases it: the interrupt, if that is what it does.
+/// Releases the lock. If the interrupt is to release it, waits for the interrupt first.
 fn let_go() {
     if RELEASES.load(SeqCst) {
         wait_for_shot();
@@ -140,38 +140,39 @@ fn drop_going() {
     drop(critical_section::with(|section| GOING.take(section)));
 }
 
-/// The task of the interrupt waits: who comes in shared mode waits for it, and that for all holds.
+/// Whether the task of the interrupt waits: then shared newcomers wait behind it, and it waits for all
+/// holders.
 fn is_awaited_by_task() -> bool {
     lock().snapshot().is_awaited(Exclusive) || lock().snapshot().is_upgrading()
 }
 
-/// The mode in which somebody certainly holds the lock: its place in [`MODES`], or else [`NOBODY`]. It is
-/// looked at under fire, so it is not in a critical section.
+/// The mode in which the lock is certainly held: its place in [`MODES`], or else [`NONE`]. It is read
+/// under fire, so it is not in a critical section.
 struct Inside(AtomicUsize);
 
-const NOBODY: usize = usize::MAX;
+const NONE: usize = usize::MAX;
 
-/// What the thread holds while it is under fire.
-static THREAD: Inside = Inside(AtomicUsize::new(NOBODY));
-/// What an interrupt has kept.
-static INTERRUPT: Inside = Inside(AtomicUsize::new(NOBODY));
+/// The mode in which the thread holds the lock while it is under fire.
+static THREAD: Inside = Inside(AtomicUsize::new(NONE));
+/// The mode in which an interrupt holds the lock.
+static INTERRUPT: Inside = Inside(AtomicUsize::new(NONE));
 
 impl Inside {
     fn set(&self, mode: Option<Mode>) {
-        self.0.store(mode.map_or(NOBODY, |mode| mode as usize), SeqCst);
+        self.0.store(mode.map_or(NONE, |mode| mode as usize), SeqCst);
     }
 
-    /// Somebody else has got in, and this one is not in its way.
+    /// Checks that the holder of `guard` is compatible with this one.
     fn allows(&self, guard: &Guard<'_>) {
         let excludes = |inside: &Mode| inside.excludes(guard.mode());
         assert!(
             !MODES.get(self.0.load(SeqCst)).is_some_and(excludes),
-            "two who exclude each other are inside"
+            "two holders exclude each other"
         );
     }
 }
 
-/// The thread holds the lock in `mode` at least, during all of `part`.
+/// Runs `part` while the thread holds the lock in `mode` at least.
 fn holding<R>(mode: Mode, part: impl FnOnce() -> R) -> R {
     THREAD.set(Some(mode));
     let result = part();
@@ -179,12 +180,12 @@ fn holding<R>(mode: Mode, part: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Whether the interrupt releases the hold.
+/// Whether the interrupt releases the lock.
 static RELEASES: AtomicBool = AtomicBool::new(false);
 
 // ---- The operations
 
-/// Nobody is in their way, but for the interrupt.
+/// Only the interrupt interferes with these operations.
 const UNCONTENDED: &[(&str, fn())] = &[
     ("try_acquire shared", || try_acquire(Shared)),
     ("try_acquire upgradable", || try_acquire(Upgradable)),
@@ -207,13 +208,13 @@ const CONTENDED: &[(&str, fn())] = &[
     ("release to one", release_to_one),
     ("release to one of two", release_to_one_of_two),
     ("release to a crowd", release_to_a_crowd),
-    ("release to one who goes", release_to_one_who_goes),
-    ("wait beside one who goes", wait_beside_one_who_goes),
-    ("wait because of one who goes", wait_because_of_one_who_goes),
+    ("release to a cancelled one", release_to_a_cancelled_one),
+    ("wait beside a cancelled one", wait_beside_a_cancelled_one),
+    ("wait because of a cancelled one", wait_because_of_a_cancelled_one),
     ("cancel a waiter", cancel_a_waiter),
     ("cancel one of two", cancel_one_of_two),
-    ("cancel who keeps others out", cancel_who_keeps_others_out),
-    ("cancel who was called", cancel_who_was_called),
+    ("cancel an exclusive waiter", cancel_an_exclusive_waiter),
+    ("cancel a woken waiter", cancel_a_woken_waiter),
     ("upgrade", || upgrade(Upgradable)),
     ("upgrade from shared", || upgrade(Shared)),
     ("cancel an upgrade", cancel_an_upgrade),
@@ -224,7 +225,7 @@ const CONTENDED: &[(&str, fn())] = &[
     ("drop a monitor", drop_a_monitor),
     ("poll with another waker", poll_with_another_waker),
     ("poll a monitor with another", poll_a_monitor_with_another_waker),
-    ("cancel who waits for a name", cancel_a_name),
+    ("cancel a wait with a name", cancel_a_name),
     ("release a name", release_a_name),
     ("monitor, first", || with_new_locks(monitor)),
     ("release by handle", release_by_handle),
@@ -270,7 +271,7 @@ fn release_to_one() {
     drop(waiter.finish().unwrap());
 }
 
-/// An interrupt may have called the first meanwhile.
+/// The interrupt may have woken the first waiter already.
 fn release_to_one_of_two() {
     hold(Exclusive);
     wait!(first = lock().acquire(Exclusive), 0);
@@ -280,7 +281,7 @@ fn release_to_one_of_two() {
     drop(second.finish().unwrap());
 }
 
-/// Of more than are woken in one critical section. The first may go meanwhile.
+/// More waiters than one critical section wakes. The interrupt may drop the first.
 fn release_to_a_crowd() {
     hold(Exclusive);
     put_going(Shared);
@@ -292,7 +293,7 @@ fn release_to_a_crowd() {
     drop_going();
 }
 
-fn release_to_one_who_goes() {
+fn release_to_a_cancelled_one() {
     hold(Exclusive);
     put_going(Exclusive);
     wait!(second = lock().acquire(Exclusive), 0);
@@ -301,7 +302,7 @@ fn release_to_one_who_goes() {
     drop(second.finish().unwrap());
 }
 
-fn wait_beside_one_who_goes() {
+fn wait_beside_a_cancelled_one() {
     hold(Exclusive);
     put_going(Exclusive);
     under_fire(|| {
@@ -312,7 +313,7 @@ fn wait_beside_one_who_goes() {
     });
 }
 
-fn wait_because_of_one_who_goes() {
+fn wait_because_of_a_cancelled_one() {
     hold(Shared);
     put_going(Exclusive);
     let future = pin!(lock().acquire(Shared));
@@ -337,7 +338,7 @@ fn cancel_a_waiter() {
     let_go();
 }
 
-/// An interrupt may call the one who goes.
+/// The interrupt may wake the waiter that is dropped.
 fn cancel_one_of_two() {
     hold(Exclusive);
     let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
@@ -347,7 +348,7 @@ fn cancel_one_of_two() {
     drop(second.finish().unwrap());
 }
 
-fn cancel_who_keeps_others_out() {
+fn cancel_an_exclusive_waiter() {
     hold(Shared);
     let exclusive = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
     wait!(shared = lock().acquire(Shared), 1);
@@ -359,7 +360,7 @@ fn cancel_who_keeps_others_out() {
     let_go();
 }
 
-fn cancel_who_was_called() {
+fn cancel_a_woken_waiter() {
     hold(Exclusive);
     let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
     wait!(second = lock().acquire(Exclusive), 1);
@@ -378,7 +379,7 @@ fn upgrade(from: Mode) {
             upgrade.finish().unwrap().is_ok()
         })
     });
-    // Another may upgrade, but not before one that is upgradable.
+    // Another holder may upgrade first, but not before an upgradable one.
     assert!(upgraded || from == Shared);
     assert_eq!(guard.mode(), if upgraded { Exclusive } else { from });
 }
@@ -437,7 +438,7 @@ fn share() {
     let guard = lock().try_acquire(Shared).unwrap();
     under_fire(|| {
         let more = guard.share();
-        // Not while somebody upgrades.
+        // Not while another holder upgrades.
         assert!(more.is_none_or(|guard| guard.mode() == Shared));
     });
 }
@@ -502,12 +503,12 @@ fn cancel_a_name() {
     under_fire(|| {
         wait!(_waiter = names.acquire(Exclusive, 2), 0);
     });
-    // It has got it, if the interrupt has released the other.
+    // The name is in use if the interrupt has released the other one.
     names.release(&2);
     let_go();
 }
 
-/// Interrupts find the name free if they find the lock free.
+/// Whether the interrupts that find the lock free must find the name free.
 static RELEASES_A_NAME: AtomicBool = AtomicBool::new(false);
 
 fn release_a_name() {
@@ -545,14 +546,14 @@ fn names() {
         });
         let mut holders = names.holders();
         holders.sort_unstable();
-        assert!(holders.windows(2).all(|two| two[0].0 != two[1].0), "two with one name");
+        assert!(holders.windows(2).all(|two| two[0].0 != two[1].0), "two holders with one name");
         for (name, _) in ours.iter().filter(|(_, is_ours)| *is_ours) {
             assert_eq!(names.release(name), Some(Shared));
         }
     });
 }
 
-/// As many as are compared in one critical section.
+/// As many names as are compared in one critical section.
 fn names_of_a_crowd() {
     let names = &locks().names;
     for name in 10..17 {
@@ -568,7 +569,7 @@ fn names_of_a_crowd() {
     }
 }
 
-/// As many as are copied in one critical section.
+/// As many names as are copied in one critical section.
 fn holders_of_a_crowd() {
     let names = &locks().names;
     for name in 10..18 {
@@ -724,7 +725,7 @@ fn enter(mode: Mode) -> Option<Guard<'static>> {
     lock().try_acquire(mode).inspect(|guard| THREAD.allows(guard))
 }
 
-/// What an interrupt has acquired and keeps: until a waiter of the thread is stuck, or the turn ends.
+/// What an interrupt has acquired and keeps, until a waiter of the thread is stuck, or the turn ends.
 static KEPT: Mutex<RefCell<Option<Hold>>> = Mutex::new(RefCell::new(None));
 
 fn keep(hold: Option<Hold>) {
@@ -747,8 +748,8 @@ fn give_back() -> bool {
 
 const RELEASE: &str = "release the hold";
 
-/// What the task on the interrupt executor is to do: it preempts the interrupt that asks for it, or runs
-/// when that has ended, before the thread.
+/// What the task on the interrupt executor does: it preempts the interrupt that asks for it, or runs
+/// after that interrupt has ended, before the thread.
 enum Job {
     Acquire(Mode),
     Upgrade,
@@ -783,15 +784,15 @@ async fn urgent() {
     }
 }
 
-/// Nobody is in anybody's way any more: all is as it was.
+/// Releases everything, and checks that all is as it was.
 fn end_turn() {
     give_back();
-    assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst), "the task has not gone on");
+    assert_eq!(ASKED.load(SeqCst), DONE.load(SeqCst), "the task has not proceeded");
     locks().assert_unused();
 }
 
 fn nops() {
-    // SAFETY: they do nothing.
+    // SAFETY: the instructions do nothing.
     unsafe { core::arch::asm!(".rept 32", "nop", ".endr") }
 }
 
@@ -800,13 +801,13 @@ fn nops() {
 const MASKED: u32 = if cfg!(not(target_has_atomic = "ptr")) {
     510
 } else if cfg!(target_arch = "riscv32") {
-    // It saves and restores each register with an instruction of its own.
+    // This target saves and restores each register with an instruction of its own.
     300
 } else {
     340
 };
 
-/// The same without contention: nothing, where there is a compare-and-swap.
+/// The same without contention: none, where there is a compare-and-swap.
 const MASKED_BY_AN_ATOMIC: u32 = if cfg!(target_has_atomic = "ptr") { 0 } else { 16 };
 
 #[board::entry]
@@ -826,7 +827,7 @@ fn main() -> ! {
             let swept = sweep(operation, interrupt, end_turn);
             preemptions += swept.preemptions;
             places = places.max(swept.places);
-            // Less by a fraction of an instruction, if few came.
+            // Less by a fraction of an instruction, if few arrived.
             late = late.max(swept.late.saturating_sub(on_time));
         }
         println!(
@@ -834,7 +835,7 @@ fn main() -> ! {
             operation.0
         );
         assert!(late <= may_mask, "more than {may_mask}");
-        assert!(places >= 20, "hardly anything was under fire");
+        assert!(places >= 20, "hardly any instruction was under fire");
     }
     println!(
         "{}: {preemptions} preemptions, {} runs of the task, {:?}",

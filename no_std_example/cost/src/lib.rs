@@ -1,14 +1,14 @@
-//! The locks that are compared, each by the same names: [`Lock`], `new`, `read`, `write`, `try_read` and
+//! The compared locks, all with the same names: [`Lock`], `new`, `read`, `write`, `try_read` and
 //! `try_write`.
 
 #![no_std]
 
-/// What the locks guard.
+/// The data behind the locks.
 pub type Value = [u32; 4];
 
 #[cfg(feature = "unlocked")]
 mod lock {
-    //! No lock: what the tasks cost without one.
+    //! No lock: the cost of the tasks without one.
 
     use core::cell::UnsafeCell;
     use core::future::{Ready, ready};
@@ -18,7 +18,7 @@ mod lock {
 
     pub struct Lock(UnsafeCell<Value>);
 
-    // SAFETY: in the image `size` the task of the interrupt never waits, so it is done before those of the
+    // SAFETY: in the image `size` the task of the interrupt never waits, so it ends before those of the
     // thread begin. These do not keep a reference to the value across an `.await`.
     unsafe impl Sync for Lock {}
 
@@ -53,7 +53,7 @@ mod lock {
 
 #[cfg(feature = "multilock")]
 mod lock {
-    //! `MultiLock` has no data: here is how to add some.
+    //! `MultiLock` has no data: this module adds some.
 
     use core::cell::UnsafeCell;
     use core::ops::{Deref, DerefMut};
@@ -67,8 +67,8 @@ mod lock {
         value: UnsafeCell<Value>,
     }
 
-    // SAFETY: the value is touched by those only who hold the lock: it is written by an exclusive holder,
-    // and read by any.
+    // SAFETY: only holders of the lock touch the value: an exclusive holder writes it, and any holder
+    // reads it.
     unsafe impl Sync for Lock {}
 
     pub struct ReadGuard {
@@ -82,15 +82,15 @@ mod lock {
     }
 
     impl Lock {
-        /// `guard` holds this lock.
+        /// `guard` must belong to this lock.
         fn reader(&'static self, guard: Guard<'static>) -> ReadGuard {
-            // SAFETY: as long as the guard is there nobody writes.
+            // SAFETY: while the guard is alive, there is no writer.
             ReadGuard { _guard: guard, value: unsafe { &*self.value.get() } }
         }
 
-        /// `guard` holds this lock in exclusive mode.
+        /// `guard` must belong to this lock, in exclusive mode.
         fn writer(&'static self, guard: Guard<'static>) -> WriteGuard {
-            // SAFETY: as long as the guard is there nobody else reads or writes.
+            // SAFETY: while the guard is alive, there is no other reader or writer.
             WriteGuard { _guard: guard, value: unsafe { &mut *self.value.get() } }
         }
     }
@@ -202,7 +202,7 @@ mod lock {
 
     #[cfg(feature = "async-lock")]
     use async_lock::RwLock;
-    // Only its feature is needed.
+    // Only the feature of this crate is needed.
     #[cfg(feature = "async-lock")]
     use event_listener as _;
     #[cfg(feature = "maitake")]

@@ -1,5 +1,5 @@
-//! How often three tasks are polled that wait while another holds the lock for a while, and in which order
-//! they come in.
+//! How often three waiting tasks are polled while another task holds the lock for a while, and in which
+//! order they acquire it.
 
 #![no_std]
 #![no_main]

@@ -1,4 +1,5 @@
-//! Whether an interrupt may use the lock at any time. If not, this does not end, and the watchdog says so.
+//! Whether an interrupt may use the lock at any time. If not, the program never ends, and the watchdog
+//! reports that.
 
 #![no_std]
 #![no_main]

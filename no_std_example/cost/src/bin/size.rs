@@ -1,5 +1,5 @@
-//! How big firmware is that uses the lock: two tasks in the thread, and one in an interrupt. It has
-//! nothing else, not even a way to print.
+//! The size of firmware that uses the lock: two tasks in the thread, and one in an interrupt. It
+//! contains nothing else, not even a way to print.
 
 #![no_std]
 #![no_main]
@@ -43,7 +43,7 @@ static THREAD_EXECUTOR: StaticCell<Executor> = StaticCell::new();
 #[derive(Clone, Copy)]
 struct Irq;
 
-// SAFETY: it is the number of an interrupt that both machines have.
+// SAFETY: this is the number of an interrupt that both machines have.
 unsafe impl InterruptNumber for Irq {
     fn number(self) -> u16 {
         20
@@ -52,7 +52,7 @@ unsafe impl InterruptNumber for Irq {
 
 #[exception]
 unsafe fn DefaultHandler(_: i16) {
-    // SAFETY: there is no other interrupt, and the executor was started with it.
+    // SAFETY: there is no other interrupt, and the executor was started with this one.
     unsafe { INTERRUPT_EXECUTOR.on_interrupt() }
 }
 
@@ -73,9 +73,9 @@ mod heap {
     static HEAP: LlffHeap = LlffHeap::empty();
 
     pub(crate) fn init() {
-        // SAFETY: nobody else uses the memory, it is as long as it says, and this runs once.
+        // SAFETY: the memory is used for nothing else, has the given size, and this runs once.
         unsafe { HEAP.init(&raw mut MEMORY as usize, SIZE) }
-        // So that the allocator is there also where no lock uses it.
+        // This keeps the allocator in the image even where no lock uses it.
         drop(black_box(Box::new(0)));
     }
 }

@@ -1,4 +1,5 @@
-//! What it costs to use the lock: memory, instructions, and the time that interrupts have to wait.
+//! What the use of the lock costs: memory, instructions, and the time for which interrupts are
+//! masked.
 
 #![no_std]
 #![no_main]
@@ -22,7 +23,7 @@ fn main() -> ! {
     board::init();
     memory();
     instructions();
-    // Last: from now on the timer is the sweep's.
+    // Last, because from now on the sweep uses the timer.
     masked();
     board::exit(0)
 }
@@ -70,9 +71,9 @@ fn memory() {
 }
 
 struct HeapUse {
-    /// What is taken the first time, and not given back.
+    /// What the first use allocates and keeps.
     stays: Stats,
-    /// How many allocations there are the next time, and each time.
+    /// The number of allocations of the next use, and of each later one.
     each_time: usize,
 }
 
@@ -117,11 +118,11 @@ fn instructions() {
     print("try_exclusive", instructions_of(|| drop(try_write(lock).unwrap())));
 }
 
-/// Of one run, by the difference of many runs and twice as many.
+/// The instructions of one run: the difference of many runs and twice as many.
 fn instructions_of(part: impl Fn()) -> u32 {
     const RUNS: u32 = 1000;
     let ticks_of = |runs| {
-        // It counts down.
+        // The timer counts down.
         let start = SYST::get_current();
         for _ in 0..runs {
             part();
@@ -137,7 +138,7 @@ fn instructions_of(part: impl Fn()) -> u32 {
 
 fn masked() {
     let sweep = |operation: &dyn Fn()| sweep(("", operation), ("nothing", || {}), || {});
-    // SAFETY: they do nothing.
+    // SAFETY: the instructions do nothing.
     let nops = || unsafe { core::arch::asm!(".rept 32", "nop", ".endr") };
     let nothing = sweep(&|| under_fire(nops));
     assert!(nothing.places >= 32, "the machine does not count instructions");
@@ -168,7 +169,7 @@ fn masked() {
     }
 }
 
-/// Runs `release` when there are `n` shared waiters, each in a frame of its own.
+/// Runs `release` while there are `n` shared waiters, each in a stack frame of its own.
 fn with_waiters(n: usize, release: impl FnOnce()) {
     fn next(n: usize, release: &mut dyn FnMut()) {
         if n == 0 {
@@ -177,7 +178,7 @@ fn with_waiters(n: usize, release: impl FnOnce()) {
         wait!(waiter = read(&LOCK), n);
         assert!(waiter.is_pending());
         next(n - 1, release);
-        // A waiter that goes passes its wake-up on.
+        // A dropped waiter passes its wake-up on.
         drop(waiter);
     }
     let mut release = Some(release);
