@@ -1,8 +1,8 @@
-//! The types that callers meet: which traits each of them has, and which not, and which of its lifetimes may
-//! be shortened. Most of it is decided when it is compiled.
+//! The public types: which traits each of them implements and which it does not, and which of its lifetimes
+//! may be shortened. Most of this is checked at compile time.
 //!
-//! Of each type in the tables all of [`TRAITS`] are asked: one that comes or goes is a failure. A public type,
-//! or a function whose result is a type without a name, that is in no table is a failure, too.
+//! For each type in the tables, all of [`TRAITS`] are checked: a trait that is gained or lost is a failure. So
+//! is a public type in no table, and a function in no table whose return type has no name.
 
 #![cfg(not(any(loom, shuttle)))]
 
@@ -32,8 +32,8 @@ use multilock::{
     try_acquire_all,
 };
 
-/// A question: has `T` the trait of that number? Its own `has` goes before that of [`Otherwise`], but is there
-/// only if `T` has the trait.
+/// Asks whether `T` implements the trait with that number. Its inherent `has` takes precedence over that of
+/// [`Otherwise`], but exists only if `T` implements the trait.
 struct Probe<T, const TRAIT: usize>(PhantomData<T>);
 
 trait Otherwise {
@@ -66,7 +66,8 @@ probes! {
     12 Ord 13 Hash 14 FusedFuture 15 FusedStream
 }
 
-/// The names of those of [`TRAITS`] that a type has, or the type of a value, which is given in a slice.
+/// The names of those of [`TRAITS`] that a type implements, or that the type of a value implements. The value
+/// is given in a slice.
 macro_rules! traits {
     ($Type:ty) => {
         traits!(in &([] as [$Type; 0]))
@@ -77,7 +78,7 @@ macro_rules! traits {
     (in $values:expr) => {
         traits!($values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
     };
-    // Not a `let`, after which what is made for the value would be gone.
+    // Not a `let`, which would drop the temporaries that the value borrows.
     ($values:expr, $($number:literal)+) => {
         match $values {
             values => names([$(probe::<_, $number>(values).has()),+]),
@@ -85,7 +86,7 @@ macro_rules! traits {
     };
 }
 
-/// How many of [`TRAITS`] the compiler implements by itself. All of them together are called `auto`.
+/// The number of auto traits in [`TRAITS`]. All of them together are called `auto`.
 const AUTO: usize = 5;
 
 fn names<const COUNT: usize>(has: [bool; COUNT]) -> String {
@@ -96,7 +97,7 @@ fn names<const COUNT: usize>(has: [bool; COUNT]) -> String {
     auto.into_iter().chain(names.map(|has| *has.0)).collect::<Vec<_>>().join(" ")
 }
 
-/// What there is, what it has, and what it should have.
+/// A type, the traits that it has, and those that it should have.
 type Row = (&'static str, String, &'static str);
 
 macro_rules! types {
@@ -121,9 +122,9 @@ fn check(rows: &[Row]) {
 
 type Pairs<'a> = [(&'a MultiLock, Mode); 2];
 
-/// Sent, but not shared.
+/// `Send`, but not `Sync`.
 type Sent = Cell<u32>;
-/// Shared, but not sent.
+/// `Sync`, but not `Send`.
 type Seen = MutexGuard<'static, u32>;
 /// Neither.
 type Kept = Rc<u32>;
@@ -255,7 +256,7 @@ fn types() -> Vec<Row> {
     }
 }
 
-/// By the file that it is in, and the name of the function.
+/// The return types of functions, by the file and the name of the function.
 fn values() -> Vec<Row> {
     let arc = Arc::new(MultiLock::new());
     let lock: &MultiLock = &arc;
@@ -343,12 +344,12 @@ fn results_without_a_name_have_these_traits_and_no_others() {
     check(&values());
 }
 
-/// Whatever its parameters are, unless there is a reason.
+/// For all type parameters, unless there is a reason.
 #[test]
 fn whatever_is_public_passes_where_panics_are_caught() {
     const REASONS: &[(&str, &str)] = &[
-        ("RwLock", "there is no poisoning: a writer that panics leaves the data as they are"),
-        ("lock_api::", "its locks, and so its guards and their futures, are as `RwLock`"),
+        ("RwLock", "there is no poisoning: a writer that panics leaves the data as it is"),
+        ("lock_api::", "its locks, and so its guards and their futures, are like `RwLock`"),
         ("::upgrade", "the future has an exclusive reference to the guard"),
     ];
     let mut passes = BTreeMap::new();
@@ -366,7 +367,7 @@ fn whatever_is_public_passes_where_panics_are_caught() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// Also where the type of the lock is not known, nor that of a name.
+/// The same in generic code, where the type of the lock or of a name is a parameter.
 #[test]
 fn what_is_generic_may_be_sent() {
     fn all<T: Send + Sync>(_: T) {}
@@ -422,8 +423,8 @@ macro_rules! shortens {
         };)+
     };
 }
-// A longer lifetime does where a shorter one is wanted. Not so in the names of a `HandleLock`: see
-// `named::compile_fail_tests`. Nor in a future, whose type has no name; but what is borrowed for it may be
+// A longer lifetime is accepted where a shorter one is needed. Not so for the handles of a `HandleLock`: see
+// `lock_outlives_handle` in `compile_fail_tests`. Nor for a future, whose type has no name; but what it borrows may be
 // borrowed for less.
 shortens! { 'a:
     Guard<'static> => Guard<'a>;
@@ -445,14 +446,14 @@ shortens! { 'a:
     Write<'static, u32> => Write<'a, u32>;
 }
 
-/// By `lib.rs`, and by all that is public in its modules.
+/// Compares the tables with `lib.rs`, and with all public functions in its modules.
 #[cfg(not(miri))]
 #[test]
 fn whatever_is_public_is_in_a_table() {
     use std::fs;
     use std::path::Path;
 
-    /// Asked in `what_is_generic_may_be_sent`.
+    /// These are covered by `what_is_generic_may_be_sent`.
     const GENERIC: [&str; 3] = ["LockGuard", "Lockable", "Wanted"];
 
     let identifier = |text: &str| -> String {
@@ -462,7 +463,7 @@ fn whatever_is_public_is_in_a_table() {
     let read = |path: &Path| fs::read_to_string(path).unwrap();
 
     let lib = read(&src.join("lib.rs"));
-    assert!(!lib.contains("::*"), "each has to be named");
+    assert!(!lib.contains("::*"), "each item must be named");
     let names: BTreeSet<_> = lib
         .split(';')
         .filter_map(|item| item.split_once("pub use "))
@@ -504,7 +505,7 @@ fn whatever_is_public_is_in_a_table() {
     if cfg!(not(feature = "lock_api")) {
         functions.retain(|name| !name.starts_with("lock_api::"));
     }
-    // What a macro makes has no name there.
+    // Functions that a macro defines have no name in the source.
     const MADE: [&str; 3] = ["lock_api_read", "lock_api_upgradable_read", "lock_api_write"];
     let name = |row: Row| match row.0.split_once("::") {
         Some((module, name)) if MADE.contains(&name) => format!("{module}::"),

@@ -1,7 +1,7 @@
-//! Promises that have a bound, and that a short program would refute without it. Each test shows both: how far the
-//! promise goes, and what is beyond it.
+//! Promises with a bound, which a short program would refute if they had none. Each test shows how far the promise
+//! reaches, and what is beyond it.
 //!
-//! The letters are those of the contract; `w` is for what wakers may do and may expect.
+//! The letters are those of the contract. `w` stands for what wakers may do and may expect.
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
@@ -27,20 +27,20 @@ use support::{
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// No wait of these tests takes that long, on a slow machine either.
+/// No wait of these tests takes that long, even on a slow machine.
 const LONG: Duration = Duration::from_secs(20);
 
-/// As good as for ever: more polls than a reservation lasts, where there is no clock.
+/// Effectively forever: more polls than a reservation lasts where there is no clock.
 const MANY: usize = if cfg!(miri) { 20 } else { 1100 };
 
 fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
     lock.try_acquire(mode).expect("the lock can be acquired")
 }
 
-// -------------------------------------------------------------------------------- Waiters that sleep
+// ------------------------------------------------------------------------- Waiters that are not polled
 
-/// A dormant writer stands in the way of readers and upgradable readers of a lock that is held, as long as it is there,
-/// and in no waiter's way to a lock that is free. A dormant reader is in no waiter's way.
+/// A dormant writer blocks readers and upgradable readers of a held lock for as long as it is queued. It blocks no waiter
+/// from a free lock. A dormant reader blocks no waiter.
 #[test]
 fn p1_a_dormant_waiter_keeps_newcomers_out_of_a_held_lock_only() {
     for dormant in Mode::ALL {
@@ -72,7 +72,7 @@ fn p1_a_dormant_waiter_keeps_newcomers_out_of_a_held_lock_only() {
     }
 }
 
-/// It keeps them out as long as the lock is never free, and no longer than it exists.
+/// The dormant writer blocks them as long as the lock is never free, and until it is dropped.
 #[test]
 fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
     let lock = MultiLock::new();
@@ -85,8 +85,8 @@ fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
     assert_idle(&lock);
 }
 
-/// An upgrade that waits is a holder. Not polled, it keeps everybody out, also when the others have left, until it is
-/// polled or dropped.
+/// An upgrade that waits is a holder. While it is not polled, it keeps all others out, even when the other holders have
+/// left, until it is polled or dropped.
 #[test]
 fn q1_a_dormant_upgrade_keeps_everybody_out() {
     for drops in [false, true] {
@@ -109,7 +109,7 @@ fn q1_a_dormant_upgrade_keeps_everybody_out() {
             drop(upgrade);
         }
         drop(owner);
-        // Each release wakes the next.
+        // Each release wakes the next waiter.
         for _ in 0..others.len() {
             let ready = others.iter_mut().filter_map(Task::run).count();
             assert!(ready > 0 || others.iter().all(|other| other.polls() > MANY + 1));
@@ -118,10 +118,10 @@ fn q1_a_dormant_upgrade_keeps_everybody_out() {
     }
 }
 
-// -------------------------------------------------------------------------------- What overtakes whom
+// --------------------------------------------------------------------------------------- Overtaking
 
-/// A writer that waits stops newcomers, and not the holders: a chain of clones, of which there is always one, keeps it
-/// out as long as it goes on, and no longer.
+/// A waiting writer blocks newcomers, but not holders: a chain of clones, at least one of which is always alive, keeps
+/// the writer out as long as it continues, and no longer.
 #[test]
 fn q1_holders_that_share_go_past_a_writer_that_waits() {
     fn keeps_out<G>(raw: &MultiLock, first: G, next: impl Fn(&G) -> G) {
@@ -148,8 +148,8 @@ fn q1_holders_that_share_go_past_a_writer_that_waits() {
     keeps_out(data.raw(), reader.unwrap(), |guard| RwLockReadGuard::share(guard).unwrap());
 }
 
-/// A holder that downgrades and upgrades again before the others are polled has never left. It keeps them out, and wakes
-/// each of them once each time. As soon as one of them is polled in between, it is in.
+/// A holder that downgrades, and upgrades again before the others are polled, never releases the lock. It keeps them out,
+/// and wakes each of them once each time. As soon as one of them is polled in between, that one enters.
 #[test]
 fn u4_a_holder_that_upgrades_again_keeps_out_those_that_it_has_woken() {
     let lock = MultiLock::new();
@@ -168,9 +168,9 @@ fn u4_a_holder_that_upgrades_again_keeps_out_those_that_it_has_woken() {
     assert_idle(&lock);
 }
 
-/// When an exclusive holder leaves, the readers that wait are woken together. A newcomer may take the free lock before
-/// they are polled, as often as it comes between a wake-up and the poll. A writer that waits is woken only after they
-/// were in.
+/// When an exclusive holder releases the lock, the waiting readers are woken together. A newcomer may barge before they
+/// are polled, as often as it arrives between a wake-up and the poll. A waiting writer is woken only after the readers
+/// have held the lock.
 #[test]
 fn q2_a_newcomer_may_go_before_woken_readers_and_a_waiting_writer_is_woken_after_them() {
     let lock = MultiLock::new();
@@ -180,7 +180,7 @@ fn q2_a_newcomer_may_go_before_woken_readers_and_a_waiting_writer_is_woken_after
     for n in 1..=100 {
         drop(holder);
         assert!(readers.iter().all(|reader| reader.wakes() == n), "together");
-        // Before they lost a race a newcomer that awaits is in as quickly as one that only tries.
+        // Before the readers have lost a race, a newcomer that awaits the lock enters as quickly as one that only tries.
         holder = if n == 1 { now(lock.acquire(Exclusive)) } else { hold(&lock, Exclusive) };
         readers.iter_mut().for_each(Task::waits);
         assert_eq!(writer.wakes(), 0);
@@ -194,8 +194,8 @@ fn q2_a_newcomer_may_go_before_woken_readers_and_a_waiting_writer_is_woken_after
     assert_idle(&lock);
 }
 
-/// A release wakes waiters that can enter at that moment: whichever of them is polled first is in. It wakes at most one
-/// that is upgradable and at most one that is exclusive, but does not know of another that is awake for the same place.
+/// A release wakes only waiters that can enter at that moment: whichever is polled first enters. It wakes at most one
+/// upgradable and at most one exclusive waiter, but does not know whether another one is already awake.
 #[test]
 fn p3_each_waiter_that_a_release_wakes_could_enter() {
     let held: [&[Mode]; 7] = [
@@ -237,7 +237,7 @@ fn p3_each_waiter_that_a_release_wakes_could_enter() {
     }
     assert!(woken_in_all > if cfg!(miri) { 5 } else { 200 }, "{woken_in_all}");
 
-    // Two are awake for one place: the second release cannot tell that the first of them is about to come.
+    // Two waiters are awake where only one fits: the second release cannot tell that the first one is about to enter.
     let lock = MultiLock::new();
     let holder = hold(&lock, Exclusive);
     let mut waiters = [(); 2].map(|()| Task::queued(lock.acquire(Upgradable)));
@@ -251,8 +251,8 @@ fn p3_each_waiter_that_a_release_wakes_could_enter() {
     assert!(waiters[1].woken());
 }
 
-/// The end of an exclusive acquisition wakes the first upgradable waiter with the shared ones. Not so if an exclusive
-/// waiter is queued, too, and an upgradable one had the last turn: those two take turns.
+/// The end of an exclusive acquisition wakes the first upgradable waiter with the shared ones, unless an exclusive waiter
+/// is queued, too, and an upgradable waiter had the last turn: those two take turns.
 #[test]
 fn q2_upgradable_and_exclusive_waiters_take_turns_where_both_wait() {
     let lock = MultiLock::new();
@@ -262,7 +262,7 @@ fn q2_upgradable_and_exclusive_waiters_take_turns_where_both_wait() {
     let mut writer = Task::queued(lock.acquire(Exclusive));
     drop(holder);
     assert!(reader.woken() && upgradable[0].woken());
-    // It ends as an exclusive one, for which it had no turn.
+    // It was upgraded, so an exclusive acquisition ends, although an upgradable waiter had the turn.
     let mut owner = upgradable[0].finish();
     drop(reader.finish());
     owner.try_upgrade().unwrap();
@@ -277,8 +277,8 @@ fn q2_upgradable_and_exclusive_waiters_take_turns_where_both_wait() {
     assert_idle(&lock);
 }
 
-/// A set is woken when the member comes free for which it waits. It may find another in the way: that release has let no
-/// waiter in.
+/// A set is woken when the member that it waits for becomes free. It may then find another member held: that release
+/// admitted no waiter.
 #[test]
 fn p3_a_set_may_be_woken_though_another_member_is_held() {
     let locks = [MultiLock::new(), MultiLock::new()];
@@ -288,7 +288,7 @@ fn p3_a_set_may_be_woken_though_another_member_is_held() {
     let mut task = Task::queued(set.acquire(Exclusive));
     drop(one);
     assert_eq!(task.wakes(), 1);
-    // It lets one poll pass, as the other member may come free, and goes to sleep there.
+    // The set yields one poll, as the other member may become free, and then sleeps there.
     while task.woken() {
         task.waits();
         assert!(task.polls() <= 3);
@@ -299,8 +299,8 @@ fn p3_a_set_may_be_woken_though_another_member_is_held() {
     locks.iter().for_each(assert_idle);
 }
 
-/// Where a waiter was overtaken, newcomers let one poll pass. They are told by a bit that a dormant waiter leaves behind,
-/// so only some do: at most 255 of them each time that a waiter was overtaken.
+/// Where a waiter was overtaken, newcomers yield one poll. They see this by a flag that a dormant waiter leaves set, so
+/// only some of them yield: at most 255 each time that a waiter was overtaken.
 #[test]
 fn p1_a_dormant_waiter_that_was_overtaken_costs_255_newcomers_a_poll() {
     let lock = MultiLock::new();
@@ -316,7 +316,7 @@ fn p1_a_dormant_waiter_that_was_overtaken_costs_255_newcomers_a_poll() {
     assert_idle(&lock);
 }
 
-/// To drop the future of an upgrade keeps the guard that it borrows, and drops the guard that was given to it.
+/// Dropping the future of an upgrade keeps a borrowed guard, and drops a guard that was moved into the future.
 #[test]
 fn u2_a_dropped_upgrade_keeps_the_guard_that_it_borrows_and_no_other() {
     let lock = MultiLock::new();
@@ -354,12 +354,12 @@ fn u2_a_dropped_upgrade_keeps_the_guard_that_it_borrows_and_no_other() {
 
 // -------------------------------------------------------------------------------- Cost
 
-/// A thread allocates its parker when it blocks for the first time, for whatever lock. It does not allocate for a later
-/// wait, at whatever lock, beyond the queue of a lock that never had a waiter.
+/// A thread allocates its parker when it first blocks, for any lock. A later wait allocates nothing, at any lock, except
+/// the queue of a lock that never had a waiter.
 #[test]
 #[cfg(all(feature = "std", target_os = "linux", not(miri)))]
 fn x2_a_thread_allocates_one_parker_for_all_locks() {
-    // Long enough that a thread which the system interrupts is in time to block.
+    // Long enough for a thread that the system interrupts to block in time.
     const SHORT: Duration = Duration::from_millis(20);
     let (lock, data) = (MultiLock::new(), RwLock::new(()));
     let names = HandleLock::new();
@@ -387,13 +387,13 @@ fn x2_a_thread_allocates_one_parker_for_all_locks() {
     }
 }
 
-/// Where no task awaits a monitor, an edge does the same beside one as beside ten thousand: it counts. That it enters
-/// no critical section is in `interrupts.rs`.
+/// Where no task awaits a monitor, an edge does the same work beside one as beside ten thousand: it counts. A test in
+/// `interrupts.rs` shows that it enters no critical section.
 #[test]
 fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {
     let (number, rounds) = if cfg!(miri) { (50, 3) } else { (10_000, 2_000) };
     let lock = MultiLock::new();
-    // The quickest of some runs: others use the machine, too.
+    // The quickest of several runs: other processes use the machine, too.
     let time = || {
         let run = || {
             let start = Instant::now();
@@ -418,7 +418,7 @@ fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {
 // -------------------------------------------------------------------------------- Wakers
 
 /// A waker runs with no queue locked. A set is released from the last member to the first: while the waker of a waiter at
-/// one member runs, the members before it are held and those behind it are free.
+/// one member runs, the members before it are held, and those after it are free.
 #[test]
 fn w_a_waker_runs_while_a_set_holds_the_members_before() {
     let locks: Arc<[MultiLock; 3]> = Arc::default();
@@ -431,7 +431,7 @@ fn w_a_waker_runs_while_a_set_holds_the_members_before() {
         let on_wake = move || {
             let held = locks.each_ref().map(|lock| lock.locked().is_some());
             seen.lock().unwrap().push(held);
-            // It needs the queue of each.
+            // This needs the queue of each member.
             for (lock, held) in locks.iter().zip(held) {
                 assert_eq!(poll_once(lock.acquire(Exclusive)).is_pending(), held);
             }
@@ -444,8 +444,8 @@ fn w_a_waker_runs_while_a_set_holds_the_members_before() {
     assert_eq!(seen[..], [[true, true, false], [true, false, false], [false; 3]]);
 }
 
-/// A waiter that was not woken, and finds the lock free, drops its waker when it holds the lock already, with no queue
-/// locked. A set that does so holds nothing yet.
+/// A waiter that was not woken, and happens to find the lock free, drops its stored waker when it already holds the lock,
+/// with no queue locked. A set that does so holds nothing yet.
 #[test]
 fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
     let lock = Arc::new(MultiLock::new());
@@ -454,7 +454,7 @@ fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
         let (lock, found) = (lock.clone(), found.clone());
         let on_drop = move || {
             found.lock().unwrap().push(lock.locked());
-            // With the queue locked it would hang.
+            // With the queue locked this would hang.
             drop(lock.monitor(Shared));
         };
         Hooks { on_drop: Box::new(on_drop), ..Hooks::default() }.waker()
@@ -462,7 +462,7 @@ fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
     let set: LockSet<&MultiLock> = [&*lock].into_iter().collect();
     for of_a_set in [false, true] {
         let holder = hold(&lock, Exclusive);
-        // The release wakes this one instead.
+        // The release wakes this waiter instead.
         let first = Task::queued(lock.acquire(Exclusive));
         let lent = waker();
         let mut one = Task::new(lock.acquire(Exclusive));
@@ -488,7 +488,7 @@ fn w_a_new_holder_drops_its_old_waker_while_it_holds_the_lock() {
     assert_idle(&lock);
 }
 
-/// A waker that polls inline, and whose task releases the lock there, wakes the next waiter from within: one level of
+/// A waker polls inline, and its task releases the lock there, which wakes the next waiter from within: one level of
 /// nesting for each waiter, and no more.
 #[test]
 #[cfg(not(target_family = "wasm"))]
@@ -505,7 +505,7 @@ fn w_wakers_that_poll_inline_nest_once_for_each_waiter() {
                 Inline::spawn(async move {
                     let guard = lock.acquire(mode).await;
                     deepest.fetch_max(depth.fetch_add(1, SeqCst) + 1, SeqCst);
-                    // Wakes the next, which is polled before this returns.
+                    // Wakes the next waiter, which is polled before this call returns.
                     drop(guard);
                     depth.fetch_sub(1, SeqCst);
                     entered.fetch_add(1, SeqCst);
@@ -520,8 +520,8 @@ fn w_wakers_that_poll_inline_nest_once_for_each_waiter() {
     thread::Builder::new().stack_size(8 << 20).spawn(nest).unwrap().join().unwrap();
 }
 
-/// Why the next wake-up is not put off until the outer waker returns: that one may wait for it. Here the task that a
-/// waker polls releases the lock, and waits for the thread or the task that is next.
+/// Why the next wake-up is not deferred until the outer waker returns: the outer waker may wait for it. Here the task
+/// that a waker polls releases the lock, and waits for the next thread or task.
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn w_a_waker_that_waits_for_the_next_waiter_is_not_in_its_way() {
@@ -533,7 +533,7 @@ fn w_a_waker_that_waits_for_the_next_waiter_is_not_in_its_way() {
         let (first, count) = (lock.clone(), in_time.clone());
         Inline::spawn(async move {
             drop(first.acquire(Exclusive).await);
-            // Still inside of the waker.
+            // Still inside the waker.
             if next_is_in.recv_timeout(LONG).is_ok() {
                 count.fetch_add(1, SeqCst);
             }
@@ -544,7 +544,7 @@ fn w_a_waker_that_waits_for_the_next_waiter_is_not_in_its_way() {
                 let _guard = next.acquire_blocking(Exclusive);
                 is_in.send(()).unwrap();
             });
-            // It is as good if the thread has not come to the queue yet: then it finds the lock free.
+            // If the thread is not queued yet, it finds the lock free, which is just as good.
             thread::sleep(Duration::from_millis(10));
             Some(thread)
         } else {

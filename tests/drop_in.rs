@@ -1,6 +1,6 @@
-//! One program on two crates: whatever is written for the `RwLock` of async-lock compiles on this one, with another
-//! `use`, and does the same. The program names each public item of it at least once. Where the two differ is in the
-//! last test, and in the README.
+//! One program on two crates: code for the `RwLock` of async-lock compiles with this crate after its `use` is
+//! changed, and does the same. The program names each public item of async-lock's `RwLock` at least once. The last
+//! test and the README say where the two differ.
 
 #![cfg(all(feature = "std", not(any(loom, shuttle, miri, target_family = "wasm"))))]
 
@@ -32,7 +32,7 @@ impl Wake for Wakes {
     }
 }
 
-/// How often `future`, which waits, is woken while `run` runs.
+/// Counts how often `future`, which waits, is woken while `run` runs.
 fn wakes(future: impl Future, run: impl FnOnce()) -> usize {
     let wakes = Arc::new(Wakes::default());
     let mut future = pin!(future);
@@ -42,21 +42,22 @@ fn wakes(future: impl Future, run: impl FnOnce()) -> usize {
     wakes.0.load(Relaxed)
 }
 
-/// When this fails async-lock has changed, and the README has to.
+/// If this test fails, async-lock has changed, and the README must change, too.
 #[test]
 fn what_differs_is_what_the_readme_says() {
     let (ours, theirs) = (multilock::RwLock::new(1), async_lock::RwLock::new(1));
-    // `Debug` takes the lock there, and shows the data.
+    // There, `Debug` acquires the lock and shows the data.
     assert!(format!("{ours:?}").starts_with("RwLock { state: "));
     assert_eq!(format!("{theirs:?}"), "RwLock { value: 1 }");
-    // A reader sleeps on when the writer becomes an upgradable reader, and when that has left.
+    // There, a reader sleeps on when the writer becomes an upgradable reader, and even when that reader has
+    // released the lock.
     let guard = ours.try_write().unwrap();
     let downgrade = || drop(multilock::RwLockWriteGuard::downgrade_to_upgradable(guard));
     assert_eq!(wakes(ours.read(), downgrade), 1);
     let guard = theirs.try_write().unwrap();
     let downgrade = || drop(async_lock::RwLockWriteGuard::downgrade_to_upgradable(guard));
     assert_eq!(wakes(theirs.read(), downgrade), 0);
-    // A writer that waits, and is not polled, keeps readers out of a free lock.
+    // There, a waiting writer that is not polled keeps readers out of a free lock.
     macro_rules! reader_gets_in {
         ($lock:ident) => {{
             let guard = $lock.try_read().unwrap();
@@ -69,7 +70,7 @@ fn what_differs_is_what_the_readme_says() {
         }};
     }
     assert_eq!((reader_gets_in!(ours), reader_gets_in!(theirs)), (true, false));
-    // A writer that waits for an upgradable reader keeps new readers out.
+    // Here, a writer that waits for an upgradable reader blocks new readers.
     macro_rules! reader_joins {
         ($lock:ident) => {{
             let _guard = $lock.try_upgradable_read().unwrap();
@@ -79,7 +80,7 @@ fn what_differs_is_what_the_readme_says() {
         }};
     }
     assert_eq!((reader_joins!(ours), reader_joins!(theirs)), (false, true));
-    // An upgrade keeps others out from its first poll on, and not from the call.
+    // Here, an upgrade keeps others out from its first poll on, and not from the call.
     let upgrade =
         multilock::RwLockUpgradableReadGuard::upgrade(ours.try_upgradable_read().unwrap());
     assert!(ours.try_read().is_some());

@@ -1,9 +1,9 @@
-//! Threads that acquire, poll, drop and release at random for a short while, at the same two locks. What
-//! they leave is run in one thread, by wake-ups alone: then nobody may be left asleep whom only another
+//! Threads acquire, poll, drop and release at random for a short while, at the same two locks. Then one
+//! thread runs the remaining tasks, by wake-ups alone: no task may be left asleep that only another
 //! thread would have woken.
 //!
 //! A failure prints its seed. `MULTILOCK_SEED=<seed>` runs that episode alone, which does not make the
-//! threads meet as they did, and `MULTILOCK_CASES=<number>` that many instead of the usual number.
+//! threads meet in the same way again. `MULTILOCK_CASES=<number>` sets the number of episodes.
 
 #![cfg(all(feature = "std", not(target_family = "wasm"), not(any(loom, shuttle))))]
 
@@ -38,7 +38,7 @@ enum Done<'a> {
 
 type Wait<'a> = Pin<Box<dyn Future<Output = Done<'a>> + Send + 'a>>;
 
-/// What a thread has.
+/// The guards and tasks of one thread.
 #[derive(Default)]
 struct Mine<'a> {
     tasks: Vec<(String, Task<Wait<'a>>)>,
@@ -113,7 +113,7 @@ impl<'a> Mine<'a> {
         }
     }
 
-    /// From here on tasks run when they are woken and not else, and holds end.
+    /// From here on tasks run only when they are woken, and acquisitions end.
     fn run_all(&mut self, random: &mut Random) {
         loop {
             let is_woken = |n: &usize| self.tasks[*n].1.woken();

@@ -1,11 +1,11 @@
-//! That no waiter starves, however the others are polled, and that a waiter that is not polled stops no other.
+//! No waiter starves, however other waiters are polled, and a waiter that is not polled blocks no other.
 //!
-//! The futures in a `select!`, in a `join!`, in a stream are polled for reasons of their own, any number of times while
-//! another task waits for its turn. The rivals here are tasks of that kind: each takes the lock, holds it across a turn
-//! of the executor, and begins anew. Their waiter is polled when it is woken, and not else.
+//! Futures in a `select!`, in a `join!` or in a stream are polled for reasons of their own, any number of times while another
+//! task waits for its turn. The rivals in this file are tasks of that kind: each acquires the lock, holds it for a turn of
+//! the executor, and starts over. The waiter beside them is polled only when it is woken.
 //!
-//! A waiter has lost a race when it was woken and finds the lock taken. One that has lost some has the lock kept for it,
-//! until it holds the lock, or is found dormant: it is not polled.
+//! A waiter *loses a race* when it was woken and finds the lock held. For a waiter that has lost some races the lock is
+//! reserved until it has acquired the lock, or proves *dormant*: it is not polled.
 
 #![cfg(not(any(loom, shuttle)))]
 
@@ -36,16 +36,16 @@ use moment::{Moment, TIMED};
 use random::{Choices, Random, for_seeds};
 use support::{Task, assert_idle};
 
-/// A round of polls that takes longer says nothing of fairness: a machine that is busy may take longer for it than a lock is
-/// kept.
+/// A round of polls that takes longer says nothing about fairness: on a busy machine it may take longer than a reservation
+/// lasts.
 const LATE: Duration = Duration::from_micros(if TIMED { 400 } else { u64::MAX });
 
-/// How often rivals acquire, at most, before a waiter is in.
+/// How often the rivals may acquire, at most, before the waiter does.
 const BOUND: usize = 100;
 /// The same for a set that waits for one of its members.
 const SET_BOUND: usize = 1_000;
 
-/// More than a waiter has to lose before the lock is kept for it.
+/// More races than a waiter must lose before the lock is reserved for it.
 const LOSSES: usize = if cfg!(miri) { 5 } else { 12 };
 
 fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
@@ -69,7 +69,7 @@ fn boxed<'a, G: 'a>(acquisition: impl Future<Output = G> + 'a) -> Acquisition<'a
 type Locks<L> = fn() -> L;
 type Acquires<L> = for<'a> fn(&'a L, Mode) -> Acquisition<'a>;
 
-/// A lock whose holds have names, and the next name.
+/// A `HandleLock`, and the next name.
 #[derive(Default)]
 struct Named {
     lock: HandleLock<usize>,
@@ -82,7 +82,7 @@ impl Named {
     }
 }
 
-/// A hold by its name.
+/// An acquisition, by its name.
 struct ByName<'a>(&'a HandleLock<usize>, usize);
 
 impl Drop for ByName<'_> {
@@ -110,7 +110,7 @@ impl Several {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Made {
-    /// One acquisition is polled at each turn until it is ready, as one that is pinned outside of a loop.
+    /// One acquisition is polled in each turn until it is ready, like one that is pinned outside of a loop.
     Once,
     /// An acquisition that is not ready at the end of a turn is dropped, and the next turn makes another.
     Anew,
@@ -119,7 +119,7 @@ enum Made {
 #[derive(Clone, Copy, Debug)]
 struct Rivals {
     number: usize,
-    /// How often each polls its acquisition in each of its turns. Zero is for when it is woken, and not else.
+    /// How often each rival polls its acquisition in each of its turns. With zero it polls only when it is woken.
     polls: usize,
     made: Made,
 }
@@ -136,7 +136,7 @@ impl Rivals {
         })
     }
 
-    /// An acquisition that is polled for other reasons, too: at each turn, as often as the rivals do it.
+    /// An acquisition that is polled for other reasons, too: in each turn, as often as the rivals do.
     async fn acquire<'a>(self, make: impl Fn() -> Acquisition<'a>) -> Box<dyn Holds + 'a> {
         if self.polls == 0 {
             return make().await;
@@ -162,7 +162,7 @@ enum Crowd {
     Exclusive,
     Upgradable,
     Shared,
-    /// By turns, shared and exclusive.
+    /// Alternately shared and exclusive.
     Mixed,
 }
 
@@ -178,21 +178,22 @@ impl Crowd {
         }
     }
 
-    /// How many turns a rival holds the lock. Where several may hold it, their holds overlap.
+    /// For how many turns a rival holds the lock. Where several rivals may hold it at once, their acquisitions overlap.
     fn holds(self, rival: usize) -> usize {
         if self.mode(rival) == Shared { 4 } else { 1 }
     }
 
-    /// Whether a waiter has to wait for them.
+    /// Whether a waiter in `mode` has to wait for the rivals.
     fn excludes(self, mode: Mode) -> bool {
         [0, 1].into_iter().any(|rival| self.mode(rival).excludes(mode))
     }
 }
 
-/// How often `rivals` acquire from the first poll of a waiter until it is in: the worst of some times, or `most` if it
-/// is not in then. Each rival has a number, and `holds` says for how many turns it keeps what it acquired.
+/// Counts how often `rivals` acquire between the first poll of a waiter and its acquisition: the worst of several times, or
+/// `most` if the waiter has not acquired by then. Each rival has a number, and `holds` says for how many turns it holds the
+/// lock.
 ///
-/// What they acquire when the waiter has been woken for too long is not counted. `None` if that is nearly all.
+/// Acquisitions made after the waiter was woken too long ago do not count. Returns `None` if those are nearly all.
 fn race<'a>(
     rivals: Rivals,
     most: usize,
@@ -217,7 +218,7 @@ fn race<'a>(
     }
     let waiter = fifo.spawn(async {
         for time in 0..TIMES {
-            // The others are there, each time in another state.
+            // The rivals are running, each time in another state.
             turns(rivals.number + time).await;
             count.set(0);
             let held = waiter().await;
@@ -228,7 +229,7 @@ fn race<'a>(
     });
     for turn in 0.. {
         let before = all.get();
-        assert!(fifo.turn(), "all sleep, and the lock is free: {rivals:?}");
+        assert!(fifo.turn(), "all tasks sleep, and the lock is free: {rivals:?}");
         if fifo.is_over(waiter) {
             break;
         }
@@ -238,7 +239,7 @@ fn race<'a>(
         if count.get() >= most {
             return Some(most);
         }
-        assert!(turn < 1_000_000, "all are polled, and none is in: {rivals:?}");
+        assert!(turn < 1_000_000, "all tasks are polled, and none acquires: {rivals:?}");
         if all.get() > if cfg!(miri) { 2 } else { 20 } * most {
             return None;
         }
@@ -256,20 +257,20 @@ struct Cases {
 }
 
 impl Cases {
-    /// So many failures are enough to see what fails: what is left of the cases is not run.
+    /// After this many failures it is clear what fails: the remaining cases are skipped.
     const ENOUGH: usize = 4;
 
     fn new(bound: usize) -> Self {
         Self { bound, number: 0, worst: 0, which: String::new(), beyond: Vec::new() }
     }
 
-    /// How often the rivals acquire in one case before it ends without the waiter.
+    /// How often the rivals acquire in one case before the case ends without the waiter.
     fn most(&self) -> usize {
         2 * self.bound
     }
 
     fn run(&mut self, case: impl Debug, race: impl FnOnce(usize) -> Option<usize>) {
-        // Under Miri it is seen that all come to their end.
+        // Under Miri this only checks that all tasks end.
         if self.beyond.len() >= Self::ENOUGH || cfg!(miri) && self.number >= 3 {
             return;
         }
@@ -292,11 +293,11 @@ impl Cases {
         let Self { bound, number, worst, which, beyond } = self;
         assert!(*number > 0);
         println!(
-            "{what}: {worst} acquisitions of the rivals at worst, with {which}; {number} cases"
+            "{what}: at worst {worst} acquisitions by the rivals, with {which}; {number} cases"
         );
         assert!(
             beyond.is_empty(),
-            "{what}: the rivals acquire more than {bound} times before the waiter is in, with {beyond:#?}"
+            "{what}: the rivals acquire more than {bound} times before the waiter does, with {beyond:#?}"
         );
     }
 }
@@ -404,7 +405,7 @@ fn q3_no_waiter_starves_for_guards_of_lock_api() {
     });
 }
 
-/// Waiters of all modes at once, and of each mode two.
+/// Waiters of all modes at once, two of each mode.
 #[test]
 fn q3_several_waiters_at_once_do_not_starve() {
     const WAITERS: usize = 6;
@@ -435,7 +436,7 @@ fn q3_several_waiters_at_once_do_not_starve() {
     cases.check("six waiters");
 }
 
-/// The holds of the rivals are those of a chain: the lock is never without one of them.
+/// The rivals' acquisitions form a chain: the lock is never without one of them.
 #[test]
 fn q3_an_upgrade_waits_only_for_the_holders_that_are_present() {
     fn check<L>(what: &str, new: Locks<L>, acquire: Acquires<L>, upgrade: Upgrades<L>) {
@@ -523,8 +524,8 @@ fn q3_an_upgrade_waits_only_for_the_holders_that_are_present() {
     );
 }
 
-/// The holds of the rivals change from mode to mode, at once or with a turn in between. So what is woken at the end of a hold
-/// depends on more than the mode that was acquired.
+/// The rivals change their modes, at once or after a turn. So which waiters are woken at the end depends on more than the
+/// mode that was acquired.
 #[track_caller]
 fn check_changes(what: &str, applies: impl Fn(Rivals) -> bool) {
     let lives: [&[Mode]; 6] = [
@@ -566,19 +567,19 @@ fn check_changes(what: &str, applies: impl Fn(Rivals) -> bool) {
 
 #[test]
 fn q3_no_waiter_starves_beside_rivals_that_change_their_modes() {
-    // What is made anew at each turn comes to its end if it has enough polls.
+    // An acquisition that is made anew in each turn can only succeed if it has enough polls.
     let ends = |rivals: Rivals| rivals.made == Made::Once || rivals.polls > 3;
     check_changes("changes", |rivals| rivals.polls > 0 && ends(rivals));
 }
 
-/// No task is polled for another reason. A release wakes the waiters of one mode rather than those of another, and what
-/// these become must not make it the same choice for ever.
+/// No task is polled for another reason. A release wakes the waiters of one mode rather than those of another, and what those
+/// do next must not repeat the same choice forever.
 #[test]
 fn q3_no_waiter_starves_beside_rivals_that_change_their_modes_and_are_polled_when_woken() {
-    check_changes("changes, polled when woken", |rivals| rivals.polls == 0);
+    check_changes("changes, only polled when woken", |rivals| rivals.polls == 0);
 }
 
-/// Another task takes its time at each of its turns, though not as long as the lock is kept.
+/// Another task is slow in each of its turns, but not for as long as a reservation lasts.
 #[test]
 fn q3_no_waiter_starves_beside_a_task_that_takes_long() {
     let mut cases = Cases::new(BOUND);
@@ -586,7 +587,7 @@ fn q3_no_waiter_starves_beside_a_task_that_takes_long() {
         for made in [Made::Once, Made::Anew] {
             let rivals = Rivals { number: 2, polls: 3, made };
             let lock = &MultiLock::new();
-            // The first rival spends the time, between the release and the poll of the waiter.
+            // The first rival spends the time, between the release and the waiter's poll.
             let rival = |n| {
                 boxed(async move {
                     let mut acquire = Box::pin(lock.acquire(Exclusive));
@@ -605,8 +606,7 @@ fn q3_no_waiter_starves_beside_a_task_that_takes_long() {
     cases.check("beside a slow task");
 }
 
-/// By hand: a newcomer queues while the lock is held, and when it is released the newcomer is polled before the waiter,
-/// which was woken.
+/// By hand: a newcomer queues while the lock is held. After the release it is polled before the waiter, which was woken.
 #[test]
 fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
     for mode in Mode::ALL {
@@ -626,7 +626,7 @@ fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
                     match (quick, waiter.poll()) {
                         (_, Poll::Ready(guard)) => break guard,
                         (Some(Poll::Ready(guard)), _) => holder = guard,
-                        _ => panic!("the lock is free, and neither is in"),
+                        _ => panic!("the lock is free, and neither acquires it"),
                     }
                     overtaken += usize::from(start.elapsed() < LATE);
                     assert!(
@@ -644,8 +644,7 @@ fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
     }
 }
 
-/// A waiter for which the lock is not kept any more, as it was not polled in time, has the same right as any other when it
-/// is polled again.
+/// A waiter that was not polled in time loses its reservation. When it is polled again, it has the same chances as any other.
 #[test]
 fn q3_a_waiter_that_was_dormant_is_in_when_it_is_polled_again() {
     let mut cases = Cases::new(BOUND);
@@ -662,7 +661,7 @@ fn q3_a_waiter_that_was_dormant_is_in_when_it_is_polled_again() {
             }
             assert!(poll().is_pending());
             drop(holder);
-            // Now it is found dormant.
+            // Now the waiter proves dormant.
             drop(Moment::default().enter(&mut Task::new(lock.acquire(Exclusive))));
             let dormant = RefCell::new(Some(dormant));
             let waiter = || dormant.take().unwrap_or_else(|| boxed(lock.acquire(mode)));
@@ -675,7 +674,7 @@ fn q3_a_waiter_that_was_dormant_is_in_when_it_is_polled_again() {
 
 // --------------------------------------------------------------------------------- Fairness, sets
 
-/// Rivals that take one member of a set, each member in its turn.
+/// Rivals that acquire one member of a set, each member in its turn.
 fn check_sets(what: &str, acquire: Acquires<Several>) {
     let mut cases = Cases::new(SET_BOUND);
     for number in if cfg!(miri) { 2..3 } else { 2..4 } {
@@ -711,7 +710,7 @@ fn q3_acquire_all_does_not_starve_where_one_lock_is_contended() {
     });
 }
 
-/// The rivals are sets, which have to stand back as single acquisitions do. What the waiter wants beside is free.
+/// The rivals are sets, which must defer as single acquisitions do. The waiter's other members are free.
 #[test]
 fn q3_no_waiter_starves_beside_sets_that_have_a_member_in_common() {
     let mut single = Cases::new(BOUND);
@@ -739,8 +738,8 @@ fn q3_no_waiter_starves_beside_sets_that_have_a_member_in_common() {
 
 // ------------------------------------------------------------------------------ Progress, all tasks
 
-/// What a task of a random schedule does: a few times it acquires the lock, holds it for some turns, and releases it.
-/// Some of its acquisitions are tries, which no waiter holds back, and some are polled for other reasons for a while. All
+/// What a task of a random schedule does: a few times it acquires the lock, holds it for some turns, and releases it. Some of
+/// its acquisitions are tries, which do not defer to any waiter, and some are polled for other reasons for a while. All
 /// others are polled when they are woken.
 async fn wander(lock: &MultiLock, mut random: Random, cancel: &Cell<bool>) {
     for _ in 0..1 + random.below(6) {
@@ -779,7 +778,7 @@ async fn wander(lock: &MultiLock, mut random: Random, cancel: &Cell<bool>) {
     }
 }
 
-/// All tasks come to their end, though each of them is polled only when it is woken.
+/// Checks that all tasks end, though each of them is polled only when it is woken.
 fn all_come_to_their_end(seed: u64, drops: bool) {
     let lock = &MultiLock::new();
     let mut random = Random(seed);
@@ -798,9 +797,9 @@ fn all_come_to_their_end(seed: u64, drops: bool) {
         if !fifo.turn() {
             break;
         }
-        assert!(turn < 1_000_000, "tasks {:?} are polled for ever: {lock:?}", fifo.left());
+        assert!(turn < 1_000_000, "tasks {:?} are polled forever: {lock:?}", fifo.left());
     }
-    assert_eq!(fifo.left(), [], "tasks that sleep for ever: {lock:?}");
+    assert_eq!(fifo.left(), [], "tasks that sleep forever: {lock:?}");
     assert_idle(lock);
 }
 
@@ -814,8 +813,8 @@ fn p2_all_tasks_are_in_though_others_are_dropped_at_any_point() {
     for_seeds(if cfg!(miri) { 4 } else { 3_000 }, |seed| all_come_to_their_end(seed, true));
 }
 
-/// The waiter for which it stood back holds the lock and releases it, or is dropped. The newcomer is polled when it is
-/// woken, and not else.
+/// The waiter that the newcomer defers to acquires the lock and releases it, or is dropped. The newcomer is polled only when
+/// it is woken.
 #[test]
 fn p2_a_newcomer_that_stood_back_is_woken() {
     for_modes(|mode, newcomer| {
@@ -844,8 +843,8 @@ fn p2_a_newcomer_that_stood_back_is_woken() {
 
 // ------------------------------------------------------------------------- Progress, dormant waiters
 
-/// A waiter that loses races: each time it was woken, and finds the lock taken when it is polled. It is woken once more,
-/// and the lock is free.
+/// A waiter that loses races: each time it was woken, and finds the lock held when it is polled. At the end it is woken once
+/// more, and the lock is free.
 #[track_caller]
 fn loser<F: Future>(lock: &MultiLock, acquisition: F) -> Task<F> {
     let holder = hold(lock, Exclusive);
@@ -855,12 +854,12 @@ fn loser<F: Future>(lock: &MultiLock, acquisition: F) -> Task<F> {
     task
 }
 
-/// Has a waiter that is woken lose some races.
+/// Makes a woken waiter lose some races.
 #[track_caller]
 fn lose<F: Future>(lock: &MultiLock, task: &mut Task<F>) {
     for _ in 0..LOSSES {
         assert!(task.woken());
-        // A try is not held back.
+        // A try does not defer.
         let holder = hold(lock, Exclusive);
         task.waits();
         drop(holder);
@@ -868,7 +867,7 @@ fn lose<F: Future>(lock: &MultiLock, task: &mut Task<F>) {
     assert!(task.woken());
 }
 
-/// The lock is free for all that come: for newcomers and for waiters, by this poll or by the next.
+/// Checks that the lock is free for all newcomers and waiters, at this poll or the next.
 #[track_caller]
 fn assert_none_is_delayed(lock: &MultiLock) {
     for n in 0..if cfg!(miri) { 3 } else { 20 } {
@@ -879,7 +878,7 @@ fn assert_none_is_delayed(lock: &MultiLock) {
             Poll::Ready(guard) => Some(guard),
             Poll::Pending => newcomer.run(),
         };
-        assert!(entered.is_some(), "the {n}th newcomer is delayed, in {mode:?}: {lock:?}");
+        assert!(entered.is_some(), "the {n}th newcomer in {mode:?} is delayed: {lock:?}");
         drop(entered);
 
         let holder = hold(lock, Exclusive);
@@ -889,11 +888,11 @@ fn assert_none_is_delayed(lock: &MultiLock) {
             Poll::Ready(guard) => Some(guard),
             Poll::Pending => queued.run(),
         };
-        assert!(entered.is_some(), "the {n}th waiter is delayed, in {mode:?}: {lock:?}");
+        assert!(entered.is_some(), "the {n}th waiter in {mode:?} is delayed: {lock:?}");
     }
 }
 
-/// The first poll is enough.
+/// Checks that the first poll suffices.
 #[track_caller]
 fn assert_free(lock: &MultiLock) {
     for mode in Mode::ALL {
@@ -901,7 +900,7 @@ fn assert_free(lock: &MultiLock) {
     }
 }
 
-/// Newcomers of all modes, first of the mode `first`. Returns how many of them are delayed: the lock may be kept from some
+/// Newcomers of all modes, beginning with the mode `first`. Returns how many of them are delayed: a reservation may bar some
 /// modes only.
 #[track_caller]
 fn delayed(lock: &MultiLock, first: Mode, moment: impl Fn() -> Moment) -> usize {
@@ -913,8 +912,7 @@ fn delayed(lock: &MultiLock, first: Mode, moment: impl Fn() -> Moment) -> usize 
     [first, Shared, Upgradable, Exclusive].map(is_delayed).into_iter().map(usize::from).sum()
 }
 
-/// Others were delayed once, in a mode of theirs. A dormant waiter may delay one more if those modes do not exclude each
-/// other.
+/// Other waiters were delayed once. A dormant waiter may delay one more whose mode does not exclude theirs.
 #[track_caller]
 fn assert_none_but(lock: &MultiLock, dormant: Mode, others: Mode) {
     if dormant.excludes(others) {
@@ -931,11 +929,11 @@ fn assert_delayed_once(lock: &MultiLock, first: Mode) {
     assert_none_is_delayed(lock);
 }
 
-/// Runs `test` for each mode of a dormant waiter, and for each mode of the first that comes after it.
+/// Runs `test` for each mode of a dormant waiter, and for each mode of the first newcomer after it.
 fn for_modes(test: impl Fn(Mode, Mode)) {
     for (n, dormant) in Mode::ALL.into_iter().enumerate() {
         for newcomer in Mode::ALL {
-            // Some of them, as Miri is slow.
+            // Only some of them under Miri, which is slow.
             if !cfg!(miri) || dormant.excludes(newcomer) && n % 2 == 0 {
                 test(dormant, newcomer);
             }
@@ -968,20 +966,20 @@ fn p1_a_dormant_waiter_delays_the_others_once_more_when_it_was_polled() {
     });
 }
 
-/// Not for each of them, and not for each of their polls.
+/// Once in all, not once for each of them or for each of their polls.
 #[test]
 fn p1_a_dormant_waiter_delays_a_crowd_once() {
     for_modes(|dormant, newcomers| {
         let lock = MultiLock::new();
         let _dormant = loser(&lock, lock.acquire(dormant));
-        // Half of them have queued before.
+        // Half of them were queued before.
         let holder = hold(&lock, Exclusive);
         let mut crowd: Vec<_> = (0..5).map(|_| Task::queued(lock.acquire(newcomers))).collect();
         drop(holder);
         crowd.extend((0..5).map(|_| Task::new(lock.acquire(newcomers))));
         let mut moment = Moment::default();
         while !crowd.is_empty() {
-            // Each leaves at once: the lock is free whenever one of them is polled.
+            // Each releases at once: the lock is free whenever one of them is polled.
             crowd.retain_mut(|task| moment.poll(task).is_none());
         }
         assert_none_but(&lock, dormant, newcomers);
@@ -998,7 +996,7 @@ fn p1_a_dormant_waiter_delays_acquisitions_that_are_made_anew_once() {
         let mut late = 0;
         while moment.poll(&mut Task::new(lock.acquire(newcomers))).is_none() {
             late += usize::from(moment.is_over());
-            assert!(late <= 2, "the lock is free, and is kept for longer than stated");
+            assert!(late <= 2, "the lock is free, and is reserved for longer than documented");
         }
         for n in 0..20 {
             let enters = || Task::new(lock.acquire(newcomers)).poll().is_ready();
@@ -1020,7 +1018,7 @@ fn p1_several_dormant_waiters_delay_the_others_once_each() {
             waiters.iter_mut().for_each(Task::waits);
             drop(holder);
         }
-        // The moments of several may follow each other.
+        // The moments of several dormant waiters may follow one another.
         let delayed: usize = (0..5).map(|_| delayed(&lock, newcomer, || Moment::times(3))).sum();
         assert!(delayed <= 3, "{delayed} newcomers are delayed");
         assert_none_is_delayed(&lock);
@@ -1030,14 +1028,14 @@ fn p1_several_dormant_waiters_delay_the_others_once_each() {
 #[test]
 fn p1_a_waiter_that_lost_races_and_is_dropped_delays_no_other() {
     for_modes(|waiter, newcomer| {
-        // Before a newcomer comes.
+        // Before a newcomer arrives.
         let lock = MultiLock::new();
         drop(loser(&lock, lock.acquire(waiter)));
         drop(Task::new(lock.acquire(newcomer)).finish());
         assert_free(&lock);
         assert_idle(&lock);
 
-        // While one stands back.
+        // While a newcomer defers.
         let dormant = loser(&lock, lock.acquire(waiter));
         let mut task = Task::new(lock.acquire(newcomer));
         let entered = task.poll();
@@ -1048,7 +1046,7 @@ fn p1_a_waiter_that_lost_races_and_is_dropped_delays_no_other() {
         assert_free(&lock);
         assert_idle(&lock);
 
-        // When it was found dormant.
+        // After it proved dormant.
         let dormant = loser(&lock, lock.acquire(waiter));
         drop(Moment::default().enter(&mut Task::new(lock.acquire(newcomer))));
         drop(dormant);
@@ -1057,7 +1055,7 @@ fn p1_a_waiter_that_lost_races_and_is_dropped_delays_no_other() {
     });
 }
 
-/// What is forgotten for good is a leak for Miri.
+/// Miri reports a leak for what is forgotten for good.
 #[cfg(not(miri))]
 #[test]
 fn p1_a_waiter_that_lost_races_and_is_forgotten_delays_the_others_once() {
@@ -1068,7 +1066,7 @@ fn p1_a_waiter_that_lost_races_and_is_forgotten_delays_the_others_once() {
     });
 }
 
-/// Beside a holder that stays: it excludes exclusive waiters, and no others.
+/// Beside a holder that stays: it excludes exclusive waiters only.
 #[test]
 fn p1_a_dormant_waiter_delays_the_others_once_beside_shared_holders() {
     for newcomer in [Shared, Upgradable] {
@@ -1095,7 +1093,7 @@ fn p1_a_dormant_waiter_delays_the_others_once_beside_shared_holders() {
     }
 }
 
-/// Others lose races to the newcomers meanwhile, and are polled: the lock is kept for them, and they are in.
+/// Meanwhile other waiters lose races to the newcomers, and are polled: the lock is reserved for them, and they acquire it.
 #[test]
 fn p1_q3_a_waiter_is_in_beside_a_dormant_one() {
     let mut cases = Cases::new(BOUND);
@@ -1111,7 +1109,7 @@ fn p1_q3_a_waiter_is_in_beside_a_dormant_one() {
     cases.check("beside a dormant waiter");
 }
 
-/// The ways in which a set of two loses: at one of its members, or once at this one and once at the other.
+/// The ways in which a set of two loses races: at one of its members, or first at one and then at the other.
 #[track_caller]
 fn losing_set<'a>(
     several: &'a Several,
@@ -1138,7 +1136,7 @@ fn p1_a_dormant_set_that_lost_races_delays_the_others_once() {
         for members in [&[0][..], &[1], &[0, 1]] {
             let several = Several::new(2);
             let dormant = losing_set(&several, mode, members);
-            // At each member, as it may have been kept there, too.
+            // At each member, as both may have been reserved.
             for lock in &several.locks {
                 assert_delayed_once(lock, newcomer);
             }
@@ -1177,7 +1175,7 @@ fn p1_a_set_that_lost_races_and_is_forgotten_delays_the_others_once() {
     });
 }
 
-/// A set comes to a member that is kept for a dormant waiter: it is delayed as any newcomer.
+/// A set reaches a member that is reserved for a dormant waiter: it is delayed like any newcomer.
 #[test]
 fn p1_a_dormant_waiter_delays_a_set_once() {
     for_modes(|dormant, newcomer| {
@@ -1196,7 +1194,7 @@ fn p1_a_dormant_waiter_delays_a_set_once() {
     });
 }
 
-/// A free lock is for all that only try, for whichever waiter it is kept.
+/// Every try acquires a free lock, whichever waiter has reserved it.
 #[test]
 fn p1_a_try_succeeds_whenever_the_lock_is_free() {
     for_modes(|dormant, newcomer| {
@@ -1204,7 +1202,7 @@ fn p1_a_try_succeeds_whenever_the_lock_is_free() {
         let _dormant = loser(&lock, lock.acquire(dormant));
         let tries = || Mode::ALL.into_iter().for_each(|mode| drop(hold(&lock, mode)));
         tries();
-        // While another stands back.
+        // While another waiter defers.
         let mut task = Task::new(lock.acquire(newcomer));
         let entered = task.poll();
         if entered.is_pending() {
@@ -1249,11 +1247,11 @@ mod threads {
 
     use super::*;
 
-    /// How long a thread may be kept out. A moment, and what the system takes for it to sleep and to wake.
+    /// How long a thread may be kept out: a moment, and the time that the system takes to put it to sleep and to wake it.
     const SOON: Duration = Duration::from_millis(20);
     const LONG: Duration = Duration::from_secs(1);
 
-    /// Runs what blocks this thread. If it blocks for ever, that is the end of all tests, and no hang.
+    /// Runs code that blocks this thread. If it blocks forever, the whole test run aborts instead of hanging.
     fn watch<R>(run: impl FnOnce() -> R) -> R {
         let (_done, is_done) = channel::<()>();
         let test = thread::current().name().unwrap_or_default().to_owned();
@@ -1266,7 +1264,7 @@ mod threads {
         run()
     }
 
-    /// The time for which this thread has run.
+    /// The CPU time of this thread.
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
     fn cpu_time() -> Duration {
         #[repr(C)]
@@ -1277,7 +1275,7 @@ mod threads {
         }
         const THREAD_CPUTIME: i32 = 3;
         let mut time = Timespec::default();
-        // SAFETY: it writes a `timespec`, which is two numbers of 64 bits there.
+        // SAFETY: the call writes a `timespec`, which is two 64-bit numbers on these targets.
         assert_eq!(unsafe { clock_gettime(THREAD_CPUTIME, &raw mut time) }, 0);
         Duration::new(time.0 as u64, time.1 as u32)
     }
@@ -1287,14 +1285,14 @@ mod threads {
         Duration::ZERO
     }
 
-    /// The shortest of some times, as the system may let a thread wait at any point.
+    /// The shortest of several runs, as the system may preempt a thread at any point.
     fn best(run: impl FnMut() -> [Duration; 3]) -> [Duration; 3] {
         let times: Vec<_> = std::iter::repeat_with(run).take(5).collect();
         [0, 1, 2].map(|n| times.iter().map(|times| times[n]).min().unwrap())
     }
 
-    /// A thread that blocks beside a dormant waiter: until it is in, for how much of that it has run, and how long the next
-    /// twenty take.
+    /// A thread that blocks beside a dormant waiter: how long until it acquires, how much CPU time it uses meanwhile, and how
+    /// long the next twenty acquisitions take.
     #[track_caller]
     fn check(what: impl Debug, run: impl Fn(&mut dyn FnMut(&dyn Fn()))) {
         let [first, ran, others] = best(|| {
@@ -1312,7 +1310,9 @@ mod threads {
             });
             times
         });
-        println!("{what:?}: in after {first:?}, ran for {ran:?}; the next twenty: {others:?}");
+        println!(
+            "{what:?}: acquired after {first:?}, ran for {ran:?}; the next twenty: {others:?}"
+        );
         assert!(first < SOON, "{what:?} is kept out for {first:?}");
         assert!(
             ran < moment::MOMENT / 5,
@@ -1466,7 +1466,7 @@ mod tokio {
         }
     }
 
-    /// How long each of some waits takes, up to the first that takes too long.
+    /// How long each wait takes, up to the first that takes too long.
     async fn waits(mode: Mode) -> Vec<Option<Duration>> {
         let (lock, stop) = (Arc::new(RwLock::new(0)), Arc::new(AtomicBool::new(false)));
         for _ in 0..ACTORS {
@@ -1490,7 +1490,7 @@ mod tokio {
         runtime.shutdown_background();
         let in_time = waits.iter().flatten();
         println!("{mode:?}: at worst {:?} of {} waits", in_time.clone().max(), waits.len());
-        assert_eq!(in_time.count(), TIMES, "{mode:?} is not in after {LONG:?}");
+        assert_eq!(in_time.count(), TIMES, "{mode:?} has not acquired after {LONG:?}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Futures that are forgotten (`mem::forget`), of every public function that returns one, at every point. The other
-//! holders leave and the other waiters enter as they do beside a future that is not polled any more.
+//! Forgets futures (`mem::forget`) of every public function that returns one, at every point. The other holders release,
+//! and the other waiters acquire, as beside a future that is no longer polled.
 
 #![cfg(not(any(loom, shuttle)))]
 
@@ -32,11 +32,11 @@ use support::Task;
 #[cfg(feature = "lock_api")]
 type ApiLock = lock_api::RwLock<MultiLock, u32>;
 
-/// How many random schedules there are for each function and mode.
+/// The number of random schedules for each function and mode.
 const SCHEDULES: u64 = if cfg!(miri) { 1 } else { 400 };
 
-/// Forgets `value`. Its memory is reachable for ever: so other waiters of a queue may still point to it, and Miri does not
-/// take it for a leak.
+/// Forgets `value`. Its memory stays reachable forever: other waiters of a queue may still point to it, and Miri does not
+/// report a leak.
 fn forget<T>(value: T) {
     static FORGOTTEN: Mutex<Vec<AtomicPtr<()>>> = Mutex::new(Vec::new());
     let value = Box::into_raw(Box::new(value));
@@ -57,7 +57,7 @@ impl From<HandleId> for Name {
     }
 }
 
-/// Which lock of [`Locks`] a future is of.
+/// The lock of [`Locks`] that a future belongs to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Part {
     Lock,
@@ -90,7 +90,7 @@ fn boxed<'a, T: 'a>(hold: T) -> Hold<'a> {
     Box::new(hold)
 }
 
-/// An acquisition that ends by its name.
+/// An acquisition that is released by its name.
 struct Named<'a>(&'a HandleLock<Name>, Name);
 
 impl Drop for Named<'_> {
@@ -99,7 +99,7 @@ impl Drop for Named<'_> {
     }
 }
 
-/// An acquisition that ends by its handle.
+/// An acquisition that is released by its handle.
 struct Detached<'a>(&'a LockSet<Arc<MultiLock>>, Option<Handle>);
 
 impl Drop for Detached<'_> {
@@ -128,19 +128,19 @@ impl Locks {
         Name::Given(self.last_name.get())
     }
 
-    /// How many locks the part consists of.
+    /// The number of locks in the part.
     fn count(&self, part: Part) -> usize {
         if part == Part::Set { self.members.len() } else { 1 }
     }
 
-    /// The lock below, for what each type has of it. A [`HandleLock`] shows none.
+    /// The underlying lock, where the type exposes it. A [`HandleLock`] does not.
     fn raw(&self, part: Part, n: usize) -> Option<&MultiLock> {
         match part {
             Part::Lock => Some(&self.lock),
             Part::Data => Some(self.data.raw()),
             Part::Names => None,
             Part::Set => Some(&self.members[n]),
-            // SAFETY: nothing is released that a guard is for.
+            // SAFETY: nothing is released that belongs to a guard.
             #[cfg(feature = "lock_api")]
             Part::Api => Some(unsafe { self.api.raw() }),
         }
@@ -208,19 +208,19 @@ impl Locks {
 
 // ----------------------------------------------------------------------------- Holders and waiters
 
-/// What the future that is forgotten adds to its lock.
+/// What the forgotten future leaves at its lock.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Adds {
     Nothing,
     Holder(Mode),
     /// An upgrade that waits.
     Upgrade,
-    /// The rest of an upgrade that was forgotten while it waited, when its guard is gone, too.
+    /// What remains of an upgrade that was forgotten while it waited, after its guard was dropped, too.
     HeldForever,
 }
 
 struct Holder<'a> {
-    /// Of which lock. `None`: of all that are in the part.
+    /// The index of the lock, or `None` for all locks in the part.
     n: Option<usize>,
     mode: Mode,
     _hold: Hold<'a>,
@@ -232,7 +232,7 @@ struct Waiter<'a> {
     task: Task<BoxFuture<'a, Hold<'a>>>,
 }
 
-/// The other holders and waiters of a part, by a list beside the locks.
+/// The other holders and waiters of a part, which are tracked in a list.
 struct Others<'a> {
     locks: &'a Locks,
     part: Part,
@@ -271,7 +271,7 @@ impl<'a> Others<'a> {
         self.poll(self.waiters.len() - 1);
     }
 
-    /// Says whether the waiter has acquired.
+    /// Returns whether the waiter has acquired the lock.
     fn poll(&mut self, at: usize) -> bool {
         let Waiter { n, mode, task } = &mut self.waiters[at];
         let Poll::Ready(_hold) = task.poll() else { return false };
@@ -280,7 +280,7 @@ impl<'a> Others<'a> {
         true
     }
 
-    /// The lock can be acquired, but may be kept for up to four other waiters, and for the one that is forgotten.
+    /// The lock can be acquired, but it may be reserved for up to four other waiters, and for the forgotten one.
     #[track_caller]
     fn enter(&mut self, at: usize) {
         let Waiter { n, mode, mut task } = self.waiters.remove(at);
@@ -288,7 +288,7 @@ impl<'a> Others<'a> {
         self.holders.push(Holder { n: Some(n), mode, _hold });
     }
 
-    /// A waiter is woken and loses the race, so newcomers stand back for it.
+    /// A waiter is woken and loses the race, so newcomers defer to it.
     fn overtake(&mut self) {
         let n = self.any_lock();
         let mode = self.random.mode();
@@ -324,7 +324,7 @@ impl<'a> Others<'a> {
         self.check();
     }
 
-    /// The lock counts its holders, and no more.
+    /// Checks that the lock counts its holders, and no others.
     #[track_caller]
     fn check(&self) {
         for n in 0..self.locks.count(self.part) {
@@ -352,13 +352,13 @@ impl<'a> Others<'a> {
             if self.part == Part::Names {
                 let mut shown: Vec<_> = self.locks.names.holders().iter().map(|it| it.1).collect();
                 shown.sort();
-                assert_eq!(shown, modes, "the table is as the lock is: {word:?}");
+                assert_eq!(shown, modes, "the table agrees with the lock: {word:?}");
             }
         }
     }
 
-    /// The lock can be acquired: the waiters that are polled get in, and newcomers too.
-    fn go_on(mut self) {
+    /// Checks that the lock can be acquired: polled waiters enter, and so do newcomers.
+    fn check_progress(mut self) {
         while !self.holders.is_empty() {
             self.leave();
             self.check();
@@ -370,14 +370,14 @@ impl<'a> Others<'a> {
             self.holders.clear();
             self.check();
         }
-        // Miri is slow, and gets one lock of a set.
+        // Miri is slow, and checks one lock of a set.
         for n in 0..if cfg!(miri) { 1 } else { self.locks.count(self.part) } {
             for mode in Mode::ALL {
-                assert!(self.hold(n, mode), "{mode:?} is kept out of a free lock");
+                assert!(self.hold(n, mode), "{mode:?} cannot acquire a free lock");
                 self.check();
                 self.holders.clear();
                 self.wait(n, mode);
-                assert!(self.waiters.is_empty() || self.poll(0), "a newcomer does not get in");
+                assert!(self.waiters.is_empty() || self.poll(0), "a newcomer cannot enter");
                 self.holders.clear();
             }
             let monitor = self.locks.monitor(self.part, n, Exclusive);
@@ -385,7 +385,7 @@ impl<'a> Others<'a> {
             assert!(self.hold(n, Exclusive) && !monitor.is_set());
             self.holders.clear();
             assert!(monitor.is_set(), "a monitor misses an edge");
-            // One wake-up may go to the future that was forgotten, and no more.
+            // One wake-up may be lost to the forgotten future, and no more.
             let mode = self.random.mode();
             assert!(self.hold(n, Exclusive));
             self.wait(n, mode);
@@ -456,7 +456,7 @@ fn ok<T, E: fmt::Debug>(result: Result<T, E>) -> T {
     result.unwrap()
 }
 
-/// As generic code has it.
+/// As generic code calls it.
 fn acquire<L: Lockable>(lock: &L, mode: Mode) -> impl Future<Output = L::Guard<'_>> {
     Lockable::acquire(lock, mode)
 }
@@ -465,7 +465,7 @@ fn wait<L: Lockable>(lock: &L, mode: Mode) -> impl Future<Output = ()> {
     Lockable::wait(lock, mode)
 }
 
-/// Waits for an edge by a monitor that is its own.
+/// Waits for an edge with a monitor that it owns.
 async fn monitor(monitor: Monitor<'_>) {
     monitor.clear();
     monitor.wait().await;
@@ -589,26 +589,27 @@ fn functions() -> Vec<Function> {
     ]
 }
 
-/// How far a future has come.
+/// The progress of a future.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
     New,
     Yields,
     Waits,
-    /// And was not polled since.
+    /// Woken, and not polled since.
     Woken,
-    /// It was woken, and has found the lock taken.
+    /// Woken, and polled when the lock was held again.
     Overtaken,
     Done,
 }
 
-/// Forgets a future of `function` at a random point, and lets the others go on. Says how far it had come.
+/// Forgets a future of `function` at a random point, and lets the others continue. Returns the stage that the future had
+/// reached.
 fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
     let (locks, part) = (Locks::new(), function.part);
     let mut others = Others::new(&locks, part, seed);
     let mut task = Task::new((function.make)(&locks, mode));
     let mut stage = Stage::New;
-    // Some schedules begin with a waiter that lost a race, and some with the future losing one.
+    // Some schedules begin with a waiter that lost a race, and in some the future loses one.
     let (is_behind, loses) = (others.random.one_in(3), others.random.one_in(4));
     if is_behind && !loses {
         others.overtake();
@@ -649,9 +650,9 @@ fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
     for _ in 0..others.random.below(6) {
         others.step();
     }
-    others.go_on();
+    others.check_progress();
 
-    // What stays is the bit that says in which mode it waits, and nothing of a monitor that others could see.
+    // Of an acquisition, the flag of its mode stays set. Of a monitor, nothing stays that others could see.
     for n in 0..locks.count(part) {
         let word = locks.word(part, n);
         let waited = function.acquires && !matches!(stage, Stage::New | Stage::Done);
@@ -661,7 +662,7 @@ fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
         if waited && part != Part::Set && stage != Stage::Yields {
             assert!(word.is_awaited(mode), "{stage:?}: {word:?}");
         }
-        // An exclusive waiter keeps newcomers out of a lock that is held, and no others do.
+        // An exclusive waiter keeps newcomers out of a held lock. Waiters in other modes do not.
         let shared = locks.hold(part, n, Shared).expect("the lock is free");
         for newcomer in [Shared, Upgradable] {
             let admitted = locks.hold(part, n, newcomer).is_some();
@@ -672,17 +673,17 @@ fn forget_somewhere(function: &Function, mode: Mode, seed: u64) -> Stage {
     stage
 }
 
-/// The modes that a function is tried in: Miri, which is slow, gets one for each.
+/// The modes that a function is tried in. Miri, which is slow, uses one for each.
 fn some(modes: &[Mode]) -> &[Mode] {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let turn = TURN.fetch_add(1, Relaxed) % modes.len();
     if cfg!(miri) { &modes[turn..=turn] } else { modes }
 }
 
-/// Runs random schedules of a function, each of which says how far its future had come. Together they are to reach
-/// all of `stages`.
+/// Runs random schedules of a function, each of which returns the stage that its future had reached. Together they must
+/// reach all of `stages`.
 fn for_schedules(name: &str, mode: Mode, stages: &[Stage], schedule: impl Fn(u64) -> Stage) {
-    /// Says which function a failure is of.
+    /// Prints which function a failure belongs to.
     struct Report<'a>(&'a str, Mode);
     impl Drop for Report<'_> {
         fn drop(&mut self) {
@@ -693,12 +694,12 @@ fn for_schedules(name: &str, mode: Mode, stages: &[Stage], schedule: impl Fn(u64
     }
     let _report = Report(name, mode);
     let reached = RefCell::new(Vec::new());
-    // Where there is one schedule only, it is another one for another function.
+    // Where each function has one schedule only, functions use different seeds.
     let first = 1000 * (name.len() as u64 + mode as u64);
     random::for_seeds(SCHEDULES, |seed| reached.borrow_mut().push(schedule(first + seed)));
     let reached = reached.take();
     for stage in stages {
-        // A few schedules need not reach all.
+        // A few schedules need not reach all stages.
         assert!(reached.len() < 100 || reached.contains(stage), "{name} does not reach {stage:?}");
     }
 }
@@ -728,7 +729,7 @@ fn c_a_forgotten_monitor_changes_nothing_for_others() {
     }
 }
 
-/// The monitor goes, and then the lock. What was forgotten is still in the list.
+/// The monitor is dropped, and then the lock. The forgotten future is still in the list.
 #[test]
 fn c_a_monitor_may_be_dropped_before_its_forgotten_future() {
     for mode in Mode::ALL {
@@ -743,7 +744,7 @@ fn c_a_monitor_may_be_dropped_before_its_forgotten_future() {
         drop(monitors);
         drop(held);
         for part in [Part::Lock, Part::Names, Part::Set] {
-            Others::new(&locks, part, 0).go_on();
+            Others::new(&locks, part, 0).check_progress();
             assert_eq!(locks.word(part, 0), MultiLock::new().snapshot());
         }
     }
@@ -753,10 +754,10 @@ fn c_a_monitor_may_be_dropped_before_its_forgotten_future() {
 
 /// A guard that can be upgraded.
 trait Upgrades {
-    /// Upgrades, and gives what is dropped before the guard.
+    /// Upgrades, and returns what is to be dropped before the guard.
     fn upgrade(&mut self) -> BoxFuture<'_, Result<Hold<'_>, UpgradeError>>;
 
-    /// The mode that the guard says it has. `None` if the guard is in the future.
+    /// The mode that the guard reports. `None` if the guard is in the future.
     fn mode(&self) -> Option<Mode>;
 }
 
@@ -792,7 +793,7 @@ upgrades!(HandleGuard<'_, Name>);
 upgrades!(RwLockUpgradableReadGuard<'_, u32>, in place);
 upgrades!(RwLockUpgradableReadGuardArc<u32>, in place);
 
-/// The guard goes into the future.
+/// The guard is moved into the future.
 struct ByValue<G, F>(Option<G>, fn(G) -> F);
 
 impl<G, F: Future> Upgrades for ByValue<G, F> {
@@ -877,7 +878,7 @@ fn upgrades() -> Vec<Upgrade> {
     ]
 }
 
-/// Forgets an upgrade from `from` at a random point, and lets the others go on. Says how far it had come.
+/// Forgets an upgrade from `from` at a random point, and lets the others continue. Returns the stage that it had reached.
 fn forget_an_upgrade_somewhere(upgrade: &Upgrade, from: Mode, seed: u64) -> Stage {
     let locks = Locks::new();
     let mut others = Others::new(&locks, upgrade.part, seed);
@@ -947,11 +948,11 @@ fn forget_an_upgrade_somewhere(upgrade: &Upgrade, from: Mode, seed: u64) -> Stag
     }
     others.check();
     if others.adds == Adds::Nothing {
-        others.go_on();
+        others.check_progress();
         assert_eq!(locks.word(upgrade.part, 0), MultiLock::new().snapshot());
         return stage;
     }
-    // The lock is held for ever. The others leave as ever.
+    // The lock is held forever. The others release as usual.
     while !others.holders.is_empty() {
         others.leave();
         others.check();
@@ -962,7 +963,7 @@ fn forget_an_upgrade_somewhere(upgrade: &Upgrade, from: Mode, seed: u64) -> Stag
         }
         (0..others.waiters.len()).for_each(|at| assert!(!others.poll(at)));
     } else {
-        // A guard in a future that was never polled is one that is forgotten.
+        // A future that was never polled is forgotten together with its guard.
         assert_eq!(others.adds, Adds::Holder(Upgradable));
     }
     others.waiters.clear();
@@ -985,7 +986,7 @@ fn c_a_forgotten_upgrade_leaves_the_lock_held_and_harms_no_other_holder() {
 
 // ----------------------------------------------------------------------------------- Completeness
 
-/// The list of all that is public names each function that returns a future.
+/// The list of all public functions names each that returns a future.
 #[cfg(not(miri))]
 #[test]
 fn every_function_that_returns_a_future_is_forgotten_here() {

@@ -1,5 +1,5 @@
-//! The lock whose holds have names: what its names promise, with futures that are polled by hand. What
-//! the lock itself promises is in `tests/contract`.
+//! The lock whose acquisitions have names: what it promises about names, with futures that are polled by
+//! hand. What the lock itself promises is in `tests/contract`.
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
@@ -32,7 +32,7 @@ use support::{Counting, Hooks, Task, allocations, message, now, poll_once, witho
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A name that cannot be cloned: who gets one back gets the one that it gave.
+/// A name that cannot be cloned: a caller that gets a name back gets the very one that it passed.
 #[derive(Debug, PartialEq, Eq)]
 struct Name(u32);
 
@@ -42,14 +42,14 @@ fn in_use<H>(handle: H) -> Result<(), TryAcquireError<H>> {
     Err(TryAcquireError::HandleInUse(handle))
 }
 
-/// Nobody holds the lock, waits for it, or uses a name.
+/// Checks that the lock has no holder and no waiter, and that no name is in use.
 #[track_caller]
 fn assert_idle<H: Clone>(lock: &HandleLock<H>) {
     assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
     assert!(lock.holders().is_empty());
 }
 
-/// Whether `name` is in use. The lock must be such that it can be acquired in shared mode.
+/// Whether `name` is in use. The lock must be available in shared mode.
 #[track_caller]
 fn is_used(lock: &Lock, name: u32) -> bool {
     match lock.try_acquire(Shared, name) {
@@ -107,7 +107,7 @@ fn a_name_is_in_use_while_its_acquisition_waits() {
     for name in [2, 3] {
         assert_eq!(lock.try_acquire(Shared, name), in_use(name));
         assert_eq!(now(lock.acquire(Exclusive, name)), Err(HandleInUse(name)));
-        // Who waits has nothing to release, and goes on waiting.
+        // A waiter has nothing to release, and continues to wait.
         assert_eq!(lock.release(&name), None);
     }
     assert_eq!(lock.snapshot(), word);
@@ -193,7 +193,7 @@ fn release_wakes_who_waits_and_may_come_from_another_thread() {
 fn holders_are_listed_as_they_came_with_their_modes() {
     let lock = Lock::new();
     assert_eq!(lock.holders(), []);
-    // More than there is room for in two chunks.
+    // More names than fit in two chunks.
     let mut expected: Vec<_> = (0..20).map(|name| (name, Shared)).collect();
     expected[13].1 = Upgradable;
     for (name, mode) in expected.clone() {
@@ -203,7 +203,7 @@ fn holders_are_listed_as_they_came_with_their_modes() {
     for name in 0..20 {
         assert_eq!(lock.try_acquire(Shared, name), in_use(name));
     }
-    // The first places are free, and those who take them come last.
+    // The first slots are free, and names that reuse them are listed last.
     for name in [0, 5, 9] {
         assert_eq!(lock.release(&name), Some(Shared));
         expected.retain(|holder| holder.0 != name);
@@ -235,13 +235,13 @@ fn holders_are_not_those_who_wait() {
 
 #[test]
 fn c4_a_dropped_acquisition_leaves_nothing() {
-    // The names of those who are dropped are in the first chunk, or in the second.
+    // The names of the dropped acquisitions are in the first chunk, or in the second.
     for holders in [1, 8] {
         for mode in Mode::ALL {
             for woken in [false, true] {
                 let lock = Lock::new();
                 (0..holders).for_each(|name| lock.try_acquire(Shared, name).unwrap());
-                // Everybody waits behind this one.
+                // All others wait behind this one.
                 let mut first = Some(Task::queued(lock.acquire(Exclusive, 100)));
                 let new = Task::new(lock.acquire(mode, 101));
                 let acquire = Task::queued(lock.acquire(mode, 102));
@@ -278,7 +278,7 @@ fn c3_a_woken_acquisition_that_is_dropped_passes_it_on() {
     assert_idle(&lock);
 }
 
-/// As [`is_used`], of a lock that cannot be acquired.
+/// As [`is_used`], for a lock that is not available.
 #[track_caller]
 fn is_used_exclusively(lock: &Lock, name: u32) -> bool {
     let error = lock.try_acquire(Shared, name).unwrap_err();
@@ -286,7 +286,7 @@ fn is_used_exclusively(lock: &Lock, name: u32) -> bool {
     error != WouldBlock(name)
 }
 
-/// `end`, made by `begin`, wakes a task, whose waker uses the name of whoever has ended.
+/// `end`, made by `begin`, wakes a task, whose waker uses the name of the acquisition that has ended.
 fn assert_free_when_others_are_woken<E: FnOnce()>(
     lock: &'static Lock,
     begin: impl FnOnce(&'static Lock) -> E,
@@ -299,7 +299,7 @@ fn assert_free_when_others_are_woken<E: FnOnce()>(
     let waker = Hooks { on_wake, ..Hooks::default() }.waker();
     assert!(behind.poll_with(&waker).is_pending());
     end();
-    assert!(was_free.load(SeqCst), "in use while others are woken");
+    assert!(was_free.load(SeqCst), "the name is still in use while others are woken");
 }
 
 #[test]
@@ -400,7 +400,7 @@ fn u2_a_guard_upgrades_when_the_other_holders_have_left() {
     lock.try_acquire(Shared, 2).unwrap();
     assert_eq!(guard.try_upgrade(), Err(UpgradeError::SharedHolders));
     assert_eq!(guard.mode(), Upgradable);
-    // Dropped, an upgrade leaves the hold as it was.
+    // An upgrade that is dropped leaves the guard as it was.
     drop(Task::queued(guard.upgrade()));
     assert_eq!(guard.mode(), Upgradable);
     assert_eq!(lock.holders(), [(1, Upgradable), (2, Shared)]);
@@ -490,7 +490,7 @@ fn fresh_names_are_never_in_use() {
     assert_idle(&lock);
 }
 
-/// A name of which there are few, and of which each is made twice.
+/// A type with few names, each of which is generated twice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Few(usize);
 
@@ -552,7 +552,7 @@ impl Borrow<u32> for Touchy {
 #[cfg(panic = "unwind")]
 fn a_panic_of_a_name_leaves_the_lock_as_it_was() {
     let lock: HandleLock<Touchy> = HandleLock::new();
-    // So many that the last one is in the second chunk.
+    // Enough names that the last one is in the second chunk.
     (0..9).for_each(|name| lock.try_acquire(Shared, Touchy(name)).unwrap());
     let guard = lock.try_context(Shared, Touchy(9)).unwrap();
     let word = lock.snapshot();
@@ -623,7 +623,7 @@ fn names_are_dropped_once() {
     lock.try_acquire(Exclusive, Arc::new(8)).unwrap();
     drop(Task::queued(lock.acquire(Shared, name.clone())));
     assert_eq!(Arc::strong_count(&name), 1);
-    // Those that are in the lock are dropped with it.
+    // The names still in the lock are dropped with it.
     assert_eq!(lock.release(&8), Some(Exclusive));
     lock.try_acquire(Shared, name.clone()).unwrap();
     assert_eq!(Arc::strong_count(&name), 2);
@@ -672,7 +672,7 @@ fn bad_use_a_zero_timeout_is_one_try() {
     assert_eq!(late, Err(WouldBlock(Name(4))));
     let late = lock.acquire_blocking_timeout(Exclusive, Name(4), Duration::from_millis(1));
     assert_eq!(late, Err(WouldBlock(Name(4))));
-    // The name is free again, and nobody waits any more.
+    // The name is free again, and no task waits any more.
     lock.try_acquire(Shared, Name(4)).unwrap();
 }
 
@@ -695,7 +695,7 @@ fn p2_a_blocked_thread_is_woken_by_a_release() {
     assert_eq!(lock.holders(), [(2, Shared), (3, Shared)]);
 }
 
-/// Threads that want few names: at no moment two have one.
+/// Threads that use few names: no two ever use the same one at once.
 #[test]
 #[cfg(not(target_family = "wasm"))]
 fn threads_never_share_a_name() {
@@ -703,7 +703,7 @@ fn threads_never_share_a_name() {
     const NAMES: usize = 3;
     let lock = HandleLock::<usize>::new();
     let users = [const { AtomicUsize::new(0) }; NAMES];
-    // So that the names are in two chunks.
+    // Puts the names into two chunks.
     (10..17).for_each(|name| lock.try_acquire(Shared, name).unwrap());
     thread::scope(|scope| {
         for number in 0..3 {
@@ -725,7 +725,7 @@ fn threads_never_share_a_name() {
     assert_eq!(lock.holders().len(), 7);
 }
 
-/// Random tries beside a list of who holds the lock.
+/// Random tries, checked against a plain list of the holders.
 #[test]
 fn random_tries_are_as_a_plain_list_says() {
     let mut random = 1_u32;
@@ -794,7 +794,7 @@ fn monitors_need_no_name() {
     now(lock.wait(Shared));
     let mut wait = Task::queued(lock.wait(Exclusive));
     assert_eq!(lock.release(&1), Some(Shared));
-    wait.run().expect("told");
+    wait.run().expect("woken");
     let monitor = lock.monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();
@@ -848,7 +848,7 @@ fn a_future_that_is_done_says_so() {
     check(lock.acquire_new(Shared));
 }
 
-/// The names are in chunks, one behind the other: they go one by one, and not each inside of the one before.
+/// The names are in chunks, which form a list: the chunks are dropped one by one, and not recursively.
 #[test]
 #[cfg(not(any(miri, target_family = "wasm")))]
 fn a_lock_with_very_many_names_goes_on_a_small_stack() {
@@ -859,7 +859,7 @@ fn a_lock_with_very_many_names_goes_on_a_small_stack() {
     on_stack(64 * 1024, move || drop(lock));
 }
 
-/// Runs `run` in a thread with a stack of `size` bytes. One that is too small ends the program.
+/// Runs `run` in a thread with a stack of `size` bytes. If that is too small, the program aborts.
 #[cfg(not(target_family = "wasm"))]
 fn on_stack(size: usize, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().stack_size(size).spawn(run).unwrap().join().unwrap();
@@ -872,7 +872,7 @@ struct Large([u64; 32 * 1024]);
 impl Large {
     fn boxed(number: u64) -> Box<Self> {
         let mut name = Box::<Self>::new_uninit();
-        // SAFETY: zeros are numbers, and the first one is written after them.
+        // SAFETY: zeros are valid numbers, and the first one is written afterwards.
         unsafe {
             name.as_mut_ptr().write_bytes(0, 1);
             (&raw mut (*name.as_mut_ptr()).0).cast::<u64>().write(number);
@@ -887,7 +887,7 @@ impl From<HandleId> for Large {
     }
 }
 
-/// The bound that the documentation of [`HandleLock`] states: for so many names an operation needs stack.
+/// The bound that the documentation of [`HandleLock`] states: an operation needs stack for this many names.
 #[cfg(not(target_family = "wasm"))]
 const STACK: usize = if cfg!(debug_assertions) { 16 } else { 6 };
 
@@ -898,7 +898,7 @@ fn x_operations_need_stack_for_a_few_names_only() {
     fn has_room_for_one<F: Future>(future: &F) {
         assert!(size_of_val(future) < size_of::<Large>() + 1024);
     }
-    // Each is a function of its own, with a frame of its own.
+    // Each is a function of its own, with its own stack frame.
     let operations: &[(&str, Run)] = &[
         ("try_acquire", |lock, name| assert!(lock.try_acquire(Shared, *name).is_ok())),
         ("try_acquire, refused", |lock, name| assert!(lock.try_acquire(Exclusive, *name).is_err())),

@@ -1,8 +1,9 @@
-//! Random schedules with wakers that panic, and that use the locks, where they are cloned, woken and
-//! dropped. In the end all behave, and then nobody may be left asleep, and nothing left behind.
+//! Random schedules with wakers that panic, and that use the locks, when they are cloned, woken and
+//! dropped. At the end all wakers behave. Then no task may be left asleep, and nothing may be left
+//! behind.
 //!
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
-//! `MULTILOCK_CASES=<number>` that many instead of the usual number.
+//! `MULTILOCK_CASES=<number>` sets the number of sequences.
 
 #![cfg(all(feature = "std", panic = "unwind", not(any(loom, shuttle))))]
 
@@ -29,13 +30,13 @@ fn wakers_that_misbehave_leave_nobody_asleep_and_nothing_behind() {
     for_seeds(if cfg!(miri) { 4 } else { 4_000 }, run);
 }
 
-/// After each schedule they are as they were before. Where they are does not change: the order in which a
-/// set takes them depends on it.
+/// After each schedule the locks are as they were before. Their addresses do not change, because the
+/// order in which a set acquires them depends on the addresses.
 static LOCKS: [MultiLock; 2] = [const { MultiLock::new() }; 2];
 
 const MOST_TASKS: usize = 40;
 
-/// How deep wakers use the locks that wake others that use the locks.
+/// How deeply wakers may nest that use the locks.
 const DEPTH: usize = 3;
 
 enum Hold {
@@ -52,14 +53,14 @@ impl Hold {
     }
 }
 
-/// The index of a task, from its beginning.
+/// The index of a task, in the order of creation.
 type Id = usize;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
-    /// It may be polled again after a panic.
+    /// May be polled again after a panic.
     Acquire,
-    /// It has a hold of that lock while it waits.
+    /// The task holds that lock while it waits.
     Upgrade(usize),
     Other,
 }
@@ -80,14 +81,14 @@ impl Task {
 
 struct World {
     random: Random,
-    /// `None` if it has ended, or is being polled.
+    /// `None` if the task has ended, or is being polled.
     tasks: Vec<Option<Task>>,
     holds: Vec<Hold>,
-    /// Of all wakers there were.
+    /// One for each waker that was ever created.
     alarms: Vec<Arc<Alarm>>,
     misbehaves: bool,
     depth: usize,
-    /// What failed where it could not be said.
+    /// A failure that could not be raised where it happened.
     failure: Option<Box<dyn Any + Send>>,
     steps: Vec<String>,
 }
@@ -109,7 +110,7 @@ fn log(step: String) {
 /// The panic of a waker.
 struct Planned;
 
-/// What a waker does: nothing, or a panic, or a step of the schedule.
+/// What a waker does: nothing, a panic, or a step of the schedule.
 fn misbehave(hook: &str, id: Id) {
     let way = world(|w| if w.misbehaves { w.random.below(10) } else { usize::MAX });
     match way {
@@ -125,7 +126,7 @@ fn misbehave(hook: &str, id: Id) {
             log(")".into());
             match result {
                 Ok(()) => {}
-                // A second panic would end the process.
+                // A second panic would abort the process.
                 Err(panic) if thread::panicking() => world(|w| w.failure = Some(panic)),
                 Err(panic) => resume_unwind(panic),
             }
@@ -134,7 +135,7 @@ fn misbehave(hook: &str, id: Id) {
     }
 }
 
-/// Runs `f`, and stops the panic of a waker.
+/// Runs `f`, and catches the panic of a waker.
 fn calmly(f: impl FnOnce()) {
     match catch_unwind(AssertUnwindSafe(f)) {
         Err(panic) if !panic.is::<Planned>() => resume_unwind(panic),
@@ -175,7 +176,7 @@ fn poll(id: Id) {
     log(format!("poll {id}"));
     let result = catch_unwind(AssertUnwindSafe(|| {
         if world(|w| w.random.one_in(2)) {
-            // From here on nobody looks whether the old one is woken.
+            // From here on a wake-up of the old waker does not count.
             let (alarm, waker) = new_waker(id);
             (task.alarm, task.wakes_answered) = (alarm, 0);
             drop(mem::replace(&mut task.waker, waker));
@@ -204,7 +205,7 @@ fn poll(id: Id) {
     }
 }
 
-/// One more hold, which must exclude none that are there.
+/// Records a holder, which must not exclude any other.
 fn enter(hold: Hold) {
     for at in 0..LOCKS.len() {
         let Some(mode) = hold.mode_at(at) else { continue };
@@ -296,7 +297,7 @@ fn release(index: usize) {
     drop(world(|w| (index < w.holds.len()).then(|| w.holds.swap_remove(index))));
 }
 
-/// Runs `f` where no waker runs, and checks what must be true then.
+/// Runs `f` outside of any waker, and checks what must be true afterwards.
 fn outermost(f: impl FnOnce()) {
     calmly(f);
     world(|w| {
@@ -315,7 +316,7 @@ fn outermost(f: impl FnOnce()) {
     });
 }
 
-/// From here on wakers do what they should, tasks run when they are woken and not else, and holds end.
+/// From here on wakers behave, tasks run only when they are woken, and acquisitions end.
 fn run_all() {
     log("all behave".into());
     world(|w| w.misbehaves = false);
@@ -327,9 +328,9 @@ fn run_all() {
     };
     while let Some(next) = world(next) {
         outermost(|| next.map_or_else(release, poll));
-        assert!(world(|w| w.steps.len()) < 5_000, "it does not come to an end");
+        assert!(world(|w| w.steps.len()) < 5_000, "the schedule does not end");
     }
-    world(|w| assert!(w.tasks.iter().flatten().next().is_none(), "somebody is left asleep"));
+    world(|w| assert!(w.tasks.iter().flatten().next().is_none(), "a task is left asleep"));
 }
 
 fn run(seed: u64) {
@@ -352,12 +353,12 @@ fn run(seed: u64) {
     run_all();
     LOCKS.iter().for_each(assert_idle);
     for alarm in world(|w| mem::take(&mut w.alarms)) {
-        assert_eq!(Arc::strong_count(&alarm), 1, "a waker was kept");
+        assert_eq!(Arc::strong_count(&alarm), 1, "a waker was leaked");
     }
     drop(report);
 }
 
-/// Ends the world, and says what was in it if that was a failure.
+/// Ends the world, and prints its steps if it failed.
 struct Report;
 
 impl Drop for Report {
@@ -365,7 +366,7 @@ impl Drop for Report {
         let world = WORLD.take().unwrap();
         if thread::panicking() {
             eprintln!("{}; {LOCKS:?}", world.steps.join(", "));
-            // What is left of it would misbehave.
+            // The rest of the world would misbehave.
             mem::forget(world);
         }
     }

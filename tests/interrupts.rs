@@ -1,6 +1,5 @@
-//! What firmware relies on, as far as it can be seen without an interrupt. The implementation of
-//! `critical-section` for `std` is one mutex for all threads: whoever can take it on another thread
-//! knows that nobody is in a critical section.
+//! What firmware relies on, as far as it can be checked without an interrupt. The implementation of `critical-section`
+//! for `std` is one mutex for all threads: if another thread can lock it, no thread is in a critical section.
 
 #![cfg(all(feature = "critical-section", not(feature = "std")))]
 
@@ -12,7 +11,7 @@ use std::task::{Context, Wake, Waker};
 
 use multilock::{HandleId, HandleLock, LockSet, Mode, MultiLock};
 
-/// Another thread enters a critical section, and would wait for ever if this one were in it.
+/// Another thread enters a critical section, and would wait forever if this thread were in one.
 fn assert_interrupts_are_on() {
     let (entered, is_entered) = std::sync::mpsc::channel();
     std::thread::spawn(move || critical_section::with(|_| entered.send(()).unwrap()));
@@ -21,7 +20,7 @@ fn assert_interrupts_are_on() {
         .expect("interrupts are off while foreign code runs");
 }
 
-/// Counts how often it is woken, and checks that it may do what an interrupt handler does.
+/// Counts its wake-ups, and checks in each that it may do what an interrupt handler does.
 #[derive(Default)]
 struct Checks(AtomicUsize);
 
@@ -49,7 +48,7 @@ fn b1_a_lock_can_be_static() {
     assert!(LOCK.try_acquire(Mode::Exclusive).is_some());
 }
 
-/// More waiters than are called in one critical section.
+/// More waiters than are woken in one critical section.
 #[test]
 fn b2_a_crowd_is_woken_with_interrupts_on() {
     let lock = MultiLock::new();
@@ -73,7 +72,7 @@ fn b2_a_crowd_of_monitors_is_woken_with_interrupts_on() {
     assert_eq!(checks.0.load(Relaxed), crowd.len());
 }
 
-/// An edge that no monitor waits for is counted, and enters no critical section: another thread is in one all the time.
+/// An edge that no monitor waits for is counted without a critical section: another thread is in one all the time.
 #[test]
 fn x1_an_edge_that_no_monitor_waits_for_masks_nothing() {
     let lock = Arc::new(MultiLock::new());
@@ -98,10 +97,10 @@ fn x1_an_edge_that_no_monitor_waits_for_masks_nothing() {
     drop(leave);
     other.join().unwrap();
     drop(edges.join().unwrap());
-    assert_eq!(are_set, Ok(true), "an edge waits for a critical section");
+    assert_eq!(are_set, Ok(true), "an edge enters a critical section");
 }
 
-/// A handler comes while everything is as it is: it tries a set, and releases one.
+/// A handler interrupts at an arbitrary moment: it tries a set, and releases one.
 #[test]
 fn b2_a_set_may_be_tried_and_released_where_interrupts_are_off() {
     let locks = [MultiLock::new(), MultiLock::new()];
@@ -133,14 +132,14 @@ fn b2_a_waker_is_replaced_and_dropped_with_interrupts_on() {
     let guard = lock.try_acquire(Mode::Exclusive).unwrap();
     let mut waiter = pin!(lock.acquire(Mode::Exclusive));
     poll_pending(waiter.as_mut(), Arc::new(Checks::default()));
-    // The first waker is dropped for the second, and that one when it has been woken.
+    // The second waker replaces the first, which is dropped. The second is dropped once it was woken.
     let last = Arc::new(Checks::default());
     poll_pending(waiter.as_mut(), last.clone());
     drop(guard);
     assert_eq!(last.0.load(Relaxed), 1);
 }
 
-/// A name that must not be dropped with interrupts off.
+/// A name that must not be dropped while interrupts are off.
 #[derive(PartialEq, Eq)]
 struct Name(u32);
 
@@ -153,11 +152,11 @@ impl Drop for Name {
 #[test]
 fn b2_names_are_dropped_with_interrupts_on() {
     let lock = HandleLock::new();
-    // More than there is room for in one chunk.
+    // More names than fit in one chunk.
     for number in 0..10 {
         assert!(lock.try_acquire(Mode::Shared, Name(number)).is_ok());
     }
-    // Released, refused, given up, waiting and dropped, and with a guard.
+    // One name each is released, refused, cancelled, waiting and dropped, and used by a guard.
     assert_eq!(lock.release(&Name(3)), Some(Mode::Shared));
     assert!(lock.try_acquire(Mode::Shared, Name(9)).is_err());
     assert!(lock.try_acquire(Mode::Exclusive, Name(10)).is_err());
@@ -165,7 +164,7 @@ fn b2_names_are_dropped_with_interrupts_on() {
     poll_pending(waiter.as_mut(), Arc::new(Checks::default()));
     drop(waiter);
     drop(lock.try_context(Mode::Shared, Name(12)));
-    // The others are dropped with the lock.
+    // The other names are dropped with the lock.
 }
 
 #[test]
@@ -186,8 +185,8 @@ fn b2_a_named_release_wakes_with_interrupts_on() {
     assert_eq!(checks.0.load(Relaxed), 20);
 }
 
-/// What an interrupt handler does on a chip with one core: it comes while others are not in a critical
-/// section, and must get through.
+/// What an interrupt handler does on a chip with one core: it runs while no other code is in a critical section, and
+/// must not block.
 #[test]
 fn b2_named_holds_may_be_used_inside_of_a_critical_section() {
     static LOCK: HandleLock<HandleId> = HandleLock::new();

@@ -1,4 +1,4 @@
-//! The traits of `lock_api`, by its own lock, and the functions that wait for its guards.
+//! The traits of `lock_api`, through its own lock, and the functions that wait for its guards.
 
 #![cfg(all(feature = "lock_api", not(any(loom, shuttle)), not(target_family = "wasm")))]
 
@@ -30,7 +30,7 @@ const SHORT: Duration = Duration::from_millis(2);
 const LONG: Duration = Duration::from_secs(60);
 
 fn raw<T: ?Sized>(lock: &Lock<T>) -> &MultiLock {
-    // SAFETY: nothing is released that a guard is for.
+    // SAFETY: nothing is released that belongs to a guard.
     unsafe { lock.raw() }
 }
 
@@ -42,7 +42,7 @@ fn later() -> Instant {
     Instant::now() + LONG
 }
 
-/// Runs `wait` in a thread, and `then` in this one, when that one waits in `mode`.
+/// Runs `wait` in a thread, and `then` in this thread once the other one waits in `mode`.
 fn while_waiting<T: Sync, R: Send>(
     lock: &Lock<T>,
     mode: Mode,
@@ -57,11 +57,11 @@ fn while_waiting<T: Sync, R: Send>(
     })
 }
 
-/// Returns when `thread` has done something, which is not its last.
+/// Waits for `has_done`, which must become true before the end of `thread`.
 #[track_caller]
 fn until<R>(thread: &ScopedJoinHandle<'_, R>, has_done: impl Fn() -> bool) {
     while !has_done() {
-        assert!(!thread.is_finished(), "it does not wait");
+        assert!(!thread.is_finished(), "the thread does not wait");
         thread::yield_now();
     }
 }
@@ -101,7 +101,7 @@ fn locks_are_made_where_constants_are() {
 #[test]
 fn e1_guards_exclude_each_other_as_modes_do() {
     let lock = Lock::new(());
-    // Whether one can read, read upgradably, and write.
+    // Whether the lock can be read, read upgradably, and written.
     let room = || {
         let read = lock.try_read().is_some();
         let upgradable = lock.try_upgradable_read().is_some();
@@ -121,7 +121,7 @@ fn e1_guards_exclude_each_other_as_modes_do() {
     assert_idle(raw(&lock));
 }
 
-/// Who takes a lock and releases it is seen by a monitor.
+/// A monitor would see it if these functions acquired the lock and released it.
 #[test]
 fn to_look_is_not_to_take() {
     let lock = Lock::new(());
@@ -166,7 +166,7 @@ fn who_waits_too_long_has_no_lock() {
     drop(guard);
     assert_idle(raw(&lock));
 
-    // What is free is there at once, and so it is when the time is over.
+    // A free lock is acquired at once, even when no time is left.
     assert!(lock.try_read_for(Duration::ZERO).is_some() && lock.try_read_until(start).is_some());
     assert!(lock.try_write_for(Duration::ZERO).is_some() && lock.try_write_until(start).is_some());
     assert!(lock.try_upgradable_read_for(Duration::ZERO).is_some());
@@ -207,7 +207,7 @@ fn upgrades_in_time(upgrade: impl Fn(Upgradable<'_, u32>) -> Write<'_, u32> + Sy
             *guard += 1;
         });
         until(&thread, || raw(&lock).snapshot().is_upgrading());
-        // Nobody comes in between.
+        // No other writer enters in between.
         writes.waits();
         drop(reads);
         assert!(raw(&lock).snapshot().is_upgrading());
@@ -256,14 +256,14 @@ fn u2_an_upgrade_that_is_too_late_leaves_the_hold_as_it_was() {
         // Others may read again.
         assert!(lock.try_read().is_some() && lock.try_upgradable_read().is_none());
         drop(reads);
-        let guard = try_upgrade(guard).unwrap_or_else(|_| panic!("nobody is in the way"));
+        let guard = try_upgrade(guard).unwrap_or_else(|_| panic!("no other holder is in the way"));
         assert!(lock.is_locked_exclusive() && lock.try_read().is_none());
         drop(guard);
         assert_idle(raw(&lock));
     }
 }
 
-/// Who came meanwhile has waited because of it.
+/// Readers that arrived during the upgrade waited because of it.
 #[test]
 fn u2_an_upgrade_that_is_too_late_lets_readers_in() {
     let lock = Lock::new(0);
@@ -328,10 +328,10 @@ fn u4_a_downgrade_lets_readers_in_at_once() {
 
 // ---------------------------------------------------------------------------------------- Fair
 
-/// A thread waits to write, and when it does, `unlock` is done: then it has the lock, before it runs.
+/// A thread waits to write. Then `unlock` runs, and the thread has the lock before it runs again.
 fn handed_over(lock: &Lock<u32>, unlock: impl FnOnce()) {
     thread::scope(|scope| {
-        let (go_on, wait) = mpsc::channel();
+        let (proceed, wait) = mpsc::channel();
         let thread = scope.spawn(move || {
             let mut guard = lock.write();
             wait.recv().unwrap();
@@ -341,7 +341,7 @@ fn handed_over(lock: &Lock<u32>, unlock: impl FnOnce()) {
         unlock();
         assert!(lock.is_locked_exclusive());
         assert!(lock.try_write().is_none() && lock.try_read().is_none());
-        go_on.send(()).unwrap();
+        proceed.send(()).unwrap();
         thread.join().unwrap();
     });
     assert_idle(raw(lock));
@@ -349,7 +349,7 @@ fn handed_over(lock: &Lock<u32>, unlock: impl FnOnce()) {
 
 #[test]
 fn q3_a_fair_unlock_hands_the_lock_to_a_thread() {
-    // It was not by chance.
+    // Repeated, so that it cannot happen by chance.
     for _ in 0..if cfg!(miri) { 2 } else { 50 } {
         let lock = Lock::new(0);
         let guard = lock.write();
@@ -358,7 +358,7 @@ fn q3_a_fair_unlock_hands_the_lock_to_a_thread() {
         handed_over(&lock, || RwLockUpgradableReadGuard::unlock_fair(guard));
         let guard = lock.read();
         handed_over(&lock, || RwLockReadGuard::unlock_fair(guard));
-        // The last reader does.
+        // The release of the last reader hands the lock over.
         let (guard, last) = (lock.read(), lock.read());
         handed_over(&lock, || {
             RwLockReadGuard::unlock_fair(guard);
@@ -375,7 +375,7 @@ fn q3_a_fair_unlock_hands_the_lock_to_readers() {
     for _ in 0..if cfg!(miri) { 2 } else { 50 } {
         let guard = lock.write();
         thread::scope(|scope| {
-            let (go_on, wait) = mpsc::channel();
+            let (proceed, wait) = mpsc::channel();
             let thread = scope.spawn(move || {
                 let _guard = lock.upgradable_read();
                 wait.recv().unwrap();
@@ -384,13 +384,13 @@ fn q3_a_fair_unlock_hands_the_lock_to_readers() {
             RwLockWriteGuard::unlock_fair(guard);
             assert!(lock.try_upgradable_read().is_none() && lock.try_write().is_none());
             assert!(lock.try_read().is_some());
-            go_on.send(()).unwrap();
+            proceed.send(()).unwrap();
         });
         assert_idle(raw(lock));
     }
 }
 
-/// As it may not run.
+/// The task may never run.
 #[test]
 fn p1_a_fair_unlock_hands_nothing_to_a_task() {
     let lock = Lock::new(());
@@ -440,7 +440,7 @@ fn u2_a_bump_lets_an_upgrade_go_first() {
     assert_idle(raw(&lock));
 }
 
-/// Not even a monitor sees it.
+/// Not even a monitor notices.
 #[test]
 fn a_bump_does_nothing_if_nobody_waits() {
     let lock = Lock::new(());
@@ -463,7 +463,7 @@ fn a_bump_does_nothing_if_nobody_waits() {
     assert!(!monitor.is_set());
 }
 
-/// It is called, and if it does not run, the lock is there again.
+/// The task is woken, and if it does not run, the holder acquires the lock again.
 #[test]
 fn p1_a_bump_waits_for_no_task() {
     let lock = Lock::new(());
@@ -550,7 +550,7 @@ fn e2_threads_and_tasks_share_a_lock() {
     assert_eq!(lock.into_inner(), [4 * threads * turns; 2]);
 }
 
-/// `acquire` is dropped before its first poll, while it waits, and when it was called.
+/// `acquire` is dropped before its first poll, while it waits, and after it was woken.
 fn dropped_at_each_point<F: Future>(lock: &Lock<u32>, acquire: impl Fn() -> F) {
     drop(acquire());
     assert_idle(raw(lock));
@@ -560,11 +560,11 @@ fn dropped_at_each_point<F: Future>(lock: &Lock<u32>, acquire: impl Fn() -> F) {
     assert_ne!(raw(lock).snapshot(), before);
     drop(waits);
     assert_eq!(raw(lock).snapshot(), before);
-    let called = Task::queued(acquire());
+    let notified = Task::queued(acquire());
     let mut next = Task::queued(lock_api_write(lock));
     drop(guard);
-    assert!(called.woken() && !next.woken());
-    drop(called);
+    assert!(notified.woken() && !next.woken());
+    drop(notified);
     assert!(next.woken());
     drop(next.finish());
     assert_idle(raw(lock));
@@ -585,7 +585,7 @@ fn c3_a_dropped_upgrade_drops_its_guard() {
     drop(lock_api_upgrade(lock.upgradable_read()));
     assert_idle(raw(&lock));
 
-    // It waits, and others because of it.
+    // The upgrade waits, and others wait because of it.
     let reads = lock.read();
     let upgrade = Task::queued(lock_api_upgrade(lock.upgradable_read()));
     let mut reader = Task::queued(lock_api_read(&lock));
@@ -595,7 +595,7 @@ fn c3_a_dropped_upgrade_drops_its_guard() {
     drop((reader.finish(), upgradable.finish(), reads));
     assert_idle(raw(&lock));
 
-    // The last reader has gone.
+    // The last reader has released the lock.
     let reads = lock.read();
     let upgrade = Task::queued(lock_api_upgrade(lock.upgradable_read()));
     let mut writer = Task::queued(lock_api_write(&lock));
@@ -616,7 +616,7 @@ fn who_awaits_knows_when_that_is_done() {
         assert!(task.future().is_terminated());
         output
     }
-    // Without a size that is known.
+    // With data of unknown size.
     let lock: &Lock<[u32]> = &Lock::new([1, 2]);
     assert_eq!(run(lock_api_read(lock))[..], [1, 2]);
     run(lock_api_write(lock))[1] = 3;
@@ -627,8 +627,8 @@ fn who_awaits_knows_when_that_is_done() {
     assert_idle(raw(lock));
 }
 
-/// `future` is polled with a waker that panics when it is dropped, then `before` happens, and the next poll is where
-/// that is dropped: then there is nothing left of the future.
+/// `future` is polled with a waker that panics in its destructor, and then `before` runs. The next poll drops the
+/// waker, and nothing of the future is left afterwards.
 fn panics<F: Future>(future: F, before: impl FnOnce()) {
     let panics = Arc::new(AtomicBool::new(false));
     let on_drop = {
@@ -652,17 +652,17 @@ fn panics<F: Future>(future: F, before: impl FnOnce()) {
 #[test]
 fn a_waker_that_panics_leaves_no_hold_and_no_waiter() {
     fn check<F: Future>(lock: &Lock<u32>, acquire: impl Fn() -> F) {
-        // It is replaced.
+        // The waker is replaced.
         let guard = lock.write();
         panics(acquire(), || {});
         drop(guard);
         assert_idle(raw(lock));
-        // Another was called, and this enters.
+        // Another waiter was notified, and this one enters.
         let guard = lock.read();
-        let mut called = Task::queued(lock_api_write(lock));
+        let mut notified = Task::queued(lock_api_write(lock));
         panics(acquire(), || drop(guard));
         assert!(!lock.is_locked());
-        drop(called.finish());
+        drop(notified.finish());
         assert_idle(raw(lock));
     }
     let lock = Lock::new(0);
@@ -688,7 +688,7 @@ fn what_is_awaited_may_be_sent() {
     drop(sent(block_on(sent(shared(lock_api_write(&lock))))));
     let guard = sent(block_on(sent(shared(lock_api_upgradable_read(&lock)))));
     let mut guard = sent(block_on(sent(shared(lock_api_upgrade(guard)))));
-    // And is used there.
+    // The guard is used in another thread.
     thread::scope(|scope| {
         scope.spawn(move || guard.push('x'));
     });
@@ -696,7 +696,7 @@ fn what_is_awaited_may_be_sent() {
     assert_eq!(lock.into_inner(), "x");
 }
 
-/// What ends a hold, or makes it a weaker one: else there would be a guard without a hold.
+/// Calls that release the lock or weaken the mode: otherwise there would be a guard without its lock held.
 #[test]
 fn e1_a_waker_that_panics_leaves_no_guard_without_a_hold() {
     fn panics() -> Waker {
@@ -754,17 +754,18 @@ fn e1_a_waker_that_panics_leaves_no_guard_without_a_hold() {
     }
 }
 
-/// Here for a guard that is not of the hold that there is. Nothing is written by it, in any build.
+/// Here the guard does not match the way the lock is held. It writes nothing, in any build.
 #[test]
 fn e1_an_upgrade_that_is_refused_does_not_go_on() {
     let lock = Lock::new(0);
     let refused = |upgrade: &dyn Fn(Upgradable<'_, i32>)| {
         std::mem::forget(lock.write());
-        // SAFETY: none. It is for an upgradable hold, and there is another; the data are not touched.
+        // SAFETY: broken on purpose. The lock should be held in upgradable mode without a guard, and is held in
+        // exclusive mode. The data is not touched.
         let guard = unsafe { lock.make_upgradable_guard_unchecked() };
         let panic = catch_unwind(AssertUnwindSafe(|| upgrade(guard))).expect_err("it is refused");
         assert!(message(panic).contains("is not refused"));
-        // SAFETY: what the guard has left of the exclusive hold is an upgradable one.
+        // SAFETY: the drop of the wrong guard has left the lock held in upgradable mode, without a guard.
         drop(unsafe { lock.make_upgradable_guard_unchecked() });
         assert_idle(raw(&lock));
     };

@@ -43,11 +43,11 @@ fn monitors(lock: &MultiLock) -> [Monitor<'_>; 3] {
     monitors
 }
 
-/// Which of them were set, and clears them.
-fn told(monitors: &[Monitor<'_>; 3]) -> Vec<Mode> {
-    let told = monitors.iter().filter(|monitor| monitor.is_set()).map(Monitor::mode).collect();
+/// Which of the monitors were set. Clears them all.
+fn take_set(monitors: &[Monitor<'_>; 3]) -> Vec<Mode> {
+    let set = monitors.iter().filter(|monitor| monitor.is_set()).map(Monitor::mode).collect();
     monitors.iter().for_each(Monitor::clear);
-    told
+    set
 }
 
 // -------------------------------------------------------------------------------------------- Set
@@ -74,28 +74,28 @@ fn monitor_is_set_at_once_if_the_mode_can_be_acquired_and_else_not() {
 fn monitor_is_set_at_each_change_to_acquirable_and_by_nothing_else() {
     let lock = MultiLock::new();
     let monitors = monitors(&lock);
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
 
-    // Acquisitions tell nobody.
+    // Acquisitions set no monitor.
     let exclusive = hold(&lock, Exclusive);
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
     drop(exclusive);
-    assert_eq!(told(&monitors), [Shared, Upgradable, Exclusive]);
+    assert_eq!(take_set(&monitors), [Shared, Upgradable, Exclusive]);
 
-    // A shared hold comes and goes: it changes nothing for others than exclusive.
+    // A shared acquisition begins and ends: that changes nothing for modes other than exclusive.
     let first = hold(&lock, Shared);
     let second = hold(&lock, Shared);
     drop(first);
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
     drop(second);
-    assert_eq!(told(&monitors), [Exclusive]);
+    assert_eq!(take_set(&monitors), [Exclusive]);
 
     let shared = hold(&lock, Shared);
     let upgradable = hold(&lock, Upgradable);
     drop(upgradable);
-    assert_eq!(told(&monitors), [Upgradable]);
+    assert_eq!(take_set(&monitors), [Upgradable]);
     drop(shared);
-    assert_eq!(told(&monitors), [Exclusive]);
+    assert_eq!(take_set(&monitors), [Exclusive]);
 }
 
 #[test]
@@ -104,31 +104,31 @@ fn monitor_is_set_by_each_downgrade_that_makes_room() {
     let monitors = monitors(&lock);
     let mut guard = hold(&lock, Exclusive);
     guard.downgrade(Upgradable);
-    assert_eq!(told(&monitors), [Shared]);
+    assert_eq!(take_set(&monitors), [Shared]);
     guard.downgrade(Shared);
-    assert_eq!(told(&monitors), [Upgradable]);
+    assert_eq!(take_set(&monitors), [Upgradable]);
     now(guard.upgrade()).unwrap();
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
     guard.downgrade(Shared);
-    assert_eq!(told(&monitors), [Shared, Upgradable]);
+    assert_eq!(take_set(&monitors), [Shared, Upgradable]);
 }
 
 #[test]
 fn monitor_is_set_by_a_cancelled_upgrade() {
-    for (from, to_be_told) in [(Shared, &[Shared, Upgradable][..]), (Upgradable, &[Shared])] {
+    for (from, to_be_set) in [(Shared, &[Shared, Upgradable][..]), (Upgradable, &[Shared])] {
         let lock = MultiLock::new();
         let other = hold(&lock, Shared);
         let mut guard = hold(&lock, from);
         let monitors = monitors(&lock);
         let upgrade = Task::queued(guard.upgrade());
-        assert_eq!(told(&monitors), []);
+        assert_eq!(take_set(&monitors), []);
         drop(upgrade);
-        assert_eq!(told(&monitors), to_be_told);
+        assert_eq!(take_set(&monitors), to_be_set);
         drop((guard, other));
     }
 }
 
-/// Who waits in exclusive mode keeps others out, and lets them in by going.
+/// An exclusive waiter keeps newcomers out, and admits them when it is dropped.
 #[test]
 fn monitor_is_set_by_an_exclusive_waiter_that_goes() {
     let lock = MultiLock::new();
@@ -138,13 +138,13 @@ fn monitor_is_set_by_an_exclusive_waiter_that_goes() {
     let second = Task::queued(lock.acquire(Exclusive));
     assert!(!lock.monitor(Shared).is_set());
     drop(first);
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
     drop(second);
-    assert_eq!(told(&monitors), [Shared, Upgradable]);
+    assert_eq!(take_set(&monitors), [Shared, Upgradable]);
     drop(guard);
 }
 
-/// A hold ends, and there is still somebody who keeps others out.
+/// An acquisition ends, but an exclusive waiter still keeps newcomers out.
 #[test]
 fn monitor_is_not_set_beside_an_exclusive_waiter_while_the_lock_is_held() {
     let lock = MultiLock::new();
@@ -152,9 +152,9 @@ fn monitor_is_not_set_beside_an_exclusive_waiter_while_the_lock_is_held() {
     let monitors = monitors(&lock);
     let waiter = Task::queued(lock.acquire(Exclusive));
     guard.downgrade(Shared);
-    assert_eq!(told(&monitors), []);
+    assert_eq!(take_set(&monitors), []);
     drop(guard);
-    assert_eq!(told(&monitors), [Shared, Upgradable, Exclusive]);
+    assert_eq!(take_set(&monitors), [Shared, Upgradable, Exclusive]);
     drop(waiter);
 }
 
@@ -190,7 +190,7 @@ fn monitor_stays_set_until_it_is_cleared_even_if_the_lock_is_taken_again() {
     assert!(monitor.is_set());
 }
 
-/// That it is acquirable is no news.
+/// A monitor that is cleared while the mode is available waits for a change.
 #[test]
 fn monitor_clear_waits_for_the_next_change() {
     let lock = MultiLock::new();
@@ -259,7 +259,7 @@ fn monitor_is_a_stream_of_edges() {
     }
 }
 
-/// A stream that was told, and is not polled again, is not told again: it knows.
+/// A stream that was woken, and was not polled since, is not woken again.
 #[test]
 fn monitor_a_stream_that_is_not_polled_is_woken_once() {
     let lock = MultiLock::new();
@@ -331,9 +331,9 @@ fn monitor_that_is_dropped_leaves_nothing_behind() {
     }
 }
 
-// ------------------------------------------------------------------------- Nobody depends on it
+// ------------------------------------------------------------------- Monitors change no outcome
 
-/// What becomes of waiters is the same with and without monitors, polled or not.
+/// Waiters fare the same with and without monitors, polled or not.
 #[test]
 fn monitor_takes_no_place_in_any_queue_and_changes_nobodys_outcome() {
     fn outcome(lock: &MultiLock) -> Vec<(bool, usize)> {
@@ -385,9 +385,9 @@ fn monitor_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
     without_allocation("a release that is no edge", || drop(hold(&lock, Shared)));
     assert!(waits.iter().all(|wait| wait.wakes() == 0 && wait.polls() == 1));
 
-    // Nobody listens any more: not even an edge wakes anybody.
+    // No task waits for an edge any more: not even an edge wakes one.
     drop(waits);
-    without_allocation("an edge that nobody listens to", || drop(others));
+    without_allocation("an edge that no task awaits", || drop(others));
     assert!(monitors.iter().all(Monitor::is_set));
 }
 
@@ -491,7 +491,7 @@ fn monitor_may_be_polled_inside_of_wake() {
     assert_idle(&lock);
 }
 
-/// Those who listen with it are told all the same.
+/// Tasks that wait in the same batch are woken all the same.
 #[test]
 #[cfg(panic = "unwind")]
 fn monitor_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
@@ -505,14 +505,14 @@ fn monitor_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
     let release = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(guard)));
     assert!(release.is_err());
     if cfg!(not(feature = "std")) {
-        // The panic has come between: the next edge makes it good.
+        // The panic interrupted the wake-ups. The next edge wakes the rest.
         drop(hold(&lock, Exclusive));
     }
     second.run().unwrap();
     assert_eq!(lock.locked(), None);
 }
 
-/// Monitors are called after the waiters.
+/// Monitors are woken after the waiters.
 #[test]
 #[cfg(panic = "unwind")]
 fn monitor_is_told_though_the_waker_of_a_waiter_has_panicked() {
@@ -526,13 +526,13 @@ fn monitor_is_told_though_the_waker_of_a_waiter_has_panicked() {
     assert!(release.is_err());
     drop(waiter);
     if cfg!(not(feature = "std")) {
-        // The panic has come between: the next edge makes it good.
+        // The panic interrupted the wake-ups. The next edge wakes the rest.
         drop(hold(&lock, Exclusive));
     }
     wait.run().unwrap();
 }
 
-/// A stream whose poll has panicked listens at the next one. It passes where panics are caught.
+/// After the poll of a stream has panicked, the next poll queues it. A stream is unwind safe.
 #[test]
 #[cfg(panic = "unwind")]
 fn monitor_listens_again_after_a_waker_has_panicked() {
@@ -557,11 +557,11 @@ fn monitor_listens_again_after_a_waker_has_panicked() {
         let mut monitor = catch_unwind(poll).expect("the panic is caught inside");
         let mut next = Task::queued(next(&mut monitor));
         drop(guard);
-        next.run().expect("it is told");
+        next.run().expect("the monitor is set");
     }
 }
 
-/// The poll of a ready future is the last one.
+/// A future that is ready must not be polled again.
 #[test]
 fn monitor_wait_is_fused() {
     let lock = MultiLock::new();

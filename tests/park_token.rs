@@ -1,4 +1,4 @@
-//! A blocking call leaves the token of [`std::thread::park`] as it was: that is the caller's.
+//! A blocking call leaves the token of [`std::thread::park`] as it was: the token belongs to the caller.
 
 #![cfg(all(feature = "std", not(any(loom, shuttle)), not(target_family = "wasm")))]
 
@@ -24,12 +24,12 @@ use support::{Hooks, until_awaited};
 #[cfg(feature = "lock_api")]
 use lock_api::{RwLockReadGuard, RwLockUpgradableReadGuard as Upgrades, RwLockWriteGuard};
 
-/// A call that ends in time is not kept waiting for so long.
+/// A call that ends in time waits for less than this.
 const LONG: Duration = Duration::from_secs(60);
-/// A call that ends too late is kept waiting for longer.
+/// A call that times out waits for longer than this.
 const SHORT: Duration = Duration::from_millis(50);
 
-/// One of each.
+/// One lock of each type.
 #[derive(Default)]
 struct Locks {
     lock: Arc<MultiLock>,
@@ -42,7 +42,7 @@ struct Locks {
 impl Locks {
     #[cfg(feature = "lock_api")]
     fn raw_api(&self) -> &MultiLock {
-        // SAFETY: nothing is released that a guard is for.
+        // SAFETY: nothing is released that belongs to a guard.
         unsafe { self.api.raw() }
     }
 
@@ -59,7 +59,7 @@ impl Locks {
         })
     }
 
-    /// Holds all of them.
+    /// Holds all of the locks.
     fn hold(&self, mode: Mode) -> impl Sized {
         self.named.try_acquire(mode, "in the way").unwrap();
         struct Named<'a>(&'a HandleLock<&'static str>);
@@ -79,12 +79,12 @@ impl Locks {
     }
 }
 
-/// What keeps a call waiting.
+/// What a blocking call waits for.
 #[derive(Clone, Copy)]
 enum Obstacle {
-    /// Another thread has a hold of all locks, which it releases.
+    /// Another thread holds all locks in this mode, and releases them.
     Hold(Mode),
-    /// The call gives the lock to a thread that waits for it.
+    /// The call hands the lock to a thread that waits for it.
     #[cfg(feature = "lock_api")]
     Writer,
 }
@@ -94,9 +94,9 @@ use Obstacle::Hold;
 struct Call {
     name: &'static str,
     obstacle: Obstacle,
-    /// Whether it gives up when its time is over.
+    /// Whether the call ends when its time is over.
     timed: bool,
-    /// Says whether it was in time.
+    /// Returns whether it acquired in time.
     run: fn(&Locks, Duration) -> bool,
 }
 
@@ -222,14 +222,14 @@ fn calls() -> Vec<Call> {
     calls
 }
 
-/// Whether the thread has a token of [`thread::park`]. If so, it has none afterwards.
+/// Whether the thread has a token of [`thread::park`]. It has none afterwards.
 fn has_token(patience: Duration) -> bool {
     let start = Instant::now();
     thread::park_timeout(patience);
     start.elapsed() < patience
 }
 
-/// What a call did.
+/// The result of a call.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     in_time: bool,
@@ -237,15 +237,15 @@ struct Outcome {
     token: bool,
 }
 
-/// Runs `call` in a thread of its own, and unparks that once or never, while it waits.
+/// Runs `call` in a thread of its own, and unparks that thread once or never while the call waits.
 fn outcome(call: &Call, time: Duration, unparks: bool) -> Outcome {
     let locks = Locks::default();
     let (begin, done) = (Barrier::new(2), AtomicBool::new(false));
-    // One that is not there is waited for.
+    // If no token is expected, the check waits for a while.
     let patience = if unparks { Duration::from_secs(2) } else { Duration::from_millis(20) };
     thread::scope(|scope| {
         let run = || {
-            // Neither waits by `thread::park`.
+            // Neither thread waits with `thread::park`.
             begin.wait();
             let in_time = (call.run)(&locks, time);
             done.store(true, SeqCst);
@@ -284,7 +284,7 @@ fn outcome(call: &Call, time: Duration, unparks: bool) -> Outcome {
     })
 }
 
-/// Runs all calls that `are_meant`, and names those with another outcome.
+/// Runs all calls that `are_meant`, and lists those with another outcome.
 #[track_caller]
 fn all(are_meant: impl Fn(&Call) -> bool, time: Duration, unparks: bool, outcome_of_each: Outcome) {
     let calls = calls().into_iter().filter(are_meant);
@@ -313,7 +313,7 @@ fn x4_a_call_that_times_out_leaves_no_token() {
     all(|call| call.timed, SHORT, false, Outcome { in_time: false, token: false });
 }
 
-/// The wake-up of a thread may come when its call has returned: another waiter is woken before, and that takes a while.
+/// A thread may be woken after its call has returned: another waiter is woken before it, and that takes a while.
 #[test]
 fn x4_a_late_wake_up_leaves_no_token() {
     let lock = MultiLock::new();
@@ -340,7 +340,7 @@ fn x4_a_late_wake_up_leaves_no_token() {
             (acquired, has_token(SHORT))
         });
         begin.wait();
-        // It waits now, surely if the computer is not busy. The release wakes both, and it second.
+        // The thread waits by now, certainly if the machine is not busy. The release wakes both, and the thread second.
         thread::sleep(SHORT);
         drop(guard);
         end.wait();
@@ -351,7 +351,7 @@ fn x4_a_late_wake_up_leaves_no_token() {
 /// A future of the same task is woken while the thread is blocked.
 #[test]
 fn x4_an_executor_that_parks_its_thread_goes_on() {
-    /// The one in the docs of [`Wake`].
+    /// The executor in the docs of [`Wake`].
     fn block_on<F: Future>(future: F) -> F::Output {
         struct ThreadWaker(thread::Thread);
         impl Wake for ThreadWaker {
@@ -404,7 +404,7 @@ fn x4_an_executor_that_parks_its_thread_goes_on() {
     assert_eq!(*lock.read_blocking(), 1);
 }
 
-/// There a thread-local of this crate is gone, or not yet, depending on which of the two was used first.
+/// A thread-local of this crate is destroyed already, or not yet, depending on which of the two was used first.
 #[test]
 fn x4_a_thread_that_ends_may_block() {
     struct Last(Option<Box<dyn FnOnce()>>);
@@ -449,7 +449,7 @@ fn x4_a_thread_that_ends_may_block() {
     drop(guard);
 }
 
-/// It is woken by a thread that waits for a set, and finds one lock only.
+/// The waker is woken by a thread that waits for a set, and finds only one lock free.
 #[test]
 fn w_a_waker_may_block_in_a_thread_that_blocks() {
     let locks = [MultiLock::new(), MultiLock::new()];
@@ -467,7 +467,7 @@ fn w_a_waker_may_block_in_a_thread_that_blocks() {
         let waker = Hooks { on_wake, ..Hooks::default() }.waker();
         let mut behind = Box::pin(locks[0].acquire(Exclusive));
         assert!(behind.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        // The thread is woken, and passes that on.
+        // The thread is woken, and passes the wake-up on.
         drop(first);
         until_awaited(&other, Shared);
         thread.thread().unpark();

@@ -1,5 +1,5 @@
-//! `REGRESSIONS.md` names what there is: all its rows are there, and the tests in them. So does the table of promises in
-//! `TESTING.md`.
+//! Checks that `REGRESSIONS.md` has all its rows, and that the tests that it names exist. The same for the table of
+//! promises in `TESTING.md`.
 
 #![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
 
@@ -9,13 +9,13 @@ use std::path::Path;
 const PAGE: &str = include_str!("REGRESSIONS.md");
 const TESTING: &str = include_str!("../TESTING.md");
 
-/// The section of `TESTING.md` that says which test would refute which sentence.
+/// The section of `TESTING.md` that names the tests that would refute each sentence.
 fn sentences() -> &'static str {
     let (_, rest) = TESTING.split_once("\n## Sentence by sentence\n").expect("the section");
     rest.split("\n## ").next().unwrap()
 }
 
-/// What is between backticks.
+/// The text between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
@@ -28,7 +28,7 @@ fn source(path: &str) -> String {
     let module = root.join("src").join(&file);
     let [in_suite, in_module] = [&suite, &module].map(|file| file.with_extension(""));
     let folders = [in_suite.join("main.rs"), in_module.join("mod.rs"), in_module.join("tests.rs")];
-    // A suite and a module may have one name, as `rwlock`, which has its examples in the module.
+    // A suite and a module may have the same name, as `rwlock`, which has its examples in the module.
     let files = folders.iter().chain([&suite, &module]);
     files.filter_map(|file| fs::read_to_string(file).ok()).collect()
 }
@@ -45,7 +45,7 @@ fn whatever_is_named_is_there() {
         };
         assert!(source(path).contains(&item), "there is no {quote}");
     }
-    // A test without its suite would not have been looked for.
+    // A test that is named without its suite would not have been checked above.
     for quote in quoted(PAGE).filter(|quote| !quote.contains("::")) {
         assert!(
             quote.matches('_').count() < 3 || quote.contains('/'),
@@ -63,7 +63,7 @@ fn each_row_is_there_once() {
     assert!(rows.iter().all(|row| row.split(" | ").count() == 3), "three columns");
 }
 
-/// Each sentence has a test, or says what else would show that it is wrong.
+/// Each sentence has a test, or says what else would refute it.
 #[test]
 fn each_sentence_has_a_test() {
     let rows: Vec<_> = sentences().lines().filter_map(|line| line.strip_prefix("| ")).collect();

@@ -1,5 +1,5 @@
-//! The lock with data: what its guards permit, what becomes of a hold when a guard becomes another one, and that no
-//! guard and no future keeps a hold, or an `Arc`, that it has no right to. Who waits for whom is the business of
+//! The lock with data: what its guards permit, how a guard is converted into another, and that no guard and no
+//! future leaves the lock held, or an `Arc` alive, after its end. The order of waiters is tested in
 //! `tests/contract`.
 
 #![cfg(not(any(loom, shuttle)))]
@@ -48,7 +48,7 @@ fn part_mut(pair: &mut Pair) -> &mut u32 {
     &mut pair.1
 }
 
-/// Nobody holds the lock or waits for it, and it has one owner.
+/// Checks that the lock has no holder and no waiter, and one owner.
 #[track_caller]
 fn assert_over<T: ?Sized>(lock: &Arc<RwLock<T>>) {
     assert_idle(lock.raw());
@@ -70,7 +70,7 @@ fn panics_with(text: &str, run: impl FnOnce()) {
     assert_eq!(message(catch_unwind(AssertUnwindSafe(run)).unwrap_err()), text);
 }
 
-/// The tests of one kind of guards: of those that borrow the lock, or of those that own it.
+/// The tests of one kind of guards: those that borrow the lock, or those that own it.
 macro_rules! suite {
     (
         $kind:ident: $Read:ident, $Upgradable:ident, $Write:ident, $Mapped:ident,
@@ -131,10 +131,10 @@ macro_rules! suite {
                         let guard = $Write::downgrade_to_upgradable(lock.$block_write());
                         let seen = guard.0;
                         let mut guard = $Upgradable::upgrade_blocking(guard);
-                        assert_eq!(guard.0, seen, "somebody was in between");
+                        assert_eq!(guard.0, seen, "another writer came in between");
                         guard.0 += 1;
                         let guard = $Write::downgrade(guard);
-                        assert_eq!(guard.0, seen + 1, "somebody was in between");
+                        assert_eq!(guard.0, seen + 1, "another writer came in between");
                     }
                 };
                 thread::scope(|scope| {
@@ -295,7 +295,7 @@ macro_rules! suite {
             #[test]
             fn u4_a_downgrade_wakes_all_whom_it_lets_in() {
                 let lock = lock();
-                // To read.
+                // Downgraded to read.
                 let guard = lock.$try_write().unwrap();
                 let mut waits = [Task::queued(lock.$read()), Task::queued(lock.$read())];
                 let mut upgradable = Task::queued(lock.$upgradable());
@@ -303,14 +303,14 @@ macro_rules! suite {
                 assert_eq!(waits.each_mut().map(|task| *task.run().expect("woken")), [(1, 2); 2]);
                 drop((guard, upgradable.run().expect("woken"), waits, upgradable));
                 assert_over(&lock);
-                // To read, and perhaps to write again.
+                // Downgraded to read, and perhaps to write again.
                 let guard = lock.$try_write().unwrap();
                 let mut waits = [Task::queued(lock.$read()), Task::queued(lock.$read())];
                 let mut upgradable = Task::queued(lock.$upgradable());
                 let guard = $Write::downgrade_to_upgradable(guard);
                 assert_eq!(waits.each_mut().map(|task| *task.run().expect("woken")), [(1, 2); 2]);
                 assert!(!upgradable.woken());
-                // To read, and not to write again.
+                // Downgraded to read, and not to write again.
                 let guard = $Upgradable::downgrade(guard);
                 assert_held(&lock, Shared);
                 drop(upgradable.run().expect("woken"));
@@ -318,7 +318,7 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// A try takes what is free, though somebody was overtaken.
+            /// A try acquires a free lock even where a waiter was overtaken.
             #[test]
             fn q3_a_try_does_not_stand_back() {
                 let lock = lock();
@@ -336,7 +336,8 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// A thread that blocks is one, and no task: overtaken once, it is handed the lock.
+            /// A thread that blocks counts as a thread, not as a task: once it was overtaken, it is handed the
+            /// lock.
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
             #[test]
             fn q3_a_thread_that_blocks_is_overtaken_once() {
@@ -358,11 +359,11 @@ macro_rules! suite {
                     let start = Instant::now();
                     let overtaken = || {
                         let lock = lock();
-                        let is_given = || lock.raw().locked() == Some(mode);
-                        overtakes(lock.raw(), mode, |end| blocks(&lock, end), is_given)
+                        let is_handed = || lock.raw().locked() == Some(mode);
+                        overtakes(lock.raw(), mode, |end| blocks(&lock, end), is_handed)
                     };
                     while !overtaken() {
-                        assert!(start.elapsed() < LONG, "it is never overtaken");
+                        assert!(start.elapsed() < LONG, "the thread is never overtaken");
                     }
                 }
             }
@@ -383,7 +384,7 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// Where a guard ends, others write before the call that ends it has returned.
+            /// When a guard ends, another thread may write before the call that ended the guard has returned.
             #[test]
             fn guards_point_to_nothing_once_they_have_ended() {
                 let lock: Arc<RwLock<Box<u32>>> = Arc::new(RwLock::new(Box::new(1)));
@@ -413,7 +414,7 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// Also where a writer waits.
+            /// Even where a writer waits.
             #[test]
             fn an_upgradable_reader_shares_without_waiting() {
                 let lock = lock();
@@ -428,7 +429,7 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// A reader reads once more, past who waits to write.
+            /// A reader reads once more, past a waiting writer.
             #[test]
             fn a_reader_is_cloned_without_waiting() {
                 let lock = lock();
@@ -502,7 +503,7 @@ macro_rules! suite {
                 assert_eq!(*lock.$try_read().unwrap(), (7, 2), "there is no poisoning");
             }
 
-            /// Of those who wake others: none leaves a hold behind that nobody has.
+            /// Calls that wake waiters: none leaves the lock held without a guard.
             #[cfg(all(feature = "std", panic = "unwind"))]
             #[test]
             fn guards_end_if_a_waker_panics() {
@@ -573,7 +574,7 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
-            /// The lock is held for ever, and harms nothing else.
+            /// The lock stays held forever, and nothing else is harmed.
             #[cfg(panic = "unwind")]
             #[test]
             fn bad_use_a_guard_of_an_upgrade_in_place_may_be_forgotten() {
@@ -664,7 +665,7 @@ suite! {
     read_arc_blocking_timeout, upgradable_read_arc_blocking_timeout, write_arc_blocking_timeout
 }
 
-/// The last owner may be a guard, in any of its forms, or an upgrade.
+/// The last owner may be a guard of any type, or an upgrade.
 #[test]
 fn guards_that_own_the_lock_drop_the_data_with_it() {
     struct Noisy<'a>(&'a AtomicUsize, u32);
@@ -705,7 +706,7 @@ fn guards_that_own_the_lock_drop_the_data_with_it() {
             drop(lock);
             let mut upgrade = Task::new(RwLockUpgradableReadGuardArc::upgrade(guard));
             drop(upgrade.finish());
-            // There is no lock any more.
+            // The lock no longer exists.
             assert!(upgrade.future().is_terminated());
         },
         |lock| {
@@ -747,7 +748,7 @@ fn data_may_have_no_size() {
     assert_over(&object);
 }
 
-/// Not even for a moment: it is the same where a writer has the lock.
+/// Not even for a moment: it shows the same while a writer holds the lock.
 #[test]
 fn debug_never_takes_the_lock() {
     let lock = RwLock::new(5);
@@ -757,7 +758,7 @@ fn debug_never_takes_the_lock() {
     let written = format!("{lock:?}");
     assert!(written.contains("mode: Some(Exclusive)") && !written.contains('5'), "{written}");
     drop(guard);
-    // The most that may be told of who takes it for a moment: an edge.
+    // If `Debug` acquired the lock for a moment, a monitor would see an edge.
     let monitor = lock.raw().monitor(Exclusive);
     assert!(monitor.is_set());
     monitor.clear();

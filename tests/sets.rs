@@ -86,12 +86,12 @@ fn sets_are_acquired_whole_or_not_at_all() {
     }
 }
 
-/// The bug of the original: when the last of some locks could not be acquired, only one of those that
-/// had been was released. Here they are looked at before, so it takes a waker to get in between.
+/// The bug of the original: when the last of several locks could not be acquired, only one of the already acquired ones was
+/// released. Here all are checked beforehand, so it takes a waker to interfere in between.
 #[test]
 #[cfg(not(target_family = "wasm"))]
 fn seed_a_failed_try_releases_all_that_it_had_taken() {
-    // Another thread comes and goes at the last of four locks.
+    // Another thread acquires and releases the last of four locks.
     let locks = Arc::new(locks::<4>());
     let stop = Arc::new(AtomicBool::new(false));
     let passer_by = {
@@ -158,7 +158,7 @@ fn sets_wait_for_one_member_after_the_other() {
             assert_eq!(modes(&locks).iter().filter(|mode| mode.is_some()).count(), held - 1);
         }
     }
-    // The first that is in the way is the one that it waits for; the others do not wake it.
+    // The set waits for the first member that it finds held; releases of the others do not wake it.
     assert!(task.polls() <= 4, "{}", task.polls());
 }
 
@@ -249,7 +249,7 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
     let owned: LockSet<MultiLock> = locks::<3>().into_iter().collect();
     let all = owned.try_acquire(Exclusive).unwrap();
     assert!(owned.locks().all(|lock| lock.locked() == Some(Exclusive)));
-    // It may be moved when nobody borrows it.
+    // The guard may be moved, as nothing borrows it.
     let handle = all.into_handle();
     let owned = Box::new(owned);
     owned.release(handle).unwrap();
@@ -269,7 +269,7 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
     drop(guard);
     assert_all_idle(shared.locks());
 
-    // From a lock and a set, by the locks.
+    // From a lock and a set, by their locks.
     let (one, some) = (MultiLock::new(), locks::<2>());
     let pair = set(&some);
     let both: Set<'_> = pair.locks().chain([&one, &some[0]]).collect();
@@ -278,8 +278,8 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
 
 // -------------------------------------------------------------------------------- Progress, members
 
-/// A set that is not polled, in whatever state, keeps no waiter from a lock that is free: for a bounded moment, once for each
-/// member, if it was turned away and has reserved it, and else for one poll.
+/// A set that is not polled, in whatever state, keeps no waiter from a free lock for longer than one poll, or, at each member
+/// that it reserved after it was turned away, for one bounded moment.
 #[test]
 fn p1_a_dormant_set_stops_nobody() {
     for mode in Mode::ALL {
@@ -297,7 +297,7 @@ fn p1_a_dormant_set_stops_nobody() {
                     assert!(lock.try_acquire(newcomer).is_some());
                     let mut task = Task::new(lock.acquire(newcomer));
                     let (guard, polls) = run_until_ready(&mut task);
-                    assert!(turned_away || polls <= 2, "the poll after the first");
+                    assert!(turned_away || polls <= 2, "the waiter enters at its second poll");
                     let mut behind = Task::queued(lock.acquire(Exclusive));
                     drop(guard);
                     // Woken by this release, or by the next.
@@ -305,7 +305,7 @@ fn p1_a_dormant_set_stops_nobody() {
                         drop(hold(lock, Exclusive));
                     }
                     assert!(behind.woken());
-                    // Shared newcomers do not stand back for a shared set.
+                    // Shared newcomers do not defer to a shared set.
                     let (guard, polls) = run_until_ready(&mut behind);
                     assert!(turned_away && !mode.excludes(newcomer) || polls == 1);
                     drop(guard);
@@ -317,19 +317,19 @@ fn p1_a_dormant_set_stops_nobody() {
     }
 }
 
-/// Polls a task as long as it is woken, until it is ready. Gives the number of polls, too.
+/// Polls a task whenever it is woken, until it is ready. Returns the number of polls, too.
 fn run_until_ready<F: Future>(task: &mut Task<F>) -> (F::Output, usize) {
     for polls in 1.. {
         match task.poll() {
             Poll::Ready(output) => return (output, polls),
-            Poll::Pending => assert!(task.woken(), "it looks again"),
+            Poll::Pending => assert!(task.woken(), "it tries again"),
         }
     }
     unreachable!()
 }
 
-/// The task that waits for a set of two locks is woken at one of them and finds the other held, again and again: it is
-/// turned away until it has reserved the first. Both locks are free at the end, and the set has not entered.
+/// The task that waits for a set of two locks is woken at one of them and finds the other held, again and again: it is turned
+/// away until it has reserved the first. At the end both locks are free, and the set has not entered.
 fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>) {
     let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
     for _ in 0..12 {
@@ -367,7 +367,7 @@ fn p2_a_set_that_is_turned_away_passes_its_call_on() {
     assert_all_idle(&locks);
 }
 
-/// While others contend for one member only, the set gets in as a waiter of that member would.
+/// While other tasks contend for one member only, the set acquires it as a waiter of that member would.
 #[test]
 fn q3_newcomers_to_one_member_keep_a_set_out_once() {
     let locks = locks::<3>();
@@ -380,7 +380,7 @@ fn q3_newcomers_to_one_member_keep_a_set_out_once() {
         let guard = newcomer.finish();
         task.waits();
         drop(guard);
-        // Overtaken once. Now whoever comes new lets one poll pass.
+        // The set was overtaken once. From now on newcomers yield one poll.
         let mut newcomer = Task::queued(lock.acquire(Exclusive));
         let guard = task.run().unwrap();
         newcomer.waits();
@@ -390,7 +390,7 @@ fn q3_newcomers_to_one_member_keep_a_set_out_once() {
     assert_all_idle(&locks);
 }
 
-/// A set that is called at one member lets those go first who were overtaken at another.
+/// A set that was woken at one member defers to waiters that were overtaken at another.
 #[test]
 fn q3_a_set_stands_back_for_who_was_overtaken_at_another_member() {
     for mode in Mode::ALL {
@@ -405,7 +405,7 @@ fn q3_a_set_stands_back_for_who_was_overtaken_at_another_member() {
             drop(guard);
             assert!(single.woken() && next.woken());
             match next.run() {
-                // The set is polled first, and overtakes.
+                // The set is polled first, and overtakes the single waiter.
                 Some(acquired) => guard = acquired,
                 None => {
                     drop(single.run().expect("it is its turn"));
@@ -421,7 +421,7 @@ fn q3_a_set_stands_back_for_who_was_overtaken_at_another_member() {
     }
 }
 
-/// So does one that comes new.
+/// A newly created set does so, too.
 #[test]
 fn q3_a_new_set_stands_back_for_who_was_overtaken_at_a_member() {
     let locks = locks::<2>();
@@ -438,8 +438,7 @@ fn q3_a_new_set_stands_back_for_who_was_overtaken_at_a_member() {
     assert_all_idle(&locks);
 }
 
-/// A set that was called as one of the shared waiters enters beside the others, also if somebody waits
-/// in exclusive mode.
+/// A set that was woken as one of the shared waiters enters beside the others, even if an exclusive waiter is queued.
 #[test]
 fn q2_a_shared_set_gets_in_with_the_other_shared_waiters() {
     let locks = locks::<2>();
@@ -456,7 +455,7 @@ fn q2_a_shared_set_gets_in_with_the_other_shared_waiters() {
     assert_all_idle(&locks);
 }
 
-/// Nobody can tell from the others that the set was tried.
+/// The other members do not show that the set was tried.
 #[test]
 fn sets_leave_members_alone_if_another_is_in_the_way() {
     let locks = locks::<3>();
@@ -472,8 +471,8 @@ fn sets_leave_members_alone_if_another_is_in_the_way() {
     }
 }
 
-/// The last member is released first, so that whoever waits for the same set at the first of them
-/// finds all free even if it is polled inside of the call that wakes it.
+/// The last member is released first. So a waiter for the same set, queued at the first member, finds all members free even
+/// if it is polled inside its waker.
 #[test]
 fn p3_a_set_is_released_from_the_last_member_to_the_first() {
     let locks: Arc<LockSet<MultiLock>> = Arc::new(locks::<3>().into_iter().collect());
@@ -496,7 +495,7 @@ fn p3_a_set_is_released_from_the_last_member_to_the_first() {
     assert_all_idle(locks.locks());
 }
 
-/// A set that was turned away by a member waits there in front of exclusive waiters that were not.
+/// A set that was turned away at a member is queued there ahead of exclusive waiters that were not overtaken.
 #[test]
 fn q3_a_set_that_was_turned_away_is_called_before_the_others() {
     let locks = locks::<2>();
@@ -517,8 +516,8 @@ fn q3_a_set_that_was_turned_away_is_called_before_the_others() {
     assert_all_idle(&locks);
 }
 
-/// A set that was turned away reserves the first member: newcomers stand back there while it waits for the second, for a
-/// bounded moment, and try all the same.
+/// A set that was turned away reserves the first member: newcomers defer there while it waits for the second, for a bounded
+/// moment. Tries succeed all the same.
 #[test]
 fn q3_a_set_that_was_turned_away_reserves_members() {
     for newcomer in Mode::ALL {
@@ -537,11 +536,11 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
         let mut behind = Task::new(first.acquire(newcomer));
         for _ in 0..3 {
             behind.waits();
-            assert!(behind.woken(), "it looks again");
+            assert!(behind.woken(), "it tries again");
         }
         drop(guard);
-        // The member was free, and is there to be had as soon as the other is.
-        let Poll::Ready(guard) = task.poll() else { panic!("the member was not kept") };
+        // The member was free, and is available as soon as the other is.
+        let Poll::Ready(guard) = task.poll() else { panic!("the member was not reserved") };
         behind.waits();
         drop(guard);
         drop(behind.run().unwrap());
@@ -549,7 +548,7 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
     }
 }
 
-/// The task waits for the third lock, which `third` holds, and is turned away at the second, and at the third again.
+/// The task waits for the third lock, which `third` holds, and is turned away at the second, and then at the third again.
 fn turn_away_again<'a, F: Future>(
     locks: &'a [MultiLock],
     task: &mut Task<F>,
@@ -566,7 +565,7 @@ fn turn_away_again<'a, F: Future>(
     third
 }
 
-/// An acquisition of all three that has reserved the first two and waits for the third, which is held.
+/// An acquisition of all three locks that has reserved the first two and waits for the third, which is held.
 fn with_reservations<'a, F: Future>(
     locks: &'a [MultiLock],
     acquisition: F,
@@ -579,7 +578,7 @@ fn with_reservations<'a, F: Future>(
     (task, third)
 }
 
-/// Turned away again and again, a set does not prolong the moment for which a member is kept that is free all the time.
+/// A set that is turned away again and again does not prolong the reservation of a member that is free all the time.
 #[test]
 fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
     let locks = [(); 3].map(|()| MultiLock::new());
@@ -590,14 +589,15 @@ fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
     while newcomer.poll().is_pending() {
         polls += 1;
         let is_late = start.elapsed() > std::time::Duration::from_millis(50) && polls > 2_000;
-        assert!(!is_late, "the member is free, and kept for ever");
+        assert!(!is_late, "the member is free, and reserved forever");
         if polls % 20 == 0 {
             third = turn_away_again(&locks, &mut task, third);
         }
     }
 }
 
-/// A set that is woken at a member, and finds it reserved for another when it tries, still passes the wake-up on.
+/// A set that is woken at a member, and finds that member reserved for another set when it tries, still passes the wake-up
+/// on.
 #[test]
 fn c3_a_set_that_stands_back_keeps_its_wake_up() {
     let locks = [(); 4].map(|()| MultiLock::new());
@@ -607,7 +607,7 @@ fn c3_a_set_that_stands_back_keeps_its_wake_up() {
     let mut behind = Task::queued(locks[1].acquire(Upgradable));
     drop(second);
     assert!(task.woken() && !behind.woken());
-    // Another member is in the way, for one poll.
+    // Another member is held, for one poll.
     let first = hold(&locks[0], Exclusive);
     task.waits();
     let all = [1, 2, 3].map(|n| (&locks[n], Exclusive));
@@ -620,11 +620,11 @@ fn c3_a_set_that_stands_back_keeps_its_wake_up() {
     for _ in 0..4 {
         task.waits();
     }
-    assert!(behind.woken(), "the member is free, and all sleep");
+    assert!(behind.woken(), "the member is free, and all waiters sleep");
     drop(behind.run().unwrap());
 }
 
-/// A member that was reserved in shared mode is there to be had, though a writer that stands back waits beside a reader.
+/// A member that is reserved in shared mode can be acquired, though a writer that defers waits beside a reader.
 #[test]
 fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
     for mode in [Shared, Upgradable] {
@@ -634,7 +634,7 @@ fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
         let mut writer = Task::queued(locks[1].acquire(Exclusive));
         writer.waits();
         let mut reader = Task::queued(locks[1].acquire(Shared));
-        let Poll::Ready(reads) = reader.poll() else { panic!("it need not stand back") };
+        let Poll::Ready(reads) = reader.poll() else { panic!("it does not defer") };
         drop(third);
         assert!(task.woken() && task.poll().is_ready(), "{mode:?}");
         drop(reads);
@@ -643,7 +643,7 @@ fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
     }
 }
 
-/// A new set has no reservation, where no waiter has one either: it does not join readers past a writer that waits.
+/// A new set has no reservation, and no waiter has one either: the set does not join readers past a waiting writer.
 #[test]
 fn q1_a_new_set_does_not_join_readers_past_a_writer_that_was_overtaken() {
     let locks = locks::<2>();
@@ -670,7 +670,7 @@ fn q1_a_new_set_does_not_join_readers_past_a_writer_that_was_overtaken() {
     assert_all_idle(&locks);
 }
 
-/// The set that has reserved a member goes: the others get in at once.
+/// The set that has reserved a member is dropped: other waiters acquire it at once.
 #[test]
 fn c1_a_set_that_goes_ends_its_reservations() {
     for newcomer in Mode::ALL {
@@ -688,9 +688,9 @@ fn c1_a_set_that_goes_ends_its_reservations() {
     }
 }
 
-// ------------------------------------------------------------------------------- Nobody is starved
+// ------------------------------------------------------------------------------------- Starvation
 
-/// An executor with one thread that runs tasks first come, first served.
+/// An executor with one thread that runs tasks in FIFO order.
 struct Fifo {
     queue: Mutex<VecDeque<usize>>,
     queued: Vec<AtomicBool>,
@@ -708,8 +708,8 @@ impl Wake for FifoWaker {
 
 type Job<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
-/// Runs tasks until `enough` of them have come to their ends, and says after how many polls. Fails if
-/// all of them sleep, or after so many polls that nobody would wait for it.
+/// Runs tasks until `enough` of them have ended, and returns the number of polls. Fails if all tasks sleep, or after far too
+/// many polls.
 #[track_caller]
 fn polls_until_the_end(jobs: Vec<Job<'_>>, mut enough: usize) -> usize {
     let queued = jobs.iter().map(|_| AtomicBool::new(false)).collect();
@@ -748,7 +748,7 @@ async fn yield_times(times: usize) {
     }
 }
 
-/// Tasks that acquire one lock in a loop: so many of them for each lock, holding it for so many polls.
+/// Tasks that acquire one lock in a loop: `tasks` of them, each holding it for `polls` polls.
 fn loops<'a>(
     lock: &'a MultiLock,
     mode: Mode,
@@ -769,8 +769,7 @@ fn loops<'a>(
     })
 }
 
-/// Tasks that hold one member each, in turns and at a regular pace, so that often there is no moment at
-/// which both are free.
+/// Tasks that hold one member each, alternately and at a regular pace, so that often both are never free at the same moment.
 #[test]
 fn sets_are_not_starved_by_single_acquisitions_of_their_members() {
     let numbers: &[usize] = if cfg!(miri) { &[2] } else { &[1, 2, 3, 4, 5, 7, 8, 10, 24] };
@@ -799,8 +798,8 @@ fn pairs(numbers: &[usize], pause: usize) -> impl Iterator<Item = (usize, [usize
     numbers.iter().flat_map(move |&a| numbers.iter().map(move |&b| (pause, [a, b])))
 }
 
-/// Sets in a ring, each of two neighbours, and one of all: in loops, holding across polls. All of them
-/// make progress.
+/// Sets in a ring, each of two neighbors, and one of all locks: all in loops, and held across polls. All of them make
+/// progress.
 #[test]
 fn sets_that_overlap_all_make_progress() {
     const ROUNDS: usize = if cfg!(miri) { 2 } else { 300 };
@@ -824,8 +823,8 @@ fn sets_that_overlap_all_make_progress() {
 
 // ------------------------------------------------------------------------------------ Cancellation
 
-/// A set that is polled so many times, whether or not it is woken, and dropped at its next turn, in a
-/// busy place: everybody else gets in.
+/// A set that is polled a given number of times, whether or not it is woken, and dropped at its next turn, while others
+/// contend for its members: all others acquire.
 #[test]
 fn c4_a_set_may_be_dropped_at_any_point() {
     for mode in Mode::ALL {
@@ -892,8 +891,8 @@ fn c5_a_set_does_nothing_before_the_first_poll() {
     assert_all_idle(&locks);
 }
 
-/// Random schedules of single waiters and sets. After each, whoever was woken is polled until nobody is
-/// woken any more; then nobody may be asleep who could enter.
+/// Random schedules of single waiters and sets. After each, woken tasks are polled until no task is woken any more. Then no
+/// task may be asleep that could enter.
 #[test]
 fn p2_c4_random_schedules_leave_nobody_asleep_and_nothing_behind() {
     let cases = if cfg!(miri) { 5 } else { 6_000 };
@@ -915,7 +914,7 @@ fn schedule(seed: u64) {
     let sets = [set(&locks), set(&locks[..2]), set(&locks[1..]), set([&locks[0], &locks[2]])];
     let (locks, sets) = (&locks, &sets);
     type Wait<'a> = Pin<Box<dyn Future<Output = Held<'a>> + 'a>>;
-    // What it waits for, as a try that must fail while it sleeps.
+    // What the task waits for, as a try that must fail while the task sleeps.
     type Try<'a> = Box<dyn Fn() -> bool + 'a>;
     let mut tasks: Vec<(Task<Wait<'_>>, Try<'_>)> = vec![];
     let mut held: Vec<Held<'_>> = vec![];
@@ -966,7 +965,7 @@ fn schedule(seed: u64) {
         check(&held, locks, seed);
     }
     loop {
-        // Settle.
+        // Poll until all tasks sleep.
         while let Some(n) = tasks.iter().position(|(task, _)| task.woken() || task.polls() == 0) {
             if let Poll::Ready(guard) = tasks[n].0.poll() {
                 held.push(guard);
@@ -984,7 +983,7 @@ fn schedule(seed: u64) {
     assert_all_idle(locks);
 }
 
-/// E1, and that the words say what the guards are.
+/// Checks E1, and that the words agree with the guards.
 fn check(held: &[Held<'_>], locks: &[MultiLock], seed: u64) {
     for lock in locks {
         let modes: Vec<_> = held
@@ -1007,7 +1006,7 @@ fn check(held: &[Held<'_>], locks: &[MultiLock], seed: u64) {
 
 // ---------------------------------------------------------------------------- Wait, monitors
 
-/// The bug of the original: a wait for a set of which a part was free never came to rest.
+/// The bug of the original: a wait for a set of which some members were free polled forever.
 #[test]
 fn seed_a_wait_for_a_set_of_which_a_part_is_free_sleeps() {
     let locks = locks::<3>();
@@ -1021,7 +1020,7 @@ fn seed_a_wait_for_a_set_of_which_a_part_is_free_sleeps() {
             Task::queued(Box::pin(monitor.wait())),
             Task::queued(Box::pin(async { next(&mut stream).await.unwrap() })),
         ];
-        // The others come and go, and it sleeps on.
+        // The other members are acquired and released, and the wait sleeps on.
         for lock in locks.iter().filter(|lock| !std::ptr::eq(*lock, barred)) {
             for mode in Mode::ALL {
                 drop(hold(lock, mode));
@@ -1049,7 +1048,7 @@ fn sets_are_waited_for_until_all_members_can_be_acquired() {
     now(set.wait(Exclusive));
     let mut guards: Vec<_> = locks.iter().map(|lock| hold(lock, Shared)).collect();
     now(set.wait(Shared));
-    // In both orders: it sleeps at one member after the other.
+    // In both orders: the wait sleeps at one member after the other.
     for _ in 0..2 {
         let mut wait = Task::queued(set.wait(Exclusive));
         while let Some(guard) = guards.pop() {
@@ -1072,19 +1071,19 @@ fn monitor_of_a_set_is_set_when_all_members_become_acquirable() {
     monitor.clear();
     assert!(!monitor.is_set());
 
-    // One member, and there was room at the other all the time.
+    // One member changes, while the other was available all the time.
     drop(hold(a, Shared));
     assert!(monitor.is_set());
     monitor.clear();
 
-    // Both, one after the other: only the last change is one of the whole.
+    // Both members change, one after the other: only the last change makes the whole set available.
     let guards = (hold(a, Shared), hold(b, Shared));
     drop(guards.0);
     assert!(!monitor.is_set());
     drop(guards.1);
     assert!(monitor.is_set());
 
-    // What it has seen stays.
+    // A monitor stays set.
     let guard = hold(a, Shared);
     assert!(monitor.is_set());
     monitor.clear();
@@ -1095,7 +1094,7 @@ fn monitor_of_a_set_is_set_when_all_members_become_acquirable() {
     assert_all_idle(&locks);
 }
 
-/// There is room at all members, and that is no news: it listens to all of them.
+/// All members are available, so the monitor is not set: it listens to all of them.
 #[test]
 fn monitor_of_a_set_that_is_free_is_told_by_each_member() {
     let locks = locks::<3>();
@@ -1185,7 +1184,7 @@ fn handles_of_a_set_are_released_by_the_set_and_its_clones() {
     drop(guard);
     assert_all_idle(&locks);
 
-    // A member's is none of the set's.
+    // A set does not accept the handle of a member.
     let handle = locks[0].try_acquire(Shared).unwrap().into_handle();
     let handle = clone.release(handle).unwrap_err().into_handle();
     locks[0].release(handle).unwrap();
@@ -1203,7 +1202,7 @@ fn bad_use_the_handle_of_a_set_that_is_gone_comes_back() {
     assert_eq!(modes(&locks), [Some(Shared); 2]);
 }
 
-/// A waker panics when one member is released: the others are released, and all waiters are woken.
+/// A waker panics when one member is released: the other members are released, and all waiters are woken.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_keep_no_member_of_a_set_held() {
@@ -1317,7 +1316,7 @@ fn all_takes_arrays_slices_vectors_and_references() {
     expect(&|| now(acquire_all(array)).holds().count());
     assert_all_idle(&locks);
 
-    // Of what can be sent away, the future and the guard can.
+    // The future and the guard can be sent, as their contents can.
     fn sent<T: Send + 'static>(value: T) -> T {
         value
     }
@@ -1326,7 +1325,7 @@ fn all_takes_arrays_slices_vectors_and_references() {
     drop(sent(guard));
     owned.iter().for_each(|(lock, _)| assert_idle(lock));
 
-    // A set for a lock.
+    // A set in the place of a lock.
     let set = set(&locks[..2]);
     let wanted = [(&set, Shared), (&set, Exclusive)];
     assert_eq!(try_acquire_all(wanted).unwrap().holds().count(), 2);
@@ -1385,7 +1384,7 @@ fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
         });
         let acquired =
             set.acquire_blocking_deadline(Exclusive, Instant::now() + Duration::from_secs(60));
-        // Else the thread would wait for somebody to wait.
+        // Otherwise the thread would wait for the other task to queue.
         let _waits = acquired.is_none().then(|| Task::queued(set.acquire(Exclusive)));
         assert!(acquired.is_some());
     });

@@ -1,4 +1,4 @@
-//! What is to be so of all public functions, and of all sources, as the sources have it.
+//! What must hold for all public functions and all source files, read from the sources.
 
 #![cfg(not(any(miri, loom, shuttle, target_family = "wasm")))]
 
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The files of the crate, without those that are for tests alone.
+/// The files of the crate, without those that are only for tests.
 fn sources() -> Vec<(String, String)> {
     let (mut files, mut paths) =
         (Vec::new(), vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")]);
@@ -21,7 +21,7 @@ fn sources() -> Vec<(String, String)> {
     files
 }
 
-/// From `src` on.
+/// The path relative to `src`.
 fn name(path: &Path) -> String {
     let name: PathBuf = path.iter().skip_while(|part| *part != "src").skip(1).collect();
     name.to_str().unwrap().replace('\\', "/")
@@ -29,9 +29,9 @@ fn name(path: &Path) -> String {
 
 struct Function {
     name: String,
-    /// What stands before it: documentation and attributes, one each.
+    /// The lines before the function: documentation and attributes, one each.
     head: Vec<String>,
-    /// What it returns.
+    /// The return type.
     output: String,
 }
 
@@ -41,7 +41,7 @@ impl Function {
     }
 }
 
-/// The functions that are public, or of a public trait.
+/// All public functions, and the methods of public traits.
 fn public_functions() -> Vec<Function> {
     let mut functions = Vec::new();
     for (file, text) in sources() {
@@ -84,12 +84,13 @@ fn public_functions() -> Vec<Function> {
     functions
 }
 
-/// A `Result` warns by itself, and so do futures and iterators, and types that say so.
+/// The compiler already warns about an unused `Result`, future, iterator, or value of a
+/// `#[must_use]` type.
 #[test]
 fn a_result_that_is_not_used_is_warned_of() {
     const EXCEPT: &[(&str, &str)] = &[(
         "named/mod.rs: release",
-        "that the name was not held may be what was to be made sure of",
+        "the caller may only want the name to be unused, whether or not it was used before",
     )];
     let named = |text: &str| {
         text.split("#[must_use")
@@ -104,7 +105,7 @@ fn a_result_that_is_not_used_is_warned_of() {
             .collect::<Vec<_>>()
     };
     let mut types: Vec<_> = sources().iter().flat_map(|(_, text)| named(text)).collect();
-    // What two macros are for.
+    // The types that two macros define.
     for (made, by) in [
         ("Guard", "$Guard"),
         ("GuardArc", "$Guard"),
@@ -117,7 +118,7 @@ fn a_result_that_is_not_used_is_warned_of() {
     let is_used = |f: &Function| {
         let output = &*f.output;
         let name = output.split(['<', ' ']).next().unwrap();
-        // What a macro calls so is a guard or a future of one.
+        // In the macros this stands for a guard, or for the future of one.
         let of_macro = name.starts_with('$');
         match output {
             "" => true,
@@ -128,7 +129,7 @@ fn a_result_that_is_not_used_is_warned_of() {
             {
                 true
             }
-            // The lint sees through neither.
+            // The lint looks into neither.
             _ if output.contains("Guard") && (name == "Option" || name.starts_with("Self::")) => {
                 f.has("must_use = ")
             }
@@ -144,7 +145,7 @@ fn a_result_that_is_not_used_is_warned_of() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// But for futures, which panic where they are polled.
+/// Except for futures, which panic when they are polled.
 #[test]
 fn a_panic_is_the_callers() {
     let panics = |f: &Function| f.head.iter().any(|line| *line == "/// # Panics");
@@ -169,7 +170,7 @@ fn a_panic_says_where_the_caller_is() {
     };
 
     thread_local! {
-        /// Of the last panic, while one is checked.
+        /// The line of the last panic, while a panic is being checked.
         static LINE: Cell<Option<u32>> = const { Cell::new(None) };
     }
     let before = take_hook();
@@ -204,13 +205,17 @@ fn a_panic_says_where_the_caller_is() {
     check(|| drop(RwLockUpgradableReadGuard::upgrade_blocking(reader)), line!());
 }
 
-/// What guards a promise is checked in every build. What is checked in some only, and why:
+/// Whatever a promise depends on is checked in every build. These are checked in debug builds only,
+/// for the stated reasons:
 #[test]
 fn nothing_that_is_promised_is_checked_in_some_builds_only() {
     const EXCEPT: &[(&str, &str)] = &[
         ("raw/list.rs", "state: the waker of a node that was notified has been taken out"),
-        ("raw/list.rs", "consume: changes nothing if the node is still queued"),
-        ("raw/state.rs", "release: in the way of each release; the caller has a guard or a handle"),
+        ("raw/list.rs", "consume: has no effect if the node is still queued"),
+        (
+            "raw/state.rs",
+            "release: every release would pay for it; the caller has a guard or a handle",
+        ),
     ];
     let found: Vec<_> = sources()
         .into_iter()

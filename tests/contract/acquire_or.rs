@@ -20,7 +20,7 @@ fn acquire_or_gives_the_guard_or_what_cancelled_it() {
         switch.on.store(1, SeqCst);
         assert_eq!(task.finish().unwrap_err(), "cancelled");
         assert_eq!(task_arc.finish().unwrap_err(), "cancelled");
-        // Its place is given up before the future is dropped.
+        // The acquisition leaves the queue before its future is dropped.
         assert!(!lock.snapshot().is_awaited(mode));
         drop(guard);
         assert_idle(&lock);
@@ -33,7 +33,7 @@ fn acquire_or_acquires_if_both_are_ready() {
     let switch = Arc::new(Switch::default());
     switch.on.store(1, SeqCst);
     drop(now(lock.acquire_or(Exclusive, switch.clone().wait())).expect("the lock is free"));
-    assert_eq!(switch.polls.load(SeqCst), 0, "polled without need");
+    assert_eq!(switch.polls.load(SeqCst), 0, "polled needlessly");
 
     switch.on.store(0, SeqCst);
     let guard = hold(&lock, Exclusive);
@@ -43,7 +43,7 @@ fn acquire_or_acquires_if_both_are_ready() {
     drop(task.finish().expect("both are ready"));
 }
 
-/// Also where it would stand back, for somebody who does not come.
+/// Even where the acquisition would defer to an overtaken waiter that is never polled.
 #[test]
 fn acquire_or_acquires_a_free_lock_if_there_is_no_more_time() {
     let lock = Arc::new(lock());

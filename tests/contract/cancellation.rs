@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Nobody enters any more, and those who are there leave as ever. Miri would say that it is a leak, as it is.
+/// No task can acquire the lock any more, and the remaining holders release it as usual. Miri would report
+/// the leak, which is real.
 #[cfg(not(miri))]
 #[test]
 fn bad_use_an_upgrade_that_is_forgotten_harms_no_other_holder() {
@@ -63,7 +64,7 @@ fn c1_while_another_exclusive_waiter_is_left_shared_stays_asleep() {
     }
 }
 
-/// The end of the wait, and not the drop of the future, is what lets others in.
+/// The cancellation itself admits other waiters, even before the future is dropped.
 #[test]
 fn c1_holds_for_an_acquisition_that_was_cancelled() {
     let lock = lock();
@@ -89,7 +90,7 @@ fn c1_holds_for_a_timeout() {
         while !lock.snapshot().is_awaited(Exclusive) && !exclusive.is_finished() {
             thread::yield_now();
         }
-        // Nobody leaves: only the end of the time can let it in.
+        // No holder releases the lock: only the end of the timeout can admit this thread.
         drop(lock.acquire_blocking_timeout(Shared, LONG).expect("woken"));
         assert!(exclusive.join().unwrap());
     });
@@ -106,10 +107,10 @@ fn c2_a_woken_shared_waiter_that_is_dropped_passes_it_on() {
     let second = Task::queued(lock.acquire(Shared));
     drop(guard);
     drop(first);
-    // The second was called with the first, and is on its way.
+    // The second was woken together with the first, and is about to enter.
     assert!(second.woken() && !exclusive.woken());
     drop(second);
-    assert_eq!(exclusive.wakes(), 1, "nobody else will ever wake it");
+    assert_eq!(exclusive.wakes(), 1, "no other task will ever wake it");
     drop(exclusive.finish());
 }
 
@@ -143,7 +144,7 @@ fn c3_a_woken_exclusive_waiter_that_is_dropped_passes_it_on() {
     }
 }
 
-/// It was polled after its wake-up, lost the race, and was woken again.
+/// After its wake-up the waiter was polled, lost the race, and was woken again.
 #[test]
 fn c3_also_after_it_was_overtaken() {
     for next in Mode::ALL {
@@ -152,7 +153,7 @@ fn c3_also_after_it_was_overtaken() {
         let overtaker = hold(&lock, Exclusive);
         first.waits();
         drop(overtaker);
-        // This one is upgradable: its end is not the turn of the shared ones.
+        // This holder is upgradable, so its release does not start the shared waiters' turn.
         let overtaker = hold(&lock, Upgradable);
         first.waits();
         let mut second = Task::queued(lock.acquire(Exclusive));
@@ -166,7 +167,7 @@ fn c3_also_after_it_was_overtaken() {
     }
 }
 
-/// What a waiter of the schedules does.
+/// What a waiter does in the schedules.
 #[derive(Clone, Copy, Debug)]
 enum Script {
     Acquire(Mode),
@@ -186,7 +187,7 @@ async fn play(lock: &MultiLock, script: Script) -> Guard<'_> {
         Script::Acquire(mode) => lock.acquire(mode).await,
         Script::Upgrade(mode) => {
             let mut guard = lock.acquire(mode).await;
-            // Refused or not, there is a hold.
+            // Whether or not the upgrade is refused, the guard holds the lock.
             let result = guard.upgrade().await;
             assert_eq!(guard.mode(), if result.is_ok() { Exclusive } else { mode });
             guard
@@ -218,8 +219,8 @@ impl<'a, F: Future<Output = Guard<'a>>> Player<'a, F> {
     }
 }
 
-/// Plays one schedule, whose steps are the digits of `code`: the first holder leaves, or one of
-/// the players is polled or dropped. E1 and P2 are looked at after every step, C4 at the end.
+/// Plays one schedule, whose steps are the digits of `code`: the first holder releases, or one of the players
+/// is polled or dropped. E1 and P2 are checked after every step, C4 at the end.
 fn play_schedule(held: Mode, scripts: &[Script], steps: usize, mut code: usize) {
     let lock = lock();
     let mut holder = Some(hold(&lock, held));
@@ -291,7 +292,7 @@ fn c4_after_schedules_of_four_the_word_is_back_to_zero() {
     for _ in 0..if cfg!(miri) { 60 } else { 40_000 } {
         let held = Mode::ALL[next(3)];
         let scripts = [(); 4].map(|()| SCRIPTS[next(5)]);
-        // 32 bits have room for 9^10, so the code is made of what a usize can hold.
+        // 9^10 fits in 32 bits, so the code has as many steps as fit in a usize.
         let steps = if usize::BITS >= 64 { STEPS } else { 10 };
         let code = next(9_usize.pow(steps));
         play_schedule(held, &scripts, steps as usize, code);
@@ -309,13 +310,13 @@ fn c4_monitors_and_those_who_stand_back_leave_nothing_behind() {
     let overtaker = hold(&lock, Exclusive);
     overtaken.waits();
     drop(overtaker);
-    let stands_back = Task::queued(lock.acquire(Exclusive));
+    let deferring = Task::queued(lock.acquire(Exclusive));
     drop(overtaken);
-    drop(stands_back);
+    drop(deferring);
     assert_idle(&lock);
 }
 
-/// Whoever gives up takes its own wait out of the word, and not that of another.
+/// A waiter that times out removes its own flag from the word, and not another waiter's.
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
@@ -332,8 +333,8 @@ fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
     }
 }
 
-/// Whatever waits, and however that ends: no waker stays with the lock, and (says Miri) nothing that is gone
-/// stays in a list.
+/// Whatever a waiter waits for, and however its wait ends, the lock keeps no waker. Miri also checks that no
+/// freed node stays in a list.
 #[test]
 fn c4_whoever_goes_leaves_no_waker_behind() {
     type Wait<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
@@ -345,11 +346,11 @@ fn c4_whoever_goes_leaves_no_waker_behind() {
         |_, upgradable| Box::pin(async { upgradable.unwrap().upgrade().await.unwrap() }),
     ];
     for (number, wait) in kinds.into_iter().enumerate() {
-        // Who comes next would come upon what stays in a list.
+        // The next waiter would touch any node that stayed in a list.
         let lock = lock();
-        // How often it is polled, each time with another waker, whether it is called, and whether it then
-        // comes.
-        for (polls, is_called, comes) in [
+        // How often the waiter is polled, each time with another waker, whether it is notified, and whether
+        // it then enters.
+        for (polls, is_notified, enters) in [
             (1, false, false),
             (2, false, false),
             (1, true, false),
@@ -363,10 +364,10 @@ fn c4_whoever_goes_leaves_no_waker_behind() {
             for alarm in &alarms[..polls] {
                 assert!(task.poll_with(&Waker::from(alarm.clone())).is_pending());
             }
-            if is_called {
+            if is_notified {
                 drop(shared);
             }
-            if comes {
+            if enters {
                 task.finish();
             }
             drop(task);
@@ -394,7 +395,7 @@ fn c5_nothing_happens_before_the_first_poll() {
     assert_eq!(Arc::strong_count(&lock), 1);
 }
 
-/// Nor is a free lock taken for a future that is never polled.
+/// A free lock is not acquired for a future that is never polled.
 #[test]
 fn c5_a_free_lock_stays_free_until_the_first_poll() {
     let lock = Arc::new(lock());

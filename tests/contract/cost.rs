@@ -56,7 +56,7 @@ fn x2_what_a_lock_has_allocated_goes_with_it() {
 
 #[test]
 fn x2_waiting_allocates_nothing_after_the_first_wait() {
-    // More than are woken in one round.
+    // More waiters than one batch wakes.
     const CROWD: usize = 20;
     let lock = Arc::new(lock());
     let wake = |alarm: &Arc<Alarm>, mode| {
@@ -87,19 +87,19 @@ fn x2_waiting_allocates_nothing_after_the_first_wait() {
         let _guard = hold(&lock, Exclusive);
         assert!(poll_once(lock.acquire(Shared)).is_pending());
     });
-    assert!(first > 0, "a lock that never allocates could promise more");
+    assert!(first > 0, "a lock that never allocates could make a stronger promise");
     for mode in Mode::ALL {
         without_allocation(mode, || wake(&alarm, mode));
     }
     assert_idle(&lock);
 }
 
-/// How firmware has the queue made at boot, and not in an interrupt handler.
+/// Firmware allocates the queue this way at boot, and not in an interrupt handler.
 #[test]
 fn x2_after_a_monitor_not_even_the_first_wait_allocates() {
     let lock = lock();
     let ((), first) = allocations(|| drop(lock.monitor(Shared)));
-    assert!(first > 0, "it is the monitor that allocates");
+    assert!(first > 0, "the monitor allocates the queue");
     let mut guard = hold(&lock, Exclusive);
     without_allocation("waits", || {
         for mode in Mode::ALL {
@@ -141,16 +141,16 @@ fn x2_a_cancelled_wait_allocates_nothing_after_the_first_wait() {
     drop(guard);
 }
 
-/// Nobody is looked for among those who wait: not who is called next, nor who goes. A look at all of them would
-/// take each of ten thousand a hundred times as long as each of a hundred.
+/// No operation searches the queue: neither to notify the next waiter nor to remove one. A scan would cost each of
+/// ten thousand waiters a hundred times as much as each of a hundred.
 #[test]
 #[cfg(not(miri))]
 fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
-    /// What becomes of them, when the exclusive holder they wait for is gone or before.
+    /// How the waiters end: after the exclusive holder released the lock, or before.
     type Ends = for<'a> fn(Vec<Task<Acquires<'a>>>, Guard<'a>);
     type Acquires<'a> = Pin<Box<dyn Future<Output = Guard<'a>> + 'a>>;
     let ends: [(Mode, Ends); 4] = [
-        // One after the other.
+        // One after another.
         (Exclusive, |tasks, guard| {
             drop(guard);
             tasks.into_iter().for_each(|mut task| drop(task.run().expect("woken")));
@@ -161,7 +161,7 @@ fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
             let guards: Vec<_> = tasks.iter_mut().map(|task| task.run().expect("woken")).collect();
             drop(guards);
         }),
-        // None: they go, from the first to the last, and from the last to the first.
+        // All are cancelled, from the first to the last or from the last to the first.
         (Exclusive, |tasks, _guard| tasks.into_iter().for_each(drop)),
         (Shared, |tasks, _guard| tasks.into_iter().rev().for_each(drop)),
     ];
@@ -176,12 +176,12 @@ fn ten_thousand_waiters_cost_as_much_each_as_a_hundred() {
             assert_idle(&lock);
             each
         };
-        // Something else may come in between, but not each time.
+        // Another process may interrupt one measurement, but not all of them.
         let quickest = |count| (0..5).map(|_| each(count)).min().unwrap();
         let (few, many) = (quickest(100), quickest(10_000));
         assert!(
             many < 20 * few,
-            "case {number}: {few:?} each of a hundred, {many:?} of ten thousand"
+            "case {number}: {few:?} for each of a hundred, {many:?} for each of ten thousand"
         );
     }
 }
@@ -222,7 +222,8 @@ fn x2_a_blocking_wait_allocates_nothing_after_the_first_of_its_thread() {
     });
 }
 
-/// Its parker, and so does each wait that a waker begins while the thread waits. Elsewhere mutexes may allocate, too.
+/// The thread allocates its parker, and so does each wait that a waker begins while the thread waits. On other
+/// systems mutexes may allocate, too.
 #[test]
 #[cfg(all(feature = "std", target_os = "linux"))]
 fn x2_the_first_blocking_wait_of_a_thread_allocates_once() {

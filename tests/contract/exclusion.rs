@@ -44,7 +44,7 @@ fn e1_everybody_waits_for_an_exclusive_holder() {
     }
 }
 
-/// Data behind a lock, with a count of who is at it.
+/// Data behind a lock, with a count of the current holders.
 #[derive(Default)]
 struct Data {
     lock: MultiLock,
@@ -52,18 +52,18 @@ struct Data {
     numbers: UnsafeCell<[u64; 2]>,
 }
 
-// SAFETY: `numbers` is touched by who holds the lock: to change it, exclusively.
+// SAFETY: only holders of the lock touch `numbers`, and only an exclusive holder changes it.
 unsafe impl Sync for Data {}
 
 impl Data {
     fn read(&self) {
         // SAFETY: the caller holds the lock.
         let [a, b] = unsafe { *self.numbers.get() };
-        assert_eq!(a, b, "a change is visible by half");
+        assert_eq!(a, b, "a change is half visible");
     }
 
     fn write(&self) {
-        assert_eq!(self.holders.fetch_add(1, SeqCst), 0, "not alone");
+        assert_eq!(self.holders.fetch_add(1, SeqCst), 0, "another holder is present");
         // SAFETY: the caller holds the lock exclusively.
         unsafe { (*self.numbers.get())[0] += 1 };
         thread::yield_now();
@@ -73,7 +73,7 @@ impl Data {
     }
 }
 
-/// Without E2, Miri sees a data race; without E1, the counts are wrong everywhere.
+/// Without E2, Miri sees a data race. Without E1, the counts are wrong everywhere.
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 fn e1_e2_threads_see_what_exclusive_holders_wrote() {

@@ -33,7 +33,7 @@ fn q1_a_newcomer_waits_behind_an_upgrade() {
 
 #[test]
 fn q1_a_shared_holder_may_share_past_an_exclusive_waiter() {
-    // Else a holder that needs another hold would wait for a waiter that waits for it.
+    // Otherwise a holder that acquires the lock again would wait for a waiter that waits for this holder.
     let lock = lock();
     let holder = hold(&lock, Shared);
     let mut exclusive = Task::queued(lock.acquire(Exclusive));
@@ -55,7 +55,7 @@ fn q2_shared_waiters_get_in_before_the_next_exclusive_one() {
     assert!(before.woken() && after.woken() && !exclusive.woken());
 
     let first = before.finish();
-    // The exclusive waiter keeps newcomers out, but not those whose turn it is.
+    // The exclusive waiter blocks newcomers, but not the waiters whose turn it is.
     let newcomer = Task::queued(lock.acquire(Shared));
     let second = after.finish();
     drop(first);
@@ -97,7 +97,7 @@ fn q3_exclusive_waiters_are_woken_first_come_first_served() {
     }
 }
 
-/// The order is that of the first polls, not that in which the futures were made.
+/// The queue is ordered by first polls, not by when the futures were made.
 #[test]
 fn q3_a_place_is_taken_at_the_first_poll() {
     let lock = lock();
@@ -110,7 +110,7 @@ fn q3_a_place_is_taken_at_the_first_poll() {
     assert!(first.woken() && !second.woken());
 }
 
-/// Who polls without need does not go to the end of the queue.
+/// A waiter that is polled needlessly does not move to the end of the queue.
 #[test]
 fn q3_a_place_is_kept_over_polls() {
     let lock = lock();
@@ -138,7 +138,7 @@ fn q3_an_overtaken_exclusive_waiter_is_woken_first_again() {
     assert_eq!(second.wakes(), 1);
 }
 
-/// The number of Q3: a waiter that is polled when it is woken is overtaken once.
+/// The bound of Q3: a waiter that is polled when it is woken is overtaken once.
 #[test]
 fn q3_a_waiter_that_is_polled_when_woken_is_overtaken_once() {
     for mode in Mode::ALL {
@@ -147,28 +147,31 @@ fn q3_a_waiter_that_is_polled_when_woken_is_overtaken_once() {
         let mut overtaken = 0;
         let mut entered = None;
         while entered.is_none() {
-            // Somebody new comes between the release and the waiter's poll, every time.
+            // Each time, a newcomer arrives between the release and the waiter's poll.
             let mut newcomer = Task::new(lock.acquire(Exclusive));
             let quick = newcomer.poll();
             overtaken += usize::from(quick.is_ready());
             assert!(overtaken <= 1);
             entered = waiter.run();
         }
-        assert_eq!(overtaken, 1, "otherwise this test is about nothing");
+        assert_eq!(overtaken, 1, "otherwise this test proves nothing");
     }
 }
 
-/// The number of Q3 for a thread that blocks: overtaken once, it is given the lock by who leaves it, and nobody
-/// new comes in between.
+/// The bound of Q3 for a thread that blocks: once it was overtaken, the next release hands it the lock, and no
+/// newcomer can barge.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
 fn q3_a_thread_that_blocks_is_overtaken_once() {
     let cases = [(Shared, false), (Upgradable, true), (Exclusive, false), (Exclusive, true)];
     for (mode, timed) in cases {
-        // A thread that is woken may run at once, instead of who wakes it, and then it is not overtaken.
+        // A woken thread may run at once, in place of the thread that woke it. Then it is not overtaken.
         let start = Instant::now();
         while !overtakes_a_thread(mode, timed) {
-            assert!(start.elapsed() < LONG, "it is never overtaken: this test is about nothing");
+            assert!(
+                start.elapsed() < LONG,
+                "the thread is never overtaken: this test proves nothing"
+            );
         }
     }
 }
@@ -202,10 +205,10 @@ fn q3_a_newcomer_stands_back_exactly_one_poll() {
 
         let mut newcomer = Task::new(lock.acquire(mode));
         newcomer.waits();
-        assert_eq!(newcomer.wakes(), 1, "it wakes itself: it waits for no release");
+        assert_eq!(newcomer.wakes(), 1, "it wakes itself: it does not wait for a release");
         drop(newcomer.finish());
 
-        // If the one it stood back for was polled meanwhile, it queues.
+        // If the waiter that it defers to was polled in the meantime, the newcomer queues.
         let mut newcomer = Task::queued(lock.acquire(mode));
         let guard = overtaken.finish();
         newcomer.waits();
@@ -214,7 +217,7 @@ fn q3_a_newcomer_stands_back_exactly_one_poll() {
         assert_eq!(newcomer.wakes(), 2);
         drop(newcomer.finish());
 
-        // And once the overtaken one is through, nobody stands back any more.
+        // Once the overtaken waiter has acquired the lock, newcomers no longer defer.
         drop(now(lock.acquire(mode)));
     }
 }

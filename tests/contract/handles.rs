@@ -26,7 +26,7 @@ fn handles_have_names_that_are_their_own() {
             let Some(handle) = left.take() else { break };
             left = lock.release(handle).err().map(ReleaseError::into_handle);
         }
-        assert!(left.is_none(), "of no lock");
+        assert!(left.is_none(), "not of any lock");
     }
     locks.iter().for_each(assert_idle);
 }

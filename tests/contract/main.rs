@@ -1,8 +1,8 @@
-//! The contract: what the lock promises, with futures that are polled by hand. No runtime; nothing
-//! here waits for anything but a test's next line, except where a test is about threads.
+//! The contract: what the lock promises, with futures that are polled by hand. There is no runtime.
+//! A test waits for nothing but its own next line, except where it is about threads.
 //!
-//! The letters are those of the promises: Exclusion, Progress (`f`: with a waiter that sleeps on),
-//! fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
+//! The letters are those of the promises: Exclusion, Progress (`f`: while a woken waiter is not
+//! polled), fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
@@ -66,7 +66,8 @@ fn woken<F: Future>(tasks: &[Task<F>]) -> Vec<bool> {
     tasks.iter().map(Task::woken).collect()
 }
 
-/// A waiter that was woken and sleeps on. The release that woke it woke no other.
+/// A *dormant* waiter: it was woken, and is not polled. The release that woke it woke no other
+/// waiter.
 fn dormant<'a>(lock: &'a MultiLock, mode: Mode) -> Task<impl Future<Output = Guard<'a>>> {
     let guard = hold(lock, Exclusive);
     let task = Task::queued(lock.acquire(mode));

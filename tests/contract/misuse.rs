@@ -16,7 +16,7 @@ fn bad_use_errors_say_who_is_in_the_way() {
 #[test]
 fn bad_use_a_handle_of_another_lock_comes_back() {
     for mode in Mode::ALL {
-        // Two fresh locks, and two that have names already.
+        // Two fresh locks, and two whose handles already have an identity.
         let (lock, other) = (Arc::new(lock()), Arc::new(lock()));
         for _ in 0..2 {
             let handle = hold(&lock, mode).into_handle();
@@ -35,7 +35,8 @@ fn bad_use_a_handle_of_another_lock_comes_back() {
     }
 }
 
-/// A lock that knew its handles by its address would release a hold that it does not have.
+/// If a lock recognized its handles by its address, this one would end an acquisition that it never
+/// made.
 #[test]
 fn bad_use_a_handle_of_a_lock_that_is_gone_comes_back() {
     let mut place = Box::new(lock());
@@ -45,7 +46,7 @@ fn bad_use_a_handle_of_a_lock_that_is_gone_comes_back() {
     assert_eq!(ptr::from_ref(&*place), address);
     let handle = place.release(handle).unwrap_err().into_handle();
     assert_idle(&place);
-    // Also when the new lock has handles, and is held.
+    // The same when the new lock has handles, and is held.
     let new = hold(&place, Exclusive).into_handle();
     assert_ne!(new.id(), handle.id());
     place.release(handle).unwrap_err();
@@ -57,7 +58,7 @@ fn bad_use_a_handle_of_a_lock_that_is_gone_comes_back() {
 #[test]
 fn bad_use_a_lock_may_be_moved_between_acquisition_and_release() {
     let here = lock();
-    // With a queue, too.
+    // The same with a queue.
     let guard = hold(&here, Exclusive);
     drop(Task::queued(here.acquire(Shared)));
     let handle = guard.into_handle();
@@ -81,16 +82,16 @@ fn bad_use_a_forgotten_guard_leaves_the_lock_held_and_nothing_else() {
     assert!(lock.acquire_blocking_timeout(Exclusive, Duration::from_millis(1)).is_none());
     drop(Task::queued(lock.acquire(Exclusive)));
     assert_eq!((lock.locked(), lock.snapshot().shared_holders()), (Some(Shared), 1));
-    // It can be moved, and dropped.
+    // The lock can be moved, and dropped.
     let moved = lock;
     assert_eq!(moved.locked(), Some(Shared));
 }
 
-/// What tests have forgotten for good: here, and so no leak for Miri.
+/// Everything that a test forgets for good is reachable from here, so Miri reports no leak.
 static FORGOTTEN: [AtomicPtr<()>; 2] = [const { AtomicPtr::new(ptr::null_mut()) }; 2];
 
-/// Its place in the queue stays, and it is a dormant waiter like any other. The lock may go before
-/// it: it is not looked at any more.
+/// The forgotten future stays in the queue, and is a dormant waiter like any other. The lock may be
+/// dropped before it: the node is not accessed any more.
 #[test]
 fn bad_use_a_forgotten_future_is_a_dormant_waiter() {
     let lock = lock();

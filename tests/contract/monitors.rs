@@ -13,14 +13,14 @@ fn monitors_are_ready_at_once_if_the_mode_can_be_acquired() {
             assert_eq!(ready, lock.try_acquire(mode).is_some(), "{held:?}, {mode:?}");
         }
     }
-    // A newcomer would wait for the exclusive one, and so does a monitor.
+    // A newcomer would wait behind the exclusive waiter, and a monitor does, too.
     let lock = lock();
     let _guard = hold(&lock, Shared);
     let _exclusive = Task::queued(lock.acquire(Exclusive));
     let _monitor = Task::queued(lock.wait(Shared));
 }
 
-/// The same schedule with and without monitors that nobody polls: the same wake-ups in the same
+/// The same schedule with and without monitors that are not polled: the same wake-ups in the same
 /// order.
 #[test]
 fn monitors_that_sleep_change_nobodys_outcome() {
@@ -54,7 +54,7 @@ fn monitors_hold_nothing_and_keep_nobody_out() {
     assert!(!lock.snapshot().is_awaited(Exclusive));
     drop(hold(&lock, Shared));
     drop(shared);
-    // Nobody stands back for a monitor that was woken and comes too late.
+    // Waiters do not defer to a monitor that was woken and is polled too late.
     drop(now(lock.acquire(Exclusive)));
 }
 
@@ -70,8 +70,8 @@ fn monitors_are_ready_after_an_edge_even_if_the_lock_was_taken_again() {
     }
 }
 
-/// The first change lets a shared one in, and no exclusive one; the second lets both in. Then the
-/// lock is taken again.
+/// The first change makes the lock available to shared newcomers, but not to exclusive ones. The
+/// second makes it available to both. Then the lock is acquired again.
 #[test]
 fn monitors_do_not_miss_an_edge_behind_another_modes() {
     let lock = lock();
@@ -126,14 +126,14 @@ fn monitors_are_all_woken_by_a_release_and_once() {
     let guard = hold(&lock, Exclusive);
     let mut monitors: Vec<_> = (0..30).map(|i| Task::queued(lock.wait(Mode::ALL[i % 3]))).collect();
     drop(guard);
-    // Many edges between two looks are one.
+    // Many edges between two checks count as one.
     drop(hold(&lock, Exclusive));
     monitors.iter_mut().for_each(|monitor| monitor.run().expect("woken"));
     assert!(monitors.iter().all(|monitor| monitor.wakes() == 1 && monitor.polls() == 2));
     assert_idle(&lock);
 }
 
-/// If it passed its wake-up on, somebody would be woken for nothing.
+/// If the monitor passed its wake-up on, a waiter would be woken for nothing.
 #[test]
 fn monitors_that_are_dropped_after_an_edge_wake_nobody() {
     let lock = lock();

@@ -1,8 +1,8 @@
-//! Progress (`p`; `f`: with a waiter that sleeps on).
+//! Progress (`p`; `f`: while a woken waiter is not polled).
 
 use super::*;
 
-/// Two dormant waiters of any modes, one of them woken: nobody who is polled waits for them.
+/// Two dormant waiters of any modes, one of them woken: no polled waiter waits for them.
 #[test]
 fn p1_a_polled_waiter_gets_a_free_lock_whatever_others_do() {
     for first in Mode::ALL {
@@ -20,8 +20,8 @@ fn p1_a_polled_waiter_gets_a_free_lock_whatever_others_do() {
     }
 }
 
-/// As before, and one of the dormant waiters has been overtaken: a newcomer may stand back for it,
-/// but not for more than a poll.
+/// As above, but one of the dormant waiters was overtaken: a newcomer may defer to it, but for one poll at
+/// most.
 #[test]
 fn p1_an_overtaken_waiter_that_sleeps_costs_a_newcomer_one_poll() {
     for dormant in Mode::ALL {
@@ -35,7 +35,7 @@ fn p1_an_overtaken_waiter_that_sleeps_costs_a_newcomer_one_poll() {
             drop(overtaker);
             let mut newcomer = Task::new(lock.acquire(mode));
             newcomer.waits();
-            assert!(newcomer.woken(), "nobody else will wake it");
+            assert!(newcomer.woken(), "no other task will wake it");
             drop(newcomer.finish());
         }
     }
@@ -70,7 +70,7 @@ fn f2_a_second_waiter_that_is_polled_succeeds() {
     }
 }
 
-/// An implementation that counts a woken sleeper as "somebody is on the way" wakes nobody here.
+/// An implementation that assumes that a woken waiter will enter wakes no other waiter here.
 #[test]
 fn f2_prime_second_waiter_is_woken_by_the_next_release() {
     for first in Mode::ALL {
@@ -89,7 +89,7 @@ fn f2_prime_second_waiter_is_woken_by_the_next_release() {
     }
 }
 
-/// The dormant waiter has been overtaken before, and is called first for that.
+/// The dormant waiter was overtaken before, so it is woken first.
 #[test]
 fn f2_prime_also_behind_an_overtaken_waiter() {
     for mode in Mode::ALL {
@@ -104,7 +104,7 @@ fn f2_prime_also_behind_an_overtaken_waiter() {
     }
 }
 
-/// Beside shared holders, where a release need not make the lock free to let somebody in.
+/// Beside shared holders, where a release can admit a waiter without freeing the lock.
 #[test]
 fn f2_prime_also_for_upgradable_waiters_beside_shared_holders() {
     let lock = lock();
@@ -124,7 +124,7 @@ fn f3_all_waiting_shared_are_woken_together() {
     let guard = hold(&lock, Exclusive);
     let mut crowd: Vec<_> = (0..CROWD).map(|_| Task::queued(lock.acquire(Shared))).collect();
     drop(guard);
-    // Nobody has been polled: one does not wake the other.
+    // No waiter has been polled: none of them wakes another.
     assert!(crowd.iter().all(|task| task.wakes() == 1));
     let guards: Vec<_> = crowd.iter_mut().rev().map(Task::finish).collect();
     assert_eq!(lock.snapshot().shared_holders(), CROWD);
@@ -192,7 +192,7 @@ fn p2_a_blocked_thread_is_woken() {
 #[test]
 fn p3_k_shared_and_one_exclusive_cost_2k_plus_2_polls() {
     for k in (1..=40).step_by(if cfg!(miri) { 13 } else { 1 }) {
-        // The exclusive one comes first, in the middle, or last.
+        // The exclusive waiter comes first, in the middle, or last.
         for place in [0, k / 2, k] {
             let lock = lock();
             let guard = hold(&lock, Exclusive);
@@ -200,7 +200,7 @@ fn p3_k_shared_and_one_exclusive_cost_2k_plus_2_polls() {
                 .map(|i| Task::queued(lock.acquire(if i == place { Exclusive } else { Shared })))
                 .collect();
             drop(guard);
-            // An executor that polls whom it must, until nobody is left; holds last for a round.
+            // The loop polls only woken tasks until all are done. A guard is held for one round.
             let mut done = 0;
             while done <= k {
                 let guards: Vec<_> = tasks.iter_mut().filter_map(Task::run).collect();
@@ -236,8 +236,8 @@ fn p3_a_release_that_lets_nobody_in_wakes_nobody() {
     assert_eq!(woken(&tasks), [true, false, false]);
 }
 
-/// A crowd that is polled where it is woken, one by one, and finds the lock taken: each is woken once, and not
-/// again as it has come back to the queue meanwhile.
+/// Each waiter of a crowd is polled inside its waker, one by one, and finds the lock held. Each is woken once,
+/// and not again although it was queued again in the meantime.
 #[test]
 fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
     for crowd in [1, 8, 9, 20] {
@@ -250,8 +250,8 @@ fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
             Inline::spawn(async move {
                 let mut acquire = pin!(lock.acquire(Shared));
                 let entered = poll_fn(|cx| {
-                    // From the second poll on the lock is held again. Woken without end, it would never be
-                    // polled for the last time.
+                    // From the second poll on the lock is held again. If the waiter were woken forever, it
+                    // would never be polled for the last time.
                     match polls.fetch_add(1, SeqCst) {
                         0 => {}
                         1..3 => {
@@ -272,7 +272,7 @@ fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
             let hold = thief.lock().unwrap().take();
             assert_eq!(hold.is_some(), count < 4);
         }
-        // All are gone.
+        // All tasks have ended.
         assert_eq!((Arc::strong_count(&lock), lock.snapshot()), (1, MultiLock::new().snapshot()));
     }
 }
@@ -315,7 +315,7 @@ fn p3_a_shared_release_that_leaves_others_wakes_no_monitor() {
     assert_eq!(monitor.wakes(), 1);
 }
 
-/// A monitor that waits for a free lock, and a release that leaves holders.
+/// A monitor waits for a free lock, and a release leaves other holders.
 #[test]
 fn p3_a_release_that_lets_nobody_in_wakes_no_monitor() {
     let lock = lock();
@@ -327,13 +327,13 @@ fn p3_a_release_that_lets_nobody_in_wakes_no_monitor() {
     assert!(monitor.woken());
 }
 
-/// Of two that have been overtaken, one can enter.
+/// Of two overtaken waiters, one can enter.
 #[test]
 fn p3_one_overtaken_exclusive_waiter_is_woken_at_a_time() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let mut tasks = [Task::queued(lock.acquire(Exclusive)), Task::queued(lock.acquire(Exclusive))];
-    // Twice a release calls one, and somebody is quicker.
+    // Twice a release wakes one waiter, and a newcomer barges in.
     drop(guard);
     drop(hold(&lock, Exclusive));
     let overtaker = hold(&lock, Exclusive);
@@ -344,7 +344,7 @@ fn p3_one_overtaken_exclusive_waiter_is_woken_at_a_time() {
     drop(tasks[1].run().expect("woken by the first"));
 }
 
-/// The end of a shared hold lets an upgrade go on, and nobody else.
+/// The end of a shared acquisition lets an upgrade proceed, and admits no waiter.
 #[test]
 fn p3_an_overtaken_waiter_is_not_woken_for_an_upgrade() {
     let lock = lock();

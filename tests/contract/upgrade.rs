@@ -13,7 +13,7 @@ fn u1_one_upgradable_holder_beside_any_number_of_shared_ones() {
     assert!(lock.try_acquire(Upgradable).is_none());
     let mut second = Task::queued(lock.acquire(Upgradable));
     drop(upgradable);
-    assert!(second.woken(), "it need not wait for the shared ones");
+    assert!(second.woken(), "it does not wait for the shared holders");
     drop((second.finish(), before, after));
 }
 
@@ -25,7 +25,7 @@ fn u2_an_upgrade_waits_only_for_the_shared_holders_present() {
         let mut guard = hold(&lock, mode);
         let mut upgrade = Task::queued(guard.upgrade());
         assert!(lock.snapshot().is_upgrading());
-        // Nobody new makes it wait longer.
+        // No newcomer can prolong its wait.
         assert!(Mode::ALL.iter().all(|mode| lock.try_acquire(*mode).is_none()));
         assert!(holders[0].share().is_none());
         while holders.pop().is_some() {
@@ -53,7 +53,8 @@ fn u2_alone_it_is_ready_at_once() {
     }
 }
 
-/// What the upgrader has seen must stay true: with a release in between it would not.
+/// What the upgrading holder has read must stay true. If the upgrade released the lock in between,
+/// it would not.
 #[test]
 fn u2_a_queued_exclusive_waiter_does_not_slip_in() {
     for mode in [Shared, Upgradable] {
@@ -62,7 +63,8 @@ fn u2_a_queued_exclusive_waiter_does_not_slip_in() {
         let mut exclusive = Task::queued(lock.acquire(Exclusive));
         let mut upgrade = Task::queued(guard.upgrade());
         drop(shared);
-        // The upgrade is woken and not polled yet: nobody else gets in, not even one that is polled.
+        // The upgrade was woken and not polled yet: no other task enters, not even one that is
+        // polled.
         exclusive.waits();
         assert!(lock.try_acquire(Exclusive).is_none());
         upgrade.run().expect("woken").unwrap();
@@ -105,7 +107,7 @@ fn u2_a_woken_upgrade_may_be_dropped() {
         assert!(upgrade.woken());
         drop(upgrade);
         assert_eq!((guard.mode(), lock.locked()), (mode, Some(mode)));
-        assert!(!shared.woken() && !exclusive.woken(), "an exclusive one still waits");
+        assert!(!shared.woken() && !exclusive.woken(), "an exclusive waiter is still queued");
         drop(guard);
         drop(exclusive.run().expect("woken"));
         drop(shared.run().expect("woken"));
@@ -121,7 +123,7 @@ fn u3_the_second_of_two_upgraders_is_told_at_once() {
         let mut upgrade = Task::queued(first.upgrade());
         assert_eq!(now(second.upgrade()), Err(UpgradeError::Conflict));
         assert_eq!(second.try_upgrade(), Err(UpgradeError::Conflict));
-        // Its hold is intact, and still in the way.
+        // The second holder keeps its guard, which still blocks the upgrade.
         assert_eq!(second.mode(), Shared);
         upgrade.waits();
         assert!(!upgrade.woken());
@@ -148,7 +150,8 @@ fn u3_a_shared_holder_cannot_upgrade_beside_an_upgradable_one() {
     assert_idle(&lock);
 }
 
-/// The first waits, the second is refused; then the first gives up, and it is the second's turn.
+/// The first upgrade waits, and the second is refused. Then the first is cancelled, and the second
+/// may upgrade.
 #[test]
 fn u3_after_the_first_gave_up_the_second_may_upgrade() {
     let lock = lock();
@@ -163,7 +166,8 @@ fn u3_after_the_first_gave_up_the_second_may_upgrade() {
 
 #[test]
 fn u4_downgrading_wakes_everyone_it_lets_in() {
-    // From, to; then who is woken: the shared ones, the first and the second upgradable one.
+    // The modes before and after, and which waiters are woken: the shared ones, the first and the
+    // second upgradable one.
     let table = [
         (Exclusive, Shared, [true, true, false]),
         (Exclusive, Upgradable, [true, false, false]),

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// One task that comes back to the lock from inside of its waker, in all ways there are. With a
-/// lock held around the call of the waker, each of them would hang.
+/// A task that uses the lock again from inside its own waker, in every possible way. If the lock kept a
+/// mutex locked while it runs a waker, each of them would hang.
 struct ReEntry {
     lock: Arc<MultiLock>,
     hold: Mutex<Option<GuardArc>>,
@@ -45,7 +45,7 @@ fn wakers_may_use_the_lock_when_they_are_cloned_woken_and_dropped() {
             _ => Hooks { on_drop: run, ..Hooks::default() },
         };
         let waker = hooks.waker();
-        // The same list of waiters has the task, one that its waker drops, and one that stays.
+        // One list contains the task, a waiter that its waker drops, and a waiter that stays.
         let queue = || -> Pin<Box<dyn Future<Output = GuardArc> + Send>> {
             let mut queued = Box::pin(lock.acquire_arc(Upgradable));
             assert!(poll_once(&mut queued).is_pending());
@@ -95,7 +95,7 @@ fn wakers_may_poll_their_future_inline() {
                 entered.fetch_add(1, SeqCst);
                 guard.downgrade(Shared);
                 drop(guard);
-                // Once more: with luck, and with a poll or two in between.
+                // Once more: acquired while the lock happens to be free, or after a poll or two.
                 drop(lock.acquire(mode).await);
                 lock.wait(Shared).await;
                 entered.fetch_add(1, SeqCst);
@@ -105,7 +105,7 @@ fn wakers_may_poll_their_future_inline() {
         drop(guard);
         assert_eq!(entered.load(SeqCst), 2 * COUNT, "{mode:?}");
         assert_idle(&lock);
-        // Every task is gone, and its waker with it.
+        // Every task has ended, and dropped its waker.
         assert_eq!(Arc::strong_count(&lock), 1);
     }
 }
@@ -114,7 +114,7 @@ fn panics_in_wake() -> Waker {
     Hooks { on_wake: Box::new(|| panic!("in wake")), ..Hooks::default() }.waker()
 }
 
-/// The others are woken, and whoever has released hears of it.
+/// The others are woken, and the panic reaches the caller that released the lock.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_keep_nobody_asleep() {
@@ -139,7 +139,7 @@ fn wakers_that_panic_keep_nobody_asleep() {
     }
 }
 
-/// Nothing catches the panic of a waker, but those who were called together with its task are woken.
+/// Nothing catches the panic of a waker, but all tasks in the same batch are woken.
 #[test]
 #[cfg(all(not(feature = "std"), panic = "unwind"))]
 fn wakers_that_panic_keep_nobody_asleep_who_was_called_with_them() {
@@ -159,14 +159,15 @@ fn wakers_that_panic_keep_nobody_asleep_who_was_called_with_them() {
     }
 }
 
-/// What they panic with is foreign code, too: only the first is heard, and the others are dropped.
+/// The payload of the panic is foreign code, too: only the first payload is reported, and the others are
+/// dropped.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
-            // Of no size: what nobody can drop is forgotten.
+            // Zero-sized: a payload that cannot be dropped is forgotten.
             panic_any(());
         }
     }
@@ -193,7 +194,7 @@ fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
     }
 }
 
-/// Its panic comes out of whatever call has woken it.
+/// The panic propagates from whichever call woke the task.
 #[test]
 #[cfg(panic = "unwind")]
 fn wakers_that_panic_are_heard_by_a_downgrade_and_by_a_handles_release() {
@@ -232,7 +233,7 @@ fn wakers_that_panic_are_heard_by_a_cancellation() {
     assert_idle(&lock);
 }
 
-/// A second panic while one is under way would end the process.
+/// A second panic while unwinding would abort the process.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
 fn wakers_that_panic_during_a_panic_do_not_abort() {
@@ -267,21 +268,22 @@ fn wakers_that_panic_when_they_are_cloned_harm_only_their_own_poll() {
     assert_idle(&lock);
 }
 
-/// What a waker does that is dropped as the lock lets go of it, and panics.
+/// The hooks of a waker that panics in its destructor when the lock drops it.
 fn panics_in_drop(armed: &Arc<AtomicBool>) -> Hooks {
     let armed = armed.clone();
     let on_drop = Box::new(move || assert!(!armed.swap(false, SeqCst), "in drop"));
     Hooks { on_drop, ..Hooks::default() }
 }
 
-/// The acquisition has entered when its waker goes.
+/// The acquisition has entered when its waker is dropped.
 #[test]
 #[cfg(panic = "unwind")]
 fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
-    // Somebody else is called, so that the waker is still there when the task enters by luck.
-    let called = Task::queued(lock.acquire(Exclusive));
+    // Another waiter is notified, so the waker is still stored when the task happens to find
+    // the lock free, and enters.
+    let notified = Task::queued(lock.acquire(Exclusive));
     let armed = Arc::new(AtomicBool::new(false));
     let waker = panics_in_drop(&armed).waker();
     let mut task = Task::new(lock.acquire(Exclusive));
@@ -291,7 +293,7 @@ fn wakers_that_panic_when_they_are_dropped_leave_no_hold() {
     let poll = catch_unwind(AssertUnwindSafe(|| drop(task.poll_with(&waker))));
     assert_eq!(message(poll.unwrap_err()), "in drop");
     assert_eq!(lock.locked(), None);
-    drop((task, called));
+    drop((task, notified));
     assert_idle(&lock);
 }
 
@@ -303,7 +305,8 @@ fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
         let other = Mutex::new(lock.try_acquire_arc(Shared));
         let mut guard = hold(&lock, mode);
         let armed = Arc::new(AtomicBool::new(false));
-        // The other leaves when the upgrade is about to listen: so it is done while it has a waker.
+        // The other holder releases as the upgrade is about to be queued, so it finishes while it has a
+        // waker.
         let leaves = armed.clone();
         let on_clone =
             Box::new(move || leaves.store(other.lock().unwrap().take().is_some(), SeqCst));
@@ -318,8 +321,8 @@ fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
     }
 }
 
-/// It was called and entered, and the waker that it did not need panicked: the hold is gone, and with it the
-/// call. From then on it waits as anybody does.
+/// The waiter was notified and entered, and the waker that it no longer needed panicked. That released the
+/// lock and consumed the notification, so from then on it waits like any other.
 #[test]
 #[cfg(panic = "unwind")]
 fn q1_a_call_is_used_up_even_if_a_waker_panics() {
@@ -328,7 +331,7 @@ fn q1_a_call_is_used_up_even_if_a_waker_panics() {
     let mut task = Task::queued(lock.acquire(Shared));
     drop(guard);
     assert!(task.woken());
-    // Somebody is there when it is polled, and leaves while it clones its waker.
+    // There is another holder when the task is polled. It releases while the task clones its waker.
     let other = Mutex::new(lock.try_acquire_arc(Exclusive));
     let armed = Arc::new(AtomicBool::new(false));
     let leaves = armed.clone();
@@ -344,12 +347,12 @@ fn q1_a_call_is_used_up_even_if_a_waker_panics() {
     assert_idle(&lock);
 }
 
-/// A waker that lives where the one of another task has lived before is another's all the same.
+/// Two wakers of different tasks at the same address are different wakers.
 #[test]
 fn wakers_are_not_known_by_where_they_are_borrowed_from() {
     static BORROWED: RawWakerVTable = RawWakerVTable::new(
         |place| {
-            // SAFETY: the wakers of this test are made of a place with an alarm.
+            // SAFETY: the data pointers of this test's wakers point to a place with an alarm.
             let alarm = unsafe { (*place.cast::<Arc<Alarm>>()).clone() };
             let waker = mem::ManuallyDrop::new(Waker::from(alarm));
             RawWaker::new(waker.data(), waker.vtable())
@@ -365,7 +368,7 @@ fn wakers_are_not_known_by_where_they_are_borrowed_from() {
     let mut place = alarms[0].clone();
     for alarm in &alarms {
         place.clone_from(alarm);
-        // SAFETY: the functions of `BORROWED` keep the contract of a waker as long as `place` is there.
+        // SAFETY: the functions of `BORROWED` keep the contract of a waker while `place` is alive.
         let waker = unsafe { Waker::new(ptr::from_ref(&place).cast(), &BORROWED) };
         assert!(task.poll_with(&waker).is_pending());
     }
@@ -382,7 +385,7 @@ fn wakers_the_last_one_registered_is_the_one_woken() {
     for alarm in &alarms {
         assert!(task.poll_with(&Waker::from(alarm.clone())).is_pending());
     }
-    // The old ones are dropped: whoever waits for them to go does not wait for the lock.
+    // The old wakers were dropped: code that waits for their drop does not wait for the lock.
     assert_eq!(alarms.each_ref().map(Arc::strong_count), [1, 1, 2]);
     drop(guard);
     assert_eq!(alarms.each_ref().map(|alarm| alarm.wakes()), [0, 0, 1]);

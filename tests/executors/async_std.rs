@@ -40,7 +40,8 @@ impl Runtime for AsyncStd {
         a: A,
         b: B,
     ) -> Either<A::Output, B::Output> {
-        // Its own is not stable. Both sides are polled on its executor all the same.
+        // async-std's own `select` is not stable. Both sides are polled on its executor all the
+        // same.
         match select(pin!(a), pin!(b)).await {
             Either::Left((a, _)) => Either::Left(a),
             Either::Right((b, _)) => Either::Right(b),

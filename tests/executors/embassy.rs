@@ -17,7 +17,8 @@ pub(crate) struct Embassy;
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Tasks of embassy are neither generic nor without number. This is for all tests that run at once.
+/// Tasks of embassy are not generic, and their number is fixed. It suffices for all tests that run
+/// at once.
 #[embassy_executor::task(pool_size = 256)]
 async fn run(job: Job) {
     job.await;

@@ -1,4 +1,4 @@
-//! The executors of `futures`: `LocalPool`, which is one thread, and `ThreadPool`. Tests are
+//! The executors of `futures`: `LocalPool`, which is one thread, and `ThreadPool`. The tests are
 //! `futures::local_pool::..` and `futures::thread_pool::..`.
 //!
 //! They have no timers. A sleep is a thread that sleeps, and a limit is a number of polls.
@@ -142,26 +142,26 @@ mod local_pool {
 
     crate::suite!(super::LocalPool);
 
-    /// `select!` in a loop wants futures that know when they are done.
+    /// `select!` in a loop requires futures that report whether they are done.
     #[test]
     fn acquisitions_are_fused_already() {
         let (lock, other) = (MultiLock::new(), MultiLock::new());
         ::futures::executor::block_on(async {
             let mut one = pin!(lock.acquire(Mode::Exclusive));
             let mut two = pin!(other.acquire(Mode::Shared));
-            let mut told = pin!(lock.wait(Mode::Shared));
+            let mut edge = pin!(lock.wait(Mode::Shared));
             let mut entered = Vec::new();
             loop {
                 ::futures::select! {
                     guard = one => entered.push(guard.mode()),
                     guard = two => entered.push(guard.mode()),
-                    () = told => {}
+                    () = edge => {}
                     complete => break,
                 }
             }
             entered.sort();
             assert_eq!(entered, [Mode::Shared, Mode::Exclusive]);
-            assert!(one.is_terminated() && two.is_terminated() && told.is_terminated());
+            assert!(one.is_terminated() && two.is_terminated() && edge.is_terminated());
         });
     }
 }

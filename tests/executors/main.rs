@@ -1,5 +1,5 @@
-//! One suite of scenarios, on one runtime after the other. What the lock needs of a runtime is that it
-//! polls; what the suite needs of one is in the trait `Runtime`.
+//! One suite of scenarios, on one runtime after another. The lock only needs a runtime to poll. What
+//! the suite needs is in the trait `Runtime`.
 //!
 //! A test is named by its runtime and its scenario: `cargo test --test executors smol`.
 
@@ -28,15 +28,15 @@ use scenarios::{Table, Tables};
 /// How long a scenario may take. All of them together take a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A runtime, by its own means: nothing here is done for it that it can do itself.
+/// A runtime, by its own means: the suite does nothing for it that it can do itself.
 ///
-/// There are no values of it. Where a runtime must be told which of its executors is meant, `run`
-/// says so to the rest.
+/// It is a type without values. Where several executors are possible, `run` tells the other functions
+/// which one is meant.
 trait Runtime: 'static {
-    /// Runs `main` to its end.
+    /// Runs `main` to completion.
     fn run(main: impl Future<Output = ()> + Send + 'static);
 
-    /// Runs `task` beside the task that calls. What it returns is to be awaited.
+    /// Spawns `task` beside the calling task. The result must be awaited.
     fn spawn<T: Send + 'static>(
         task: impl Future<Output = T> + Send + 'static,
     ) -> impl Future<Output = T> + Send + 'static;
@@ -47,7 +47,7 @@ trait Runtime: 'static {
     /// Lets time pass.
     fn sleep(time: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Drops `wanted` and gives `None` if it takes longer than `limit`.
+    /// Drops `wanted` and returns `None` if it takes longer than `limit`.
     fn timeout<F: Future<Output: Send> + Send>(
         limit: Duration,
         wanted: F,
@@ -105,7 +105,7 @@ macro_rules! suite {
 }
 use suite;
 
-/// Runs `scenario` on a thread of its own. A panic there is one here, and so is a hang.
+/// Runs `scenario` on a thread of its own. Propagates a panic of it, and panics if it hangs.
 fn watch(scenario: impl FnOnce() + Send + 'static) {
     let (done, is_done) = channel();
     let runner = thread::spawn(move || {
@@ -116,12 +116,12 @@ fn watch(scenario: impl FnOnce() + Send + 'static) {
         Ok(()) => {}
         Err(RecvTimeoutError::Timeout) => panic!("the scenario hangs"),
         Err(RecvTimeoutError::Disconnected) => {
-            std::panic::resume_unwind(runner.join().expect_err("it has not come to its end"))
+            std::panic::resume_unwind(runner.join().expect_err("the scenario has not finished"))
         }
     }
 }
 
-/// Runs a scenario on all runtimes at once, each with a thread of its own, and a number.
+/// Runs a scenario on all runtimes at once, each with a thread of its own and a number.
 macro_rules! on_all_runtimes {
     ($scenario:ident($shared:expr)) => {
         on_all_runtimes! {

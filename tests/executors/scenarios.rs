@@ -1,7 +1,7 @@
 //! The scenarios: each written once, for any runtime.
 //!
-//! None depends on how fast it runs. Where one task must have come to some point, it is seen in the
-//! lock; a sleep only makes an order likely that is worth trying.
+//! None depends on timing. Where a task must have reached some point, the lock shows it. A sleep only
+//! makes an interesting order likely.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,30 +21,30 @@ use crate::Runtime;
 
 const TASKS: usize = 6;
 const ROUNDS: usize = 60;
-/// Of those that visit several tables.
+/// For tasks that visit several tables.
 const FEW_ROUNDS: usize = 20;
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// A lock, and what it guards: cells that are equal whenever nobody changes them.
+/// A lock, and the data behind it: cells that are equal while no holder changes them.
 ///
-/// They are atomics only so that a lock that fails is a failed test, and not undefined behaviour.
-/// Without the lock they are worth nothing: every change is a load and, later, a store.
+/// The cells are atomic only so that a failure of the lock fails the test, without undefined behavior.
+/// They do not work without the lock: every change is a load and, later, a store.
 #[derive(Default)]
 pub(crate) struct Table {
     lock: Arc<MultiLock>,
     cells: [AtomicUsize; 4],
     owned: AtomicBool,
-    /// How often the cells were changed. It needs no lock.
+    /// The number of changes to the cells. It needs no lock.
     changes: AtomicUsize,
 }
 
 impl Table {
-    /// What is in every cell, seen by a holder.
+    /// The value of every cell, as a holder sees it.
     async fn look<R: Runtime>(&self, dice: &mut Dice) -> usize {
         let first = self.cells[0].load(Relaxed);
         for cell in &self.cells[1..] {
             pause::<R>(dice).await;
-            assert_eq!(cell.load(Relaxed), first, "somebody changes it");
+            assert_eq!(cell.load(Relaxed), first, "another holder changes it");
         }
         first
     }
@@ -60,7 +60,7 @@ impl Table {
         self.changes.fetch_add(1, Relaxed);
     }
 
-    /// For a holder that is not shared, until the result is dropped.
+    /// Marks the table as owned by a holder that is not shared, until the result is dropped.
     fn own(&self) -> impl Drop {
         struct Own<'a>(&'a AtomicBool);
         impl Drop for Own<'_> {
@@ -68,7 +68,7 @@ impl Table {
                 self.0.store(false, Relaxed);
             }
         }
-        assert!(!self.owned.swap(true, Relaxed), "two holders that are not shared");
+        assert!(!self.owned.swap(true, Relaxed), "there are two holders that are not shared");
         Own(&self.owned)
     }
 
@@ -98,11 +98,11 @@ impl Table {
             }
             value
         });
-        assert_eq!(values, [values[0]; 4], "somebody changes it");
+        assert_eq!(values, [values[0]; 4], "another holder changes it");
         self.changes.fetch_add(usize::from(mode == Exclusive), Relaxed);
     }
 
-    /// All is over, and nothing is left of it but the changes.
+    /// Checks that nothing is left at the end but the changes.
     pub(crate) fn assert_total(&self) {
         let changes = self.changes.load(Relaxed);
         assert_eq!(self.cells.each_ref().map(|cell| cell.load(Relaxed)), [changes; 4]);
@@ -110,12 +110,12 @@ impl Table {
     }
 }
 
-/// Nobody holds the lock or waits for it.
+/// Checks that the lock has no holder and no waiter.
 fn assert_idle(lock: &MultiLock) {
     assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
 }
 
-/// Numbers without a pattern, the same in every run.
+/// Pseudorandom numbers, the same in every run.
 struct Dice(usize);
 
 impl Dice {
@@ -134,7 +134,7 @@ impl Dice {
     }
 }
 
-/// Lets others run, or not, or time pass.
+/// Yields to other tasks, or not, or sleeps.
 async fn pause<R: Runtime>(dice: &mut Dice) {
     match dice.roll(32) {
         0 => R::sleep(MOMENT / 4).await,
@@ -190,12 +190,12 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
     let holder = lock.acquire(Shared).await;
 
     // By `select`, in other tasks.
-    let (tell, told) = oneshot::channel::<()>();
+    let (sender, receiver) = oneshot::channel::<()>();
     let waiter = {
         let table = table.clone();
         R::spawn(async move {
             let acquire = table.lock.acquire(Exclusive);
-            matches!(R::select(acquire, told).await, Either::Right(_))
+            matches!(R::select(acquire, receiver).await, Either::Right(_))
         })
     };
     until::<R>(|| lock.snapshot().is_awaited(Exclusive)).await;
@@ -205,11 +205,11 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
     });
     let both = || lock.snapshot().is_awaited(Shared) && lock.snapshot().is_awaited(Upgradable);
     until::<R>(both).await;
-    tell.send(()).unwrap();
+    sender.send(()).unwrap();
     assert!(waiter.await);
     join_all(behind).await;
 
-    // By a limit in time. The one behind comes when the other waits already.
+    // By a time limit. The task behind it arrives when it waits already.
     let mut behind = None;
     let come = async {
         let table = table.clone();
@@ -219,7 +219,7 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
     behind.unwrap().await;
     assert_eq!(lock.snapshot().shared_holders(), 1);
 
-    // When it is woken already, and not polled yet.
+    // Dropped after it was woken, and before it is polled.
     let mut waiter = Box::pin(lock.acquire(Exclusive));
     assert!(matches!(R::select(waiter.as_mut(), R::sleep(MOMENT)).await, Either::Right(())));
     let behind = {
@@ -286,29 +286,29 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
     table.assert_total();
 }
 
-/// A task waits for the lock, stops to poll that future, does something else, and needs the lock for
-/// it. A lock that is handed to the next in the queue hangs here.
+/// A task waits for the lock, stops polling that future, does something else, and needs the lock for
+/// it. A lock that is handed to the next waiter in the queue hangs here.
 pub(crate) async fn a_queued_future_that_is_not_polled_stops_nobody<R: Runtime>() {
     for mode in Mode::ALL {
         let lock = Arc::new(MultiLock::new());
         let guard = lock.acquire_arc(Exclusive).await;
-        let (tell, told) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         let holder = R::spawn(async move {
-            told.await.unwrap();
+            receiver.await.unwrap();
             R::sleep(2 * MOMENT).await;
             drop(guard);
         });
 
         let mut queued = pin!(lock.acquire(Exclusive));
         match R::select(queued.as_mut(), R::sleep(MOMENT)).await {
-            Either::Left(_) => unreachable!("somebody holds the lock"),
+            Either::Left(_) => unreachable!("the holder has not released the lock"),
             Either::Right(()) => {
-                // `queued` is first in the queue, and from here on nobody polls it.
+                // `queued` is first in the queue, and is not polled from here on.
                 let acquire = lock.acquire_arc(mode);
                 let other = R::spawn(async move { drop(acquire.await) });
-                tell.send(()).unwrap();
+                sender.send(()).unwrap();
                 drop(lock.acquire(mode).await);
-                // The end of one hold may wake `queued` alone. The next wakes the other task.
+                // The first release may wake `queued` alone. The next wakes the other task.
                 drop(lock.acquire(mode).await);
                 other.await;
                 holder.await;
@@ -330,7 +330,7 @@ pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
         if mode == Shared && dice.roll(2) == 0 {
             return;
         }
-        // An upgradable hold has the right to it, a shared one if it is the first.
+        // An upgradable holder may always upgrade, a shared holder if it is the first.
         match guard.upgrade().await {
             Ok(()) => {}
             Err(error) => {
@@ -361,15 +361,15 @@ pub(crate) async fn an_upgrade_that_gives_up_keeps_the_hold<R: Runtime>() {
         assert_eq!(R::timeout(5 * MOMENT, guard.upgrade()).await, None);
         assert_eq!(guard.mode(), mode);
 
-        // Whoever waits because of it is let in.
-        let (tell, told) = oneshot::channel::<()>();
-        let upgrade = R::select(guard.upgrade(), told);
+        // Waiters that wait because of it are admitted.
+        let (sender, receiver) = oneshot::channel::<()>();
+        let upgrade = R::select(guard.upgrade(), receiver);
         let come = async {
             until::<R>(|| lock.snapshot().is_upgrading()).await;
             let acquire = lock.acquire_arc(Shared);
             let behind = R::spawn(async move { drop(acquire.await) });
             until::<R>(|| lock.snapshot().is_awaited(Shared)).await;
-            tell.send(()).unwrap();
+            sender.send(()).unwrap();
             behind.await;
         };
         assert!(matches!(join(upgrade, come).await, (Either::Right(_), ())));
@@ -408,7 +408,7 @@ pub(crate) async fn a_handle_is_released_by_another_task<R: Runtime>() {
     assert_idle(&lock);
 }
 
-/// Handles of `it` are released by another task, which tries them at `other` first.
+/// Another task releases the handles of `it`, and tries them at `other` first.
 async fn handles_are_released<R: Runtime, L: Lockable + 'static>(it: Arc<L>, other: L) {
     let (send, mut handles) = mpsc::unbounded();
     let releaser = {
@@ -431,7 +431,7 @@ async fn handles_are_released<R: Runtime, L: Lockable + 'static>(it: Arc<L>, oth
         })
     };
     for round in 0..ROUNDS {
-        // Waits until the last one is released, if one of the two is exclusive.
+        // If one of the two is exclusive, this waits until the last handle is released.
         let guard = it.acquire(Mode::ALL[round % 3]).await;
         let handle = guard.into_handle();
         R::yield_now().await;
@@ -445,26 +445,26 @@ pub(crate) async fn a_monitor_is_told<R: Runtime>() {
     let table = Arc::<Table>::default();
     let lock = &table.lock;
 
-    // 1. By the end of a hold, and not before.
+    // 1. It waits for a release, and is not ready before.
     let holder = lock.acquire(Exclusive).await;
-    let told = Arc::new(AtomicUsize::new(0));
+    let wakes = Arc::new(AtomicUsize::new(0));
     let monitors = Mode::ALL.map(|mode| {
-        let (table, told) = (table.clone(), told.clone());
+        let (table, wakes) = (table.clone(), wakes.clone());
         R::spawn(async move {
             table.lock.wait(mode).await;
-            told.fetch_add(1, Relaxed);
+            wakes.fetch_add(1, Relaxed);
         })
     });
     assert!(lock.acquire_or(Shared, R::sleep(2 * MOMENT)).await.is_err());
     let mut here = pin!(lock.wait(Exclusive));
     assert!(matches!(R::select(here.as_mut(), R::sleep(MOMENT)).await, Either::Right(())));
-    assert_eq!(told.load(Relaxed), 0);
+    assert_eq!(wakes.load(Relaxed), 0);
     drop(holder);
     join_all(monitors).await;
     here.await;
     assert!(lock.acquire_or(Exclusive, pending::<()>()).await.is_ok());
 
-    // 2. While others come and go: who is told, tries.
+    // 2. While others acquire and release: a task that is notified tries.
     let monitor = {
         let table = table.clone();
         R::spawn(async move {
@@ -486,41 +486,44 @@ pub(crate) async fn a_monitor_is_told<R: Runtime>() {
     table.assert_total();
 }
 
-/// Monitors of all modes, as futures and as streams: each is told of each edge, and of nothing else.
+/// Monitors of all modes, as futures and as streams: each reports each edge, and nothing else.
 pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
-    // Nobody looks at this one before the end.
+    // This one is not checked before the end.
     let ignored = lock.monitor(Exclusive);
-    let (tell, told) = mpsc::unbounded();
+    let (sender, receiver) = mpsc::unbounded();
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = stopped.shared();
     let mut listeners = Vec::new();
     for mode in Mode::ALL {
-        let (lock_of_one, tell_of_one, stopped_one) = (lock.clone(), tell.clone(), stopped.clone());
+        let (lock_of_one, sender_of_one, stopped_one) =
+            (lock.clone(), sender.clone(), stopped.clone());
         listeners.push(
             R::spawn(async move {
                 let monitor = lock_of_one.monitor(mode);
                 while let Either::Left(()) = R::select(monitor.wait(), stopped_one.clone()).await {
                     monitor.clear();
-                    tell_of_one.unbounded_send((mode, "future")).unwrap();
+                    sender_of_one.unbounded_send((mode, "future")).unwrap();
                 }
             })
             .boxed(),
         );
-        let (mut monitor, tell, stopped) = (lock.monitor_arc(mode), tell.clone(), stopped.clone());
+        let (mut monitor, sender, stopped) =
+            (lock.monitor_arc(mode), sender.clone(), stopped.clone());
         listeners.push(
             R::spawn(async move {
                 while let Either::Left(item) = R::select(monitor.next(), stopped.clone()).await {
                     item.expect("it has no end");
-                    tell.unbounded_send((mode, "stream")).unwrap();
+                    sender.unbounded_send((mode, "stream")).unwrap();
                 }
             })
             .boxed(),
         );
     }
-    let mut told = told.ready_chunks(1).map(|one| one[0]);
+    let mut receiver = receiver.ready_chunks(1).map(|one| one[0]);
 
-    // At once, as nobody holds the lock; and again at the end of each hold, those whom it kept out.
+    // At once, because the lock is free; and again at the end of each acquisition, for the modes that
+    // it excluded.
     for round in 0..ROUNDS {
         let held = (round > 0).then(|| Mode::ALL[round % 3]);
         if let Some(held) = held {
@@ -531,21 +534,21 @@ pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
         let edges = Mode::ALL.into_iter().filter(is_edge);
         let expected: Vec<_> =
             edges.flat_map(|mode| [(mode, "future"), (mode, "stream")]).collect();
-        let mut seen: Vec<_> = told.by_ref().take(expected.len()).collect().await;
+        let mut seen: Vec<_> = receiver.by_ref().take(expected.len()).collect().await;
         seen.sort();
         assert_eq!(seen, expected);
     }
     stop.send(()).unwrap();
     join_all(listeners).await;
-    drop(tell);
-    assert_eq!(told.next().await, None);
+    drop(sender);
+    assert_eq!(receiver.next().await, None);
 
     assert!(ignored.is_set());
     drop(ignored);
     assert_idle(&lock);
 }
 
-/// Who polled a monitor last is told, wherever it was polled before.
+/// A monitor wakes the task that polled it last, wherever it was polled before.
 pub(crate) async fn a_monitor_goes_from_task_to_task<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
     let mut monitor = lock.monitor_arc(Shared);
@@ -574,12 +577,12 @@ pub(crate) async fn a_monitor_goes_from_task_to_task<R: Runtime>() {
 /// Tables in a ring.
 pub(crate) type Tables = [Table; 5];
 
-/// The locks of some tables, in the order in which they are named here.
+/// The locks of some tables, in the order of `named`.
 fn set_of(tables: &Tables, named: &[usize]) -> LockSet<Arc<MultiLock>> {
     named.iter().map(|&n| tables[n].lock.clone()).collect()
 }
 
-/// Two tables or more, not in the order in which they stand.
+/// Two tables or more, in random order.
 fn some_tables(dice: &mut Dice) -> Vec<usize> {
     let first = dice.roll(5);
     let step = 1 + dice.roll(4);
@@ -593,7 +596,7 @@ async fn visit_all<R: Runtime>(tables: &Tables, named: &[usize], mode: Mode, dic
     }
 }
 
-/// Many tasks do `round` a few times. `seed` is for the dice.
+/// Many tasks do `round` a few times. `seed` seeds the random numbers.
 async fn company<R: Runtime, F>(
     tables: &Arc<Tables>,
     seed: usize,
@@ -612,8 +615,8 @@ async fn company<R: Runtime, F>(
     join_all(tasks).await;
 }
 
-/// Each of five tasks acquires two neighbours, and one task acquires all and names one twice, in all
-/// modes.
+/// Each of five tasks acquires two neighbors, and one task acquires all and names one of them twice,
+/// in all modes.
 pub(crate) async fn philosophers<R: Runtime>(tables: &Arc<Tables>, seed: usize) {
     let tasks = (0..=5).map(|task| {
         let tables = tables.clone();
@@ -662,7 +665,7 @@ pub(crate) async fn a_monitor_of_a_set_is_told_of_the_last_edge<R: Runtime>() {
     tables.iter().for_each(Table::assert_total);
 }
 
-/// Who is told that all can be acquired, tries.
+/// A task that is notified that all locks can be acquired tries to acquire them.
 pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
     let tables = Arc::<Tables>::default();
     let listeners = [[0, 1, 2], [4, 3, 1]].map(|named| {
@@ -691,7 +694,8 @@ pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
     tables.iter().for_each(Table::assert_total);
 }
 
-/// The holds are short. If all members were held nearly all of the time, a set could wait for long.
+/// The locks are held for short times. If all members were held nearly all of the time, a set could
+/// wait for long.
 pub(crate) async fn a_set_gets_in_between_single_acquisitions<R: Runtime>() {
     for mode in Mode::ALL {
         let tables = Arc::<Tables>::default();
@@ -730,21 +734,21 @@ pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
     };
     let is_awaited = |n: usize, mode| tables[n].lock.snapshot().is_awaited(mode);
 
-    // 1. It waits for its turn. It waits where it must, and nowhere else.
+    // 1. It waits for its turn, at the member that is held, and at no other.
     for n in 0..3 {
         let holder = tables[n].lock.acquire(Shared).await;
-        let (tell, told) = oneshot::channel::<()>();
+        let (sender, receiver) = oneshot::channel::<()>();
         let waiter = {
             let set = set.clone();
             R::spawn(async move {
-                matches!(R::select(set.acquire(Exclusive), told).await, Either::Right(_))
+                matches!(R::select(set.acquire(Exclusive), receiver).await, Either::Right(_))
             })
         };
         until::<R>(|| is_awaited(n, Exclusive)).await;
         (0..3).filter(|&other| other != n).for_each(|other| assert_idle(&tables[other].lock));
         let behind = behind(n, Shared);
         until::<R>(|| is_awaited(n, Shared)).await;
-        tell.send(()).unwrap();
+        sender.send(()).unwrap();
         assert!(waiter.await);
         behind.await;
         drop(holder);
@@ -761,7 +765,7 @@ pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
         assert!(R::timeout(MOMENT, waiter.as_mut()).await.is_none());
         let second = [one, other][1 - first];
         assert!(is_awaited(second, Exclusive));
-        // It keeps no waiter out of those that are free.
+        // It does not block waiters of the members that are free.
         behind(3 - one - other, Exclusive).await;
         behind([one, other][first], Shared).await;
         drop(waiter);
@@ -770,7 +774,7 @@ pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
         tables.iter().for_each(Table::assert_total);
     }
 
-    // 3. It is called already, and not polled yet.
+    // 3. It was woken already, and is not polled yet.
     for n in 0..3 {
         let holder = tables[n].lock.acquire(Upgradable).await;
         let mut waiter = Box::pin(set.acquire(Exclusive));
@@ -815,8 +819,8 @@ pub(crate) async fn a_handle_of_a_set_is_released_by_another_task<R: Runtime>() 
     tables.iter().for_each(Table::assert_total);
 }
 
-/// Tasks acquire by names of their own, one after the other by the same name, and give up; another task
-/// releases by the name.
+/// Tasks acquire by names of their own, repeatedly by the same name, and cancel; another task releases
+/// by the name.
 pub(crate) async fn holds_with_names<R: Runtime>() {
     let lock = Arc::<HandleLock<(usize, usize)>>::default();
     let (send, mut names) = mpsc::unbounded();
@@ -899,7 +903,7 @@ pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
     })
     .await;
 
-    // An array, in both orders at once: from one to the other and back.
+    // An array, in both orders at once: from one lock to the other and back.
     let pairs = [[0, 1], [1, 0]].map(|[from, to]| {
         let tables = tables.clone();
         R::spawn(async move {
@@ -916,7 +920,7 @@ pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
     tables.iter().for_each(Table::assert_total);
 }
 
-/// Comes and goes in all ways that there are, whatever it is that is acquired.
+/// Acquires by every method, whatever the lockable is, and releases.
 #[expect(
     clippy::manual_async_fn,
     reason = "it promises `Send`, which the compiler cannot see of an `async fn` where `L` has a reference"

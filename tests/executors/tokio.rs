@@ -9,7 +9,7 @@ use ::tokio::{select, task, time};
 
 use crate::Runtime;
 
-/// All on the thread that runs it if `THREADS` is zero.
+/// Runs everything on the calling thread if `THREADS` is zero.
 pub(crate) struct Tokio<const THREADS: usize>;
 
 pub(crate) type CurrentThread = Tokio<0>;

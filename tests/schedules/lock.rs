@@ -1,4 +1,4 @@
-//! What happens to one lock in one thread, step by step, beside a model that says what must come of it.
+//! Random steps on one lock in one thread, beside a model that predicts their outcome.
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
@@ -19,14 +19,14 @@ use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
 use crate::word::RACES;
 
-/// The name of a task, of the hold that comes of it, and of the upgrade that is made of that.
+/// The identity of a task, of the guard that it acquires, and of the upgrade of that guard.
 type Id = usize;
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Acquire(Id, Mode),
     Wait(Id, Mode),
-    /// The task of an upgrade has the guard, and gives it back.
+    /// The task of an upgrade owns the guard, and gives it back.
     Upgrade(Id),
     Poll(Id),
     PollWithNewWaker(Id),
@@ -41,11 +41,11 @@ enum Step {
     Share(Id, Id),
     Detach(Id),
     Adopt(Id),
-    /// The thread is not run for longer than the lock is kept for a starving waiter.
+    /// The thread pauses for longer than the lock is reserved for a starving waiter.
     Pause,
 }
 
-/// How often a kind of step is tried, if the schedule has it at all.
+/// How often each kind of step is tried, if the schedule has it at all.
 const WEIGHTS: [usize; 13] = [5, 2, 2, 5, 4, 1, 2, 1, 4, 1, 1, 1, 1];
 
 enum Done {
@@ -65,15 +65,15 @@ enum Job {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     New,
-    /// It could have entered, but lets those go first who were overtaken.
-    StoodBack,
+    /// It could have entered, but defers to overtaken waiters.
+    Deferring,
     Waiting,
 }
 
 struct Task {
     id: Id,
     job: Job,
-    /// What it waits for, or, of an upgrade, what it comes from.
+    /// The mode that it waits for, or, for an upgrade, the mode before.
     mode: Mode,
     future: Pin<Box<dyn Future<Output = Done>>>,
     stop: Rc<Cell<bool>>,
@@ -81,17 +81,17 @@ struct Task {
     phase: Phase,
     /// Smaller is earlier.
     place: usize,
-    /// How often it was woken, and found the lock taken.
+    /// How often it was woken, and found the lock held.
     lost: usize,
-    /// It stood back for another waiter, and has woken itself to look again. If it had been woken before, it still counts
-    /// as that.
-    looks_again: Option<bool>,
-    /// When it was woken, or has woken itself.
+    /// It defers to another waiter, and has woken itself to try again. The value says whether a release had woken it
+    /// before, which still counts.
+    retries: Option<bool>,
+    /// When it was last woken, by itself or by another task.
     turn: usize,
-    /// It had been woken before this step.
+    /// Whether it was woken before this step.
     was_woken: bool,
-    /// A monitor could have acquired the lock, when it was woken, and at any time.
-    let_in: bool,
+    /// Whether a monitor could have acquired the lock when it was woken, and at any time.
+    available: bool,
     could: bool,
 }
 
@@ -107,10 +107,10 @@ impl Task {
             phase: Phase::New,
             place: 0,
             lost: 0,
-            looks_again: None,
+            retries: None,
             turn: 0,
             was_woken: false,
-            let_in: false,
+            available: false,
             could: false,
         }
     }
@@ -141,17 +141,17 @@ impl Task {
     }
 
     fn is_woken(&self) -> bool {
-        self.flag.count() > 0 || self.looks_again.is_some()
+        self.flag.count() > 0 || self.retries.is_some()
     }
 
-    /// This step has woken it.
-    fn is_called(&self) -> bool {
+    /// Whether this step has woken it.
+    fn is_newly_woken(&self) -> bool {
         self.phase == Phase::Waiting && self.flag.count() > 0 && !self.was_woken
     }
 
-    /// Whether it was woken, and not by itself. It is answered now.
-    fn take_call(&mut self) -> bool {
-        self.flag.take() > 0 || self.looks_again.take().unwrap_or(false)
+    /// Whether a release woke it. Consumes the wake-up.
+    fn take_wake_up(&mut self) -> bool {
+        self.flag.take() > 0 || self.retries.take().unwrap_or(false)
     }
 
     fn is_overtaken(&self) -> bool {
@@ -183,7 +183,7 @@ impl Hold {
     }
 }
 
-/// The model: all that decides who may enter.
+/// The model: everything that decides which waiters may enter.
 #[derive(Debug, Default)]
 struct Word {
     held: [usize; 3],
@@ -213,9 +213,9 @@ impl Word {
 
 pub(crate) struct Schedule<C: Choices> {
     choices: C,
-    /// What is left of the steps before the end.
+    /// The number of steps before the end.
     left: usize,
-    /// In the end all is dropped. Else the tasks run.
+    /// In the end all tasks and guards are dropped. Otherwise the tasks run.
     drops: bool,
     weights: [usize; WEIGHTS.len()],
     most_tasks: usize,
@@ -225,28 +225,29 @@ pub(crate) struct Schedule<C: Choices> {
     steps: Vec<Step>,
     last_id: Id,
     last_place: usize,
-    /// Woken tasks are polled in the order in which they were woken, others for other reasons in between; the lock is
-    /// only acquired and released.
+    /// Woken tasks are polled in the order in which they were woken. Other tasks are polled in between for other reasons.
+    /// The lock is only acquired and released.
     rivals: bool,
-    /// How often a waiter could be overtaken by what does not stand back: a try, or a holder that changes its mode.
+    /// How often a waiter could be overtaken by an operation that does not defer: a try, or a holder that changes its
+    /// mode.
     barged: usize,
-    /// The begin of the first poll that was in vain since there are waiters that may have reserved the lock.
-    kept_since: Option<Instant>,
-    /// The waiter that this step has dropped: its mode, and whether it had been woken.
+    /// The start of the first pending poll since there were waiters that may have reserved the lock.
+    reserved_since: Option<Instant>,
+    /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
-    /// Those that nobody must wake or keep any more.
+    /// Wakers that must not be woken or stored any more.
     old_flags: Vec<Arc<Flag>>,
 }
 
-/// For how long the lock is kept for that waiter. Without a clock, and in Miri, it is for more polls than are made here.
+/// How long a reservation lasts. Without a clock, and in Miri, it lasts for more polls than are made here.
 const MOMENT: Duration = if cfg!(miri) { Duration::MAX } else { Duration::from_millis(1) };
 
-/// Whether a reservation that was made at `since` may be over: newcomers need not stand back any more.
+/// Whether a reservation made at `since` may have ended: then newcomers need not defer any more.
 fn is_over(since: Instant) -> bool {
     since.elapsed() >= MOMENT
 }
 
-/// How many steps are made before the end.
+/// The largest number of steps before the end.
 const MOST_STEPS: usize = 80;
 
 impl Schedule<Random> {
@@ -268,7 +269,7 @@ impl Schedule<Random> {
 }
 
 impl<'a> Schedule<Bytes<'a>> {
-    /// The steps end where the bytes do.
+    /// The schedule ends when the bytes do.
     pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
         Self::new(Bytes(bytes), WEIGHTS, MOST_STEPS)
     }
@@ -278,7 +279,7 @@ impl<C: Choices> Schedule<C> {
     fn new(mut choices: C, weights: [usize; WEIGHTS.len()], left: usize) -> Self {
         Self {
             drops: choices.one_in(2),
-            // A crowd is more than one round of wake-ups.
+            // A crowd is larger than one batch of wake-ups.
             most_tasks: if choices.one_in(20) { 24 } else { 2 + choices.below(5) },
             choices,
             left,
@@ -291,7 +292,7 @@ impl<C: Choices> Schedule<C> {
             last_place: 0,
             rivals: false,
             barged: 0,
-            kept_since: None,
+            reserved_since: None,
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -311,8 +312,8 @@ impl<C: Choices> Schedule<C> {
         }
         assert_eq!(self.lock.snapshot(), MultiLock::new().snapshot());
         for flag in &self.old_flags {
-            assert_eq!(flag.count(), 0, "a waker was woken that was out of use");
-            assert_eq!(Arc::strong_count(flag), 1, "a waker was kept");
+            assert_eq!(flag.count(), 0, "a waker was woken after it was dropped from use");
+            assert_eq!(Arc::strong_count(flag), 1, "a waker was leaked");
         }
     }
 
@@ -327,26 +328,26 @@ impl<C: Choices> Schedule<C> {
         }
     }
 
-    /// From here on tasks run when they are woken and not else, and holds end.
+    /// From here on tasks run only when they are woken, and acquisitions end.
     fn run_all(&mut self) {
-        let goes_on = |schedule: &mut Self| {
+        let can_proceed = |schedule: &mut Self| {
             let runs = |task: &&Task| task.phase == Phase::New || task.is_woken();
             let tasks = schedule.tasks.iter().filter(runs).map(|task| Step::Poll(task.id));
             let holds = schedule.holds.iter().map(|hold| Step::Release(hold.id));
             schedule.choices.pick(holds.chain(tasks))
         };
         let last = self.steps.len() + 500;
-        while let Some(step) = goes_on(self) {
+        while let Some(step) = can_proceed(self) {
             self.step(step);
             if let Step::Poll(id) = step {
-                // One that stands back lets the others run.
+                // A waiter that defers lets the others run.
                 if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
                     self.tasks[index..].rotate_left(1);
                 }
             }
-            assert!(self.steps.len() < last, "it does not come to an end");
+            assert!(self.steps.len() < last, "the schedule does not end");
         }
-        assert!(self.tasks.is_empty(), "somebody is left asleep");
+        assert!(self.tasks.is_empty(), "a task is left asleep");
     }
 
     fn choose(&mut self) -> Option<Step> {
@@ -390,7 +391,7 @@ impl<C: Choices> Schedule<C> {
         if choices.one_in(4) {
             return Some(Step::Release(choices.pick(self.holds.iter())?.id));
         }
-        if self.kept_since.is_some() && !cfg!(miri) && choices.one_in(1_000) {
+        if self.reserved_since.is_some() && !cfg!(miri) && choices.one_in(1_000) {
             return Some(Step::Pause);
         }
         let first = self.tasks.iter().filter(|task| task.is_woken()).min_by_key(|task| task.turn);
@@ -410,7 +411,7 @@ impl<C: Choices> Schedule<C> {
         self.check(step, ended);
     }
 
-    /// Makes a step, and checks what it gives. Says which hold, if any, has ended or become weaker.
+    /// Makes a step, and checks its result. Returns the mode of the acquisition that ended or was downgraded, if any.
     fn make(&mut self, step: Step) -> Option<Mode> {
         let word = self.word();
         let lock = self.lock.clone();
@@ -435,7 +436,7 @@ impl<C: Choices> Schedule<C> {
             Step::PollWithNewWaker(id) => self.poll(id, true),
             Step::Drop(id) => {
                 let mut task = self.take_task(id);
-                let woken = task.take_call();
+                let woken = task.take_wake_up();
                 self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
                 return (task.job == Job::Upgrade).then_some(task.mode);
             }
@@ -503,7 +504,7 @@ impl<C: Choices> Schedule<C> {
         let word = self.word();
         let task = self.tasks.iter_mut().find(|task| task.id == id).unwrap();
         let (mode, is_new) = (task.mode, task.phase == Phase::New);
-        let woken = task.take_call();
+        let woken = task.take_wake_up();
         task.was_woken = false;
         let others = self.tasks.iter().filter(|other| other.id != id && other.waits(Job::Acquire));
         let mut owners = others.filter(|other| other.may_have_reserved());
@@ -522,14 +523,14 @@ impl<C: Choices> Schedule<C> {
             (Job::Upgrade, _) if task.stop.get() => true,
             (Job::Upgrade, Phase::New) => word.holders() == 1 || conflict,
             (Job::Upgrade, _) => word.held(Shared) == 0,
-            (Job::Wait, _) => word.admits(mode) || woken && task.let_in,
+            (Job::Wait, _) => word.admits(mode) || woken && task.available,
         };
         let may_be_stale = task.job == Job::Wait && woken && task.could;
 
         let waker = Waker::from(task.flag.clone());
         let begin = Instant::now();
         let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
-        let is_over = self.kept_since.is_some_and(is_over);
+        let is_over = self.reserved_since.is_some_and(is_over);
 
         let makes_room = task.job == Job::Acquire && is_expected && poll.is_pending();
         let as_expected = poll.is_ready() == is_expected
@@ -538,7 +539,7 @@ impl<C: Choices> Schedule<C> {
             || makes_room && may_be_reserved && task.flag.count() > 0;
         assert!(as_expected, "{:?} is ready: {}; {word:?}", task.job, poll.is_ready());
         if is_kept && poll.is_pending() {
-            self.kept_since.get_or_insert(begin);
+            self.reserved_since.get_or_insert(begin);
         }
         self.barged += usize::from(poll.is_ready() && is_over);
         let Poll::Ready(done) = poll else {
@@ -548,7 +549,7 @@ impl<C: Choices> Schedule<C> {
             }
             if makes_room {
                 task.flag.take();
-                task.looks_again = Some(woken && task.phase == Phase::Waiting);
+                task.retries = Some(woken && task.phase == Phase::Waiting);
                 task.turn = self.steps.len();
             } else if woken && task.phase == Phase::Waiting && task.job == Job::Acquire {
                 task.lost += 1;
@@ -556,8 +557,8 @@ impl<C: Choices> Schedule<C> {
                 assert!(task.lost <= most, "{id} is starved; {word:?}");
             }
             let back = task.job == Job::Acquire && stands_back;
-            task.phase = if back { Phase::StoodBack } else { Phase::Waiting };
-            (task.let_in, task.could) = (false, false);
+            task.phase = if back { Phase::Deferring } else { Phase::Waiting };
+            (task.available, task.could) = (false, false);
             return;
         };
         let stopped = task.stop.get();
@@ -575,12 +576,11 @@ impl<C: Choices> Schedule<C> {
         }
     }
 
-    /// What must be true after every step. `ended` is the mode of a hold that has ended or become
-    /// weaker.
+    /// Checks what must be true after every step. `ended` is the mode of an acquisition that has ended or was downgraded.
     fn check(&mut self, step: Step, ended: Option<Mode>) {
         let (word, snapshot, tasks) = (self.word(), self.lock.snapshot(), &mut self.tasks);
 
-        // Who is there excludes nobody else who is there, and the lock knows who is there.
+        // No holder excludes another, and the lock reports its holders.
         let owners = word.held(Upgradable) + word.held(Exclusive);
         assert!(owners <= 1 && (word.held(Exclusive) == 0 || word.holders() == 1), "{word:?}");
         let strongest = Mode::ALL.into_iter().rfind(|mode| word.held(*mode) > 0);
@@ -589,32 +589,33 @@ impl<C: Choices> Schedule<C> {
         assert_eq!(snapshot.is_upgrading(), word.upgrading, "{word:?}");
         assert_eq!(Mode::ALL.map(|mode| snapshot.is_awaited(mode)), word.awaited, "{word:?}");
 
-        // Nobody is left asleep who could go on.
+        // No task is left asleep that could proceed.
         let waiters = || tasks.iter().filter(|task| task.waits(Job::Acquire));
         let runs = |task: &Task| task.is_woken() && word.fits(task.mode);
         if waiters().any(|task| word.admits(task.mode)) {
-            assert!(waiters().any(runs), "nobody is awake who fits; {word:?}");
+            assert!(waiters().any(runs), "no waiter that fits is awake; {word:?}");
         }
         for task in tasks.iter() {
-            let goes_on = match task.job {
-                Job::Acquire => task.phase == Phase::StoodBack,
+            let can_proceed = match task.job {
+                Job::Acquire => task.phase == Phase::Deferring,
                 Job::Upgrade => task.phase == Phase::Waiting && word.held(Shared) == 0,
                 Job::Wait => task.phase == Phase::Waiting && word.admits(task.mode),
             };
-            assert!(task.is_woken() || !goes_on, "{} sleeps; {word:?}", task.id);
+            assert!(task.is_woken() || !can_proceed, "{} sleeps; {word:?}", task.id);
         }
-        // A hold that ends wakes somebody, whoever was woken before and does not run.
+        // The end of an acquisition wakes a waiter, even if others were woken before and are not polled.
         let could = |task: &Task| word.admits(task.mode) && !task.is_woken();
         if ended.is_some() && waiters().any(could) {
-            assert!(waiters().any(Task::is_called), "all sleepers sleep on; {word:?}");
+            assert!(waiters().any(Task::is_newly_woken), "all sleepers sleep on; {word:?}");
         }
 
-        // Nobody is woken for nothing, or out of turn.
-        let called = |mode| waiters().filter(move |task| task.mode == mode && task.is_called());
+        // No waiter is woken for nothing, or out of turn.
+        let newly_woken =
+            |mode| waiters().filter(move |task| task.mode == mode && task.is_newly_woken());
         for task in tasks.iter() {
             assert!(task.flag.count() <= 1, "{} was woken twice", task.id);
         }
-        for task in tasks.iter().filter(|task| task.is_called()) {
+        for task in tasks.iter().filter(|task| task.is_newly_woken()) {
             let is_of_use = match task.job {
                 Job::Acquire => word.fits(task.mode),
                 Job::Upgrade => word.held(Shared) == 0,
@@ -622,12 +623,16 @@ impl<C: Choices> Schedule<C> {
             };
             assert!(is_of_use, "{} was woken for nothing; {word:?}", task.id);
         }
-        // The drop of an upgrade is two steps: it is cancelled, and then the hold ends.
+        // The drop of an upgrade is two steps: it is cancelled, and then its guard is dropped.
         let at_once = !matches!(step, Step::Drop(_)) || ended.is_none();
-        let nobody = || !waiters().any(Task::is_called);
+        let none_woken = || !waiters().any(Task::is_newly_woken);
         if ended == Some(Shared) && at_once && word.holders() > 0 {
-            // Room there was before, and only an upgradable waiter can have left it.
-            assert_eq!(called(Shared).count() + called(Exclusive).count(), 0, "nothing is new");
+            // There was room before, and only an upgradable waiter can have left it unused.
+            assert_eq!(
+                newly_woken(Shared).count() + newly_woken(Exclusive).count(),
+                0,
+                "there is no new room"
+            );
         }
         if let Some((mode, woken)) = self.dropped.take() {
             let others = waiters().any(|task| task.mode == mode);
@@ -637,28 +642,28 @@ impl<C: Choices> Schedule<C> {
                 Upgradable => woken,
                 Exclusive => woken || !others,
             };
-            assert!(is_of_use || nobody(), "nobody has waited because of it");
+            assert!(is_of_use || none_woken(), "no waiter waited because of it");
         }
-        let together = called(Shared).count() + called(Upgradable).count();
-        let alone = called(Exclusive).count();
+        let together = newly_woken(Shared).count() + newly_woken(Upgradable).count();
+        let alone = newly_woken(Exclusive).count();
         assert!(alone <= 1, "there is room for one only");
         assert!(together == 0 || alone == 0, "shared and exclusive waiters take turns");
         let room = if at_once { 1 } else { 2 };
-        assert!(called(Upgradable).count() <= room, "there is room for one only");
-        if ended == Some(Exclusive) || called(Shared).count() > 0 {
+        assert!(newly_woken(Upgradable).count() <= room, "there is room for one only");
+        if ended == Some(Exclusive) || newly_woken(Shared).count() > 0 {
             let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
             assert!(!waiters().any(sleeps), "shared waiters are woken together");
         }
-        if let Some(first) = called(Exclusive).find(|task| !task.is_overtaken()) {
+        if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
             let sleeps = |task: &Task| task.mode == Exclusive && !task.is_woken();
-            assert!(!waiters().any(|task| sleeps(task) && earlier(task)), "first come");
+            assert!(!waiters().any(|task| sleeps(task) && earlier(task)), "FIFO");
         }
 
         for task in tasks {
             task.could |= word.admits(task.mode);
-            // In two steps, the first may have called a monitor that only the second lets in.
-            task.let_in |= task.is_called() && word.admits(task.mode) && at_once;
+            // In two steps, the first may have notified a monitor of a mode that only the second makes available.
+            task.available |= task.is_newly_woken() && word.admits(task.mode) && at_once;
             if task.flag.count() > 0 && !task.was_woken {
                 task.turn = self.steps.len();
             }
@@ -702,8 +707,8 @@ impl<C: Choices> Schedule<C> {
         let task = self.tasks.swap_remove(index);
         self.old_flags.push(task.flag.clone());
         let is_kept = self.tasks.iter().any(Task::may_have_reserved);
-        if !is_kept && !self.kept_since.is_some_and(is_over) {
-            self.kept_since = None;
+        if !is_kept && !self.reserved_since.is_some_and(is_over) {
+            self.reserved_since = None;
         }
         task
     }

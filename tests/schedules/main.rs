@@ -1,9 +1,9 @@
-//! Random schedules: what happens to a lock, to sets of locks, and to a lock whose holds have names, in one
-//! thread, in any order, beside a model that says what must come of it; and to a lock with threads, where only
-//! the data can tell.
+//! Random schedules in one thread: random steps on a lock, on sets of locks, and on a lock whose acquisitions
+//! have names, beside a model that predicts their outcome. And schedules with threads, where only the data can
+//! show an error.
 //!
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
-//! `MULTILOCK_CASES=<number>` that many instead of the usual number.
+//! `MULTILOCK_CASES=<number>` sets the number of sequences.
 
 #![cfg(not(any(loom, shuttle)))]
 
@@ -24,13 +24,13 @@ fn every_step_of_random_schedules_is_as_promised() {
     for_seeds(if cfg!(miri) { 20 } else { 50_000 }, |seed| Schedule::of_seed(seed).run());
 }
 
-/// Polled when they are woken, beside others that are polled for other reasons, too.
+/// The waiters are polled when they are woken, beside others that are polled for other reasons, too.
 #[test]
 fn q3_no_waiter_of_random_rivals_is_starved() {
     for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| Schedule::of_rivals(seed).run());
 }
 
-/// As a fuzzer has them.
+/// As a fuzzer supplies them.
 #[test]
 fn every_step_of_schedules_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 3 } else { 8_000 }, |seed| {
@@ -62,7 +62,8 @@ fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
     });
 }
 
-/// Those that a fuzzer has kept as each of them goes where no other does. The package comes without them.
+/// The inputs that a fuzzer has kept, because each reaches code that no other reaches. The package does not
+/// contain them.
 #[test]
 #[cfg(not(any(miri, target_family = "wasm")))]
 fn every_step_of_schedules_that_a_fuzzer_has_kept_is_as_promised() {
@@ -82,7 +83,7 @@ fn every_step_of_schedules_that_a_fuzzer_has_kept_is_as_promised() {
     }
 }
 
-/// Threads. A shared holder finds both numbers equal, and an exclusive one makes them so.
+/// Threads. A shared holder finds both numbers equal, and an exclusive holder keeps them so.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod stress {
     use std::cell::UnsafeCell;
@@ -113,16 +114,16 @@ mod stress {
 
     impl Data {
         fn read(&self, _: &Guard<'_>) -> u64 {
-            // SAFETY: the guard keeps exclusive holders away.
+            // SAFETY: the guard excludes exclusive holders.
             let [one, other] = [0, 1].map(|i| unsafe { *self.numbers[i].get() });
-            assert_eq!(one, other, "an exclusive holder is here, too");
+            assert_eq!(one, other, "an exclusive holder is present, too");
             one
         }
 
         fn add_one(&self, guard: &Guard<'_>) {
             assert_eq!(guard.mode(), Exclusive);
             for number in &self.numbers {
-                // SAFETY: the guard keeps everybody else away.
+                // SAFETY: the guard excludes all other holders.
                 unsafe { *number.get() += 1 };
                 std::hint::black_box(number);
             }
@@ -137,7 +138,7 @@ mod stress {
         }
     }
 
-    /// Polls `future` until it is ready, or drops it when it has slept `patience` times.
+    /// Polls `future` until it is ready, or drops it after it has slept `patience` times.
     fn block_on<F: Future>(future: F, patience: usize) -> Option<F::Output> {
         let waker = Waker::from(Arc::new(Unpark(thread::current())));
         let mut future = pin!(future);
@@ -153,13 +154,13 @@ mod stress {
         None
     }
 
-    /// One acquisition and what may become of it. Says how many times it has written.
+    /// One acquisition, and random operations on its guard. Returns the number of writes.
     fn round(data: &Data, random: &mut Random) -> u64 {
         let (lock, mode) = (&data.lock, random.mode());
         let patience = [0, 1, 2, usize::MAX][random.below(4)];
         let way = random.below(6);
-        // Somebody in the queue who does not run. Not where this thread may sleep behind it: the
-        // last release of all may call the dormant one, and only the next would call the other.
+        // A dormant waiter in the queue. Not where this thread may sleep behind it: the very last release may
+        // wake the dormant waiter, and only the next one would wake this thread.
         let may_sleep = way == 2 || way > 2 && patience > 0;
         let mut dormant = pin!(lock.acquire(random.mode()));
         if !may_sleep && random.one_in(2) {
@@ -185,7 +186,11 @@ mod stress {
                 _ => block_on(guard.upgrade(), patience) == Some(Ok(())),
             };
             assert_eq!(guard.mode(), if upgraded { Exclusive } else { mode });
-            assert_eq!(data.read(&guard), before, "somebody came before the upgrade was done");
+            assert_eq!(
+                data.read(&guard),
+                before,
+                "another writer entered before the upgrade was done"
+            );
         }
         let writes = u64::from(guard.mode() == Exclusive);
         if guard.mode() == Exclusive {
@@ -207,7 +212,7 @@ mod stress {
         writes
     }
 
-    /// A few threads for a few rounds. Says how many times they have written.
+    /// A few threads for a few rounds. Returns the number of writes.
     fn run(data: &Arc<Data>, seed: u64) -> u64 {
         let (running, ended) = channel::<()>();
         let worker = |thread| {
@@ -222,11 +227,12 @@ mod stress {
         let threads: Vec<_> = (0..THREADS).map(worker).collect();
         drop(running);
         let end = ended.recv_timeout(HANG);
-        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "they hang: {:?}", data.lock);
+        assert_eq!(end, Err(RecvTimeoutError::Disconnected), "the threads hang: {:?}", data.lock);
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     }
 
-    /// Many short runs: while there is somebody who releases, he wakes those whom others forgot.
+    /// Many short runs: as long as a thread releases the lock, it wakes waiters that another release has
+    /// missed.
     #[test]
     fn threads_leave_the_lock_as_it_was() {
         let numbers = [UnsafeCell::new(0), UnsafeCell::new(0)];

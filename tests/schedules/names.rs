@@ -1,5 +1,5 @@
-//! What happens to a lock whose holds have names in one thread, step by step, beside a list of who has which
-//! name. Who waits for whom is for the schedules of a lock without names.
+//! Random steps in one thread on a lock whose acquisitions have names, beside a list of the holders of each
+//! name. The order of waiters is tested by the schedules of a lock without names.
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
@@ -18,10 +18,10 @@ use crate::random::{Bytes, Choices, Random};
 use crate::word::RACES;
 use crate::word::Word;
 
-/// More than a lock has room for at first.
+/// More names than a lock has room for at first.
 const NAMES: usize = 12;
 
-/// How many steps are made before the end.
+/// The largest number of steps before the end.
 const MOST_STEPS: usize = 80;
 
 const MOST_TASKS: usize = 6;
@@ -61,15 +61,15 @@ enum Step {
     TryAcquireNew(Mode),
     TryContext(Mode, Name),
     Release(Name),
-    /// What is said of a name is done to the guard that has it.
+    /// Here and below, a step on a name applies to the guard that uses it.
     DropGuard(Name),
     Downgrade(Name, Mode),
     TryUpgrade(Name),
-    /// The task of an upgrade has the guard, and drops it if it is dropped.
+    /// The task of an upgrade owns the guard, and drops it when it is dropped.
     Upgrade(Id, Name),
 }
 
-/// How often a kind of step is tried, if the schedule has it at all.
+/// How often each kind of step is tried, if the schedule has it at all.
 const WEIGHTS: [usize; 12] = [5, 4, 4, 1, 2, 3, 1, 2, 3, 2, 1, 2];
 
 /// What a name is used for.
@@ -110,7 +110,7 @@ struct Task<'a> {
     future: Run<'a>,
     flag: Arc<Flag>,
     polled: bool,
-    /// It was polled in vain where the lock could be acquired.
+    /// A poll was pending although the lock could be acquired.
     in_vain: bool,
     /// The races that it may have lost.
     lost: usize,
@@ -121,7 +121,7 @@ impl Task<'_> {
         self.flag.count() > 0
     }
 
-    /// What it waits for, if it is not an upgrade.
+    /// The mode that it waits for, unless it is an upgrade.
     fn acquires(&self) -> Option<Mode> {
         match self.job {
             Job::Acquire(_, mode, _) => Some(mode),
@@ -138,7 +138,7 @@ pub(crate) fn run_seed(seed: u64) {
     run(random, weights, left);
 }
 
-/// Runs a schedule whose choices are `bytes`, and which ends where they do.
+/// Runs a schedule whose choices are `bytes`, and which ends when they do.
 pub(crate) fn run_bytes(bytes: &[u8]) {
     run(Bytes(bytes), WEIGHTS, MOST_STEPS);
 }
@@ -165,15 +165,15 @@ struct Schedule<'a, C: Choices> {
     lock: &'a Lock,
     choices: C,
     weights: [usize; WEIGHTS.len()],
-    /// What is left of the steps before the end.
+    /// The number of steps before the end.
     left: usize,
-    /// The names that are in use, in the order in which they came.
+    /// The names in use, in the order of their first use.
     names: Vec<(Name, Stage)>,
     tasks: Vec<Task<'a>>,
     guards: Vec<HandleGuard<'a, Name>>,
     steps: Vec<Step>,
     last_id: Id,
-    /// Those that nobody must wake or keep any more.
+    /// Wakers that must not be woken or stored any more.
     old_flags: Vec<Arc<Flag>>,
 }
 
@@ -185,7 +185,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 self.step(step);
             }
         }
-        // From here on tasks run when they are woken and not else, or are dropped, and holds end.
+        // From here on tasks run only when they are woken, or are dropped, and acquisitions end.
         let last = self.steps.len() + 500;
         loop {
             let runs = |task: &&Task<'_>| drops || !task.polled || task.is_woken();
@@ -197,14 +197,14 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let held = self.names.iter().filter(is_held).map(|used| Step::Release(used.0));
             let Some(step) = self.choices.pick(tasks.chain(guards).chain(held)) else { break };
             self.step(step);
-            assert!(self.steps.len() < last, "it does not come to an end");
+            assert!(self.steps.len() < last, "the schedule does not end");
         }
-        assert!(self.tasks.is_empty(), "somebody is left asleep");
+        assert!(self.tasks.is_empty(), "a task is left asleep");
         assert!(self.names.is_empty(), "a name is left");
         assert_eq!(self.lock.snapshot(), Lock::new().snapshot());
         for flag in &self.old_flags {
-            assert_eq!(flag.count(), 0, "a waker was woken that was out of use");
-            assert_eq!(Arc::strong_count(flag), 1, "a waker was kept");
+            assert_eq!(flag.count(), 0, "a waker was woken after it was dropped from use");
+            assert_eq!(Arc::strong_count(flag), 1, "a waker was leaked");
         }
     }
 
@@ -226,7 +226,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
             5 => Step::TryAcquire(choices.mode(), name(choices)),
             6 => Step::TryAcquireNew(choices.mode()),
             7 => Step::TryContext(choices.mode(), name(choices)),
-            // Any name, whether it is in use or not.
+            // Any name, whether or not it is in use.
             8 if choices.one_in(4) => Step::Release(name(choices)),
             8 => Step::Release(choices.pick(self.names.iter())?.0),
             9 => Step::DropGuard(choices.pick(guards)?),
@@ -245,7 +245,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         self.check();
     }
 
-    /// Makes a step, and checks what it gives.
+    /// Makes a step, and checks its result.
     fn make(&mut self, step: Step) {
         let (lock, word) = (self.lock, self.word());
         match step {
@@ -366,15 +366,15 @@ impl<'a, C: Choices> Schedule<'a, C> {
         let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(waker);
 
-        // It stands back, and wakes itself.
-        let stands_back = may_be_reserved && poll.is_pending() && task.is_woken();
+        // The waiter defers, and wakes itself.
+        let defers = may_be_reserved && poll.is_pending() && task.is_woken();
         let as_expected = expected.is_none_or(|expected| expected == poll.is_ready());
-        assert!(as_expected || stands_back, "{job:?} is ready: {}; {word:?}", poll.is_ready());
+        assert!(as_expected || defers, "{job:?} is ready: {}; {word:?}", poll.is_ready());
         task.polled = true;
         task.lost += usize::from(woken && !is_new);
         task.in_vain = task.acquires().is_some_and(|mode| word.admits(mode));
         if let (Job::Acquire(form, mode, name), true, false) = (job, is_new, refused) {
-            // A fresh name is known when it is given.
+            // A fresh name is known once it is returned.
             let name = if form == Form::AcquireNew { Name::Given(NAMES + id) } else { name };
             self.names.push((name, Stage::Waits(id, mode)));
         }
@@ -408,7 +408,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         }
     }
 
-    /// What must be true after every step.
+    /// Checks what must be true after every step.
     fn check(&self) {
         let (word, snapshot) = (self.word(), self.lock.snapshot());
         let held = |used: &(Name, Stage)| used.1.held().map(|mode| (used.0, mode));
@@ -417,7 +417,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
             assert_eq!(self.find(guard.handle()), Some(Stage::Guarded(guard.mode())));
         }
 
-        // Who is there excludes nobody else who is there, and the lock knows who is there.
+        // No holder excludes another, and the lock reports its holders.
         let owners = word.held(Upgradable) + word.held(Exclusive);
         assert!(owners <= 1 && (word.held(Exclusive) == 0 || word.holders() == 1), "{word:?}");
         let strongest = Mode::ALL.into_iter().rfind(|mode| word.held(*mode) > 0);
@@ -428,17 +428,17 @@ impl<'a, C: Choices> Schedule<'a, C> {
             assert!(!snapshot.is_awaited(mode) || self.names.iter().any(waits), "{snapshot:?}");
         }
 
-        // Nobody is left asleep who could go on.
+        // No task is left asleep that could proceed.
         let fits = |task: &Task<'_>| {
             task.is_woken() && task.acquires().is_some_and(|mode| word.fits(mode))
         };
         let is_awake = self.tasks.iter().any(fits);
         for task in self.tasks.iter().filter(|task| task.polled && !task.is_woken()) {
-            let goes_on = match task.job {
+            let can_proceed = match task.job {
                 Job::Acquire(_, mode, _) => word.admits(mode) && !is_awake,
                 Job::Upgrade(..) => word.held(Shared) == 0,
             };
-            assert!(!goes_on, "{} sleeps; {word:?}", task.id);
+            assert!(!can_proceed, "{} sleeps; {word:?}", task.id);
         }
     }
 
@@ -459,7 +459,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         word
     }
 
-    /// What a try is told.
+    /// The result that a try must have.
     fn may_use(&self, word: &Word, mode: Mode, name: Name) -> Result<(), TryAcquireError<Name>> {
         match self.find(name) {
             Some(_) => Err(HandleInUse(name)),
@@ -476,7 +476,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         self.names.iter_mut().find(|used| used.0 == name).unwrap().1 = stage;
     }
 
-    /// What a task waits for it has, unless it was refused.
+    /// The task has acquired what it waited for, unless it was refused.
     fn enter(&mut self, id: Id, name: Name, stage: Stage) {
         let mine = |used: &&mut (Name, Stage)| matches!(used.1, Stage::Waits(it, _) if it == id);
         if let Some(used) = self.names.iter_mut().find(mine) {

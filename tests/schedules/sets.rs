@@ -1,8 +1,8 @@
-//! What happens in one thread to three locks that are acquired one by one, in sets, and in different modes,
-//! step by step, beside a model of who holds what.
+//! Random steps in one thread on three locks that are acquired singly, in sets, and in different modes,
+//! beside a model of the holders.
 //!
-//! Who waits for a set is not where the model could tell: that is left to chance. So the model asks the
-//! words who waits, and says what must come of it.
+//! The model cannot know at which member a set waits. So it reads from the words which modes are awaited,
+//! and predicts the outcome from that.
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
@@ -30,7 +30,7 @@ const LOCKS: usize = 3;
 /// The members of each set.
 const SETS: [&[usize]; 4] = [&[0, 1, 2], &[0, 1], &[1, 2], &[2, 0]];
 
-/// How many steps are made before the end.
+/// The largest number of steps before the end.
 const MOST_STEPS: usize = 80;
 
 const MOST_MONITORS: usize = 6;
@@ -38,7 +38,7 @@ const MOST_MONITORS: usize = 6;
 type Locks = [MultiLock; LOCKS];
 type Set<'a> = LockSet<&'a MultiLock>;
 
-/// The name of a task, of the hold that comes of it, of the upgrade that is made of that, or of a monitor.
+/// The identity of a task, of the guard that it acquires, of the upgrade of that guard, or of a monitor.
 type Id = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -67,7 +67,7 @@ impl Wanted {
         matches!(self, Self::At(Place::Lock(_), _))
     }
 
-    /// For each lock, what is wanted of it.
+    /// For each lock, the mode in which it is wanted.
     fn modes(&self) -> [Option<Mode>; LOCKS] {
         let mut modes = [None; LOCKS];
         match self {
@@ -86,7 +86,7 @@ enum Step {
     Acquire(Id, Wanted),
     TryAcquire(Id, Wanted),
     Wait(Id, Place, Mode),
-    /// The task of an upgrade has the guard, and drops it if it is dropped.
+    /// The task of an upgrade owns the guard, and drops it when it is dropped.
     Upgrade(Id),
     Poll(Id),
     PollWithNewWaker(Id),
@@ -101,11 +101,11 @@ enum Step {
     Look(Id),
     Unmonitor(Id),
     WaitForMonitor(Id, Id),
-    /// A task has the monitor, and waits for an item of it.
+    /// A task owns the monitor, and waits for an item of its stream.
     Next(Id, Id),
 }
 
-/// How often a kind of step is tried, if the schedule has it at all.
+/// How often each kind of step is tried, if the schedule has it at all.
 const WEIGHTS: [usize; 16] = [6, 4, 5, 2, 2, 1, 2, 4, 2, 1, 1, 1, 1, 1, 1, 1];
 
 enum Holder<'a> {
@@ -145,7 +145,7 @@ struct Task<'a> {
     future: Run<'a>,
     flag: Arc<Flag>,
     polled: bool,
-    /// It was polled in vain where all could be acquired.
+    /// A poll was pending although all locks could be acquired.
     in_vain: bool,
 }
 
@@ -166,7 +166,7 @@ impl Task<'_> {
     }
 }
 
-/// Whether something has happened. What sets do within a step is not seen.
+/// Whether something has happened. The model does not see what sets do within a step.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 enum Happened {
     No,
@@ -184,23 +184,24 @@ struct MonitorModel<'a> {
     id: Id,
     place: Place,
     mode: Mode,
-    /// It has none while a task has it.
+    /// `None` while a task owns the monitor.
     real: Option<Rc<Monitor<'a>>>,
-    /// For each lock, if it is a member, whether there was an edge since the monitor was cleared.
+    /// For each member, whether there was an edge since the monitor was cleared.
     edges: [Happened; LOCKS],
-    /// It was found set.
+    /// Whether the monitor was found set.
     set: Happened,
-    /// It is looked at after each step. Else it does not see what is over when it is looked at.
+    /// Whether the monitor is checked after each step. If not, it misses changes that are over before the
+    /// next check.
     is_watched: bool,
 }
 
 impl MonitorModel<'_> {
-    /// No task waits for it.
+    /// Whether no task waits for the monitor.
     fn is_unused(&self) -> bool {
         self.real.as_ref().is_some_and(|real| Rc::strong_count(real) == 1)
     }
 
-    /// Whether it is set, if the locks are as `admits` says.
+    /// Whether the monitor is set, given what `admits` says about the locks.
     fn is_set(&self, admits: &Admits) -> Happened {
         let all = self.place.members().iter().all(|n| admits[*n][self.mode as usize]);
         let edge = self.edges.into_iter().fold(Happened::No, |a, b| if a < b { b } else { a });
@@ -215,7 +216,7 @@ impl MonitorModel<'_> {
         (self.edges, self.set) = ([Happened::No; LOCKS], Happened::No);
     }
 
-    /// It was looked at, and found set or not.
+    /// The monitor was checked, and found set or not.
     fn found(&mut self, set: bool) {
         self.set = set.into();
         if let Place::Lock(n) = self.place {
@@ -235,7 +236,7 @@ pub(crate) fn run_seed(seed: u64) {
     run(random, weights, left);
 }
 
-/// Runs a schedule whose choices are `bytes`, and which ends where they do.
+/// Runs a schedule whose choices are `bytes`, and which ends when they do.
 pub(crate) fn run_bytes(bytes: &[u8]) {
     run(Bytes(bytes), WEIGHTS, MOST_STEPS);
 }
@@ -271,14 +272,14 @@ struct Schedule<'a, C: Choices> {
     choices: C,
     weights: [usize; WEIGHTS.len()],
     most_tasks: usize,
-    /// What is left of the steps before the end.
+    /// The number of steps before the end.
     left: usize,
     tasks: Vec<Task<'a>>,
     holds: Vec<Hold<'a>>,
     monitors: Vec<MonitorModel<'a>>,
     steps: Vec<Step>,
     last_id: Id,
-    /// Those that nobody must wake or keep any more, and what they were for.
+    /// Wakers that must not be woken or stored any more, and the jobs that they belonged to.
     old_flags: Vec<(Arc<Flag>, Job)>,
 }
 
@@ -293,12 +294,12 @@ impl<'a, C: Choices> Schedule<'a, C> {
         if drops {
             self.until_the_end(|task| Some(Step::Drop(task.id)));
         } else {
-            // From here on tasks run when they are woken and not else, and holds end.
+            // From here on tasks run only when they are woken, and acquisitions end.
             self.until_the_end(|task| (!task.sleeps()).then_some(Step::Poll(task.id)));
         }
         let waits_for_an_edge =
             |task: &Task<'_>| matches!(task.job, Job::Monitor(_) | Job::Next(_));
-        assert!(self.tasks.iter().all(waits_for_an_edge), "somebody is left asleep");
+        assert!(self.tasks.iter().all(waits_for_an_edge), "a task is left asleep");
         while let Some(id) = self.tasks.first().map(|task| task.id) {
             self.step(Step::Drop(id));
         }
@@ -306,14 +307,17 @@ impl<'a, C: Choices> Schedule<'a, C> {
             self.step(Step::Unmonitor(id));
         }
         for (flag, job) in &self.old_flags {
-            // Who waits for a monitor of a set may have left a waker at another member before.
+            // A wait for a monitor of a set may have left its waker at another member before.
             let is_out_of_use = !matches!(job, Job::Monitor(_) | Job::Next(_));
-            assert!(!is_out_of_use || flag.count() == 0, "a waker was woken that was out of use");
-            assert_eq!(Arc::strong_count(flag), 1, "a waker was kept");
+            assert!(
+                !is_out_of_use || flag.count() == 0,
+                "a waker was woken after it was dropped from use"
+            );
+            assert_eq!(Arc::strong_count(flag), 1, "a waker was leaked");
         }
     }
 
-    /// Ends holds, and makes the steps that `next` has for tasks, until there is none left.
+    /// Ends acquisitions, and makes the steps that `next` returns for tasks, until there is none left.
     fn until_the_end(&mut self, next: impl Fn(&Task<'_>) -> Option<Step>) {
         let last = self.steps.len() + 1_000;
         loop {
@@ -322,12 +326,12 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let Some(step) = self.choices.pick(holds.chain(tasks)) else { break };
             self.step(step);
             if let Step::Poll(id) = step {
-                // One that stands back lets the others run.
+                // A waiter that defers lets the others run.
                 if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
                     self.tasks[index..].rotate_left(1);
                 }
             }
-            assert!(self.steps.len() < last, "it does not come to an end");
+            assert!(self.steps.len() < last, "the schedule does not end");
         }
     }
 
@@ -385,7 +389,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         self.check(&before, is_seen);
     }
 
-    /// Makes a step, and checks what it gives. Says whether no lock has changed more than once.
+    /// Makes a step, and checks its result. Returns whether each lock has changed once at most.
     fn make(&mut self, step: Step) -> bool {
         let (locks, sets) = (self.locks, self.sets);
         match step {
@@ -466,7 +470,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 let hold = self.holds.iter().find(|hold| hold.id == id).unwrap();
                 let n = hold.modes.iter().position(Option::is_some).unwrap();
                 let Holder::One(guard) = &hold.holder else { unreachable!() };
-                // What it is shared from stays in this thread, so it may be dropped first.
+                // The guard that is shared stays in this thread, so it may be dropped first.
                 let shared =
                     guard.share().map(|shared| locks[n].adopt(shared.into_handle()).unwrap());
                 assert_eq!(shared.is_some(), self.words()[n].fits(Shared), "share");
@@ -581,8 +585,8 @@ impl<'a, C: Choices> Schedule<'a, C> {
         let poll = task.future.as_mut().poll(&mut Context::from_waker(&waker));
         drop(waker);
 
-        // It stands back for a waiter that has lost races, and looks again.
-        let stands_back = || match job {
+        // The waiter defers to one that has lost races, and tries again.
+        let defers = || match job {
             Job::Acquire(wanted) => {
                 poll.is_pending()
                     && task.is_woken()
@@ -596,7 +600,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         };
         let as_expected = expected == Happened::Perhaps
             || Happened::from(poll.is_ready()) == expected
-            || stands_back();
+            || defers();
         assert!(as_expected, "{job:?} is ready: {}; {words:?}", poll.is_ready());
         task.polled = true;
         task.in_vain = matches!(job, Job::Acquire(wanted) if can(&words, wanted, Word::admits));
@@ -625,7 +629,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         is_seen
     }
 
-    /// Looks at monitors, and checks what they say.
+    /// Checks what monitors report.
     fn look(&mut self, at: impl Fn(&MonitorModel<'_>) -> bool) {
         let admits = self.admits();
         for monitor in self.monitors.iter_mut().filter(|monitor| at(monitor)) {
@@ -637,11 +641,11 @@ impl<'a, C: Choices> Schedule<'a, C> {
         }
     }
 
-    /// What must be true after every step. `before` it, the locks admitted that.
+    /// Checks what must be true after every step. `before` is what the locks admitted before it.
     fn check(&mut self, before: &Admits, is_seen: bool) {
         let (words, admits) = (self.words(), self.admits());
 
-        // Who is there excludes nobody else who is there, and the locks know who is there.
+        // No holder excludes another, and the locks report their holders.
         for (n, word) in words.iter().enumerate() {
             let snapshot = self.locks[n].snapshot();
             let owners = word.held(Upgradable) + word.held(Exclusive);
@@ -659,7 +663,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 let is_awaited = snapshot.is_awaited(mode);
                 assert!(
                     !is_awaited || self.tasks.iter().any(wants),
-                    "{n}: nobody waits: {snapshot:?}"
+                    "{n}: there is no such waiter: {snapshot:?}"
                 );
             }
         }
@@ -678,9 +682,9 @@ impl<'a, C: Choices> Schedule<'a, C> {
         }
         self.look(|monitor| monitor.is_watched);
 
-        // Nobody is left asleep who could go on.
+        // No task is left asleep that could proceed.
         for task in self.tasks.iter().filter(|task| task.sleeps()) {
-            let goes_on = match task.job {
+            let can_proceed = match task.job {
                 Job::Acquire(wanted) => {
                     can(&words, wanted, Word::admits) && !self.is_awake_beside(wanted)
                 }
@@ -691,11 +695,11 @@ impl<'a, C: Choices> Schedule<'a, C> {
                     monitor.is_set(&admits) == Happened::Yes
                 }
             };
-            assert!(!goes_on, "{} sleeps; {words:?}", task.id);
+            assert!(!can_proceed, "{} sleeps; {words:?}", task.id);
         }
     }
 
-    /// Somebody is awake who waits for one of the locks: it enters, or passes its call on.
+    /// Whether a waiter for one of the locks is awake: it enters, or passes its wake-up on.
     fn is_awake_beside(&self, wanted: Wanted) -> bool {
         let mine = wanted.modes();
         let is_beside =
@@ -769,7 +773,7 @@ impl<C: Choices> Drop for Schedule<'_, C> {
 }
 
 impl Hold<'_> {
-    /// The strongest mode of it.
+    /// The strongest of the modes.
     fn mode(&self) -> Mode {
         self.modes.into_iter().flatten().max().unwrap()
     }
@@ -779,7 +783,7 @@ impl Hold<'_> {
     }
 }
 
-/// Whether a model says of all locks that they `may` be acquired.
+/// Whether `may` is true for all of the wanted locks.
 fn can(words: &[Word; LOCKS], wanted: Wanted, may: impl Fn(&Word, Mode) -> bool) -> bool {
     words.iter().zip(wanted.modes()).all(|(word, mode)| mode.is_none_or(|mode| may(word, mode)))
 }

@@ -1,4 +1,4 @@
-//! Which waiters may enter a lock, as its promises say.
+//! Which waiters may enter a lock, according to its promises.
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
@@ -34,7 +34,7 @@ impl Word {
     }
 }
 
-/// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` tells.
+/// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` shows this.
 pub(crate) fn is_overtaken(snapshot: Snapshot) -> bool {
     format!("{snapshot:?}").contains("overtaken: true")
 }

@@ -1,12 +1,13 @@
-//! Very many acquisitions, in all the ways that there are, by threads and by tasks of several runtimes at the
-//! same locks, with futures that are dropped at any point. What is looked for comes from the interleaving
-//! of threads: torn data, lost changes, bits that stay behind, and tasks that nobody wakes.
+//! Very many acquisitions by every method, by threads and by tasks of several runtimes at the same locks,
+//! with futures that are dropped at any point. The errors in question come from the interleaving of threads:
+//! torn data, lost updates, stale flags, and tasks that are never woken.
 //!
-//! It goes by short episodes, as one that was forgotten is woken by chance while there are others that go
-//! on. Each test takes a few seconds; `MULTILOCK_SECONDS=<number>` makes it that many for each.
+//! The tests run in short episodes, because during a long one other releases would wake a missed waiter by
+//! chance. Each test takes a few seconds; `MULTILOCK_SECONDS=<number>` sets the time for each.
 //!
-//! A failure prints the seed of its episode, and for each lock what there is to know: see `watch`.
-//! `MULTILOCK_SEED=<seed>` begins with that one, which does not make the threads meet as they did.
+//! A failure prints the seed of its episode, and the full state of each lock: see `watch`.
+//! `MULTILOCK_SEED=<seed>` begins with that episode, which does not make the threads meet in the same way
+//! again.
 
 #![cfg(all(
     any(feature = "std", feature = "critical-section"),
@@ -44,29 +45,29 @@ use runtimes::{Pool, Runtime, Threads};
 use watch::{Desk, PATIENCE};
 use worker::{Habits, Way, Worker, within_polls};
 
-/// Besides, there is one whose holds have names.
+/// There is also one lock whose acquisitions have names.
 const LOCKS: usize = 6;
 
-/// How many names are used again and again.
+/// The number of names that are reused.
 const NAMES: usize = 6;
 
-/// A lock by its number, and how it is held.
+/// A lock by its number, and the mode in which it is held.
 type Hold = (usize, Mode);
 
-/// How often each way has led to a hold, and how often to none.
+/// How often each method has acquired, and how often it has not.
 type Tally = BTreeMap<&'static str, [usize; 2]>;
 
-/// What a lock guards. Atomics, so that a lock that fails is a failed test and no more: every change is a
-/// load and, later, a store.
+/// The data behind a lock. It is atomic, so that a failure of the lock fails the test without undefined
+/// behavior: every change is a load and, later, a store.
 #[derive(Default)]
 struct Data {
-    /// Equal whenever nobody changes them.
+    /// All equal while no holder changes them.
     cells: [AtomicUsize; 3],
-    /// One more, which is none, for tools that see data races.
+    /// The same number without an atomic, for tools that detect data races.
     plain: UnsafeCell<usize>,
-    /// Who is here: a digit for each mode.
+    /// The current holders: a digit for each mode.
     present: AtomicUsize,
-    /// How often the cells were changed. It needs no lock.
+    /// The number of changes to the cells. It needs no lock.
     changes: AtomicUsize,
 }
 
@@ -74,7 +75,7 @@ struct Data {
 unsafe impl Sync for Data {}
 
 impl Data {
-    /// Comes as a holder, and finds nobody whom `mode` excludes.
+    /// Registers a holder, and checks that no holder is present that `mode` excludes.
     fn enter(&self, mode: Mode) -> impl Drop {
         struct Present<'a>(&'a AtomicUsize, usize);
         impl Drop for Present<'_> {
@@ -93,18 +94,18 @@ impl Data {
         present
     }
 
-    /// What the cells are.
+    /// The value of the cells.
     fn number(&self) -> usize {
         self.cells[0].load(Relaxed)
     }
 
-    /// Does with the plain number what was done with the cells, which were `first`.
+    /// Changes the plain number as the cells were changed. They had the value `first`.
     fn touch(&self, first: usize, mode: Mode) {
         let plain = self.plain.get();
-        // SAFETY: the caller holds the lock in `mode`: nobody writes meanwhile, and nobody reads if it is
-        // exclusive.
+        // SAFETY: the caller holds the lock in `mode`: no other holder writes meanwhile, and none reads if
+        // the mode is exclusive.
         unsafe {
-            assert_eq!(*plain, first, "somebody's change is not to be seen");
+            assert_eq!(*plain, first, "a holder's change is not visible");
             if mode == Exclusive {
                 *plain = first + 1;
             }
@@ -125,7 +126,7 @@ impl fmt::Debug for Data {
     }
 }
 
-/// A name in use, and one that is nobody else's.
+/// A reused name, or a name that only one task uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Name {
     Number(usize),
@@ -142,12 +143,12 @@ impl From<HandleId> for Name {
 struct World {
     locks: [Arc<MultiLock>; LOCKS],
     named: HandleLock<Name>,
-    /// Of each lock; of the named one the last.
+    /// One for each lock; the last is for the lock with names.
     data: [Data; LOCKS + 1],
-    /// How many use each name.
+    /// The number of tasks that use each name.
     users: [AtomicUsize; NAMES],
     desks: Vec<Desk>,
-    /// How many holds are between two threads.
+    /// The number of acquisitions on their way to another thread.
     on_the_way: AtomicUsize,
 }
 
@@ -163,7 +164,7 @@ impl World {
         })
     }
 
-    /// How many use `name`, if it is one of those that are used again.
+    /// The number of tasks that use `name`, if it is one of the reused names.
     fn users(&self, name: &Name) -> Option<&AtomicUsize> {
         match name {
             Name::Number(number) => Some(&self.users[*number]),
@@ -171,7 +172,7 @@ impl World {
         }
     }
 
-    /// What the word of the `n`th lock is, or that of the named one.
+    /// The word of the `n`th lock, or of the lock with names.
     fn word(&self, n: usize) -> Snapshot {
         self.locks.get(n).map_or_else(|| self.named.snapshot(), |lock| lock.snapshot())
     }
@@ -187,7 +188,7 @@ impl World {
 }
 
 impl Random {
-    /// So many of the first `among`, or all, in any order.
+    /// `count` of the first `among` locks, or all of them, in random order.
     fn seats(&mut self, count: usize, among: usize) -> Vec<usize> {
         let mut all: [usize; LOCKS] = array::from_fn(|n| n);
         let count = count.min(among);
@@ -198,23 +199,23 @@ impl Random {
     }
 }
 
-/// What an episode is like.
+/// The parameters of an episode.
 struct Plan {
-    /// How many tasks there are: one of these.
+    /// The number of tasks: one of these.
     tasks: &'static [usize],
     ways: &'static [Way],
-    /// Each episode goes without some of them, and without other things.
-    goes_without: bool,
-    /// At how many of the locks they are: one after the other of these.
+    /// Each episode leaves out some of the ways, and other things.
+    leaves_out_some: bool,
+    /// The number of locks in use: each of these in turn.
     among: &'static [usize],
-    /// How often each tries to acquire something: one of these. It is at the end of an episode that
-    /// somebody is left who was forgotten, so there are short ones.
+    /// How often each task tries to acquire something: one of these. A missed waiter shows at the end of an
+    /// episode, so there are short ones.
     turns: &'static [usize],
-    /// Nobody gets in before all are there.
+    /// No task may acquire before all have begun.
     is_gated: bool,
-    /// How long to go on, in seconds.
+    /// The duration in seconds.
     time: u64,
-    /// What must have led to holds before that is enough.
+    /// The methods that must have acquired at least once.
     needs: &'static [&'static str],
 }
 
@@ -223,7 +224,7 @@ impl Plan {
         tasks: &[],
         ways: Way::ALL,
         // Under Miri there is one episode.
-        goes_without: !cfg!(miri),
+        leaves_out_some: !cfg!(miri),
         among: if cfg!(miri) { &[2] } else { &[1, 2, LOCKS] },
         turns: if cfg!(miri) { &[8] } else { &[1, 3, 20] },
         is_gated: false,
@@ -231,7 +232,7 @@ impl Plan {
         needs: if cfg!(miri) { &[] } else { WAYS },
     };
 
-    /// Runs one episode after the other.
+    /// Runs episodes one after another.
     fn run(self, spawn: impl Fn(Worker)) {
         let number = |name| env::var(name).ok().map(|value| value.parse::<u64>().expect(name));
         let time = Duration::from_secs(number("MULTILOCK_SECONDS").unwrap_or(self.time));
@@ -260,7 +261,7 @@ impl Plan {
         let tasks = self.tasks[random.below(self.tasks.len())];
         let turns = self.turns[random.below(self.turns.len())];
         let among = self.among[seed as usize % self.among.len()];
-        let habits = if self.goes_without {
+        let habits = if self.leaves_out_some {
             Habits::some(among, self.ways, &mut random)
         } else {
             Habits::all(among, self.ways)
@@ -268,7 +269,7 @@ impl Plan {
         let world = World::new(tasks + 1);
         let _seed = Seed(seed, &world);
 
-        let ((end, ended), (left, taken)) = (channel(), channel());
+        let ((end, ended), (left, left_by_others)) = (channel(), channel());
         let worker = |number| Worker {
             world: world.clone(),
             number,
@@ -280,7 +281,7 @@ impl Plan {
             tally: Tally::new(),
         };
         let janitor = worker(tasks);
-        thread::spawn(move || Threads::block_on(janitor.run_janitor(taken)));
+        thread::spawn(move || Threads::block_on(janitor.run_janitor(left_by_others)));
         let gate = self.is_gated.then(|| {
             world.locks.each_ref().map(|lock| lock.try_acquire(Exclusive).expect("it is new"))
         });
@@ -296,7 +297,7 @@ impl Plan {
     }
 }
 
-/// Tells of the episode if it fails.
+/// Prints the episode if it fails.
 struct Seed<'a>(u64, &'a World);
 
 impl Drop for Seed<'_> {
@@ -326,7 +327,7 @@ const WAYS: &[&str] = &[
 const BLOCKING: &[&str] =
     if cfg!(any(miri, not(feature = "std"))) { &[] } else { &["block", "timeout", "deadline"] };
 
-/// More threads than there are cores, by far, and such as block.
+/// Far more threads than cores, all of which block.
 #[test]
 fn threads_at_the_same_locks() {
     let tasks: &[usize] = if cfg!(miri) { &[3] } else { &[2, 3, 4, 8, 48] };
@@ -343,7 +344,7 @@ fn tasks_that_move_from_thread_to_thread() {
     Plan { tasks, ..Plan::LONG }.run(|worker| pool.spawn(worker.run::<Pool>()));
 }
 
-/// And threads, beside them.
+/// With threads beside the tasks.
 #[cfg(not(miri))]
 #[test]
 fn tasks_of_three_runtimes_at_the_same_locks() {
@@ -364,7 +365,7 @@ fn ten_thousand_tasks_of_three_runtimes() {
     let plan = Plan {
         tasks: &[10_000],
         ways: Way::FEW_WAKE_UPS,
-        goes_without: false,
+        leaves_out_some: false,
         among: &[1, LOCKS],
         turns: &[1],
         is_gated: true,

@@ -7,13 +7,13 @@ use std::thread::{self, Thread};
 
 use super::*;
 
-/// What it takes a runtime for, or what each has ways of its own for.
+/// What the tests need of a runtime, or what each runtime does in its own way.
 pub(crate) trait Runtime: Send + 'static {
     /// Whether a task may block its thread.
     const BLOCKS: bool = false;
 
-    /// Drops `wanted` and gives `None` if it takes longer than `limit`. Where there is no timer that is a
-    /// number of polls.
+    /// Drops `wanted` and returns `None` if it takes longer than `limit`. Where there is no timer, the
+    /// limit is a number of polls.
     fn timeout<F: Future<Output: Send> + Send>(
         limit: Duration,
         wanted: F,
@@ -21,7 +21,7 @@ pub(crate) trait Runtime: Send + 'static {
         within_polls(1 + limit.as_micros() as usize / 500, wanted)
     }
 
-    /// The same if it is not ready at once.
+    /// The same with a limit of zero: `wanted` must be ready at once.
     fn at_once<F: Future<Output: Send> + Send>(
         wanted: F,
     ) -> impl Future<Output = Option<F::Output>> + Send {
@@ -52,23 +52,23 @@ impl Runtime for Threads {
     const BLOCKS: bool = cfg!(feature = "std");
 }
 
-/// A few threads that take turns: a task is polled now by one and now by another, and has another waker
-/// each time. The old ones wake nobody.
+/// A few threads that take turns: a task is polled by one thread and then by another, with another waker
+/// each time. The old wakers wake no task.
 pub(crate) struct Pool(Sender<Arc<Task>>);
 
 struct Task {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
-    /// How often it was woken.
+    /// How often the task was woken.
     wakes: AtomicUsize,
     woken: Sender<Arc<Task>>,
 }
 
-/// Wakes a task once, if nobody else has.
-struct Call(Arc<Task>, usize);
+/// Wakes a task, unless it was woken already since that waker was made.
+struct WakeOnce(Arc<Task>, usize);
 
-impl Wake for Call {
+impl Wake for WakeOnce {
     fn wake(self: Arc<Self>) {
-        let Call(task, wakes) = &*self;
+        let WakeOnce(task, wakes) = &*self;
         if task.wakes.compare_exchange(*wakes, wakes + 1, Relaxed, Relaxed).is_ok() {
             let _ = task.woken.send(task.clone());
         }
@@ -92,13 +92,13 @@ impl Pool {
         self.0.send(Arc::new(task)).unwrap();
     }
 
-    /// Polls the next that was woken. Says whether there will be more.
+    /// Polls the next woken task. Returns whether there will be more.
     fn poll_one(tasks: &Mutex<Receiver<Arc<Task>>>) -> bool {
         let next = tasks.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(task) = next else { return false };
         let wakes = task.wakes.load(Relaxed);
-        let waker = Waker::from(Arc::new(Call(task.clone(), wakes)));
-        // Another may be about to finish the last poll.
+        let waker = Waker::from(Arc::new(WakeOnce(task.clone(), wakes)));
+        // Another thread may be about to finish the last poll.
         let mut future = task.future.lock().unwrap_or_else(PoisonError::into_inner);
         let end = future.as_mut().map(|task| task.as_mut().poll(&mut Context::from_waker(&waker)));
         if end.is_some_and(|end| end.is_ready()) {
@@ -119,7 +119,7 @@ mod with_timers {
 
     use super::*;
 
-    /// Of each runtime but async-std, which has its own idea of it.
+    /// For each runtime except async-std, which chooses for itself.
     const THREADS: usize = 2;
 
     struct Tokio;
@@ -133,7 +133,7 @@ mod with_timers {
         }
 
         async fn at_once<F: Future<Output: Send> + Send>(wanted: F) -> Option<F::Output> {
-            // Begins with any of them.
+            // Begins with either branch.
             tokio::select! {
                 output = wanted => Some(output),
                 () = ready(()) => None,
@@ -174,8 +174,8 @@ mod with_timers {
         }
     }
 
-    /// All three. Those that have threads of ours have them until it is dropped; a thread that hangs is
-    /// left behind.
+    /// All three runtimes. Those that use threads of ours keep them until they are dropped; a thread that
+    /// hangs is left behind.
     pub(crate) struct Runtimes {
         tokio: tokio::runtime::Handle,
         smol: Arc<smol::Executor<'static>>,
@@ -197,7 +197,7 @@ mod with_timers {
             Self { tokio: handle, smol, _stop: stop }
         }
 
-        /// By the next of them.
+        /// Spawns the worker on the next runtime.
         pub(crate) fn spawn(&self, worker: Worker) {
             match worker.number % 3 {
                 0 => drop(self.tokio.spawn(worker.run::<Tokio>())),

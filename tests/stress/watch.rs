@@ -1,4 +1,4 @@
-//! Who does what, as everybody says of himself, and what it looks like when nothing happens any more.
+//! What each worker does, as it reports itself, and the output when no worker makes progress any more.
 
 use std::fmt;
 use std::pin::pin;
@@ -11,17 +11,17 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// How long nothing may happen.
+/// How long the workers may make no progress.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(miri) { 600 } else { 20 });
 
-/// So many are named for each lock, and the rest are counted.
+/// This many workers are listed for each lock, and the rest are counted.
 const NAMED: usize = 12;
 
-/// What there is to know of a worker. None of it comes between two workers: each writes on its own desk,
-/// and only the watchdog reads there.
+/// The state of a worker. It causes no synchronization between workers: each writes to its own desk, and
+/// only the watchdog reads it.
 #[derive(Default)]
 pub(crate) struct Desk {
-    /// How often it has said something.
+    /// The number of reports.
     events: AtomicUsize,
     says: Mutex<Says>,
     bell: Arc<Bell>,
@@ -52,12 +52,12 @@ impl Desk {
         self.says.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It goes on to something else, with what it holds.
+    /// The worker continues with something else, and keeps what it holds.
     pub(crate) fn does(&self, what: &'static str) {
         self.says().doing = what;
     }
 
-    /// It waits for `wanted`, with what it holds.
+    /// The worker waits for `wanted`, and keeps what it holds.
     pub(crate) fn wants(&self, what: &'static str, wanted: &[Hold]) {
         let mut says = self.says();
         says.doing = what;
@@ -65,10 +65,10 @@ impl Desk {
         says.wants.extend_from_slice(wanted);
     }
 
-    /// It holds these, and waits for nothing.
+    /// The worker holds these, and waits for nothing.
     pub(crate) fn holds(&self, held: &[Hold]) {
         let mut says = self.says();
-        says.doing = if held.is_empty() { "between two turns" } else { "is there" };
+        says.doing = if held.is_empty() { "between two turns" } else { "holds" };
         if says.holds.is_empty() {
             says.held_since = Instant::now();
         }
@@ -82,11 +82,11 @@ impl Desk {
     }
 }
 
-/// What has become of the task of a worker, as its wakers see it.
+/// The state of a worker's task, as its wakers see it.
 #[derive(Default)]
 pub(crate) struct Bell(AtomicUsize);
 
-/// A waker of a worker: that of its task, and one more for each that the task has.
+/// A waker of a worker: that of its task, with a new one for each of the task's wakers.
 struct Ring(Arc<Bell>, Waker);
 
 const NEW: usize = 0;
@@ -96,12 +96,12 @@ const WOKEN: usize = 3;
 const DONE: usize = 4;
 
 impl Bell {
-    /// Runs `task`, so that it can be seen when it is polled and when it is woken.
+    /// Runs `task`, and records when it is polled and when it is woken.
     pub(crate) async fn watch<F: Future>(self: Arc<Self>, task: F) -> F::Output {
         let mut task = pin!(task);
         let mut known: Option<(Waker, Waker)> = None;
         poll_fn(|cx| {
-            // Not one for all: the lock is to see another waker where the task has another.
+            // Not one for all: the lock must see a new waker where the task has a new one.
             let new = || {
                 let ring = Ring(self.clone(), cx.waker().clone());
                 (cx.waker().clone(), Waker::from(Arc::new(ring)))
@@ -115,7 +115,7 @@ impl Bell {
             if poll.is_ready() {
                 self.0.store(DONE, Relaxed);
             } else {
-                // Else it was woken meanwhile.
+                // This fails if the task was woken meanwhile.
                 let _ = self.0.compare_exchange(POLLED, ASLEEP, Relaxed, Relaxed);
             }
             poll
@@ -150,7 +150,7 @@ impl fmt::Display for Bell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.load(Relaxed) {
             NEW => "never polled",
-            // A thread that blocks is in a poll, too.
+            // A thread that blocks counts as being polled, too.
             POLLED => "in a poll",
             ASLEEP => "polled and asleep",
             WOKEN => "woken and not polled",
@@ -159,17 +159,17 @@ impl fmt::Display for Bell {
     }
 }
 
-/// Waits until each worker has said something.
+/// Waits until each worker has reported something.
 pub(crate) fn until_all_have_begun(world: &World) {
     let start = Instant::now();
     while !world.desks.iter().all(|desk| desk.events.load(Relaxed) > 0) {
-        assert!(start.elapsed() < PATIENCE, "not all have begun");
+        assert!(start.elapsed() < PATIENCE, "not all workers have begun");
         thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Waits until all workers have ended, and gives what each has to say. Fails with the first that fails, and
-/// if nothing happens.
+/// Waits until all workers have ended, and returns the result of each. Fails with the first failure, and if
+/// there is no progress.
 pub(crate) fn watch(world: &World, ended: Receiver<thread::Result<Tally>>) -> Vec<Tally> {
     let (mut tallies, mut events, mut since) = (vec![], 0, Instant::now());
     loop {
@@ -186,17 +186,17 @@ pub(crate) fn watch(world: &World, ended: Receiver<thread::Result<Tally>>) -> Ve
         if now != events {
             (events, since) = (now, Instant::now());
         }
-        assert!(since.elapsed() < PATIENCE, "nothing happens any more");
+        assert!(since.elapsed() < PATIENCE, "no worker makes progress any more");
     }
 }
 
-/// Prints each lock: its word, what it guards, who holds it and who waits for it.
+/// Prints each lock: its word, its data, its holders and its waiters.
 pub(crate) fn print(world: &World) {
     let says: Vec<_> = world.desks.iter().map(Desk::look).collect();
     for n in 0..=LOCKS {
         let (named, word) = (if n == LOCKS { ", the named one" } else { "" }, world.word(n));
         if word == MultiLock::new().snapshot() {
-            eprintln!("lock {n}{named}: nobody; guards {:?}", world.data[n]);
+            eprintln!("lock {n}{named}: free; guards {:?}", world.data[n]);
         } else {
             eprintln!("lock {n}{named}: {word:?}; guards {:?}", world.data[n]);
         }

@@ -1,4 +1,5 @@
-//! What a worker does: it acquires something in some way, is there for a while, and goes in some way.
+//! What a worker does: it acquires something by some method, holds it for a while, and releases it in some
+//! way.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +19,7 @@ pub(crate) struct Worker {
     pub(crate) number: usize,
     pub(crate) random: Random,
     pub(crate) end: Sender<thread::Result<Tally>>,
-    /// To whoever ends the holds that others leave.
+    /// Sends acquisitions to the janitor, which ends them for other workers.
     pub(crate) left: Option<Sender<Left>>,
     /// How often it tries to acquire something.
     pub(crate) turns: usize,
@@ -26,7 +27,7 @@ pub(crate) struct Worker {
     pub(crate) tally: Tally,
 }
 
-/// A way to acquire something.
+/// A method of acquisition.
 #[derive(Clone, Copy)]
 pub(crate) enum Way {
     One,
@@ -51,31 +52,32 @@ impl Way {
         Self::Leave,
     ];
 
-    /// Those in which not all who wait are woken each time, which ten thousand would be ten thousand times.
+    /// Methods that do not wake all waiters each time, as ten thousand waiters would be woken ten thousand
+    /// times.
     #[cfg(not(miri))]
     pub(crate) const FEW_WAKE_UPS: &[Self] = &[Self::One, Self::All, Self::Upgrade, Self::Name];
 }
 
-/// What the workers of an episode have in common. Each episode goes without some of what there is, as one
-/// thing may hide what becomes of another: who often gives up wakes those whom others forgot.
+/// What the workers of an episode have in common. Each episode leaves out some of the methods, as one may
+/// hide the effect of another: a worker that cancels often wakes waiters that other releases have missed.
 #[derive(Clone)]
 pub(crate) struct Habits {
-    /// At how many of the locks they are.
+    /// The number of locks in use.
     among: usize,
     ways: Vec<Way>,
-    /// In which modes they acquire.
+    /// The modes in which they acquire.
     modes: &'static [Mode],
-    /// They never drop what they wait for.
+    /// Whether they never drop a wait.
     are_patient: bool,
 }
 
 impl Habits {
-    /// All that there is.
+    /// All methods.
     pub(crate) fn all(among: usize, ways: &[Way]) -> Self {
         Self { among, ways: ways.to_vec(), modes: &Mode::ALL, are_patient: false }
     }
 
-    /// Some of it.
+    /// Some of the methods.
     pub(crate) fn some(among: usize, ways: &[Way], random: &mut Random) -> Self {
         let (count, mut ways) = (1 + random.below(ways.len()), ways.to_vec());
         while ways.len() > count {
@@ -99,7 +101,7 @@ impl Habits {
     }
 }
 
-/// A hold that another thread ends, with where it is.
+/// An acquisition that another thread ends, with its lock.
 pub(crate) enum Left {
     Guard(Hold, GuardArc),
     Handle(Hold, Handle),
@@ -115,8 +117,8 @@ pub(crate) enum Limit {
     Deadline(Instant),
 }
 
-/// What is lockable and can be waited for with a limit: as a thread, which where no thread can wait is a try,
-/// and as a task.
+/// A lockable on which a thread or a task can wait with a limit. Where threads cannot wait, a thread tries
+/// once.
 pub(crate) trait Limited: Lockable {
     fn block(&self, mode: Mode, limit: Limit) -> Option<Self::Guard<'_>>;
 
@@ -163,7 +165,7 @@ pub(crate) async fn yield_now() {
     .await;
 }
 
-/// Polls `wanted` whenever it is woken, and drops it after so many polls in vain.
+/// Polls `wanted` whenever it is woken, and drops it after `polls` pending polls.
 pub(crate) async fn within_polls<F: Future>(mut polls: usize, wanted: F) -> Option<F::Output> {
     let mut wanted = pin!(wanted);
     poll_fn(|cx| {
@@ -177,8 +179,8 @@ pub(crate) async fn within_polls<F: Future>(mut polls: usize, wanted: F) -> Opti
     .await
 }
 
-/// Polls `wanted` once, and drops it if it is not ready: when it is woken, or a little later if it is
-/// not. Says whether it was.
+/// Polls `wanted` once, and drops it if it is not ready: when it is woken, or a little later if it is not.
+/// Returns whether it was woken.
 async fn until_woken<F: Future>(wanted: F) -> Result<F::Output, bool> {
     struct Flag(AtomicBool);
     impl Wake for Flag {
@@ -201,7 +203,8 @@ async fn until_woken<F: Future>(wanted: F) -> Result<F::Output, bool> {
     Err(false)
 }
 
-/// Polls `wanted` so many times more than it is woken, each time with another waker. Only the last wakes.
+/// Polls `wanted` `more` times without a wake-up, each time with another waker. Only the last waker wakes the
+/// task.
 async fn with_other_wakers<F: Future>(mut more: usize, wanted: F) -> F::Output {
     struct Call {
         number: usize,
@@ -237,7 +240,7 @@ async fn countdown(polls: usize) {
     }
 }
 
-/// A panic of `task` is its output.
+/// Returns the panic of `task`, if any, as its output.
 async fn caught<F: Future>(task: F) -> thread::Result<F::Output> {
     let mut task = pin!(task);
     poll_fn(|cx| {
@@ -248,8 +251,7 @@ async fn caught<F: Future>(task: F) -> thread::Result<F::Output> {
 }
 
 impl Worker {
-    /// Takes so many turns, and gives up in between. What it has done, or its panic, is what it sends at
-    /// its end.
+    /// Takes `turns` turns, and cancels some waits in between. At the end it sends its tally, or its panic.
     pub(crate) async fn run<R: Runtime>(mut self) {
         let bell = self.desk().bell();
         let work = caught(async {
@@ -262,9 +264,9 @@ impl Worker {
         self.send(end);
     }
 
-    /// Ends the holds that others have left, as long as there may be some.
+    /// Ends the acquisitions that other workers leave, as long as there may be some.
     pub(crate) async fn run_janitor(mut self, left: Receiver<Left>) {
-        // Its own would keep it waiting for ever.
+        // With a sender of its own it would wait forever.
         self.left = None;
         let bell = self.desk().bell();
         let work = caught(async {
@@ -289,7 +291,7 @@ impl Worker {
         &self.world.desks[self.number]
     }
 
-    /// Tries to acquire something in some way.
+    /// Tries to acquire something by a random method.
     async fn turn<R: Runtime>(&mut self) {
         let (way, acquired) = self.round::<R>().await;
         self.desk().holds(&[]);
@@ -304,7 +306,7 @@ impl Worker {
         }
     }
 
-    /// Says how it did it, and whether it has acquired.
+    /// Returns the method, and whether it has acquired.
     async fn round<R: Runtime>(&mut self) -> (&'static str, bool) {
         let world = self.world.clone();
         let lock = |n: usize| &*world.locks[n];
@@ -316,7 +318,7 @@ impl Worker {
             }
             Way::Set => {
                 let named = self.some_seats();
-                // One is named twice.
+                // One lock is named twice.
                 let twice = if self.random.one_in(8) { &named[..1] } else { &[] };
                 self.alike::<R, _>(&set(&[&named, twice].concat()), &named).await
             }
@@ -371,8 +373,8 @@ impl Worker {
             let guard = match way {
                 "try" => lock.try_acquire(mode),
                 "wait" => {
-                    let told = self.patient::<R, _>(lock.wait(mode)).await;
-                    told.and_then(|()| lock.try_acquire(mode))
+                    let woken = self.patient::<R, _>(lock.wait(mode)).await;
+                    woken.and_then(|()| lock.try_acquire(mode))
                 }
                 "acquire_or" => lock.acquire_or(mode, self.random.below(8)).await,
                 "acquire" => self.patient::<R, _>(lock.acquire(mode)).await,
@@ -395,7 +397,7 @@ impl Worker {
         }
     }
 
-    /// Acquires several, each in a mode of its own.
+    /// Acquires several locks, each in a mode of its own.
     async fn all<R: Runtime>(&mut self) -> bool {
         let world = self.world.clone();
         let lock = |n: usize| &*world.locks[n];
@@ -403,7 +405,7 @@ impl Worker {
         let wanted: Vec<_> =
             named.into_iter().map(|n| (n, self.habits.mode(&mut self.random))).collect();
         let mut pairs: Vec<_> = wanted.iter().map(|&(n, mode)| (lock(n), mode)).collect();
-        // One is named twice, and the stronger mode counts.
+        // One lock is named twice, and the stronger mode counts.
         if self.random.one_in(8) {
             let (lock, mode) = pairs[0];
             pairs.push((lock, mode.min(self.habits.mode(&mut self.random))));
@@ -420,7 +422,7 @@ impl Worker {
         true
     }
 
-    /// Acquires one, and makes the hold exclusive. Nobody comes in between. Then there may be one hold more.
+    /// Acquires one lock, and upgrades. No other writer enters in between. Then the guard may be shared.
     async fn upgrade<R: Runtime>(&mut self) -> bool {
         let world = self.world.clone();
         let (n, mode) = (self.seats(1)[0], self.habits.mode(&mut self.random));
@@ -435,21 +437,21 @@ impl Worker {
             0 => drop(guard.try_upgrade()),
             _ => drop(self.patient::<R, _>(guard.upgrade()).await),
         }
-        assert_eq!(data.number(), before, "somebody came before the upgrade was done");
+        assert_eq!(data.number(), before, "another writer entered before the upgrade was done");
         self.visit(&[(n, guard.mode())]).await;
         if self.random.one_in(3) {
             let weaker = guard.mode().min(self.habits.mode(&mut self.random));
             guard.downgrade(weaker);
         }
         if let Some(more) = guard.share() {
-            assert_ne!(guard.mode(), Exclusive, "one more hold beside an exclusive one");
+            assert_ne!(guard.mode(), Exclusive, "a second guard beside an exclusive one");
             drop::<Guard<'_>>(guard);
             self.visit(&[(n, more.mode())]).await;
         }
         true
     }
 
-    /// Waits for the edges of a monitor, until one of them leads to a hold.
+    /// Waits for the edges of a monitor, until a try succeeds after one of them.
     #[expect(clippy::manual_async_fn, reason = "as for `alike`")]
     fn monitor<R: Runtime, L: Lockable>(
         &mut self,
@@ -462,19 +464,19 @@ impl Worker {
             let mut monitor = lock.monitor(mode);
             self.desk().wants(if is_stream { "streams" } else { "monitors" }, &wanted);
             let guard = loop {
-                // Before it tries: what comes after that it will be told.
+                // Cleared before the try: the monitor reports any edge after that.
                 if !is_stream {
                     monitor.clear();
                 }
                 if let Some(guard) = lock.try_acquire(mode) {
                     break guard;
                 }
-                let told = if is_stream {
+                let woken = if is_stream {
                     self.patient::<R, _>(next(&mut monitor)).await
                 } else {
                     self.patient::<R, _>(monitor.wait()).await
                 };
-                if told.is_none() {
+                if woken.is_none() {
                     return false;
                 }
             };
@@ -541,7 +543,7 @@ impl Worker {
         true
     }
 
-    /// Acquires one, and leaves it to another thread to end the hold.
+    /// Acquires one lock, and leaves it to another thread to end the acquisition.
     async fn leave<R: Runtime>(&mut self) -> bool {
         let world = self.world.clone();
         let (n, mode) = (self.seats(1)[0], self.habits.mode(&mut self.random));
@@ -582,7 +584,7 @@ impl Worker {
         }
     }
 
-    /// The last that it does: after it, it wakes nobody by chance whom it has forgotten.
+    /// The last step of a worker: after it, the worker wakes no missed waiter by chance.
     async fn give_up(&mut self) {
         let world = self.world.clone();
         for _ in 0..3 {
@@ -626,7 +628,8 @@ impl Worker {
         }
     }
 
-    /// What a holder does: all are there, and stay what they are or change as one.
+    /// What a holder does: it checks that the data is consistent and stays unchanged, or changes it all at
+    /// once.
     async fn visit(&mut self, holds: &[Hold]) {
         self.desk().holds(holds);
         let world = self.world.clone();
@@ -641,7 +644,7 @@ impl Worker {
                 } else if n + 8 == pause {
                     thread::yield_now();
                 }
-                assert_eq!(cell.load(Relaxed), first, "somebody changes it");
+                assert_eq!(cell.load(Relaxed), first, "another holder changes it");
                 if mode == Exclusive {
                     cell.store(first + 1, Relaxed);
                 }
@@ -661,8 +664,9 @@ impl Worker {
     }
 }
 
-/// Somebody waits who fits beside the holders, and is in nobody's way: for a moment, as whoever waits like
-/// that was called. If a holder stays until it is over, no release calls those who were forgotten.
+/// A waiter fits beside the holders, and nothing bars it. This may last only for a moment, because such a
+/// waiter was notified. If a holder stays until it is over, no later release wakes the waiters that were
+/// missed.
 fn is_left_out(word: Snapshot) -> bool {
     let waits = match word.mode() {
         Some(Shared) => word.is_awaited(Shared) || word.is_awaited(Upgradable),
@@ -672,7 +676,7 @@ fn is_left_out(word: Snapshot) -> bool {
     waits && !word.is_upgrading() && !word.is_awaited(Exclusive)
 }
 
-/// The next item of the stream that `monitor` is.
+/// The next item of the stream `monitor`.
 fn next(monitor: &mut Monitor<'_>) -> impl Future<Output = ()> + Send {
     poll_fn(|cx| Pin::new(&mut *monitor).poll_next(cx).map(|item| item.expect("it has no end")))
 }

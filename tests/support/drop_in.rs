@@ -1,4 +1,4 @@
-// Not a module: it is included where the names are those of one crate or of the other.
+// Not a module: this file is included where the names are those of one crate or of the other.
 
 use std::fmt::{Debug, Display};
 use std::future::Future;
@@ -31,7 +31,7 @@ fn now<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// What a program may keep in a structure of its own.
+/// A structure of a program may name the futures.
 struct Named<'a> {
     read: Read<'a, u32>,
     read_arc: ReadArc<'a, u32>,
@@ -163,7 +163,7 @@ fn upgrades() {
     let guard = lock.try_upgradable_read_arc().unwrap();
     assert_eq!(adds(RwLockUpgradableReadGuardArc::try_upgrade(guard).unwrap()), 5);
 
-    // One that is dropped takes its guard along.
+    // A dropped upgrade drops its guard, too.
     let reader = lock.try_read().unwrap();
     let mut upgrade =
         Box::pin(RwLockUpgradableReadGuard::upgrade(lock.try_upgradable_read().unwrap()));
@@ -206,7 +206,7 @@ fn data_without_a_size() {
     assert_eq!((object.try_read().unwrap())(), 7);
 }
 
-/// What a trait may name without a bound: that it compiles is enough.
+/// What traits may name without a bound: compiling is the test.
 #[allow(dead_code, reason = "that it compiles is enough")]
 trait Names {
     type Guard;
@@ -230,7 +230,7 @@ fn guards_pass_where_panics_are_caught() {
     assert!(std::panic::catch_unwind(move || *guard).is_ok());
 }
 
-/// A reader of what lives long is one of what lives for less.
+/// A reader of long-lived data can be used as a reader of shorter-lived data.
 #[test]
 fn readers_are_covariant() {
     fn shorten_arc<'a>(

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// The tasks that are woken, first the one that was woken first.
+/// The woken tasks, in the order in which they were woken.
 type Woken = Arc<Mutex<VecDeque<usize>>>;
 
 #[derive(Default)]
@@ -19,7 +19,7 @@ pub(crate) struct Fifo<'a> {
 }
 
 struct Task<'a> {
-    /// Until it is over.
+    /// `None` once the task has ended.
     future: Option<Pin<Box<dyn Future<Output = ()> + 'a>>>,
     alarm: Arc<Alarm>,
     waker: Waker,
@@ -46,7 +46,7 @@ impl Wake for Alarm {
 }
 
 impl<'a> Fifo<'a> {
-    /// Adds a task, which is woken for its first poll. Returns its number: they count from 0.
+    /// Adds a task, which is woken for its first poll. Returns its number, counting from 0.
     pub(crate) fn spawn(&mut self, future: impl Future<Output = ()> + 'a) -> usize {
         let (task, woken) = (self.tasks.len(), self.woken.clone());
         let (is_woken, since) = (AtomicBool::new(false), Mutex::new(None));
@@ -61,7 +61,7 @@ impl<'a> Fifo<'a> {
         self.tasks[task].waker.wake_by_ref();
     }
 
-    /// Polls one task. Returns whether there was one that was woken.
+    /// Polls one task. Returns whether any task was woken.
     pub(crate) fn turn(&mut self) -> bool {
         let Some(task) = self.woken.lock().unwrap().pop_front() else { return false };
         let Task { future, alarm, waker } = &mut self.tasks[task];
@@ -74,7 +74,7 @@ impl<'a> Fifo<'a> {
         true
     }
 
-    /// How long ago a task was woken that has not been polled since.
+    /// How long ago the task was woken, if it was not polled since.
     pub(crate) fn is_woken_for(&self, task: usize) -> Option<Duration> {
         let Alarm { is_woken, since, .. } = &*self.tasks[task].alarm;
         let since = is_woken.load(SeqCst).then(|| *since.lock().unwrap())?;
@@ -85,13 +85,13 @@ impl<'a> Fifo<'a> {
         self.tasks[task].future.is_none()
     }
 
-    /// The tasks that are not over.
+    /// The tasks that have not ended.
     pub(crate) fn left(&self) -> Vec<usize> {
         (0..self.tasks.len()).filter(|task| !self.is_over(*task)).collect()
     }
 }
 
-/// Lets the other tasks that are woken run, so many times.
+/// Lets the other woken tasks run, `number` times.
 pub(crate) async fn turns(number: usize) {
     let mut left = number;
     poll_fn(|cx| {

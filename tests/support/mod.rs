@@ -13,7 +13,7 @@ use std::thread::LocalKey;
 
 use multilock::{Mode, MultiLock};
 
-/// Counts how often it is woken.
+/// Counts its wake-ups.
 #[derive(Debug, Default)]
 pub(crate) struct Alarm(AtomicUsize);
 
@@ -49,7 +49,7 @@ impl<F: Future> Task<F> {
         Self { future: Box::pin(future), alarm, waker, polls: 0, wakes_answered: 0 }
     }
 
-    /// A task that has been polled once and waits.
+    /// A task that was polled once and waits.
     #[track_caller]
     pub(crate) fn queued(future: F) -> Self {
         let mut task = Self::new(future);
@@ -62,34 +62,34 @@ impl<F: Future> Task<F> {
         self.poll_with(&waker)
     }
 
-    /// One poll in the name of another task.
+    /// One poll with the waker of another task.
     pub(crate) fn poll_with(&mut self, waker: &Waker) -> Poll<F::Output> {
         self.polls += 1;
         self.wakes_answered = self.wakes();
         self.future.as_mut().poll(&mut Context::from_waker(waker))
     }
 
-    /// From here on only a new waker wakes it, of which the future learns by its next poll.
+    /// From here on only a new waker wakes the task. The future learns of it at its next poll.
     pub(crate) fn renew_waker(&mut self) {
         self.alarm = Arc::default();
         self.waker = Waker::from(self.alarm.clone());
         self.wakes_answered = 0;
     }
 
-    /// One poll, which is in vain.
+    /// One poll, which must be pending.
     #[track_caller]
     pub(crate) fn waits(&mut self) {
         assert!(self.poll().is_pending(), "ready too early");
     }
 
-    /// One poll, which is enough.
+    /// One poll, which must be ready.
     #[track_caller]
     pub(crate) fn finish(&mut self) -> F::Output {
         let Poll::Ready(output) = self.poll() else { panic!("still pending") };
         output
     }
 
-    /// What an executor does: a poll if there was a wake-up, and else nothing.
+    /// What an executor does: polls the task if it was woken, and otherwise does nothing.
     pub(crate) fn run(&mut self) -> Option<F::Output> {
         if !self.woken() {
             return None;
@@ -100,17 +100,17 @@ impl<F: Future> Task<F> {
         }
     }
 
-    /// Whether it was woken since its last poll.
+    /// Whether the task was woken since its last poll.
     pub(crate) fn woken(&self) -> bool {
         self.wakes() > self.wakes_answered
     }
 
-    /// How often it was woken.
+    /// How often the task was woken.
     pub(crate) fn wakes(&self) -> usize {
         self.alarm.wakes()
     }
 
-    /// How often it was polled.
+    /// How often the task was polled.
     pub(crate) fn polls(&self) -> usize {
         self.polls
     }
@@ -132,7 +132,7 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// Nobody holds the lock, nobody waits, nobody monitors it, nobody was overtaken.
+/// Checks that the lock has no holder, no waiter, no monitor and no overtaken waiter.
 #[track_caller]
 pub(crate) fn assert_idle(lock: &MultiLock) {
     assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
@@ -145,13 +145,13 @@ pub(crate) fn until_awaited(lock: &MultiLock, mode: Mode) {
     }
 }
 
-/// Has a thread wait for `lock`, in `mode` and until the barrier's end, and takes the lock before that thread runs, if
-/// that is possible: says whether it was. If so, `is_given` says what is to be so when the lock is released again.
+/// Makes a thread wait for `lock` in `mode`, and hold it until the barrier. Acquires the lock before that thread runs,
+/// if possible, and returns whether it did. If so, `is_handed` says whether the next release handed the lock over.
 pub(crate) fn overtakes(
     lock: &MultiLock,
     mode: Mode,
     blocks: impl FnOnce(&Barrier) + Send,
-    is_given: impl FnOnce() -> bool,
+    is_handed: impl FnOnce() -> bool,
 ) -> bool {
     let end = &Barrier::new(2);
     std::thread::scope(|scope| {
@@ -165,10 +165,10 @@ pub(crate) fn overtakes(
             std::thread::yield_now();
         }
         drop(overtaker);
-        let given = !overtakes || is_given();
-        // Before the test fails: else the thread would wait for ever.
+        let handed = !overtakes || is_handed();
+        // Before the test fails: otherwise the thread would wait forever.
         end.wait();
-        assert!(given, "{mode:?}: the thread has not been handed the lock, or not alone");
+        assert!(handed, "{mode:?}: the thread has not been handed the lock, or not alone");
         overtakes
     })
 }
@@ -205,7 +205,7 @@ static HOOKED: RawWakerVTable = RawWakerVTable::new(
         RawWaker::new(data, &HOOKED)
     },
     |data| {
-        // SAFETY: the count of the waker, which ends here.
+        // SAFETY: this takes over the reference count of the waker, which is consumed.
         let hooks = unsafe { Arc::from_raw(data.cast::<Hooks>()) };
         (hooks.on_wake)();
     },
@@ -214,13 +214,13 @@ static HOOKED: RawWakerVTable = RawWakerVTable::new(
         unsafe { ((*data.cast::<Hooks>()).on_wake)() };
     },
     |data| {
-        // SAFETY: the count of the waker, which ends here.
+        // SAFETY: this takes over the reference count of the waker, which is dropped.
         let hooks = unsafe { Arc::from_raw(data.cast::<Hooks>()) };
         (hooks.on_drop)();
     },
 );
 
-/// A task that polls itself where it is woken, inside of the call that wakes it.
+/// A task whose waker polls it inline, inside the call that wakes it.
 pub(crate) struct Inline {
     future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
     woken: AtomicBool,
@@ -237,7 +237,7 @@ impl Wake for Inline {
     fn wake(self: Arc<Self>) {
         self.woken.store(true, SeqCst);
         let waker = Waker::from(self.clone());
-        // Where the slot is taken, the one who polls looks at `woken` again.
+        // If the slot is locked, the thread that polls checks `woken` again.
         while let Ok(mut slot) = self.future.try_lock() {
             if !self.woken.swap(false, SeqCst) {
                 return;
@@ -251,62 +251,62 @@ impl Wake for Inline {
     }
 }
 
-/// The allocator of the system, with counts for each thread.
+/// The system's allocator, with counts for each thread.
 pub(crate) struct Counting;
 
 std::thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    /// Those that were given back.
+    /// The number of deallocations.
     static RETURNED: Cell<usize> = const { Cell::new(0) };
 }
 
 fn count(what: &'static LocalKey<Cell<usize>>) {
-    // The last allocations of a thread may come after the end of its thread-locals.
+    // The last allocations of a thread may follow the destruction of its thread-locals.
     let _ = what.try_with(|count| count.set(count.get() + 1));
 }
 
-// SAFETY: all is done by `System`; the count does not allocate.
+// SAFETY: `System` does everything; the count does not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(&ALLOCATIONS);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(&ALLOCATIONS);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         count(&ALLOCATIONS);
         count(&RETURNED);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.realloc(old, layout, size) }
     }
 
     unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
         count(&RETURNED);
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract.
         unsafe { System.dealloc(old, layout) }
     }
 }
 
-/// What `run` returns, and how often this thread has allocated meanwhile.
+/// Returns the output of `run`, and how often this thread allocated meanwhile.
 pub(crate) fn allocations<R>(run: impl FnOnce() -> R) -> (R, usize) {
     let before = ALLOCATIONS.get();
     let output = run();
     (output, ALLOCATIONS.get() - before)
 }
 
-/// Fails if `run` keeps anything of what it allocates.
+/// Fails if `run` does not free everything that it allocates.
 #[track_caller]
 pub(crate) fn without_a_leak(what: impl Debug, run: impl FnOnce()) {
     let returned = RETURNED.get();
     let ((), allocated) = allocations(run);
-    assert_eq!(RETURNED.get() - returned, allocated, "what {what:?} gave back of what it had");
-    assert!(allocated > 0, "{what:?} needs nothing");
+    assert_eq!(RETURNED.get() - returned, allocated, "deallocations of {what:?}");
+    assert!(allocated > 0, "{what:?} allocates nothing");
 }
 
 /// Fails if `run` allocates.

@@ -1,22 +1,22 @@
-//! The moment for which a lock is kept for a waiter that is starving.
+//! The moment for which the lock is reserved for a starving waiter.
 
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use crate::support::Task;
 
-/// Whether the moment for which a lock is kept is a time. Else it is a number of polls.
+/// Whether a reservation ends by time. Otherwise it ends after a number of polls.
 pub(crate) const TIMED: bool =
     cfg!(all(feature = "std", not(any(miri, all(target_family = "wasm", target_os = "unknown")))));
 
-/// The longest moment for which a lock is kept for a waiter that is not polled.
+/// The longest moment for which the lock is reserved for a waiter that is not polled.
 pub(crate) const MOMENT: Duration = Duration::from_millis(2);
 const MOMENT_POLLS: usize = 2_000;
 
-/// The moment for which a lock is kept for a dormant waiter, as its rivals see it, or some of them one after the other.
+/// The moment of one reservation for a dormant waiter, as its rivals see it, or of several in succession.
 pub(crate) struct Moment {
     times: usize,
-    /// The end of the first poll that was in vain: the moment has begun by then.
+    /// The end of the first pending poll: the moment has begun by then.
     start: Option<Instant>,
     polls: usize,
 }
@@ -39,8 +39,8 @@ impl Moment {
         }
     }
 
-    /// One poll of a task that waits for a free lock. One that begins after the moment is not in vain, if it is not the first
-    /// of a newcomer, or of a waiter since the lock is free.
+    /// One poll of a task that waits for a free lock. A poll that begins after the moment must be ready, unless it is the
+    /// first of a newcomer, or the first of a waiter since the lock became free.
     #[track_caller]
     pub(crate) fn poll<F: Future>(&mut self, task: &mut Task<F>) -> Option<F::Output> {
         let is_over = self.is_over();
@@ -49,7 +49,7 @@ impl Moment {
         }
         assert!(
             !is_over || task.polls() <= 2,
-            "the lock is free, and is kept for longer than stated: {} polls",
+            "the lock is free, and is reserved for longer than documented: {} polls",
             self.polls
         );
         assert!(task.woken(), "the lock is free, and no other task will wake this one");

@@ -1,4 +1,4 @@
-//! Numbers without a pattern, the same in every run.
+//! Pseudorandom numbers, the same in every run.
 
 #![allow(dead_code, reason = "each suite uses a part")]
 
@@ -7,7 +7,7 @@ use std::thread;
 
 use multilock::Mode;
 
-/// Runs `run` with as many seeds as usual, or as `MULTILOCK_CASES` says, or with the one that is
+/// Runs `run` with the usual number of seeds, with as many as `MULTILOCK_CASES` says, or with the one seed
 /// `MULTILOCK_SEED`. A failure prints its seed.
 pub(crate) fn for_seeds(usual: u64, run: impl Fn(u64)) {
     struct Seed(u64);
@@ -29,12 +29,12 @@ pub(crate) fn for_seeds(usual: u64, run: impl Fn(u64)) {
     }
 }
 
-/// Where choices come from.
+/// The source of a schedule's choices.
 pub(crate) trait Choices {
     /// A number below `limit`.
     fn below(&mut self, limit: usize) -> usize;
 
-    /// Whether all have been made.
+    /// Whether the source is exhausted.
     fn are_over(&self) -> bool;
 
     fn one_in(&mut self, n: usize) -> bool {
@@ -45,7 +45,8 @@ pub(crate) trait Choices {
         Mode::ALL[self.below(3)]
     }
 
-    /// One of the numbers of `weights`, as often as its weight says. None if there is no weight at all.
+    /// One of the indices of `weights`, with a probability in proportion to its weight. `None` if all
+    /// weights are zero.
     fn weighted(&mut self, weights: &[usize]) -> Option<usize> {
         let mut ball = self.below(weights.iter().sum::<usize>().max(1));
         weights.iter().position(|weight| match ball.checked_sub(*weight) {
@@ -57,7 +58,7 @@ pub(crate) trait Choices {
         })
     }
 
-    /// `weights`, some of them zero and some greater: rare steps happen when others do not.
+    /// `weights`, some of them zero and some increased: rare steps happen when others do not.
     fn without_some<const N: usize>(&mut self, weights: [usize; N]) -> [usize; N] {
         weights.map(|weight| weight * [0, 1, 1, 3][self.below(4)])
     }
@@ -90,8 +91,8 @@ impl Choices for Random {
     }
 }
 
-/// One byte for each choice, so that a fuzzer that changes a byte changes a choice. When they are used up,
-/// all choices are the first.
+/// One byte for each choice, so a fuzzer that changes a byte changes one choice. When the bytes are used
+/// up, each choice is the first.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
 impl Choices for Bytes<'_> {
@@ -106,7 +107,7 @@ impl Choices for Bytes<'_> {
     }
 }
 
-/// As many bytes as `random` says, but not more than `most`.
+/// A random number of bytes, up to `most`.
 pub(crate) fn bytes(random: &mut Random, most: usize) -> Vec<u8> {
     (0..random.below(most)).map(|_| random.next() as u8).collect()
 }
