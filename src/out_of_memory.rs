@@ -148,7 +148,7 @@ fn u2_an_upgrade_without_memory_leaves_the_hold_as_it_was() {
 }
 
 #[test]
-fn c1_an_acquisition_without_memory_leaves_no_place() {
+fn c1_an_acquisition_without_memory_leaves_no_waiter() {
     operations! { |locks|
         locks.held(&[Exclusive]), |_held| poll(locks.lock.acquire(Shared));
         locks.held(&[Exclusive]), |_held| poll(locks.lock.acquire(Upgradable));
@@ -219,7 +219,7 @@ fn c1_a_set_without_memory_leaves_no_reservation() {
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn c1_a_thread_without_memory_leaves_no_place() {
+fn c1_a_thread_without_memory_leaves_no_waiter() {
     const SOON: Duration = Duration::from_millis(1);
     // A thread allocates its waker once.
     let locks = Locks::default();

@@ -74,7 +74,7 @@ fn p1_a_dormant_waiter_keeps_newcomers_out_of_a_held_lock_only() {
 
 /// The dormant writer blocks them as long as the lock is never free, and until it is dropped.
 #[test]
-fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
+fn p1_a_dormant_writer_that_is_dropped_admits_the_readers() {
     let lock = MultiLock::new();
     let holder = hold(&lock, Shared);
     let dormant = Task::queued(lock.acquire(Exclusive));
@@ -88,7 +88,7 @@ fn p1_a_dormant_writer_that_is_dropped_lets_the_readers_in() {
 /// An upgrade that waits is a holder. While it is not polled, it keeps all others out, even when the other holders have
 /// left, until it is polled or dropped.
 #[test]
-fn q1_a_dormant_upgrade_keeps_everybody_out() {
+fn q1_a_dormant_upgrade_keeps_all_others_out() {
     for drops in [false, true] {
         let lock = MultiLock::new();
         let mut owner = hold(&lock, Upgradable);
@@ -123,7 +123,7 @@ fn q1_a_dormant_upgrade_keeps_everybody_out() {
 /// A waiting writer blocks newcomers, but not holders: a chain of clones, at least one of which is always alive, keeps
 /// the writer out as long as it continues, and no longer.
 #[test]
-fn q1_holders_that_share_go_past_a_writer_that_waits() {
+fn q1_holders_that_share_pass_a_waiting_writer() {
     fn keeps_out<G>(raw: &MultiLock, first: G, next: impl Fn(&G) -> G) {
         let mut writer = Task::queued(raw.acquire(Exclusive));
         let mut guard = first;
@@ -172,7 +172,7 @@ fn u4_a_holder_that_upgrades_again_keeps_out_those_that_it_has_woken() {
 /// are polled, as often as it arrives between a wake-up and the poll. A waiting writer is woken only after the readers
 /// have held the lock.
 #[test]
-fn q2_a_newcomer_may_go_before_woken_readers_and_a_waiting_writer_is_woken_after_them() {
+fn q2_a_newcomer_may_barge_before_woken_readers_and_a_waiting_writer_is_woken_after_them() {
     let lock = MultiLock::new();
     let mut holder = hold(&lock, Exclusive);
     let mut readers = [(); 3].map(|()| Task::queued(lock.acquire(Shared)));
@@ -524,7 +524,7 @@ fn w_wakers_that_poll_inline_nest_once_for_each_waiter() {
 /// that a waker polls releases the lock, and waits for the next thread or task.
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-fn w_a_waker_that_waits_for_the_next_waiter_is_not_in_its_way() {
+fn w_a_waker_that_waits_for_the_next_waiter_does_not_block_it() {
     for by_thread in [false, true] {
         let lock = Arc::new(MultiLock::new());
         let guard = hold(&lock, Exclusive);

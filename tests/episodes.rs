@@ -24,7 +24,7 @@ const THREADS: u64 = 3;
 const STEPS: usize = 40;
 
 #[test]
-fn after_every_episode_nobody_is_left_asleep() {
+fn after_every_episode_no_task_is_left_asleep() {
     for_seeds(if cfg!(miri) { 2 } else { 1_000 }, episode);
 }
 

@@ -179,7 +179,7 @@ fn duplicates_answers_questions_meanwhile() {
 }
 
 #[test]
-fn duplicates_does_nothing_if_it_is_told_wrong() {
+fn duplicates_does_nothing_if_its_arguments_are_wrong() {
     let tree = Directory::new("wrong");
     tree.write("a", "some text");
     for (args, why) in [

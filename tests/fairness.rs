@@ -329,7 +329,7 @@ fn check_crowds<L>(what: &str, crowds: &[Crowd], new: Locks<L>, acquire: Acquire
 // ---------------------------------------------------------------------- Fairness, one lock, tasks
 
 #[test]
-fn q3_a_waiter_of_any_mode_is_in_beside_rivals_of_all_modes() {
+fn q3_a_waiter_of_any_mode_acquires_beside_rivals_of_all_modes() {
     check_crowds("acquire", &Crowd::ALL, MultiLock::new, |lock, mode| boxed(lock.acquire(mode)));
 }
 
@@ -367,7 +367,7 @@ fn q3_no_waiter_starves_for_guards_with_data_that_own_the_lock() {
 }
 
 #[test]
-fn q3_no_waiter_starves_for_holds_with_names() {
+fn q3_no_waiter_starves_for_acquisitions_with_names() {
     check("HandleLock::acquire", Named::default, |named, mode| {
         let (lock, name) = (&named.lock, named.name());
         boxed(async move {
@@ -386,7 +386,7 @@ fn q3_no_waiter_starves_for_guards_with_names() {
 }
 
 #[test]
-fn q3_a_set_of_one_lock_is_in_as_soon_as_a_waiter() {
+fn q3_a_set_of_one_lock_acquires_as_soon_as_a_waiter() {
     check("acquire_all of one lock", MultiLock::new, |lock, mode| {
         boxed(acquire_all([(lock, mode)]))
     });
@@ -608,7 +608,7 @@ fn q3_no_waiter_starves_beside_a_task_that_takes_long() {
 
 /// By hand: a newcomer queues while the lock is held. After the release it is polled before the waiter, which was woken.
 #[test]
-fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
+fn q3_a_woken_waiter_is_not_overtaken_forever_by_queued_ones() {
     for mode in Mode::ALL {
         for newcomers in Mode::ALL.into_iter().filter(|other| other.excludes(mode)) {
             for &polls in if cfg!(miri) { &[3][..] } else { &[1, 3, 130] } {
@@ -646,7 +646,7 @@ fn q3_a_woken_waiter_is_not_overtaken_for_ever_by_queued_ones() {
 
 /// A waiter that was not polled in time loses its reservation. When it is polled again, it has the same chances as any other.
 #[test]
-fn q3_a_waiter_that_was_dormant_is_in_when_it_is_polled_again() {
+fn q3_a_waiter_that_was_dormant_acquires_when_it_is_polled_again() {
     let mut cases = Cases::new(BOUND);
     for mode in Mode::ALL {
         for rivals in Rivals::all() {
@@ -804,19 +804,19 @@ fn all_come_to_their_end(seed: u64, drops: bool) {
 }
 
 #[test]
-fn p2_all_tasks_are_in_that_are_polled_when_they_are_woken() {
+fn p2_all_tasks_acquire_that_are_polled_when_they_are_woken() {
     for_seeds(if cfg!(miri) { 4 } else { 3_000 }, |seed| all_come_to_their_end(seed, false));
 }
 
 #[test]
-fn p2_all_tasks_are_in_though_others_are_dropped_at_any_point() {
+fn p2_all_tasks_acquire_though_others_are_dropped_at_any_point() {
     for_seeds(if cfg!(miri) { 4 } else { 3_000 }, |seed| all_come_to_their_end(seed, true));
 }
 
 /// The waiter that the newcomer defers to acquires the lock and releases it, or is dropped. The newcomer is polled only when
 /// it is woken.
 #[test]
-fn p2_a_newcomer_that_stood_back_is_woken() {
+fn p2_a_newcomer_that_deferred_is_woken() {
     for_modes(|mode, newcomer| {
         for dropped in [false, true] {
             let lock = MultiLock::new();
@@ -1095,7 +1095,7 @@ fn p1_a_dormant_waiter_delays_the_others_once_beside_shared_holders() {
 
 /// Meanwhile other waiters lose races to the newcomers, and are polled: the lock is reserved for them, and they acquire it.
 #[test]
-fn p1_q3_a_waiter_is_in_beside_a_dormant_one() {
+fn p1_q3_a_waiter_acquires_beside_a_dormant_one() {
     let mut cases = Cases::new(BOUND);
     for mode in Mode::ALL {
         for rivals in Rivals::all() {
@@ -1402,7 +1402,7 @@ mod threads {
     }
 
     #[test]
-    fn q3_a_thread_that_blocks_is_in_beside_busy_tasks() {
+    fn q3_a_thread_that_blocks_acquires_beside_busy_tasks() {
         for mode in Mode::ALL {
             for rivals in Rivals::all().filter(|rivals| rivals.number != 3) {
                 let lock = MultiLock::new();
@@ -1412,7 +1412,7 @@ mod threads {
     }
 
     #[test]
-    fn q3_a_thread_that_blocks_for_a_set_is_in_beside_busy_tasks() {
+    fn q3_a_thread_that_blocks_for_a_set_acquires_beside_busy_tasks() {
         for mode in [Shared, Exclusive] {
             for member in [0, 1] {
                 for rivals in Rivals::all().filter(|rivals| rivals.number == 2) {
@@ -1494,12 +1494,12 @@ mod tokio {
     }
 
     #[test]
-    fn q3_a_reader_is_in_beside_busy_actors_on_one_worker() {
+    fn q3_a_reader_acquires_beside_busy_actors_on_one_worker() {
         check(Builder::new_current_thread(), Shared);
     }
 
     #[test]
-    fn q3_a_writer_is_in_beside_busy_actors_on_one_worker() {
+    fn q3_a_writer_acquires_beside_busy_actors_on_one_worker() {
         check(Builder::new_current_thread(), Exclusive);
     }
 
@@ -1510,12 +1510,12 @@ mod tokio {
     }
 
     #[test]
-    fn q3_a_reader_is_in_beside_busy_actors_on_two_workers() {
+    fn q3_a_reader_acquires_beside_busy_actors_on_two_workers() {
         check(two_workers(), Shared);
     }
 
     #[test]
-    fn q3_a_writer_is_in_beside_busy_actors_on_two_workers() {
+    fn q3_a_writer_acquires_beside_busy_actors_on_two_workers() {
         check(two_workers(), Exclusive);
     }
 }

@@ -64,7 +64,7 @@ fn is_used(lock: &Lock, name: u32) -> bool {
 // ------------------------------------------------------------------------------- Names in use
 
 #[test]
-fn a_name_in_use_comes_back_and_nothing_changes() {
+fn a_name_in_use_is_returned_and_nothing_changes() {
     for held in Mode::ALL {
         let lock = HandleLock::new();
         lock.try_acquire(held, Name(7)).unwrap();
@@ -84,7 +84,7 @@ fn a_name_in_use_comes_back_and_nothing_changes() {
 
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-fn a_name_in_use_comes_back_from_blocking_acquisitions() {
+fn a_name_in_use_is_returned_by_blocking_acquisitions() {
     let lock = HandleLock::new();
     lock.try_acquire(Exclusive, Name(7)).unwrap();
     let long = Duration::from_secs(60);
@@ -122,7 +122,7 @@ fn a_name_is_in_use_while_its_acquisition_waits() {
 }
 
 #[test]
-fn a_try_in_vain_gives_the_name_back_and_does_not_use_it() {
+fn a_failed_try_returns_the_name_and_does_not_use_it() {
     let lock = HandleLock::new();
     lock.try_acquire(Exclusive, Name(1)).unwrap();
     for mode in Mode::ALL {
@@ -177,7 +177,7 @@ fn release_takes_a_borrowed_form_of_the_name() {
 
 #[test]
 #[cfg(not(target_family = "wasm"))]
-fn release_wakes_who_waits_and_may_come_from_another_thread() {
+fn release_wakes_waiters_and_may_happen_in_another_thread() {
     let lock = Lock::new();
     lock.try_acquire(Exclusive, 1).unwrap();
     let mut waiter = Task::queued(lock.acquire(Exclusive, 2));
@@ -190,7 +190,7 @@ fn release_wakes_who_waits_and_may_come_from_another_thread() {
 // ------------------------------------------------------------------------------------- Holders
 
 #[test]
-fn holders_are_listed_as_they_came_with_their_modes() {
+fn holders_are_listed_in_order_of_arrival_with_their_modes() {
     let lock = Lock::new();
     assert_eq!(lock.holders(), []);
     // More names than fit in two chunks.
@@ -218,7 +218,7 @@ fn holders_are_listed_as_they_came_with_their_modes() {
 }
 
 #[test]
-fn holders_are_not_those_who_wait() {
+fn holders_do_not_include_waiters() {
     let lock = Lock::new();
     let guard = lock.try_context(Shared, 1).unwrap();
     let mut waiter = Task::queued(lock.acquire(Exclusive, 2));
@@ -342,7 +342,7 @@ fn a_guard_releases_the_hold_and_the_name() {
 }
 
 #[test]
-fn a_hold_with_a_guard_is_not_released_by_its_name() {
+fn an_acquisition_with_a_guard_is_not_released_by_its_name() {
     let lock = Lock::new();
     let guard = lock.try_context(Exclusive, 7).unwrap();
     assert_eq!(lock.release(&7), None);
@@ -434,7 +434,7 @@ fn holders_show_an_upgrade_that_waits_as_the_lock_does() {
 }
 
 #[test]
-fn u3_the_second_of_two_upgraders_is_told_at_once() {
+fn u3_the_second_of_two_upgraders_is_refused_at_once() {
     let lock = Lock::new();
     let mut first = lock.try_context(Upgradable, 1).unwrap();
     let mut second = lock.try_context(Shared, 2).unwrap();
@@ -447,7 +447,7 @@ fn u3_the_second_of_two_upgraders_is_told_at_once() {
 }
 
 #[test]
-fn u4_a_guard_that_downgrades_lets_others_in() {
+fn u4_a_guard_that_downgrades_admits_others() {
     let lock = Lock::new();
     let mut guard = lock.try_context(Exclusive, 1).unwrap();
     let mut waiter = Task::queued(lock.acquire(Shared, 2));
@@ -502,7 +502,7 @@ impl From<HandleId> for Few {
 }
 
 #[test]
-fn fresh_names_are_made_again_while_they_are_in_use() {
+fn fresh_names_are_generated_again_while_they_are_in_use() {
     let lock: HandleLock<Few> = HandleLock::new();
     let names: HashSet<_> = (0..10).map(|_| lock.try_acquire_new(Shared).unwrap()).collect();
     assert_eq!(names.len(), 10);
@@ -813,7 +813,7 @@ fn a_static_lock_needs_no_initialization() {
 }
 
 #[test]
-fn errors_give_the_name_back_and_need_nothing_of_it_to_be_shown() {
+fn errors_return_the_name_and_need_no_traits_of_it_to_be_shown() {
     struct Silent;
     assert_eq!(HandleInUse(Silent).to_string(), "the handle is in use");
     assert_eq!(TryAcquireError::HandleInUse(Silent).to_string(), "the handle is in use");
@@ -826,7 +826,7 @@ fn errors_give_the_name_back_and_need_nothing_of_it_to_be_shown() {
 }
 
 #[test]
-fn debug_shows_the_word_and_blocks_nobody() {
+fn debug_shows_the_word_and_never_blocks() {
     let lock: HandleLock<Touchy> = HandleLock::new();
     let guard = lock.try_context(Exclusive, Touchy(1)).unwrap();
     assert!(format!("{lock:?}").starts_with("HandleLock(Snapshot"));
@@ -851,7 +851,7 @@ fn a_future_that_is_done_says_so() {
 /// The names are in chunks, which form a list: the chunks are dropped one by one, and not recursively.
 #[test]
 #[cfg(not(any(miri, target_family = "wasm")))]
-fn a_lock_with_very_many_names_goes_on_a_small_stack() {
+fn a_lock_with_very_many_names_is_dropped_on_a_small_stack() {
     let lock = HandleLock::new();
     for name in 0..4_000 {
         lock.try_acquire(Shared, name).unwrap();

@@ -26,7 +26,7 @@ use random::{Choices, Random, for_seeds};
 use support::{Alarm, Hooks, assert_idle};
 
 #[test]
-fn wakers_that_misbehave_leave_nobody_asleep_and_nothing_behind() {
+fn wakers_that_misbehave_leave_no_task_asleep_and_nothing_behind() {
     for_seeds(if cfg!(miri) { 4 } else { 4_000 }, run);
 }
 

@@ -123,7 +123,7 @@ fn e1_guards_exclude_each_other_as_modes_do() {
 
 /// A monitor would see it if these functions acquired the lock and released it.
 #[test]
-fn to_look_is_not_to_take() {
+fn is_locked_does_not_acquire() {
     let lock = Lock::new(());
     let monitor = raw(&lock).monitor(Mode::Exclusive);
     monitor.clear();
@@ -134,7 +134,7 @@ fn to_look_is_not_to_take() {
 }
 
 #[test]
-fn who_blocks_has_the_lock_when_it_is_there() {
+fn blocking_calls_acquire_when_the_lock_is_available() {
     let lock = Lock::new(1);
     let guard = Cell::new(Some(lock.write()));
     let free = || {
@@ -150,7 +150,7 @@ fn who_blocks_has_the_lock_when_it_is_there() {
 }
 
 #[test]
-fn who_waits_too_long_has_no_lock() {
+fn timed_calls_that_time_out_acquire_nothing() {
     let lock = Lock::new(());
     let guard = lock.write();
     let start = Instant::now();
@@ -175,7 +175,7 @@ fn who_waits_too_long_has_no_lock() {
 }
 
 #[test]
-fn who_waits_for_a_time_has_the_lock_when_it_is_there() {
+fn timed_calls_acquire_when_the_lock_is_available() {
     let lock = Lock::new(());
     let check = |mode, wait: &(dyn Fn() -> Option<Mode> + Sync)| {
         let guard = lock.write();
@@ -221,7 +221,7 @@ fn upgrades_in_time(upgrade: impl Fn(Upgradable<'_, u32>) -> Write<'_, u32> + Sy
 }
 
 #[test]
-fn u2_an_upgrade_waits_for_readers_and_for_nobody_else() {
+fn u2_an_upgrade_waits_for_readers_only() {
     upgrades_in_time(|guard| RwLockUpgradableReadGuard::upgrade(guard));
     upgrades_in_time(|guard| {
         RwLockUpgradableReadGuard::try_upgrade_for(guard, LONG).expect("in time")
@@ -265,7 +265,7 @@ fn u2_an_upgrade_that_is_too_late_leaves_the_hold_as_it_was() {
 
 /// Readers that arrived during the upgrade waited because of it.
 #[test]
-fn u2_an_upgrade_that_is_too_late_lets_readers_in() {
+fn u2_an_upgrade_that_is_too_late_admits_readers() {
     let lock = Lock::new(0);
     let came_meanwhile = || {
         let (reads, guard) = (lock.read(), lock.upgradable_read());
@@ -294,7 +294,7 @@ fn u2_an_upgrade_that_is_too_late_lets_readers_in() {
 }
 
 #[test]
-fn u4_a_downgrade_lets_readers_in_at_once() {
+fn u4_a_downgrade_admits_readers_at_once() {
     let lock = Lock::new(0);
     let readers = || [(); 2].map(|()| Task::queued(lock_api_read(&lock)));
     fn enter<F: Future, const N: usize>(mut tasks: [Task<F>; N]) {
@@ -417,7 +417,7 @@ fn bumped<G>(lock: &Lock<u32>, guard: G, bump: impl FnOnce(&mut G), read: impl F
 }
 
 #[test]
-fn q3_a_bump_lets_a_thread_go_first() {
+fn q3_a_bump_admits_a_waiting_thread_first() {
     let lock = Lock::new(0);
     for _ in 0..if cfg!(miri) { 2 } else { 50 } {
         bumped(&lock, lock.write(), RwLockWriteGuard::bump, |guard| **guard);
@@ -427,7 +427,7 @@ fn q3_a_bump_lets_a_thread_go_first() {
 }
 
 #[test]
-fn u2_a_bump_lets_an_upgrade_go_first() {
+fn u2_a_bump_admits_a_waiting_upgrade_first() {
     let lock = Lock::new(0);
     thread::scope(|scope| {
         let (mut reads, upgradable) = (lock.read(), lock.upgradable_read());
@@ -442,7 +442,7 @@ fn u2_a_bump_lets_an_upgrade_go_first() {
 
 /// Not even a monitor notices.
 #[test]
-fn a_bump_does_nothing_if_nobody_waits() {
+fn a_bump_does_nothing_if_there_is_no_waiter() {
     let lock = Lock::new(());
     let mut writes = lock.write();
     let monitor = raw(&lock).monitor(Mode::Shared);
@@ -465,7 +465,7 @@ fn a_bump_does_nothing_if_nobody_waits() {
 
 /// The task is woken, and if it does not run, the holder acquires the lock again.
 #[test]
-fn p1_a_bump_waits_for_no_task() {
+fn p1_a_bump_does_not_wait_for_a_task() {
     let lock = Lock::new(());
     let mut guard = lock.write();
     let mut task = Task::queued(lock_api_read(&lock));
@@ -608,7 +608,7 @@ fn c3_a_dropped_upgrade_drops_its_guard() {
 }
 
 #[test]
-fn who_awaits_knows_when_that_is_done() {
+fn lock_api_futures_are_fused() {
     fn run<F: FusedFuture>(future: F) -> F::Output {
         let mut task = Task::new(future);
         assert!(!task.future().is_terminated());

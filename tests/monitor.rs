@@ -130,7 +130,7 @@ fn monitor_is_set_by_a_cancelled_upgrade() {
 
 /// An exclusive waiter keeps newcomers out, and admits them when it is dropped.
 #[test]
-fn monitor_is_set_by_an_exclusive_waiter_that_goes() {
+fn monitor_is_set_by_an_exclusive_waiter_that_is_dropped() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Shared);
     let monitors = monitors(&lock);
@@ -176,7 +176,7 @@ fn monitor_many_edges_between_two_looks_are_one() {
 }
 
 #[test]
-fn monitor_stays_set_until_it_is_cleared_even_if_the_lock_is_taken_again() {
+fn monitor_stays_set_until_it_is_cleared_even_if_the_lock_is_held_again() {
     let lock = MultiLock::new();
     let monitor = lock.monitor(Exclusive);
     let guard = hold(&lock, Exclusive);
@@ -207,7 +207,7 @@ fn monitor_clear_waits_for_the_next_change() {
 // ----------------------------------------------------------------------------------------- Waiting
 
 #[test]
-fn monitor_wakes_who_waits_once_and_at_the_edge() {
+fn monitor_wakes_a_waiting_task_once_and_at_the_edge() {
     let lock = MultiLock::new();
     let guards = [hold(&lock, Shared), hold(&lock, Shared)];
     let monitor = lock.monitor(Exclusive);
@@ -225,7 +225,7 @@ fn monitor_wakes_who_waits_once_and_at_the_edge() {
 
 /// The bug of the original: every release woke every waiter.
 #[test]
-fn seed_a_release_does_not_wake_those_for_whom_it_changes_nothing() {
+fn seed_a_release_does_not_wake_waiters_that_it_does_not_concern() {
     let lock = MultiLock::new();
     let shared = [hold(&lock, Shared), hold(&lock, Shared), hold(&lock, Shared)];
     let monitor = lock.monitor(Exclusive);
@@ -335,7 +335,7 @@ fn monitor_that_is_dropped_leaves_nothing_behind() {
 
 /// Waiters fare the same with and without monitors, polled or not.
 #[test]
-fn monitor_takes_no_place_in_any_queue_and_changes_nobodys_outcome() {
+fn monitor_takes_no_place_in_any_queue_and_changes_no_outcome() {
     fn outcome(lock: &MultiLock) -> Vec<(bool, usize)> {
         let guard = hold(lock, Exclusive);
         let mut tasks: Vec<_> = [Exclusive, Shared, Upgradable, Exclusive, Shared]
@@ -376,7 +376,7 @@ fn poll_twice<'a>(future: impl Future<Output = ()> + 'a) -> Pin<Box<dyn Future<O
 }
 
 #[test]
-fn monitor_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
+fn monitor_ten_thousand_cost_nothing_to_a_release_that_wakes_none() {
     let number = if cfg!(miri) { 50 } else { 10_000 };
     let lock = MultiLock::new();
     let others = [hold(&lock, Shared), hold(&lock, Shared)];
@@ -392,7 +392,7 @@ fn monitor_ten_thousand_cost_a_release_that_wakes_nobody_nothing() {
 }
 
 #[test]
-fn monitor_an_edge_wakes_all_who_listen_and_no_others() {
+fn monitor_an_edge_wakes_all_that_await_it_and_no_others() {
     let number = if cfg!(miri) { 30 } else { 1000 };
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
@@ -494,7 +494,7 @@ fn monitor_may_be_polled_inside_of_wake() {
 /// Tasks that wait in the same batch are woken all the same.
 #[test]
 #[cfg(panic = "unwind")]
-fn monitor_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
+fn monitor_wakers_that_panic_when_they_are_woken_keep_no_other_asleep() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
     let monitor = lock.monitor(Shared);
@@ -515,7 +515,7 @@ fn monitor_wakers_that_panic_when_they_are_woken_keep_nobody_asleep() {
 /// Monitors are woken after the waiters.
 #[test]
 #[cfg(panic = "unwind")]
-fn monitor_is_told_though_the_waker_of_a_waiter_has_panicked() {
+fn monitor_is_woken_though_the_waker_of_a_waiter_has_panicked() {
     let lock = MultiLock::new();
     let guard = hold(&lock, Exclusive);
     let panics = Hooks { on_wake: Box::new(|| panic!("wake")), ..Hooks::default() }.waker();
@@ -535,7 +535,7 @@ fn monitor_is_told_though_the_waker_of_a_waiter_has_panicked() {
 /// After the poll of a stream has panicked, the next poll queues it. A stream is unwind safe.
 #[test]
 #[cfg(panic = "unwind")]
-fn monitor_listens_again_after_a_waker_has_panicked() {
+fn monitor_is_queued_again_after_a_waker_has_panicked() {
     let locks = [MultiLock::new(), MultiLock::new()];
     let set: LockSet<&MultiLock> = locks.iter().collect();
     for mut monitor in [locks[0].monitor(Exclusive), set.monitor(Exclusive)] {

@@ -350,7 +350,7 @@ fn x4_a_late_wake_up_leaves_no_token() {
 
 /// A future of the same task is woken while the thread is blocked.
 #[test]
-fn x4_an_executor_that_parks_its_thread_goes_on() {
+fn x4_an_executor_that_parks_its_thread_wakes_up() {
     /// The executor in the docs of [`Wake`].
     fn block_on<F: Future>(future: F) -> F::Output {
         struct ThreadWaker(thread::Thread);

@@ -192,7 +192,7 @@ macro_rules! suite {
             }
 
             #[test]
-            fn u2_an_upgrade_waits_for_readers_and_lets_nobody_in() {
+            fn u2_an_upgrade_waits_for_readers_and_admits_no_newcomer() {
                 let lock = lock();
                 let reads = lock.$try_read().unwrap();
                 let mut upgrade = Task::queued($Upgradable::upgrade(now(lock.$upgradable())));
@@ -209,7 +209,7 @@ macro_rules! suite {
 
             /// Not polled, waiting, woken, and ready.
             #[test]
-            fn u2_an_upgrade_that_is_dropped_takes_its_guard_along() {
+            fn u2_an_upgrade_that_is_dropped_drops_its_guard() {
                 let lock = lock();
                 drop($Upgradable::upgrade(lock.$try_upgradable().unwrap()));
                 assert_over(&lock);
@@ -282,7 +282,7 @@ macro_rules! suite {
             }
 
             #[test]
-            fn u2_a_try_to_upgrade_gives_the_guard_back() {
+            fn u2_a_failed_try_to_upgrade_returns_the_guard() {
                 let lock = lock();
                 let reads = lock.$try_read().unwrap();
                 let guard = $Upgradable::try_upgrade(lock.$try_upgradable().unwrap()).unwrap_err();
@@ -293,7 +293,7 @@ macro_rules! suite {
             }
 
             #[test]
-            fn u4_a_downgrade_wakes_all_whom_it_lets_in() {
+            fn u4_a_downgrade_wakes_all_that_it_admits() {
                 let lock = lock();
                 // Downgraded to read.
                 let guard = lock.$try_write().unwrap();
@@ -320,7 +320,7 @@ macro_rules! suite {
 
             /// A try acquires a free lock even where a waiter was overtaken.
             #[test]
-            fn q3_a_try_does_not_stand_back() {
+            fn q3_a_try_does_not_defer() {
                 let lock = lock();
                 let guard = lock.$try_write().unwrap();
                 let mut overtaken = Task::queued(lock.$write());
@@ -488,7 +488,7 @@ macro_rules! suite {
 
             #[cfg(panic = "unwind")]
             #[test]
-            fn guards_end_if_who_maps_them_panics() {
+            fn guards_are_dropped_if_the_mapping_function_panics() {
                 let lock = lock();
                 panics_with("no", || {
                     drop($Read::map(lock.$try_read().unwrap(), |_| -> &() { panic!("no") }));
@@ -750,7 +750,7 @@ fn data_may_have_no_size() {
 
 /// Not even for a moment: it shows the same while a writer holds the lock.
 #[test]
-fn debug_never_takes_the_lock() {
+fn debug_never_acquires_the_lock() {
     let lock = RwLock::new(5);
     let free = format!("{lock:?}");
     assert!(free.starts_with("RwLock { state: Snapshot { mode: None"), "{free}");

@@ -90,7 +90,7 @@ fn sets_are_acquired_whole_or_not_at_all() {
 /// released. Here all are checked beforehand, so it takes a waker to interfere in between.
 #[test]
 #[cfg(not(target_family = "wasm"))]
-fn seed_a_failed_try_releases_all_that_it_had_taken() {
+fn seed_a_failed_try_releases_all_that_it_had_acquired() {
     // Another thread acquires and releases the last of four locks.
     let locks = Arc::new(locks::<4>());
     let stop = Arc::new(AtomicBool::new(false));
@@ -281,7 +281,7 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
 /// A set that is not polled, in whatever state, keeps no waiter from a free lock for longer than one poll, or, at each member
 /// that it reserved after it was turned away, for one bounded moment.
 #[test]
-fn p1_a_dormant_set_stops_nobody() {
+fn p1_a_dormant_set_blocks_no_waiter() {
     for mode in Mode::ALL {
         for turned_away in [false, true] {
             for newcomer in Mode::ALL {
@@ -346,7 +346,7 @@ fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>) {
 }
 
 #[test]
-fn p2_a_set_that_is_turned_away_passes_its_call_on() {
+fn p2_a_set_that_is_turned_away_passes_its_wake_up_on() {
     let locks = locks::<2>();
     let set = set(&locks);
     let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
@@ -392,7 +392,7 @@ fn q3_newcomers_to_one_member_keep_a_set_out_once() {
 
 /// A set that was woken at one member defers to waiters that were overtaken at another.
 #[test]
-fn q3_a_set_stands_back_for_who_was_overtaken_at_another_member() {
+fn q3_a_set_defers_to_waiters_overtaken_at_another_member() {
     for mode in Mode::ALL {
         let locks = locks::<2>();
         let set = set(&locks);
@@ -423,7 +423,7 @@ fn q3_a_set_stands_back_for_who_was_overtaken_at_another_member() {
 
 /// A newly created set does so, too.
 #[test]
-fn q3_a_new_set_stands_back_for_who_was_overtaken_at_a_member() {
+fn q3_a_new_set_defers_to_waiters_overtaken_at_a_member() {
     let locks = locks::<2>();
     let set = set(&locks);
     let guard = hold(&locks[1], Exclusive);
@@ -440,7 +440,7 @@ fn q3_a_new_set_stands_back_for_who_was_overtaken_at_a_member() {
 
 /// A set that was woken as one of the shared waiters enters beside the others, even if an exclusive waiter is queued.
 #[test]
-fn q2_a_shared_set_gets_in_with_the_other_shared_waiters() {
+fn q2_a_shared_set_enters_with_the_other_shared_waiters() {
     let locks = locks::<2>();
     let set = set(&locks);
     let guard = hold(&locks[0], Exclusive);
@@ -497,7 +497,7 @@ fn p3_a_set_is_released_from_the_last_member_to_the_first() {
 
 /// A set that was turned away at a member is queued there ahead of exclusive waiters that were not overtaken.
 #[test]
-fn q3_a_set_that_was_turned_away_is_called_before_the_others() {
+fn q3_a_set_that_was_turned_away_is_woken_before_the_others() {
     let locks = locks::<2>();
     let set = set(&locks);
     let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
@@ -599,7 +599,7 @@ fn p1_a_set_that_is_turned_away_again_keeps_a_member_no_longer() {
 /// A set that is woken at a member, and finds that member reserved for another set when it tries, still passes the wake-up
 /// on.
 #[test]
-fn c3_a_set_that_stands_back_keeps_its_wake_up() {
+fn c3_a_set_that_defers_keeps_its_wake_up() {
     let locks = [(); 4].map(|()| MultiLock::new());
     let second = hold(&locks[1], Exclusive);
     let pair = acquire_all([(&locks[0], Upgradable), (&locks[1], Upgradable)]);
@@ -626,7 +626,7 @@ fn c3_a_set_that_stands_back_keeps_its_wake_up() {
 
 /// A member that is reserved in shared mode can be acquired, though a writer that defers waits beside a reader.
 #[test]
-fn q3_a_set_enters_where_a_writer_stands_back_for_it() {
+fn q3_a_set_enters_where_a_writer_defers_to_it() {
     for mode in [Shared, Upgradable] {
         let locks = [(); 3].map(|()| MultiLock::new());
         let wanted = [(&locks[0], Exclusive), (&locks[1], mode), (&locks[2], Exclusive)];
@@ -672,7 +672,7 @@ fn q1_a_new_set_does_not_join_readers_past_a_writer_that_was_overtaken() {
 
 /// The set that has reserved a member is dropped: other waiters acquire it at once.
 #[test]
-fn c1_a_set_that_goes_ends_its_reservations() {
+fn c1_a_dropped_set_ends_its_reservations() {
     for newcomer in Mode::ALL {
         let locks = locks::<2>();
         let set = set(&locks);
@@ -894,7 +894,7 @@ fn c5_a_set_does_nothing_before_the_first_poll() {
 /// Random schedules of single waiters and sets. After each, woken tasks are polled until no task is woken any more. Then no
 /// task may be asleep that could enter.
 #[test]
-fn p2_c4_random_schedules_leave_nobody_asleep_and_nothing_behind() {
+fn p2_c4_random_schedules_leave_no_task_asleep_and_nothing_behind() {
     let cases = if cfg!(miri) { 5 } else { 6_000 };
     for seed in 0..cases {
         schedule(seed);
@@ -1096,7 +1096,7 @@ fn monitor_of_a_set_is_set_when_all_members_become_acquirable() {
 
 /// All members are available, so the monitor is not set: it listens to all of them.
 #[test]
-fn monitor_of_a_set_that_is_free_is_told_by_each_member() {
+fn monitor_of_a_free_set_is_woken_by_each_member() {
     let locks = locks::<3>();
     let set = set(&locks);
     let mut monitor = set.monitor(Exclusive);
@@ -1136,7 +1136,7 @@ fn monitor_of_a_set_follows_the_member_that_is_in_the_way() {
 // ----------------------------------------------------------------------------------- Guards, handles
 
 #[test]
-fn u4_a_downgrade_of_a_set_wakes_everyone_it_lets_in() {
+fn u4_a_downgrade_of_a_set_wakes_all_that_it_admits() {
     for to in [Shared, Upgradable] {
         let locks = locks::<2>();
         let set = set(&locks);
@@ -1192,7 +1192,7 @@ fn handles_of_a_set_are_released_by_the_set_and_its_clones() {
 }
 
 #[test]
-fn bad_use_the_handle_of_a_set_that_is_gone_comes_back() {
+fn bad_use_the_handle_of_a_dropped_set_is_returned() {
     let locks = locks::<2>();
     let gone = set(&locks);
     let handle = gone.try_acquire(Shared).unwrap().into_handle();
@@ -1392,7 +1392,7 @@ fn sets_may_be_waited_for_with_a_thread_and_a_limit() {
 }
 
 #[test]
-fn acquire_or_of_a_set_gives_the_guard_or_what_cancelled_it() {
+fn acquire_or_of_a_set_returns_the_guard_or_the_output_of_cancel() {
     let locks = locks::<2>();
     let set = set(&locks);
     drop(now(set.acquire_or(Exclusive, ready(1))).unwrap());

@@ -254,7 +254,7 @@ fn run_all(tasks: Vec<Pin<Box<dyn Future<Output = ()> + '_>>>) {
 
 /// Five threads acquire in any mode and by any method, and do all that can be done with a guard.
 #[test]
-fn crowds_in_all_modes_exclude_each_other_and_all_get_in() {
+fn crowds_in_all_modes_exclude_each_other_and_all_enter() {
     crowd(|| {
         let room = Arc::new(Room::new());
         threads(5, &room, |room, _| (0..3).for_each(|_| visit(room, any_mode())));
@@ -265,7 +265,7 @@ fn crowds_in_all_modes_exclude_each_other_and_all_get_in() {
 /// Six threads wait until they enter. None of them cancels, so no waiter is notified by a
 /// cancellation that happens to come.
 #[test]
-fn crowds_of_patient_waiters_all_get_in() {
+fn crowds_of_waiters_that_never_cancel_all_enter() {
     crowd(|| {
         let room = Arc::new(Room::new());
         threads(6, &room, |room, n| {
@@ -284,7 +284,7 @@ fn crowds_of_patient_waiters_all_get_in() {
 /// threads acquire once, and wait until they enter: soon no thread is left that would notify them
 /// by chance.
 #[test]
-fn crowds_get_in_where_others_sleep_and_go() {
+fn crowds_enter_where_others_sleep_and_leave() {
     crowd(|| {
         let room = Arc::new(Room::new());
         threads(5, &room, |room, n| {
@@ -309,7 +309,7 @@ fn crowds_get_in_where_others_sleep_and_go() {
 /// Some holders upgrade, or cancel their upgrade. The others release. All of them acquire the lock
 /// once more.
 #[test]
-fn crowds_upgrade_with_nobody_in_between() {
+fn crowds_upgrade_with_no_holder_in_between() {
     crowd(|| {
         let room = Room::new();
         let holds = [Upgradable, Shared, Shared, Shared].map(|mode| {
@@ -334,7 +334,7 @@ fn crowds_upgrade_with_nobody_in_between() {
 
 /// Tasks keep the lock held while the other tasks of their thread run.
 #[test]
-fn crowds_of_tasks_all_get_in() {
+fn crowds_of_tasks_all_enter() {
     crowd(|| {
         let room = Arc::new(Room::new());
         threads(3, &room, |room, _| {
@@ -388,7 +388,7 @@ impl Meeting {
 /// be notified when the one exclusive holder releases or downgrades. If all of them were queued
 /// before an exclusive waiter, they enter first.
 #[test]
-fn crowds_of_shared_waiters_are_called_together() {
+fn crowds_of_shared_waiters_are_notified_together() {
     const STAY: usize = 10;
     crowd(|| {
         let shared = Arc::new((Room::new(), Meeting::of(2 * STAY), AtomicUsize::new(0)));
@@ -450,7 +450,7 @@ fn meet(
 
 /// Monitors are notified when there is room, among threads that enter and leave.
 #[test]
-fn crowds_tell_who_monitors_them() {
+fn crowds_notify_their_monitors() {
     fn try_until(room: &Room, mode: Mode, mut wait: impl FnMut()) {
         loop {
             if let Some(guard) = room.lock.try_acquire(mode) {
@@ -498,7 +498,7 @@ fn crowds_tell_who_monitors_them() {
 
 /// Monitors are notified once, of the very last edge: each holder enters once.
 #[test]
-fn crowds_of_monitors_hear_the_last_edge() {
+fn crowds_of_monitors_see_the_last_edge() {
     crowd(|| {
         let room = Arc::new(Room::new());
         threads(5, &room, |room, n| {
@@ -522,7 +522,7 @@ fn crowds_of_monitors_hear_the_last_edge() {
 
 /// Sets of two and three locks, single acquisitions of their members, and monitors of the sets.
 #[test]
-fn crowds_of_sets_and_single_acquisitions_all_get_in() {
+fn crowds_of_sets_and_single_acquisitions_all_enter() {
     crowd(|| {
         let rooms = Arc::new([Room::new(), Room::new(), Room::new()]);
         threads(5, &rooms, |rooms, n| {
@@ -570,7 +570,7 @@ fn crowds_of_sets_and_single_acquisitions_all_get_in() {
 
 /// Sets that were turned away are cancelled: a task that acquires one of the members once enters.
 #[test]
-fn crowds_get_in_where_sets_give_up() {
+fn crowds_enter_where_sets_are_cancelled() {
     crowd(|| {
         let rooms = Arc::new([Room::new(), Room::new()]);
         threads(5, &rooms, |rooms, n| {

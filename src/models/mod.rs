@@ -242,7 +242,7 @@ fn f3_all_shared_waiters_are_woken() {
 ///
 /// Fails if `wake` gives up when it is the turn of shared waiters, and all are notified already.
 #[test]
-fn f2_a_called_waiter_that_sleeps_on_stops_nobody() {
+fn f2_a_notified_waiter_that_sleeps_on_blocks_no_other() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -295,7 +295,7 @@ fn q3_an_overtaken_waiter_is_woken_again() {
 ///
 /// Fails if `Waiter::drop` passes nothing on when the last exclusive waiter leaves.
 #[test]
-fn c1_a_dropped_exclusive_waiter_lets_shared_ones_in() {
+fn c1_a_dropped_exclusive_waiter_admits_shared_waiters() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
@@ -325,20 +325,20 @@ fn pass_on(dropped: Mode, waiting: Mode) {
 
 /// Fails if `Waiter::drop` passes nothing on.
 #[test]
-fn c2_a_dropped_shared_waiter_passes_its_call_on() {
+fn c2_a_dropped_shared_waiter_passes_its_notification_on() {
     pass_on(Shared, Exclusive);
 }
 
-/// Fails as `c2_a_dropped_shared_waiter_passes_its_call_on` does.
+/// Fails as `c2_a_dropped_shared_waiter_passes_its_notification_on` does.
 #[test]
-fn c3_a_dropped_exclusive_waiter_passes_its_call_on() {
+fn c3_a_dropped_exclusive_waiter_passes_its_notification_on() {
     pass_on(Exclusive, Exclusive);
     pass_on(Exclusive, Shared);
 }
 
 /// As C3, but the drop may come at any time.
 #[test]
-fn c3_a_waiter_may_be_dropped_while_it_is_called() {
+fn c3_a_waiter_may_be_dropped_while_it_is_notified() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -363,7 +363,7 @@ fn c3_a_waiter_may_be_dropped_while_it_is_called() {
 ///
 /// Fails if it is published by less than a Release, or found by less than an Acquire.
 #[test]
-fn p2_what_is_made_when_it_is_needed_is_finished() {
+fn p2_a_lazily_made_value_is_complete() {
     struct Value(UnsafeCell<u32>);
     // SAFETY: the value is written before it is shared.
     unsafe impl Send for Value {}
@@ -395,7 +395,7 @@ fn p2_what_is_made_when_it_is_needed_is_finished() {
 /// Fails if `Node::state` does not acquire, if `List::pop` does not release, and if it reports the
 /// notification before it is done with the node.
 #[test]
-fn p1_a_waiter_may_be_polled_while_it_is_called() {
+fn p1_a_waiter_may_be_polled_while_it_is_notified() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -423,7 +423,7 @@ fn p1_a_waiter_may_be_polled_while_it_is_called() {
 ///
 /// Fails if the bit of a flag is cleared while a waiter is counted in it.
 #[test]
-fn c4_the_last_to_leave_does_not_erase_who_joins() {
+fn c4_the_last_waiter_to_leave_does_not_erase_one_that_joins() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
@@ -438,9 +438,9 @@ fn c4_the_last_to_leave_does_not_erase_who_joins() {
 
 /// An overtaken waiter leaves while another is overtaken.
 ///
-/// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
+/// Fails as `c4_the_last_waiter_to_leave_does_not_erase_one_that_joins` does.
 #[test]
-fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
+fn c4_the_last_overtaken_waiter_to_leave_does_not_erase_the_next() {
     model_with(3, || {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire(Exclusive).unwrap();
@@ -463,9 +463,9 @@ fn c4_the_last_overtaken_to_leave_does_not_erase_the_next() {
 
 /// A release happens while one waiter leaves a flag, and another joins it.
 ///
-/// Fails as `c4_the_last_to_leave_does_not_erase_who_joins` does.
+/// Fails as `c4_the_last_waiter_to_leave_does_not_erase_one_that_joins` does.
 #[test]
-fn c4_a_release_while_a_lane_is_left_sees_who_joins() {
+fn c4_a_release_while_a_waiter_leaves_a_flag_sees_one_that_joins() {
     model_with(3, || {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
@@ -575,7 +575,7 @@ fn u3_of_two_shared_holders_one_upgrades() {
 
 /// Fails if no waiter is notified after `State::cancel_upgrade`.
 #[test]
-fn u2_a_dropped_upgrade_lets_shared_ones_in() {
+fn u2_a_dropped_upgrade_admits_shared_waiters() {
     for mode in [Shared, Upgradable] {
         model(move || {
             let data = Data::new();
@@ -594,7 +594,7 @@ fn u2_a_dropped_upgrade_lets_shared_ones_in() {
 
 /// Fails if `State::downgrade` is `Relaxed`, and if no waiter is notified after it.
 #[test]
-fn u4_downgrade_shows_data_to_those_it_lets_in() {
+fn u4_downgrade_makes_data_visible_to_those_that_it_admits() {
     for to in [Shared, Upgradable] {
         model(move || {
             let data = Data::new();

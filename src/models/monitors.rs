@@ -10,7 +10,7 @@ use crate::sync::unmodeled::{AtomicBool, Ordering::Relaxed};
 
 /// Fails if `wake` notifies no monitors, and if a monitor does not look again after it is queued.
 #[test]
-fn p2_a_monitor_is_told() {
+fn p2_a_monitor_is_notified() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -26,7 +26,7 @@ fn p2_a_monitor_is_told() {
 
 /// Fails if `Edges::count_one` does not release or `WaitQueue::edges` does not acquire.
 #[test]
-fn monitor_who_sees_the_edge_finds_the_lock() {
+fn monitor_that_sees_the_edge_finds_the_lock_free() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
@@ -79,7 +79,7 @@ fn monitor_misses_no_edge_from_its_first_moment() {
 ///
 /// Fails if the bit of monitors is cleared while one is counted.
 #[test]
-fn monitor_that_goes_hides_no_edge_from_another() {
+fn monitor_that_is_dropped_hides_no_edge_from_another() {
     model_with(3, || {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
@@ -100,7 +100,7 @@ fn monitor_that_goes_hides_no_edge_from_another() {
 ///
 /// Fails if the last waiter to be dropped notifies no monitor.
 #[test]
-fn monitor_is_told_when_exclusive_waiters_go() {
+fn monitor_is_notified_when_exclusive_waiters_are_dropped() {
     model_with(3, || {
         let lock = std::sync::Arc::new(MultiLock::new());
         let guard = lock.try_acquire(Shared).unwrap();
@@ -128,7 +128,7 @@ fn next(monitor: &mut MonitorArc) -> impl Future<Output = Option<()>> {
 ///
 /// Fails if a stream does not look again after it is queued.
 #[test]
-fn monitor_streams_hear_each_edge_that_they_wait_for() {
+fn monitor_streams_see_each_edge_that_they_wait_for() {
     model(|| {
         let lock = std::sync::Arc::new(MultiLock::new());
         let mut monitor = lock.monitor_arc(Exclusive);

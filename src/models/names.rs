@@ -65,7 +65,7 @@ fn names_are_free_when_they_are_released() {
 
 /// Fails if `Registry::reserve` does not begin again when another name was put in meanwhile.
 #[test]
-fn names_that_differ_are_in_nobodys_way() {
+fn names_that_differ_do_not_conflict() {
     model(|| {
         let lock = Arc::new(HandleLock::new());
         let thread = claimer(&lock, 7);

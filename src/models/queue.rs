@@ -9,7 +9,7 @@ use crate::lock::AcquireFuture;
 /// Fails if a waiter does not look again when it is queued, if `wake` notifies no exclusive waiter,
 /// and if a waiter is notified and not woken.
 #[test]
-fn p2_who_joins_a_lane_that_is_marked_is_found() {
+fn p2_a_waiter_that_joins_a_set_flag_is_found() {
     for mode in [Shared, Upgradable, Exclusive] {
         model_with(3, move || {
             let data = Data::new();
@@ -33,7 +33,7 @@ fn p2_who_joins_a_lane_that_is_marked_is_found() {
 ///
 /// Fails if `List::renew` leaves the old waker in the node.
 #[test]
-fn p1_a_waker_may_be_renewed_while_it_is_called() {
+fn p1_a_waker_may_be_replaced_while_it_is_woken() {
     for mode in [Shared, Exclusive] {
         model_with(3, move || {
             let data = Data::new();
@@ -58,9 +58,9 @@ fn p1_a_waker_may_be_renewed_while_it_is_called() {
     }
 }
 
-/// Fails with the same change as `p1_a_waker_may_be_renewed_while_it_is_called`.
+/// Fails with the same change as `p1_a_waker_may_be_replaced_while_it_is_woken`.
 #[test]
-fn u2_the_waker_of_an_upgrade_may_be_renewed_while_it_is_called() {
+fn u2_the_waker_of_an_upgrade_may_be_replaced_while_it_is_woken() {
     model_with(3, || {
         let data = Data::new();
         let mut guard = data.lock.try_acquire(Upgradable).unwrap();
@@ -82,9 +82,9 @@ fn u2_the_waker_of_an_upgrade_may_be_renewed_while_it_is_called() {
 /// Two shared waiters are dropped at once, perhaps notified together, and a thread waits behind
 /// them.
 ///
-/// Fails with the same change as `c2_a_dropped_shared_waiter_passes_its_call_on`.
+/// Fails with the same change as `c2_a_dropped_shared_waiter_passes_its_notification_on`.
 #[test]
-fn c2_shared_waiters_that_were_called_together_may_all_go_at_once() {
+fn c2_shared_waiters_notified_together_may_all_be_dropped_at_once() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -101,9 +101,9 @@ fn c2_shared_waiters_that_were_called_together_may_all_go_at_once() {
 /// Two exclusive waiters are dropped at once, and a thread joins a shared waiter that waits because
 /// of them.
 ///
-/// Fails with the same change as `c1_a_dropped_exclusive_waiter_lets_shared_ones_in`.
+/// Fails with the same change as `c1_a_dropped_exclusive_waiter_admits_shared_waiters`.
 #[test]
-fn c1_the_last_exclusive_waiter_to_go_lets_in_who_joins() {
+fn c1_the_last_exclusive_waiter_to_leave_admits_a_joining_waiter() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Shared).unwrap();
@@ -154,7 +154,7 @@ fn tries(data: &Arc<Data>) -> JoinHandle<()> {
 /// Fails if the waiter that hands the lock over does not set its waiting flag, and if the thread
 /// does not clear its own.
 #[test]
-fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
+fn q3_an_overtaken_thread_is_handed_the_lock() {
     for mode in [Shared, Exclusive] {
         model(move || {
             let data = Data::new();
@@ -173,7 +173,7 @@ fn q3_a_thread_that_was_overtaken_is_given_the_lock() {
 ///
 /// Fails if a waiter that hands the lock over does not wake the thread.
 #[test]
-fn q3_a_thread_is_given_the_lock_by_another() {
+fn q3_a_thread_is_handed_the_lock_by_another() {
     model(|| {
         let data = Data::new();
         let (thread, guard) = overtaken(&data, Exclusive);
@@ -189,7 +189,7 @@ fn q3_a_thread_is_given_the_lock_by_another() {
 /// Fails if a joining waiter takes no notice of them, and looks whether the lock is free before it
 /// sets its waiting flag.
 #[test]
-fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
+fn q3_a_waiter_that_joins_behind_an_overtaken_thread_is_notified_with_its_mode() {
     model(|| {
         let data = Data::new();
         let (thread, guard) = overtaken(&data, Exclusive);
@@ -208,7 +208,7 @@ fn q3_who_joins_behind_a_thread_that_was_overtaken_is_called_with_its_like() {
 /// Fails if a waiter that joins behind the thread looks whether the lock is free before it sets its
 /// waiting flag.
 #[test]
-fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
+fn q3_a_waiter_that_joins_behind_a_cancelled_thread_is_notified() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -225,7 +225,7 @@ fn q3_who_joins_behind_a_thread_that_gives_up_is_called() {
 
 /// Fails if a thread is notified although the lock could not be handed to it.
 #[test]
-fn q3_a_thread_is_not_given_what_another_has_taken() {
+fn q3_a_thread_is_not_handed_what_another_has_acquired() {
     model(|| {
         let data = Data::new();
         let (thread, guard) = overtaken(&data, Exclusive);
@@ -238,7 +238,7 @@ fn q3_a_thread_is_not_given_what_another_has_taken() {
 
 /// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
-fn c3_a_thread_may_give_up_while_it_is_given_the_lock() {
+fn c3_a_thread_may_cancel_while_it_is_handed_the_lock() {
     for mode in [Shared, Exclusive] {
         model(move || {
             let data = Data::new();
@@ -268,7 +268,7 @@ fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
 /// Fails if a thread is handed the lock and is no handoff waiter, or is notified although the lock
 /// could not be handed to it.
 #[test]
-fn q3_a_fair_release_gives_the_lock_to_a_thread() {
+fn q3_a_fair_release_hands_the_lock_to_a_thread() {
     model(|| {
         let data = Data::new();
         let guard = data.lock.try_acquire(Exclusive).unwrap();
@@ -282,7 +282,7 @@ fn q3_a_fair_release_gives_the_lock_to_a_thread() {
 
 /// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
-fn c3_a_thread_may_give_up_while_a_fair_release_gives_it_the_lock() {
+fn c3_a_thread_may_cancel_while_a_fair_release_hands_it_the_lock() {
     for mode in [Shared, Exclusive] {
         model(move || {
             let data = Data::new();

@@ -59,7 +59,7 @@ fn q3_nothing_overtakes_a_starving_waiter() {
 ///
 /// Fails if a reservation has no end, and if a waiter that defers to it does not wake itself.
 #[test]
-fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
+fn p1_a_starving_waiter_that_sleeps_on_blocks_no_other() {
     for mode in [Shared, Exclusive] {
         model(move || {
             let data = Data::new();
@@ -83,7 +83,7 @@ fn p1_a_starving_waiter_that_sleeps_on_stops_nobody() {
 ///
 /// Fails if its reservation stays behind.
 #[test]
-fn c1_a_starving_waiter_that_goes_leaves_no_reservation() {
+fn c1_a_dropped_starving_waiter_leaves_no_reservation() {
     model(|| {
         let data = Data::new();
         let (waiter, guard) = starving(&data);
@@ -105,7 +105,7 @@ fn c1_a_starving_waiter_that_goes_leaves_no_reservation() {
 ///
 /// Fails if a woken waiter that defers is put into the queue again.
 #[test]
-fn c3_a_waiter_that_stands_back_passes_its_wake_up_on() {
+fn c3_a_waiter_that_defers_passes_its_wake_up_on() {
     model(|| {
         let data = Data::new();
         let (dormant, guard) = starving(&data);

@@ -69,7 +69,7 @@ fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandl
 /// Fails if a set that cannot acquire all members releases none, or only the last, of those that it
 /// has acquired.
 #[test]
-fn sets_that_overlap_exclude_each_other_and_both_get_in() {
+fn sets_that_overlap_exclude_each_other_and_both_enter() {
     model(|| {
         let pair = Pair::new();
         let other = thread(&pair, Pair::use_set);
@@ -84,7 +84,7 @@ fn sets_that_overlap_exclude_each_other_and_both_get_in() {
 /// Fails if a set that waits does not set its waiting flag, and if it does not look at the other
 /// members again.
 #[test]
-fn sets_get_in_between_single_acquisitions() {
+fn sets_enter_between_single_acquisitions() {
     model(|| {
         let pair = Pair::new();
         let other = thread(&pair, Pair::use_set);
@@ -100,7 +100,7 @@ fn sets_get_in_between_single_acquisitions() {
 ///
 /// Fails if a set that is turned away does not pass its notification on.
 #[test]
-fn sets_that_are_turned_away_pass_their_call_on() {
+fn sets_that_are_turned_away_pass_their_notification_on() {
     model(|| {
         let pair = Pair::new();
         let set = pair.set();
@@ -124,7 +124,7 @@ fn sets_that_are_turned_away_pass_their_call_on() {
 
 /// As in the model above, a waiter is queued behind the set, which is dropped at any time.
 #[test]
-fn sets_may_be_dropped_while_they_are_called() {
+fn sets_may_be_dropped_while_they_are_notified() {
     model(|| {
         let pair = Pair::new();
         let guard = pair.locks[0].try_acquire(Exclusive).unwrap();
@@ -162,7 +162,7 @@ fn turned_away<'a>(
 ///
 /// Fails if the reservation does not end.
 #[test]
-fn sets_that_go_leave_no_reservation() {
+fn sets_that_are_dropped_leave_no_reservation() {
     model(|| {
         let pair = Pair::new();
         let set = pair.set();
@@ -178,7 +178,7 @@ fn sets_that_go_leave_no_reservation() {
 ///
 /// Fails if the bit is cleared when the queue is not locked any more.
 #[test]
-fn sets_that_go_do_not_erase_a_waiter_that_was_overtaken() {
+fn sets_that_are_dropped_do_not_erase_an_overtaken_waiter() {
     model(|| {
         let pair = Pair::new();
         let set = pair.set();
@@ -198,7 +198,7 @@ fn sets_that_go_do_not_erase_a_waiter_that_was_overtaken() {
 ///
 /// Fails if a set that has entered leaves its reservations behind.
 #[test]
-fn sets_that_have_a_reservation_and_those_that_stand_back_get_in() {
+fn sets_that_have_a_reservation_and_waiters_that_defer_both_enter() {
     model(|| {
         let pair = Pair::new();
         let set = pair.set();
@@ -215,7 +215,7 @@ fn sets_that_have_a_reservation_and_those_that_stand_back_get_in() {
 
 /// Two sets acquire the same members in different modes, and name them in the opposite order.
 #[test]
-fn all_in_mixed_modes_exclude_each_other_and_get_in() {
+fn all_in_mixed_modes_exclude_each_other_and_enter() {
     model(|| {
         let pair = Pair::new();
         let other = thread(&pair, |pair| {

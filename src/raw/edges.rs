@@ -40,7 +40,7 @@ impl Edges {
     pub(super) fn count(&self) -> EdgeCount {
         // ORDERING: Acquire. Pairs with the Release of `count_one`: a thread that sees the edge
         // finds the lock as it was then, or later. Weakened, the model
-        // `monitor_who_sees_the_edge_finds_the_lock` fails.
+        // `monitor_that_sees_the_edge_finds_the_lock_free` fails.
         EdgeCount(self.0.load(Acquire) & !LISTENED)
     }
 
@@ -73,7 +73,7 @@ mod tests {
 
     /// A thread that makes an edge for which no waiter is queued does not lock the queue.
     #[test]
-    fn edges_are_told_once_to_who_listens() {
+    fn edges_wake_each_awaited_monitor_once() {
         let edges = Edges::new();
         let first = edges.set_listened();
         assert_eq!([(); 3].map(|()| edges.count_one()), [true, false, false]);

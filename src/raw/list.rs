@@ -129,7 +129,7 @@ impl Node {
         const HANDED_OFF: u8 = WaitState::HandedOff as u8;
         // ORDERING: Acquire. Pairs with the Release in `List::pop`: the thread that has notified
         // the node is done with it. Weakened, the model
-        // `p1_a_waiter_may_be_polled_while_it_is_called` fails.
+        // `p1_a_waiter_may_be_polled_while_it_is_notified` fails.
         let state = match self.state.load(Acquire) {
             QUEUED => WaitState::Queued,
             NOTIFIED => WaitState::Notified,

@@ -460,7 +460,7 @@ impl State {
     /// waits for a set, which has to acquire other locks, too.
     pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Entered {
         // ORDERING: Release, as in `set_waiting`. With a weaker ordering, the model
-        // `sets_get_in_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
+        // `sets_enter_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
         // enter does so, if at all, by another step.
         let update = self.update(Release, |now| {
             let next = if now.admits(mode) { now.0 } else { now.0 | flags.0 };
@@ -510,7 +510,7 @@ impl State {
     pub(crate) fn downgrade(&self, from: Mode, to: Mode) -> AfterRelease {
         let change = unit(to).wrapping_sub(unit(from));
         // ORDERING: Release, as in `release`. With a weaker ordering, the model
-        // `u4_downgrade_shows_data_to_those_it_lets_in` fails.
+        // `u4_downgrade_makes_data_visible_to_those_that_it_admits` fails.
         Self::left(self.0.fetch_add(change, Release).wrapping_add(change))
     }
 

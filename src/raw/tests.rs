@@ -61,7 +61,7 @@ fn overtaken<'a>(lock: &'a RawLock, mode: Mode) -> (TestWaiter<'a>, ReleaseOnDro
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn q3_a_thread_is_overtaken_once_and_then_given_the_lock() {
+fn q3_a_thread_is_overtaken_once_and_then_handed_the_lock() {
     for mode in Mode::ALL {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, mode);
@@ -82,7 +82,7 @@ fn q3_a_thread_is_overtaken_once_and_then_given_the_lock() {
 /// The new waiter arrives between a release and its notification.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn q3_who_finds_the_lock_free_lets_a_thread_in_that_was_overtaken() {
+fn q3_a_waiter_that_finds_the_lock_free_admits_an_overtaken_thread() {
     for mode in Mode::ALL {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
@@ -102,7 +102,7 @@ fn q3_who_finds_the_lock_free_lets_a_thread_in_that_was_overtaken() {
 
 /// The thread needs no handoff. It is polled between a release and its notification.
 #[test]
-fn q3_a_thread_that_was_overtaken_enters_if_it_is_polled_for_no_reason() {
+fn q3_an_overtaken_thread_enters_at_a_spurious_poll() {
     let lock = RawLock::new();
     let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
     mem::forget(held);
@@ -119,7 +119,7 @@ fn q3_a_thread_that_was_overtaken_enters_if_it_is_polled_for_no_reason() {
 /// its notification.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn q3_a_thread_that_was_overtaken_is_not_woken_for_a_lock_that_is_taken() {
+fn q3_an_overtaken_thread_is_not_woken_for_a_held_lock() {
     for mode in Mode::ALL {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, mode);
@@ -140,7 +140,7 @@ fn q3_a_thread_that_was_overtaken_is_not_woken_for_a_lock_that_is_taken() {
 /// When it is the turn of shared waiters, no waiter lets an exclusive one in before them.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn q2_who_finds_the_lock_free_lets_no_thread_in_before_readers_whose_turn_it_is() {
+fn q2_a_waiter_that_finds_the_lock_free_admits_no_thread_before_readers_whose_turn_it_is() {
     for mode in [Mode::Shared, Mode::Upgradable] {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
@@ -160,7 +160,7 @@ fn q2_who_finds_the_lock_free_lets_no_thread_in_before_readers_whose_turn_it_is(
 /// waker to return.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn q3_a_thread_that_was_overtaken_is_woken_before_anything_else_is_done() {
+fn q3_an_overtaken_thread_is_woken_before_any_other_waker_runs() {
     struct Foreign {
         lock: Arc<RawLock>,
         threads: [Arc<Wakes>; 2],
@@ -197,7 +197,7 @@ fn q3_a_thread_that_was_overtaken_is_woken_before_anything_else_is_done() {
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn c3_a_thread_that_gives_up_passes_on_what_it_was_given() {
+fn c3_a_thread_that_cancels_releases_what_it_was_handed() {
     for mode in Mode::ALL {
         let lock = RawLock::new();
         let (thread, held) = overtaken(&lock, mode);
@@ -313,7 +313,7 @@ fn q3_a_thread_that_a_fair_release_misses_is_handed_the_lock_by_the_next() {
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn c3_a_thread_that_gives_up_passes_on_what_a_fair_release_gave_it() {
+fn c3_a_thread_that_cancels_releases_what_a_fair_release_handed_it() {
     for mode in Mode::ALL {
         let lock = RawLock::new();
         assert!(lock.try_acquire(Mode::Exclusive));
@@ -335,7 +335,7 @@ fn c3_a_thread_that_gives_up_passes_on_what_a_fair_release_gave_it() {
 /// if a shared holder that leaves at the maximum notifies no waiter, if `notify_shared`
 /// notifies only one waiter, and if a waiter that is dropped does not pass its notification on.
 #[test]
-fn e3_near_the_maximum_nobody_sleeps_who_could_enter() {
+fn e3_near_the_maximum_no_waiter_sleeps_that_could_enter() {
     for seed in 0..if cfg!(miri) { 5 } else { 20_000 } {
         let mut steps = Vec::new();
         let result = catch_unwind(AssertUnwindSafe(|| near_the_maximum(seed, &mut steps)));

@@ -168,7 +168,7 @@ mod tests {
     /// ends.
     #[test]
     #[cfg(not(miri))]
-    fn p2_a_wake_up_during_a_poll_is_answered_soon() {
+    fn p2_a_wake_up_during_a_poll_leads_to_another_poll_soon() {
         const FEW: usize = POLLS_WITHOUT_SLEEP as usize;
         for deadline in [None, soon(LONG)] {
             let mut quickest = [LONG; 2 * FEW + 1];

@@ -34,7 +34,7 @@ impl<T> OnceBox<T> {
     #[inline]
     pub(crate) fn get(&self) -> Option<&T> {
         // ORDERING: Acquire. Pairs with the Release in `get_or_make`: the value is complete.
-        // Weakened, the model `p2_what_is_made_when_it_is_needed_is_finished` fails.
+        // Weakened, the model `p2_a_lazily_made_value_is_complete` fails.
         //
         // SAFETY: the pointer is null, or comes from `Box::into_raw` in `get_or_make`. The value
         // stays, and is not borrowed mutably, until `self` is borrowed mutably.

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn acquire_or_gives_the_guard_or_what_cancelled_it() {
+fn acquire_or_returns_the_guard_or_the_output_of_cancel() {
     for mode in Mode::ALL {
         let lock = Arc::new(lock());
         let switch = Arc::new(Switch::default());

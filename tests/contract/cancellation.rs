@@ -32,7 +32,7 @@ fn bad_use_an_upgrade_that_is_forgotten_harms_no_other_holder() {
 }
 
 #[test]
-fn c1_a_dropped_exclusive_waiter_lets_in_who_waited_because_of_it() {
+fn c1_a_dropped_exclusive_waiter_admits_those_that_waited_behind_it() {
     let lock = lock();
     let holder = hold(&lock, Shared);
     let exclusive = Task::queued(lock.acquire(Exclusive));
@@ -300,7 +300,7 @@ fn c4_after_schedules_of_four_the_word_is_back_to_zero() {
 }
 
 #[test]
-fn c4_monitors_and_those_who_stand_back_leave_nothing_behind() {
+fn c4_monitors_and_deferring_waiters_leave_nothing_behind() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     drop(Task::queued(lock.wait(Shared)));
@@ -319,7 +319,7 @@ fn c4_monitors_and_those_who_stand_back_leave_nothing_behind() {
 /// A waiter that times out removes its own flag from the word, and not another waiter's.
 #[test]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
+fn c4_a_timeout_keeps_the_flag_of_the_remaining_waiters() {
     for mode in Mode::ALL {
         let lock = lock();
         let mut guard = hold(&lock, Exclusive);
@@ -336,7 +336,7 @@ fn c4_a_timeout_leaves_word_of_those_who_still_wait() {
 /// Whatever a waiter waits for, and however its wait ends, the lock keeps no waker. Miri also checks that no
 /// freed node stays in a list.
 #[test]
-fn c4_whoever_goes_leaves_no_waker_behind() {
+fn c4_a_dropped_future_leaves_no_waker_behind() {
     type Wait<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
     type Kind = for<'a> fn(&'a MultiLock, Option<&'a mut Guard<'_>>) -> Wait<'a>;
     let kinds: [Kind; 4] = [

@@ -43,7 +43,7 @@ fn x1_a_failed_try_allocates_nothing() {
 }
 
 #[test]
-fn x2_what_a_lock_has_allocated_goes_with_it() {
+fn x2_what_a_lock_has_allocated_is_freed_with_it() {
     for mode in Mode::ALL {
         without_a_leak(mode, || {
             let lock = lock();

@@ -33,7 +33,7 @@ fn e1_exclusive_waits_for_every_shared_holder() {
 }
 
 #[test]
-fn e1_everybody_waits_for_an_exclusive_holder() {
+fn e1_all_modes_wait_for_an_exclusive_holder() {
     for mode in Mode::ALL {
         let lock = lock();
         let guard = hold(&lock, Exclusive);

@@ -45,7 +45,7 @@ fn q1_a_shared_holder_may_share_past_an_exclusive_waiter() {
 }
 
 #[test]
-fn q2_shared_waiters_get_in_before_the_next_exclusive_one() {
+fn q2_shared_waiters_enter_before_the_next_exclusive_one() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let mut before = Task::queued(lock.acquire(Shared));
@@ -84,7 +84,7 @@ fn q2_also_after_a_downgrade() {
 }
 
 #[test]
-fn q3_exclusive_waiters_are_woken_first_come_first_served() {
+fn q3_exclusive_waiters_are_woken_in_fifo_order() {
     const COUNT: usize = 6;
     let lock = lock();
     let mut guard = hold(&lock, Exclusive);
@@ -99,7 +99,7 @@ fn q3_exclusive_waiters_are_woken_first_come_first_served() {
 
 /// The queue is ordered by first polls, not by when the futures were made.
 #[test]
-fn q3_a_place_is_taken_at_the_first_poll() {
+fn q3_a_waiter_is_queued_at_the_first_poll() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let (mut second, mut first) =
@@ -112,7 +112,7 @@ fn q3_a_place_is_taken_at_the_first_poll() {
 
 /// A waiter that is polled needlessly does not move to the end of the queue.
 #[test]
-fn q3_a_place_is_kept_over_polls() {
+fn q3_a_waiter_keeps_its_place_over_polls() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let mut first = Task::queued(lock.acquire(Exclusive));
@@ -195,7 +195,7 @@ fn overtakes_a_thread(mode: Mode, timed: bool) -> bool {
 }
 
 #[test]
-fn q3_a_newcomer_stands_back_exactly_one_poll() {
+fn q3_a_newcomer_defers_for_exactly_one_poll() {
     for mode in Mode::ALL {
         let lock = lock();
         let mut overtaken = dormant(&lock, Exclusive);
@@ -223,7 +223,7 @@ fn q3_a_newcomer_stands_back_exactly_one_poll() {
 }
 
 #[test]
-fn q3_who_only_tries_does_not_stand_back() {
+fn q3_a_try_does_not_defer_to_an_overtaken_waiter() {
     let lock = lock();
     let mut overtaken = dormant(&lock, Exclusive);
     let guard = hold(&lock, Exclusive);

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn bad_use_errors_say_who_is_in_the_way() {
+fn bad_use_errors_name_the_conflicting_holder() {
     let lock = lock();
     let (mut first, mut second) = (hold(&lock, Shared), hold(&lock, Shared));
     let refused = first.try_upgrade().unwrap_err();
@@ -14,7 +14,7 @@ fn bad_use_errors_say_who_is_in_the_way() {
 }
 
 #[test]
-fn bad_use_a_handle_of_another_lock_comes_back() {
+fn bad_use_a_handle_of_another_lock_is_returned() {
     for mode in Mode::ALL {
         // Two fresh locks, and two whose handles already have an identity.
         let (lock, other) = (Arc::new(lock()), Arc::new(lock()));
@@ -38,7 +38,7 @@ fn bad_use_a_handle_of_another_lock_comes_back() {
 /// If a lock recognized its handles by its address, this one would end an acquisition that it never
 /// made.
 #[test]
-fn bad_use_a_handle_of_a_lock_that_is_gone_comes_back() {
+fn bad_use_a_handle_of_a_dropped_lock_is_returned() {
     let mut place = Box::new(lock());
     let address = ptr::from_ref(&*place);
     let handle = hold(&place, Exclusive).into_handle();

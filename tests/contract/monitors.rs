@@ -23,7 +23,7 @@ fn monitors_are_ready_at_once_if_the_mode_can_be_acquired() {
 /// The same schedule with and without monitors that are not polled: the same wake-ups in the same
 /// order.
 #[test]
-fn monitors_that_sleep_change_nobodys_outcome() {
+fn monitors_that_sleep_change_no_outcome() {
     let run = |monitors: usize| {
         let lock = lock();
         let guard = hold(&lock, Exclusive);
@@ -47,7 +47,7 @@ fn monitors_that_sleep_change_nobodys_outcome() {
 }
 
 #[test]
-fn monitors_hold_nothing_and_keep_nobody_out() {
+fn monitors_hold_nothing_and_block_no_newcomer() {
     let lock = lock();
     let shared = hold(&lock, Shared);
     let _monitor = Task::queued(lock.wait(Exclusive));
@@ -59,7 +59,7 @@ fn monitors_hold_nothing_and_keep_nobody_out() {
 }
 
 #[test]
-fn monitors_are_ready_after_an_edge_even_if_the_lock_was_taken_again() {
+fn monitors_are_ready_after_an_edge_even_if_the_lock_is_held_again() {
     for mode in Mode::ALL {
         let lock = lock();
         let guard = hold(&lock, Exclusive);
@@ -135,7 +135,7 @@ fn monitors_are_all_woken_by_a_release_and_once() {
 
 /// If the monitor passed its wake-up on, a waiter would be woken for nothing.
 #[test]
-fn monitors_that_are_dropped_after_an_edge_wake_nobody() {
+fn monitors_that_are_dropped_after_an_edge_wake_no_other() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let monitors = [Task::queued(lock.wait(Shared)), Task::queued(lock.wait(Shared))];

@@ -96,7 +96,7 @@ fn a_static_lock_needs_no_initialization() {
 }
 
 #[test]
-fn debug_shows_the_word_and_blocks_nobody() {
+fn debug_shows_the_word_and_never_blocks() {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let _waiter = Task::queued(lock.acquire(Shared));

@@ -133,7 +133,7 @@ fn f3_all_waiting_shared_are_woken_together() {
 }
 
 #[test]
-fn f4_a_newcomer_gets_past_a_dormant_exclusive_waiter() {
+fn f4_a_newcomer_barges_past_a_dormant_exclusive_waiter() {
     for mode in Mode::ALL {
         let lock = lock();
         let shared = hold(&lock, Shared);
@@ -162,7 +162,7 @@ fn p2_the_last_holder_wakes_a_waiter_that_fits() {
 }
 
 #[test]
-fn p2_the_last_of_many_holders_wakes_whoever_is_left() {
+fn p2_the_last_of_many_holders_wakes_a_remaining_waiter() {
     let lock = lock();
     let holders = [hold(&lock, Shared), hold(&lock, Upgradable), hold(&lock, Shared)];
     let mut exclusive = Task::queued(lock.acquire(Exclusive));
@@ -215,7 +215,7 @@ fn p3_k_shared_and_one_exclusive_cost_2k_plus_2_polls() {
 }
 
 #[test]
-fn p3_a_release_that_lets_nobody_in_wakes_nobody() {
+fn p3_a_release_that_admits_no_waiter_wakes_none() {
     let lock = lock();
     let mut holders = vec![
         hold(&lock, Shared),
@@ -239,7 +239,7 @@ fn p3_a_release_that_lets_nobody_in_wakes_nobody() {
 /// Each waiter of a crowd is polled inside its waker, one by one, and finds the lock held. Each is woken once,
 /// and not again although it was queued again in the meantime.
 #[test]
-fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
+fn p3_a_waiter_queued_again_while_a_crowd_is_woken_is_not_woken_again() {
     for crowd in [1, 8, 9, 20] {
         let lock = Arc::new(lock());
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
@@ -278,7 +278,7 @@ fn p3_who_comes_back_while_a_crowd_is_woken_is_not_woken_again() {
 }
 
 #[test]
-fn p3_a_downgrade_that_lets_nobody_in_wakes_nobody() {
+fn p3_a_downgrade_that_admits_no_waiter_wakes_none() {
     let lock = lock();
     let mut guard = hold(&lock, Upgradable);
     let tasks = [
@@ -317,7 +317,7 @@ fn p3_a_shared_release_that_leaves_others_wakes_no_monitor() {
 
 /// A monitor waits for a free lock, and a release leaves other holders.
 #[test]
-fn p3_a_release_that_lets_nobody_in_wakes_no_monitor() {
+fn p3_a_release_that_admits_no_waiter_wakes_no_monitor() {
     let lock = lock();
     let (shared, upgradable) = (hold(&lock, Shared), hold(&lock, Upgradable));
     let monitor = Task::queued(lock.wait(Exclusive));

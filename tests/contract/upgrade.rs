@@ -56,7 +56,7 @@ fn u2_alone_it_is_ready_at_once() {
 /// What the upgrading holder has read must stay true. If the upgrade released the lock in between,
 /// it would not.
 #[test]
-fn u2_a_queued_exclusive_waiter_does_not_slip_in() {
+fn u2_a_queued_exclusive_waiter_does_not_enter_before_an_upgrade() {
     for mode in [Shared, Upgradable] {
         let lock = lock();
         let (mut guard, shared) = (hold(&lock, mode), hold(&lock, Shared));
@@ -77,7 +77,7 @@ fn u2_a_queued_exclusive_waiter_does_not_slip_in() {
 }
 
 #[test]
-fn u2_a_dropped_upgrade_keeps_the_hold_and_lets_in_who_waited_for_it() {
+fn u2_a_dropped_upgrade_keeps_the_guard_and_admits_those_that_waited_behind_it() {
     for mode in [Shared, Upgradable] {
         let lock = lock();
         let (mut guard, other) = (hold(&lock, mode), hold(&lock, Shared));
@@ -116,7 +116,7 @@ fn u2_a_woken_upgrade_may_be_dropped() {
 }
 
 #[test]
-fn u3_the_second_of_two_upgraders_is_told_at_once() {
+fn u3_the_second_of_two_upgraders_is_refused_at_once() {
     for mode in [Shared, Upgradable] {
         let lock = lock();
         let (mut first, mut second) = (hold(&lock, mode), hold(&lock, Shared));
@@ -153,7 +153,7 @@ fn u3_a_shared_holder_cannot_upgrade_beside_an_upgradable_one() {
 /// The first upgrade waits, and the second is refused. Then the first is cancelled, and the second
 /// may upgrade.
 #[test]
-fn u3_after_the_first_gave_up_the_second_may_upgrade() {
+fn u3_after_the_first_was_cancelled_the_second_may_upgrade() {
     let lock = lock();
     let (mut first, mut second) = (hold(&lock, Shared), hold(&lock, Shared));
     let upgrade = Task::queued(first.upgrade());
@@ -165,7 +165,7 @@ fn u3_after_the_first_gave_up_the_second_may_upgrade() {
 }
 
 #[test]
-fn u4_downgrading_wakes_everyone_it_lets_in() {
+fn u4_downgrading_wakes_all_that_it_admits() {
     // The modes before and after, and which waiters are woken: the shared ones, the first and the
     // second upgradable one.
     let table = [

@@ -117,7 +117,7 @@ fn panics_in_wake() -> Waker {
 /// The others are woken, and the panic reaches the caller that released the lock.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
-fn wakers_that_panic_keep_nobody_asleep() {
+fn wakers_that_panic_keep_no_other_asleep() {
     for place in [0, 5, 19] {
         let lock = lock();
         let guard = hold(&lock, Exclusive);
@@ -142,7 +142,7 @@ fn wakers_that_panic_keep_nobody_asleep() {
 /// Nothing catches the panic of a waker, but all tasks in the same batch are woken.
 #[test]
 #[cfg(all(not(feature = "std"), panic = "unwind"))]
-fn wakers_that_panic_keep_nobody_asleep_who_was_called_with_them() {
+fn wakers_that_panic_keep_no_other_of_their_batch_asleep() {
     for place in [0, 4, 7] {
         let lock = lock();
         let guard = hold(&lock, Exclusive);
@@ -163,7 +163,7 @@ fn wakers_that_panic_keep_nobody_asleep_who_was_called_with_them() {
 /// dropped.
 #[test]
 #[cfg(all(feature = "std", panic = "unwind"))]
-fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
+fn wakers_that_panic_with_a_payload_that_panics_keep_no_other_asleep() {
     struct Bomb;
     impl Drop for Bomb {
         fn drop(&mut self) {
@@ -197,7 +197,7 @@ fn wakers_that_panic_with_what_panics_in_its_drop_keep_nobody_asleep() {
 /// The panic propagates from whichever call woke the task.
 #[test]
 #[cfg(panic = "unwind")]
-fn wakers_that_panic_are_heard_by_a_downgrade_and_by_a_handles_release() {
+fn wakers_that_panic_propagate_out_of_a_downgrade_and_a_handles_release() {
     type Cause = fn(&MultiLock, Guard<'_>);
     let causes: [Cause; 2] = [
         |_, mut guard| guard.downgrade(Shared),
@@ -219,7 +219,7 @@ fn wakers_that_panic_are_heard_by_a_downgrade_and_by_a_handles_release() {
 
 #[test]
 #[cfg(panic = "unwind")]
-fn wakers_that_panic_are_heard_by_a_cancellation() {
+fn wakers_that_panic_propagate_out_of_a_cancellation() {
     let lock = lock();
     let guard = hold(&lock, Shared);
     let exclusive = Task::queued(lock.acquire(Exclusive));
@@ -325,7 +325,7 @@ fn wakers_that_panic_when_they_are_dropped_leave_an_upgrade_undone() {
 /// lock and consumed the notification, so from then on it waits like any other.
 #[test]
 #[cfg(panic = "unwind")]
-fn q1_a_call_is_used_up_even_if_a_waker_panics() {
+fn q1_a_notification_is_consumed_even_if_a_waker_panics() {
     let lock = Arc::new(lock());
     let guard = hold(&lock, Exclusive);
     let mut task = Task::queued(lock.acquire(Shared));

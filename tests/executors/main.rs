@@ -66,24 +66,24 @@ macro_rules! suite {
         crate::suite! {
             $Runtime:
             all_modes_in_contention
-            a_waiter_that_gives_up_lets_others_in
-            many_waiters_give_up
-            a_queued_future_that_is_not_polled_stops_nobody
-            nobody_comes_between_look_and_change
-            an_upgrade_that_gives_up_keeps_the_hold
-            a_downgrade_lets_others_in
+            a_cancelled_waiter_admits_others
+            many_waiters_are_cancelled
+            a_queued_future_that_is_not_polled_blocks_no_waiter
+            no_writer_enters_between_read_and_upgrade
+            a_cancelled_upgrade_keeps_the_guard
+            a_downgrade_admits_other_waiters
             a_handle_is_released_by_another_task
-            a_monitor_is_told
-            monitors_are_told_of_each_edge
-            a_monitor_goes_from_task_to_task
-            a_monitor_of_a_set_is_told_of_the_last_edge
-            monitors_of_sets_while_others_come_and_go
+            a_monitor_is_woken_by_a_release
+            monitors_report_each_edge
+            a_monitor_moves_from_task_to_task
+            a_monitor_of_a_set_is_woken_by_the_last_edge
+            monitors_of_sets_while_others_acquire_and_release
             sets_that_overlap
-            a_set_gets_in_between_single_acquisitions
-            a_set_that_gives_up_leaves_nothing_behind
-            many_sets_give_up
+            a_set_enters_between_single_acquisitions
+            a_cancelled_set_leaves_nothing_behind
+            many_sets_are_cancelled
             a_handle_of_a_set_is_released_by_another_task
-            holds_with_names
+            acquisitions_with_names
             a_mode_for_each_lock
             one_function_for_all_that_is_lockable
         }

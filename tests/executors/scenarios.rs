@@ -184,7 +184,7 @@ pub(crate) async fn all_modes_in_contention<R: Runtime>() {
     table.assert_total();
 }
 
-pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
+pub(crate) async fn a_cancelled_waiter_admits_others<R: Runtime>() {
     let table = Arc::<Table>::default();
     let lock = &table.lock;
     let holder = lock.acquire(Shared).await;
@@ -233,7 +233,7 @@ pub(crate) async fn a_waiter_that_gives_up_lets_others_in<R: Runtime>() {
     assert_idle(lock);
 }
 
-pub(crate) async fn many_waiters_give_up<R: Runtime>() {
+pub(crate) async fn many_waiters_are_cancelled<R: Runtime>() {
     let table = Arc::default();
     crowd::<R, _>(&table, 1, |table, mut dice| async move {
         let mode = dice.mode();
@@ -288,7 +288,7 @@ pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
 
 /// A task waits for the lock, stops polling that future, does something else, and needs the lock for
 /// it. A lock that is handed to the next waiter in the queue hangs here.
-pub(crate) async fn a_queued_future_that_is_not_polled_stops_nobody<R: Runtime>() {
+pub(crate) async fn a_queued_future_that_is_not_polled_blocks_no_waiter<R: Runtime>() {
     for mode in Mode::ALL {
         let lock = Arc::new(MultiLock::new());
         let guard = lock.acquire_arc(Exclusive).await;
@@ -319,7 +319,7 @@ pub(crate) async fn a_queued_future_that_is_not_polled_stops_nobody<R: Runtime>(
     }
 }
 
-pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
+pub(crate) async fn no_writer_enters_between_read_and_upgrade<R: Runtime>() {
     let table = Arc::default();
     crowd::<R, _>(&table, 3, |table, mut dice| async move {
         let mode = dice.mode();
@@ -352,7 +352,7 @@ pub(crate) async fn nobody_comes_between_look_and_change<R: Runtime>() {
     table.assert_total();
 }
 
-pub(crate) async fn an_upgrade_that_gives_up_keeps_the_hold<R: Runtime>() {
+pub(crate) async fn a_cancelled_upgrade_keeps_the_guard<R: Runtime>() {
     for mode in [Shared, Upgradable] {
         let lock = Arc::new(MultiLock::new());
         let holder = lock.acquire(Shared).await;
@@ -382,7 +382,7 @@ pub(crate) async fn an_upgrade_that_gives_up_keeps_the_hold<R: Runtime>() {
     }
 }
 
-pub(crate) async fn a_downgrade_lets_others_in<R: Runtime>() {
+pub(crate) async fn a_downgrade_admits_other_waiters<R: Runtime>() {
     for weaker in [Shared, Upgradable] {
         let lock = Arc::new(MultiLock::new());
         let mut guard = lock.acquire(Exclusive).await;
@@ -441,7 +441,7 @@ async fn handles_are_released<R: Runtime, L: Lockable + 'static>(it: Arc<L>, oth
     assert_eq!(releaser.await, ROUNDS);
 }
 
-pub(crate) async fn a_monitor_is_told<R: Runtime>() {
+pub(crate) async fn a_monitor_is_woken_by_a_release<R: Runtime>() {
     let table = Arc::<Table>::default();
     let lock = &table.lock;
 
@@ -487,7 +487,7 @@ pub(crate) async fn a_monitor_is_told<R: Runtime>() {
 }
 
 /// Monitors of all modes, as futures and as streams: each reports each edge, and nothing else.
-pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
+pub(crate) async fn monitors_report_each_edge<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
     // This one is not checked before the end.
     let ignored = lock.monitor(Exclusive);
@@ -549,7 +549,7 @@ pub(crate) async fn monitors_are_told_of_each_edge<R: Runtime>() {
 }
 
 /// A monitor wakes the task that polled it last, wherever it was polled before.
-pub(crate) async fn a_monitor_goes_from_task_to_task<R: Runtime>() {
+pub(crate) async fn a_monitor_moves_from_task_to_task<R: Runtime>() {
     let lock = Arc::new(MultiLock::new());
     let mut monitor = lock.monitor_arc(Shared);
     assert_eq!(monitor.next().await, Some(()));
@@ -640,7 +640,7 @@ pub(crate) async fn sets_that_overlap<R: Runtime>() {
     tables.iter().for_each(Table::assert_total);
 }
 
-pub(crate) async fn a_monitor_of_a_set_is_told_of_the_last_edge<R: Runtime>() {
+pub(crate) async fn a_monitor_of_a_set_is_woken_by_the_last_edge<R: Runtime>() {
     let tables = Tables::default();
     let set = Arc::new(set_of(&tables, &[2, 0, 1]));
     for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
@@ -666,7 +666,7 @@ pub(crate) async fn a_monitor_of_a_set_is_told_of_the_last_edge<R: Runtime>() {
 }
 
 /// A task that is notified that all locks can be acquired tries to acquire them.
-pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
+pub(crate) async fn monitors_of_sets_while_others_acquire_and_release<R: Runtime>() {
     let tables = Arc::<Tables>::default();
     let listeners = [[0, 1, 2], [4, 3, 1]].map(|named| {
         let tables = tables.clone();
@@ -696,7 +696,7 @@ pub(crate) async fn monitors_of_sets_while_others_come_and_go<R: Runtime>() {
 
 /// The locks are held for short times. If all members were held nearly all of the time, a set could
 /// wait for long.
-pub(crate) async fn a_set_gets_in_between_single_acquisitions<R: Runtime>() {
+pub(crate) async fn a_set_enters_between_single_acquisitions<R: Runtime>() {
     for mode in Mode::ALL {
         let tables = Arc::<Tables>::default();
         let done = Arc::new(AtomicBool::new(false));
@@ -725,7 +725,7 @@ pub(crate) async fn a_set_gets_in_between_single_acquisitions<R: Runtime>() {
     }
 }
 
-pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
+pub(crate) async fn a_cancelled_set_leaves_nothing_behind<R: Runtime>() {
     let tables = Arc::<Tables>::default();
     let set = Arc::new(set_of(&tables, &[2, 0, 1]));
     let behind = |n: usize, mode| {
@@ -790,7 +790,7 @@ pub(crate) async fn a_set_that_gives_up_leaves_nothing_behind<R: Runtime>() {
     }
 }
 
-pub(crate) async fn many_sets_give_up<R: Runtime>() {
+pub(crate) async fn many_sets_are_cancelled<R: Runtime>() {
     let tables = Arc::default();
     company::<R, _>(&tables, 8, |tables, mut dice| async move {
         let (named, mode) = (some_tables(&mut dice), dice.mode());
@@ -821,7 +821,7 @@ pub(crate) async fn a_handle_of_a_set_is_released_by_another_task<R: Runtime>() 
 
 /// Tasks acquire by names of their own, repeatedly by the same name, and cancel; another task releases
 /// by the name.
-pub(crate) async fn holds_with_names<R: Runtime>() {
+pub(crate) async fn acquisitions_with_names<R: Runtime>() {
     let lock = Arc::<HandleLock<(usize, usize)>>::default();
     let (send, mut names) = mpsc::unbounded();
     let releaser = {
@@ -925,7 +925,7 @@ pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
     clippy::manual_async_fn,
     reason = "it promises `Send`, which the compiler cannot see of an `async fn` where `L` has a reference"
 )]
-fn come_and_go<R: Runtime, L: Lockable>(
+fn acquire_and_release_in_all_ways<R: Runtime, L: Lockable>(
     lock: L,
     tables: &Tables,
     named: &[usize],
@@ -970,19 +970,19 @@ pub(crate) async fn one_function_for_all_that_is_lockable<R: Runtime>() {
     let [one, arc, set, sets] = [(); 4].map(|()| tables.clone());
     let one = R::spawn(async move {
         let lock: &MultiLock = &one[0].lock;
-        come_and_go::<R, _>(lock, &one, &[0]).await;
+        acquire_and_release_in_all_ways::<R, _>(lock, &one, &[0]).await;
     });
     let arc = R::spawn(async move {
-        come_and_go::<R, _>(arc[1].lock.clone(), &arc, &[1]).await;
+        acquire_and_release_in_all_ways::<R, _>(arc[1].lock.clone(), &arc, &[1]).await;
     });
     let set = R::spawn(async move {
         let locks: LockSet<&MultiLock> = [1, 0].map(|n| &*set[n].lock).into_iter().collect();
-        come_and_go::<R, _>(&locks, &set, &[1, 0]).await;
+        acquire_and_release_in_all_ways::<R, _>(&locks, &set, &[1, 0]).await;
     });
     let sets = R::spawn(async move {
         let sets_of_two = [[2, 1], [1, 0]].map(|named| set_of(&sets, &named));
         let all: LockSet<_> = sets_of_two.into_iter().collect();
-        come_and_go::<R, _>(all, &sets, &[0, 1, 2]).await;
+        acquire_and_release_in_all_ways::<R, _>(all, &sets, &[0, 1, 2]).await;
     });
     join(join(one, arc), join(set, sets)).await;
     tables.iter().for_each(Table::assert_total);

@@ -52,7 +52,7 @@ fn other_values_are_loaded_meanwhile() {
 }
 
 #[test]
-fn when_the_one_who_loads_is_dropped_another_one_does() {
+fn when_the_loading_task_is_dropped_another_one_loads() {
     let cache = Cache::new();
     let mut second = pin!(cache.get_or_load(&'a', ready(Ok::<_, &str>(8))));
     {
@@ -64,7 +64,7 @@ fn when_the_one_who_loads_is_dropped_another_one_does() {
 }
 
 #[test]
-fn an_error_is_for_the_one_who_has_it() {
+fn an_error_is_returned_to_the_loading_task_only() {
     let cache = Cache::new();
     let (send, values) = bounded(1);
     let mut first = pin!(cache.get_or_load(&'a', sent(values)));
@@ -94,7 +94,7 @@ fn a_value_expires_and_can_be_read_until_there_is_a_new_one() {
 
 /// A load that began before may have seen an outdated source.
 #[test]
-fn a_value_that_is_loaded_while_it_expires_is_for_those_who_came_before() {
+fn a_value_that_is_loaded_while_it_expires_is_for_earlier_callers_only() {
     for old in [false, true] {
         let cache = Cache::new();
         if old {
@@ -116,7 +116,7 @@ fn a_value_that_is_loaded_while_it_expires_is_for_those_who_came_before() {
 }
 
 #[test]
-fn keys_that_nobody_wants_go() {
+fn unused_keys_are_removed() {
     let cache = Cache::new();
     let load = |key, value| block_on(cache.get_or_load(&key, ready(Ok::<_, &str>(value)))).unwrap();
     assert_eq!((load('a', 1), load('b', 2)), (1, 2));

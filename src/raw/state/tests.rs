@@ -194,7 +194,7 @@ fn the_table_is_the_one_in_the_design() {
 }
 
 #[test]
-fn e1_holders_go_together_as_their_modes_say() {
+fn e1_holders_coexist_as_their_modes_permit() {
     with_atomics(|| {
         for held in Mode::ALL {
             for wanted in Mode::ALL {
@@ -210,7 +210,7 @@ fn e1_holders_go_together_as_their_modes_say() {
 }
 
 #[test]
-fn e3_at_the_maximum_nobody_more_enters_and_nothing_wraps() {
+fn e3_at_the_maximum_no_more_holders_enter_and_nothing_wraps() {
     const { assert!(FULL >> SHARED_SHIFT >= 1 << 24) };
     with_atomics(|| {
         for mode in Mode::ALL {
