@@ -316,6 +316,12 @@ fn x4_a_call_that_times_out_leaves_no_token() {
 /// A thread may be woken after its call has returned: another waiter is woken before it, and that takes a while.
 #[test]
 fn x4_a_late_wake_up_leaves_no_token() {
+    // On a busy machine the time may be over before the lock is released.
+    assert!((0..20).any(|_| wakes_late()), "each call has timed out");
+}
+
+/// Returns whether the call acquired the lock. The thread has no token in any case.
+fn wakes_late() -> bool {
     let lock = MultiLock::new();
     let returned = Arc::new(AtomicBool::new(false));
     let (begin, end) = (Barrier::new(2), Barrier::new(2));
@@ -344,8 +350,10 @@ fn x4_a_late_wake_up_leaves_no_token() {
         thread::sleep(SHORT);
         drop(guard);
         end.wait();
-        assert_eq!(thread.join().unwrap(), (true, false));
-    });
+        let (acquired, has_token) = thread.join().unwrap();
+        assert!(!has_token);
+        acquired
+    })
 }
 
 /// A future of the same task is woken while the thread is blocked.
