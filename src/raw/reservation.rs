@@ -104,7 +104,15 @@ mod moment {
         pub(super) const NEW: Self = Self(None);
 
         pub(super) fn is_over(&mut self) -> bool {
-            self.0.get_or_insert_with(Instant::now).elapsed() >= Duration::from_millis(1)
+            // The first look begins the moment, and never ends it: the thread may be paused between
+            // two readings of the clock.
+            match self.0 {
+                Some(start) => start.elapsed() >= Duration::from_millis(1),
+                None => {
+                    self.0 = Some(Instant::now());
+                    false
+                }
+            }
         }
     }
 }
