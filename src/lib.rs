@@ -2,6 +2,14 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+// The layers, lowest first. A module uses those above it in this list, and nothing of its own row.
+//
+//   sync                           atomics, cells, mutexes, blocking: of `std` or of a model checker
+//   mode                           the three modes
+//   raw                            the lock without guards: it alone touches the word and the queue
+//   lock, error                    `MultiLock`, its guards, handles and monitors
+//   set · named · rwlock · interop `LockSet` · `HandleLock` · `RwLock` · traits of other crates
+
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;

@@ -15,9 +15,9 @@ use crate::lock::MultiLock;
 use crate::mode::Mode::{self, Exclusive, Shared, Upgradable};
 use crate::raw::RawUpgrade;
 use crate::raw::acquire::RawAcquire;
-use crate::raw::wakers::{caught, discard};
 use crate::sync::block::block_on;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
+use crate::sync::unwind::{caught, discard};
 
 impl MultiLock {
     /// Makes an upgradable acquisition exclusive, blocking the thread until `deadline` at the

@@ -11,8 +11,7 @@ pub(crate) mod monitor;
 pub(crate) mod owned;
 
 use core::fmt;
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
@@ -26,7 +25,8 @@ use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
 use crate::raw::{HasRaw, RawLock};
 use crate::sync::const_fn;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
+use crate::sync::future::first;
 
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
@@ -459,22 +459,6 @@ impl MultiLock {
     fn mode_of(&self, handle: Handle) -> Result<Mode, ReleaseError> {
         if handle.is_of(&self.id) { Ok(handle.mode()) } else { Err(ReleaseError::new(handle)) }
     }
-}
-
-/// Returns the output of `wanted`, or that of `cancel` if `cancel` is ready first.
-pub(crate) fn first<W: Future, C: Future>(
-    wanted: W,
-    cancel: C,
-) -> impl Future<Output = Result<W::Output, C::Output>> {
-    Fused::<_, (W, C)>::new(async move {
-        let mut wanted = pin!(wanted);
-        let mut cancel = pin!(cancel);
-        poll_fn(|cx| match wanted.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => cancel.as_mut().poll(cx).map(Err),
-        })
-        .await
-    })
 }
 
 impl HasRaw for MultiLock {

@@ -16,8 +16,8 @@ use futures_core::stream::{FusedStream, Stream};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::edges::EdgeCount;
-use crate::raw::ready_if;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
+use crate::sync::future::ready_if;
 use crate::sync::once_box::may_fail;
 use crate::sync::unmodeled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 

@@ -9,13 +9,14 @@ use futures_core::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
 use crate::error::{ReleaseError, UpgradeError};
+use crate::lock::MultiLock;
 use crate::lock::guard::Acquisition;
 use crate::lock::handle::Handle;
 use crate::lock::monitor::MonitorInner;
-use crate::lock::{MultiLock, first};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
+use crate::sync::future::first;
 
 multilock_guard! {
     /// An RAII guard of a [`MultiLock`] in an [`Arc`]: it releases the lock when it is dropped.

@@ -13,7 +13,7 @@ use std::vec::Vec;
 use futures_core::Stream;
 
 use super::*;
-use crate::raw::yield_once;
+use crate::sync::future::yield_once;
 use crate::sync::thread;
 use crate::sync::unmodeled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use crate::{HandleLock, LockSet, Monitor, acquire_all, try_acquire_all};

@@ -22,9 +22,9 @@ fn starving(data: &Data) -> (Pin<Box<AcquireFuture<'_>>>, Guard<'_>) {
 }
 
 /// A rival is polled twice. Its first poll comes while the lock is held, or when it is free.
-/// Neither a queued waiter that was not woken nor a newcomer enters before the starving waiter.
+/// Neither a queued waiter that was not notified nor a newcomer enters before the starving waiter.
 ///
-/// Fails if waiters that were not woken do not defer to the reservation.
+/// Fails if waiters that were not notified do not defer to the reservation.
 #[test]
 fn q3_nothing_overtakes_a_starving_waiter() {
     // On plain threads a reservation ends by the clock.
@@ -101,21 +101,21 @@ fn c1_a_dropped_starving_waiter_leaves_no_reservation() {
     });
 }
 
-/// A woken waiter defers to another, and is dropped: the wake-up is not lost.
+/// A notified waiter defers to another, and is dropped: the wake-up is not lost.
 ///
-/// Fails if a woken waiter that defers is put into the queue again.
+/// Fails if a notified waiter that defers is put into the queue again.
 #[test]
 fn c3_a_waiter_that_defers_passes_its_wake_up_on() {
     model(|| {
         let data = Data::new();
         let (dormant, guard) = starving(&data);
-        let mut woken = queued(data.lock.acquire(Exclusive));
+        let mut notified = queued(data.lock.acquire(Exclusive));
         let next = user(&data, Exclusive);
         // The first release wakes the starving waiter, and the second the next in the queue.
         drop(guard);
         drop(data.lock.try_acquire(Exclusive));
-        let _ = woken.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        drop(woken);
+        let _ = notified.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        drop(notified);
         join([next]);
         drop(dormant);
         data.check(1);

@@ -25,7 +25,7 @@ use crate::named::registry::{HandleReservation, HandleState, Registry};
 use crate::raw::acquire::RawAcquire;
 use crate::raw::state::Snapshot;
 use crate::sync::const_fn;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
 
 /// A [`MultiLock`] that is acquired and released by a handle of the caller's choice: the number of
 /// a session, a string.

@@ -56,8 +56,8 @@ use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
 use crate::mode::Mode;
-use crate::set::all_or_nothing::for_each;
 use crate::sync::once_box::OnceBox;
+use crate::sync::unwind::for_each;
 use crate::sync::{Mutex, const_fn};
 
 /// The number of slots in a chunk, and so the most handles that are compared in one critical

@@ -1,7 +1,7 @@
 //! The future of an acquisition.
 //!
-//! The future is written by hand because every acquisition goes through it: in a task that does not
-//! wait it costs three comparisons around one attempt.
+//! The future is written by hand because every asynchronous acquisition of one lock goes through it:
+//! in a task that does not wait it costs three comparisons around one attempt.
 
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
@@ -37,8 +37,8 @@ enum Progress<'a> {
     New,
     /// The newcomer yields one poll: a waiter was overtaken, and enters first if it is polled now.
     Yields,
-    /// [`Wait::drop`] drops the waiter as long as it waits. Otherwise the waiter has nothing to
-    /// do when it is dropped.
+    /// [`Wait::drop`] drops the waiter. A waiter that has entered has nothing left to drop, and is
+    /// overwritten.
     Waits(ManuallyDrop<Waiter<'a>>),
     Done,
 }
@@ -77,7 +77,7 @@ impl<'a> Wait<'a> {
         // entered: its node is in no list then. `Wait` is not `Unpin`, because `Waiter` is not.
         let this = unsafe { self.get_unchecked_mut() };
         match this.progress {
-            Progress::New if raw.is_reserved(this.mode) && raw.defers() => {
+            Progress::New if raw.newcomer_must_yield(this.mode) && raw.take_deferral() => {
                 this.progress = Progress::Yields;
                 cx.waker().wake_by_ref();
                 return Poll::Pending;

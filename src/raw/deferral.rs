@@ -1,5 +1,5 @@
-//! How newcomers and waiters defer to a waiter that was overtaken, and to the owner of a
-//! [reservation](crate::raw::reservation).
+//! How newcomers and waiters defer to a waiter that was overtaken: which of them look for a
+//! [reservation](crate::raw::reservation), and where one is made and ended.
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
@@ -8,13 +8,13 @@ use crate::raw::reservation::{RACES, Reservation};
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::sync::unmodeled::Ordering::Relaxed;
 
-/// Whether the reservation of another waiter bars a waiter.
+/// What the reservation of another waiter requires of a waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bar {
-    /// The waiter may enter, if it can.
-    Open,
+pub(super) enum Deference {
+    /// Nothing: the waiter may enter if it can.
+    None,
     /// The waiter may not enter. It could not enter without the reservation, either.
-    Closed,
+    NoRoom,
     /// The waiter could enter, but defers to the owner of the reservation.
     Defers,
 }
@@ -23,15 +23,15 @@ pub(super) enum Bar {
 const DEFERRALS: u8 = u8::MAX;
 
 impl RawLock {
-    /// Decides whether a newcomer yields one poll, where a waiter
-    /// [was overtaken](Self::is_reserved).
+    /// Decides whether a newcomer that [must yield](Self::newcomer_must_yield) to an overtaken
+    /// waiter does so, and counts it. Ends a reservation whose moment is over.
     ///
     /// That waiter may never be polled again, and newcomers may be created anew for each poll. So
     /// only [`DEFERRALS`] newcomers yield, until a waiter is overtaken again. Where the lock is
     /// reserved, newcomers yield until the reservation ends.
     #[cold]
     #[inline(never)]
-    pub(crate) fn defers(&self) -> bool {
+    pub(crate) fn take_deferral(&self) -> bool {
         let queue = self.queue();
         let left = queue.deferrals.load(Relaxed);
         if left > 0 {
@@ -39,45 +39,52 @@ impl RawLock {
             queue.deferrals.store(left - 1, Relaxed);
             return true;
         }
-        queue.with(|waiters| waiters.reservation.is_made() && waiters.reservation.makes_defer())
+        queue.with(|waiters| waiters.reservation.is_made() && waiters.reservation.defer_or_end())
     }
 
     /// Returns what the reservation of another waiter, if there is one, requires of a waiter in
-    /// `mode`, `woken` or not. The queue is locked.
+    /// `mode`, `notified` or not. Ends a reservation whose moment is over. The queue is locked.
     #[inline]
-    pub(super) fn bar(
+    pub(super) fn deference(
         &self,
         waiters: &mut WaitLists,
         waiter: usize,
         mode: Mode,
-        woken: bool,
-    ) -> Bar {
+        notified: bool,
+    ) -> Deference {
         if waiters.reservation.is_made() {
-            self.bar_of(&mut waiters.reservation, waiter, mode, woken)
+            self.deference_to(&mut waiters.reservation, waiter, mode, notified)
         } else {
-            Bar::Open
+            Deference::None
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn bar_of(&self, reservation: &mut Reservation, waiter: usize, mode: Mode, woken: bool) -> Bar {
-        if !reservation.bars(waiter, mode, woken) {
-            Bar::Open
-        } else if !self.state.load().admits_waiter(mode, woken) {
-            Bar::Closed
-        } else if reservation.makes_defer() {
-            Bar::Defers
+    fn deference_to(
+        &self,
+        reservation: &mut Reservation,
+        waiter: usize,
+        mode: Mode,
+        notified: bool,
+    ) -> Deference {
+        if !reservation.applies_to(waiter, mode, notified) {
+            Deference::None
+        } else if !self.state.load().admits_waiter(mode, notified) {
+            Deference::NoRoom
+        } else if reservation.defer_or_end() {
+            Deference::Defers
         } else {
-            Bar::Open
+            Deference::None
         }
     }
 
-    /// Returns whether `waiter` may enter in `mode`. Without reservations it may if it `could`.
+    /// Returns whether the waiter of a set may enter in `mode`, where it `could` if there were no
+    /// reservations. Ends a reservation whose moment is over.
     ///
-    /// A waiter may not enter while it has to defer to the owner of a reservation. The owner itself
-    /// may enter as if it was `woken`.
-    pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, woken: bool, could: bool) -> bool {
+    /// The owner of a reservation may enter as if it had been notified. Any other waiter may not
+    /// while it has to defer to the owner.
+    pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, notified: bool, could: bool) -> bool {
         let word = self.snapshot();
         // The owner of a reservation was overtaken, or is counted as overtaken.
         if !word.has(WaitFlag::Overtaken) {
@@ -85,9 +92,9 @@ impl RawLock {
         }
         self.queue().with(|waiters| {
             let reservation = &mut waiters.reservation;
-            let bars = reservation.bars(waiter, mode, woken);
+            let applies = reservation.applies_to(waiter, mode, notified);
             reservation.is_of(waiter) && word.fits(mode)
-                || could && !(bars && reservation.makes_defer())
+                || could && !(applies && reservation.defer_or_end())
         })
     }
 
@@ -105,7 +112,7 @@ impl RawLock {
     pub(crate) fn reserve(&self, waiter: usize, mode: Mode, new: bool) {
         self.queue().with(|waiters| {
             if new {
-                self.add_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
+                self.count_in(waiters, WaitFlags::of(WaitFlag::Overtaken));
             }
             if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
@@ -119,7 +126,7 @@ impl RawLock {
     pub(crate) fn end_reservation(&self, waiter: usize) {
         self.queue().with(|waiters| {
             self.end_reservation_of(waiters, waiter);
-            _ = self.remove_flags(waiters, WaitFlags::of(WaitFlag::Overtaken));
+            _ = self.uncount_from(waiters, WaitFlags::of(WaitFlag::Overtaken));
         });
     }
 
@@ -133,9 +140,9 @@ impl RawLock {
         }
     }
 
-    /// Records that `waiter` was woken and overtaken, for which it has `lost` races before. If that
-    /// was too often, and it `reserves`, it reserves the lock. Returns how many races it has lost.
-    /// The queue is locked.
+    /// Records that `waiter` was notified and overtaken. It had lost `lost` races before. If it has
+    /// lost too many now, and `reserves`, the lock is reserved for it. Returns how many races it has
+    /// lost. The queue is locked.
     #[cold]
     #[inline(never)]
     pub(super) fn record_overtaken(

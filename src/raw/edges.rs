@@ -44,20 +44,20 @@ impl Edges {
         EdgeCount(self.0.load(Acquire) & !LISTENED)
     }
 
-    /// Counts one more edge. Returns whether a waiter is queued that was not notified of an edge
+    /// Counts one more edge. Returns whether a listener is queued that was not notified of an edge
     /// before.
     pub(super) fn count_one(&self) -> bool {
         // ORDERING: Release, for `count`.
         if self.0.fetch_add(ONE_EDGE, Release) & LISTENED == 0 {
             return false;
         }
-        // ORDERING: Relaxed. The waiter whose bit is cleared here has joined the list before, with
+        // ORDERING: Relaxed. The listener whose bit is cleared here has joined the list before, with
         // the queue locked, and the caller locks the queue next.
         self.0.fetch_and(!LISTENED, Relaxed);
         true
     }
 
-    /// Sets the bit for a waiter whose listener is in the list already. Returns the number of
+    /// Sets the bit for a listener that is in the list already. Returns the number of
     /// edges: the thread that counts the next one sees the bit.
     pub(super) fn set_listened(&self) -> EdgeCount {
         // ORDERING: Acquire, as in `count`: a monitor of a set does not look at all

@@ -1,6 +1,7 @@
 //! Intrusive lists of waiters, the next to be notified first. The nodes are in the futures of the waiters.
 //!
-//! A list only links nodes. `wake.rs` decides which waiters are notified.
+//! A list links nodes, and writes the state of a node that is queued, notified or removed. It decides
+//! nothing: `wake.rs` does.
 //!
 //! # Invariants
 //!

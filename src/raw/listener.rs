@@ -1,13 +1,12 @@
 //! A listener: a node that is registered with a queue, and leaves its list when it is dropped.
 
 use core::pin::Pin;
-use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::raw::list::{Node, WaitState, WaiterKind};
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 
-/// A waiter's registration with a queue. Dropped, it leaves its list.
+/// A waiter's registration with a queue. Dropping the listener takes it out of its list.
 pub(crate) struct Listener<'a> {
     queue: &'a WaitQueue,
     node: Node,
@@ -43,8 +42,8 @@ impl<'a> Listener<'a> {
     pub(crate) fn poll(mut self: Pin<&mut Self>, list: ListId, cx: &Context<'_>) -> Poll<()> {
         let state = self.state();
         if !state.is_notified() {
-            let is_new = state == WaitState::Idle;
-            let (is_queued, _spare) = self.as_mut().with_waker(is_new, cx, |listener, new| {
+            let clone_first = state == WaitState::Idle;
+            let (is_queued, _spare) = self.as_mut().with_waker(clone_first, cx, |listener, new| {
                 if listener.state().is_notified() {
                     return Some(false);
                 }
@@ -62,15 +61,15 @@ impl<'a> Listener<'a> {
     /// `None` because it lacks one: wakers are cloned with the queue unlocked.
     ///
     /// Returns a waker that is left over, to be dropped when all else is done: wakers are foreign
-    /// code. If `is_new`, the first attempt has a new waker.
+    /// code. If `clone_first`, the first attempt has a new waker.
     #[inline]
     pub(crate) fn with_waker<R>(
         mut self: Pin<&mut Self>,
-        is_new: bool,
+        clone_first: bool,
         cx: &Context<'_>,
         mut attempt: impl FnMut(&mut LockedListener<'_>, &mut Option<Waker>) -> Option<R>,
     ) -> (R, Option<Waker>) {
-        let mut new = is_new.then(|| cx.waker().clone());
+        let mut new = clone_first.then(|| cx.waker().clone());
         loop {
             if let Some(done) = self.as_mut().with(|listener| attempt(listener, &mut new)) {
                 return (done, new);
@@ -157,14 +156,6 @@ impl LockedListener<'_> {
     pub(crate) fn move_to_front(&mut self) {
         // SAFETY: the node is in the list that it was put in.
         unsafe { self.waiters.list(*self.list).move_to_front(&self.node) };
-    }
-
-    /// Returns whether the first of the overtaken exclusive waiters is a handoff waiter, and not
-    /// this one.
-    #[inline]
-    pub(crate) fn is_behind_handoff(&mut self) -> bool {
-        let first = self.waiters.list(ListId::Overtaken).first();
-        first.is_some_and(|node| node.is_handoff() && !ptr::eq(node, &*self.node))
     }
 
     /// Takes the listener out of its list, if it is queued, and consumes a notification, if there

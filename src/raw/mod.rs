@@ -1,5 +1,16 @@
 #![doc = include_str!("DESIGN.md")]
 
+// To be read in this order:
+//
+//   state                  the word. Each way to enter and to leave is one of its methods
+//   list, listener, queue  nodes, their registration, and the lists: they decide nothing
+//   acquire, waiter        an acquisition, from its first poll until it holds the lock or is dropped
+//   wake, wakers           which waiters are notified; their wakers run with the queue unlocked
+//   reservation, deferral  which waiters defer to one that starves
+//   upgrade                the future of an upgrade
+//   spin, blocking         what comes before the queue; threads
+//   edges, monitors        monitors
+
 pub(crate) mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
@@ -20,10 +31,6 @@ pub(crate) mod wakers;
 
 pub(crate) use upgrade::RawUpgrade;
 pub(crate) use waiter::Waiter;
-
-use core::future::poll_fn;
-use core::mem;
-use core::task::Poll;
 
 use crate::mode::Mode;
 use crate::raw::queue::{WaitLists, WaitQueue};
@@ -73,8 +80,8 @@ impl RawLock {
 
     /// Returns whether newcomers to `mode` could enter, but for a waiter that was overtaken.
     #[inline]
-    pub(crate) fn is_reserved(&self, mode: Mode) -> bool {
-        self.state.load().is_reserved(mode)
+    pub(crate) fn newcomer_must_yield(&self, mode: Mode) -> bool {
+        self.state.load().newcomer_must_yield(mode)
     }
 
     /// Acquires the lock in `mode` if a notified waiter may.
@@ -128,38 +135,22 @@ impl RawLock {
     }
 
     /// Counts one more waiter or monitor in `flags`. Returns what the word was.
-    pub(super) fn add_flags(&self, waiters: &mut WaitLists, flags: WaitFlags) -> Snapshot {
+    pub(super) fn count_in(&self, waiters: &mut WaitLists, flags: WaitFlags) -> Snapshot {
         waiters.count(flags);
         self.state.set_waiting(flags)
     }
 
     /// Counts one waiter or monitor less in `flags`. Returns which of the flags are empty now, and
     /// how that changed the word.
-    pub(super) fn remove_flags(
+    pub(super) fn uncount_from(
         &self,
         waiters: &mut WaitLists,
         flags: WaitFlags,
     ) -> (WaitFlags, Transition) {
-        let emptied = waiters.sole_in(flags);
+        let emptied = waiters.last_in(flags);
         waiters.uncount(flags);
         (emptied, self.state.clear_waiting(emptied))
     }
-}
-
-pub(crate) fn ready_if(ready: bool) -> Poll<()> {
-    if ready { Poll::Ready(()) } else { Poll::Pending }
-}
-
-/// Yields one poll: every other task can be polled once meanwhile.
-pub(crate) async fn yield_once() {
-    let mut yielded = false;
-    poll_fn(|cx| {
-        if !yielded {
-            cx.waker().wake_by_ref();
-        }
-        ready_if(mem::replace(&mut yielded, true))
-    })
-    .await;
 }
 
 #[cfg(test)]

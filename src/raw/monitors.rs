@@ -22,8 +22,7 @@ impl RawLock {
             // is counted after this look in any case; an edge that came before may be seen once too
             // often.
             let seen = queue.edges[mode as usize].count();
-            let acquirable =
-                self.add_flags(waiters, WaitFlags::of(WaitFlag::Monitors)).admits(mode);
+            let acquirable = self.count_in(waiters, WaitFlags::of(WaitFlag::Monitors)).admits(mode);
             if acquirable { seen.previous() } else { seen }
         })
     }
@@ -31,7 +30,7 @@ impl RawLock {
     /// Counts one monitor less.
     pub(crate) fn unmonitor(&self) {
         let flags = WaitFlags::of(WaitFlag::Monitors);
-        self.queue().with(|waiters| _ = self.remove_flags(waiters, flags));
+        self.queue().with(|waiters| _ = self.uncount_from(waiters, flags));
     }
 
     /// Returns how many edges of `mode` have been counted.
@@ -60,15 +59,15 @@ impl RawLock {
     }
 }
 
-/// Edges that were counted, until all waiters that were queued for them are notified.
+/// Edges that were counted, until all listeners that were queued for them are notified.
 pub(super) struct PendingEdges<'a> {
     queue: &'a WaitQueue,
-    /// For each mode, whether a waiter is queued that was not notified of the edge.
+    /// For each mode, whether a listener is queued that was not notified of the edge.
     listened: [bool; Mode::ALL.len()],
 }
 
 impl<'a> PendingEdges<'a> {
-    /// Counts an edge for each mode that satisfies `is_edge`. Returns the edges whose waiters must
+    /// Counts an edge for each mode that satisfies `is_edge`. Returns the edges whose listeners must
     /// still be notified, if there are any.
     #[inline]
     pub(super) fn count(queue: &'a WaitQueue, is_edge: impl Fn(Mode) -> bool) -> Option<Self> {
@@ -77,7 +76,7 @@ impl<'a> PendingEdges<'a> {
         if listened.contains(&true) { Some(Self { queue, listened }) } else { None }
     }
 
-    /// Notifies all waiters that are queued for the edges of `lock`.
+    /// Notifies all listeners that are queued for the edges of `lock`.
     pub(super) fn notify(mut self, lock: &RawLock, wake: &mut WakeAll) {
         for mode in Mode::ALL {
             if self.listened[mode as usize] {
@@ -89,7 +88,7 @@ impl<'a> PendingEdges<'a> {
 }
 
 impl Drop for PendingEdges<'_> {
-    /// Sets the bits again of the waiters that are still queued. There are some if a waker has
+    /// Sets the bits again of the listeners that are still queued. There are some if a waker has
     /// panicked and the panic was not caught.
     fn drop(&mut self) {
         for mode in Mode::ALL.into_iter().filter(|mode| self.listened[*mode as usize]) {

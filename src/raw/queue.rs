@@ -1,4 +1,5 @@
-//! The wait queue of a lock: the lists of its waiters, and how many waiters there are of each kind.
+//! The wait queue of a lock, in one allocation: the lists and counts of its waiters, the reservation,
+//! and what monitors and spinning remember.
 //!
 //! The queue decides nothing: `wake.rs` does.
 
@@ -13,7 +14,8 @@ use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::sync::{Mutex, unmodeled};
 
-/// A list of the queue, in which a waiter is queued.
+/// A list of the queue, in which a waiter is queued. The order puts the lists of exclusive waiters on
+/// one cache line: see [`WaitQueue`].
 #[derive(Clone, Copy)]
 pub(crate) enum ListId {
     Exclusive,
@@ -71,7 +73,7 @@ pub(crate) struct WaitQueue {
     waiters: Mutex<WaitLists>,
     /// For each mode, the edges that monitors look at and wait for.
     pub(super) edges: [Edges; Mode::ALL.len()],
-    /// How many newcomers still let one poll pass for waiters that were overtaken.
+    /// How many more newcomers yield one poll to waiters that were overtaken.
     pub(crate) deferrals: unmodeled::AtomicU8,
     /// Whether to spin for a moment before waiting.
     #[cfg(feature = "std")]
@@ -123,7 +125,7 @@ impl WaitLists {
 
     /// Returns those of `flags` in which there is exactly one waiter.
     #[inline]
-    pub(crate) fn sole_in(&self, flags: WaitFlags) -> WaitFlags {
+    pub(crate) fn last_in(&self, flags: WaitFlags) -> WaitFlags {
         let mut last = WaitFlags::NONE;
         flags.each(|flag| {
             if self.counts[flag] == 1 {

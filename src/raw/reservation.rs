@@ -1,10 +1,11 @@
 //! The reservation of a lock for a starving waiter, which bounds how often a waiter is overtaken.
 //!
 //! A release wakes the next waiter but does not hand it the lock. So a newcomer, or a queued waiter
-//! that is polled for another reason, can *barge*: it takes the free lock ahead of the woken
+//! that is polled for another reason, can *barge*: it takes the free lock ahead of the notified
 //! waiter, which is then *overtaken*. A waiter that was overtaken [`RACES`] times reserves the lock
-//! and is the *owner* of the reservation. Until the owner has entered, every other waiter that
-//! would exclude it *defers* to it: that waiter does not enter, wakes itself, and tries again.
+//! and is the *owner* of the reservation. Until the owner has entered, other waiters that
+//! could keep it out *defer* to it: they do not enter, wake themselves, and try again. A waiter that
+//! was notified before the owner does not defer.
 //!
 //! The owner may never be polled again. So the reservation also ends when the other waiters have
 //! deferred for a bounded moment, by the clock or by a number of polls ([`Moment`]). The same owner
@@ -21,37 +22,41 @@ use crate::mode::Mode;
 /// their acquisitions instead of 9.
 pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 2 };
 
+/// An id that no waiter has.
+pub(crate) const NO_WAITER: usize = 0;
+
 /// The reservation of a lock, of which there is at most one. It is touched only with the queue
 /// locked.
 pub(crate) struct Reservation {
-    /// The address of the owner's node, or zero if there is no reservation. The address is
+    /// The address of the owner's node, or [`NO_WAITER`] if there is no reservation. The address is
     /// compared, and never followed.
     owner: usize,
     mode: Mode,
-    /// Whether woken waiters defer, too: the owner was woken itself, or waits at another lock.
-    firm: bool,
+    /// Whether waiters that were notified defer, too: once the owner was notified, or from the start
+    /// if it waits at another lock.
+    binds_notified: bool,
     moment: Moment,
 }
 
 impl Reservation {
     pub(crate) const NONE: Self =
-        Self { owner: 0, mode: Mode::Shared, firm: false, moment: Moment::NEW };
+        Self { owner: NO_WAITER, mode: Mode::Shared, binds_notified: false, moment: Moment::NEW };
 
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
-        self.owner != 0
+        self.owner != NO_WAITER
     }
 
     /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not
     /// over.
-    pub(crate) fn make(&mut self, owner: usize, mode: Mode, firm: bool) {
+    pub(crate) fn make(&mut self, owner: usize, mode: Mode, binds_notified: bool) {
         if !self.is_made() || self.owner == owner || self.moment.is_over() {
-            *self = Self { owner, mode, firm, moment: Moment::NEW };
+            *self = Self { owner, mode, binds_notified, moment: Moment::NEW };
         }
     }
 
     pub(crate) fn end(&mut self) {
-        self.owner = 0;
+        self.owner = NO_WAITER;
     }
 
     #[inline]
@@ -59,28 +64,28 @@ impl Reservation {
         self.is_made() && self.owner == waiter
     }
 
-    /// Records that the owner was woken: its moment begins anew.
-    pub(crate) fn set_firm(&mut self) {
-        (self.firm, self.moment) = (true, Moment::NEW);
+    /// Records that the owner was notified: its moment begins anew.
+    pub(crate) fn set_owner_notified(&mut self) {
+        (self.binds_notified, self.moment) = (true, Moment::NEW);
     }
 
-    /// Returns whether `waiter`, in `mode` and `woken` or not, has to defer to the owner.
+    /// Returns whether `waiter`, in `mode` and `notified` or not, has to defer to the owner.
     ///
     /// Only shared waiters enter beside the owner. An upgradable waiter could enter beside a shared
     /// owner, too, but it may upgrade before that owner is polled.
     #[inline]
-    pub(crate) fn bars(&self, waiter: usize, mode: Mode, woken: bool) -> bool {
+    pub(crate) fn applies_to(&self, waiter: usize, mode: Mode, notified: bool) -> bool {
         self.is_made()
             && self.owner != waiter
             && (mode != Mode::Shared || self.mode == Mode::Exclusive)
-            && (self.firm || !woken)
+            && (self.binds_notified || !notified)
     }
 
     /// Returns whether a waiter that could enter defers. Once the moment is over, the waiter does
     /// not defer, and the reservation ends.
     #[cold]
     #[inline(never)]
-    pub(crate) fn makes_defer(&mut self) -> bool {
+    pub(crate) fn defer_or_end(&mut self) -> bool {
         let is_over = self.moment.is_over();
         if is_over {
             self.end();
@@ -127,8 +132,8 @@ mod moment {
     pub(super) struct Moment(u16);
 
     impl Moment {
-        /// A FIFO executor of one thread polls each of seven rivals 130 times before it polls the
-        /// woken waiter.
+        /// More than 910: an executor of one thread may poll each of seven rivals 130 times before it polls the
+        /// notified waiter.
         pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) {
             3
         } else if cfg!(miri) {

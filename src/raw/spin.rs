@@ -1,5 +1,5 @@
-//! Spinning. A waiter spins before it queues only where that has recently paid off; a thread that
-//! blocks always does.
+//! Spinning. A newcomer task spins before it is queued only where that has recently paid off. A
+//! thread that blocks for one lock always spins.
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
@@ -60,7 +60,7 @@ impl RawLock {
     pub(super) fn spin_or_yield(&self, mode: Mode, yields: bool) -> bool {
         self.spin(mode)
             || yields
-                && (0..YIELD_ROUNDS).take_while(|_| !self.is_reserved(mode)).any(|_| {
+                && (0..YIELD_ROUNDS).take_while(|_| !self.newcomer_must_yield(mode)).any(|_| {
                     thread::yield_now();
                     self.acquire_if_admitted(mode)
                 })

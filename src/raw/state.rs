@@ -6,11 +6,11 @@
 //! ┌────────────────────────────────┬───────────┬───────────┬────────┬────────┬────────┬────────┐
 //! │ number of shared holders       │ MONITORED │ OVERTAKEN │ WAIT_X │ WAIT_U │ WAIT_S │ owner  │
 //! └────────────────────────────────┴───────────┴───────────┴────────┴────────┴────────┴────────┘
-//!  owner: 00 none · 01 an upgradable holder · 11 that holder, waiting to upgrade · 10 an exclusive holder
+//!  owner: 00 none · 01 an upgradable holder · 11 a holder that upgrades · 10 an exclusive holder
 //! ```
 //!
 //! To *enter* is to become a holder. A *newcomer* tries to enter without having waited. A waiter is
-//! *overtaken* if it was woken, and found that another task or thread had taken the lock first.
+//! *overtaken* if it was notified, and found that another task or thread had taken the lock first.
 //!
 //! Every transition is one successful read-modify-write of this word. So all transitions are in one
 //! total order, and a release and the setting of a waiting flag cannot miss each other.
@@ -31,7 +31,7 @@ const OWNER_MASK: usize = 0b11;
 const UPGRADABLE: usize = 0b01;
 /// An exclusive holder. Never beside any other holder.
 const EXCLUSIVE: usize = 0b10;
-/// An upgradable holder that waits for the shared holders to leave. No newcomer enters meanwhile.
+/// A holder that waits for the shared holders to leave. No other task enters meanwhile.
 const UPGRADING: usize = 0b11;
 
 /// The position of the first flag. There is one bit per [`WaitFlag`]: a waiter that joins sets the
@@ -47,12 +47,13 @@ const SHARED_SHIFT: u32 = FIRST_WAIT_FLAG + WaitFlag::COUNT as u32;
 /// One more shared holder may come of an upgradable one that changes its mode.
 const FULL: usize = 1 << (usize::BITS - 1);
 
-// No bit lies between the fields. There is room for the 2^24 shared holders of promise E3.
+// No bit lies between the fields. There is room for the 2^24 shared holders that
+// `MultiLock` promises.
 const _: () = assert!(OWNER_MASK | WAIT_FLAGS == ONE_SHARED - 1 && FULL / ONE_SHARED >= 1 << 24);
 
 /// Returns the bits of the holders that leave no room for a holder in `mode`.
 #[inline]
-const fn barred_by(mode: Mode) -> usize {
+const fn conflicting_bits(mode: Mode) -> usize {
     // A `match` with three arms would become a table in each caller.
     match mode {
         Mode::Exclusive => !WAIT_FLAGS,
@@ -60,13 +61,13 @@ const fn barred_by(mode: Mode) -> usize {
     }
 }
 
-/// A kind of waiter, which has one bit in the word.
+/// A flag of the word, which is set while a waiter or monitor of that kind is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitFlag {
     Shared,
     Upgradable,
     Exclusive,
-    /// Waiters of any mode that were woken and overtaken: each found the lock taken. A set counts
+    /// Waiters of any mode that were notified and overtaken: each found the lock taken. A set counts
     /// here, too, while it has a reservation or after it was turned away.
     Overtaken,
     Monitors,
@@ -214,7 +215,7 @@ impl Snapshot {
         self.0 & flag.bit() != 0
     }
 
-    /// Returns whether a waiter may have to be woken when a holder leaves.
+    /// Returns whether a waiter may have to be notified when a holder leaves.
     #[inline]
     const fn has_waiters(self) -> bool {
         // The flags lie next to the owner bits, of which no value is greater than `UPGRADING`.
@@ -226,7 +227,7 @@ impl Snapshot {
     /// No waiter fits beside an upgrade, which would have to wait for that waiter.
     #[inline]
     pub(crate) const fn fits(self, mode: Mode) -> bool {
-        self.0 & barred_by(mode) == 0
+        self.0 & conflicting_bits(mode) == 0
     }
 
     /// Returns whether a newcomer, or a waiter that was not notified, may enter in `mode`.
@@ -235,14 +236,14 @@ impl Snapshot {
     /// and no newcomer join the holders.
     #[inline]
     pub(crate) const fn admits(self, mode: Mode) -> bool {
-        self.is_free() || self.0 & (barred_by(mode) | WaitFlag::Exclusive.bit()) == 0
+        self.is_free() || self.0 & (conflicting_bits(mode) | WaitFlag::Exclusive.bit()) == 0
     }
 
-    /// Returns whether a waiter may enter in `mode`: a woken one if it [`fits`](Self::fits), any
+    /// Returns whether a waiter may enter in `mode`: a notified one if it [`fits`](Self::fits), any
     /// other if the word [`admits`](Self::admits) it.
     #[inline]
-    pub(crate) const fn admits_waiter(self, mode: Mode, woken: bool) -> bool {
-        if woken { self.fits(mode) } else { self.admits(mode) }
+    pub(crate) const fn admits_waiter(self, mode: Mode, notified: bool) -> bool {
+        if notified { self.fits(mode) } else { self.admits(mode) }
     }
 
     /// Returns whether the word [`admits`](Self::admits) a newcomer at once.
@@ -254,7 +255,7 @@ impl Snapshot {
     }
 
     /// Returns whether a newcomer could enter in `mode` if there were no overtaken waiter.
-    pub(crate) const fn is_reserved(self, mode: Mode) -> bool {
+    pub(crate) const fn newcomer_must_yield(self, mode: Mode) -> bool {
         self.admits(mode) && self.has(WaitFlag::Overtaken)
     }
 }
@@ -274,14 +275,15 @@ impl fmt::Debug for Snapshot {
     }
 }
 
-/// What a write found that sets a waiting flag unless the lock is available.
+/// What an attempt has found.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Entered {
-    /// The lock was available.
-    Yes,
-    /// The bits of the flags are set: each later transition that makes room sees them.
-    Queued,
+pub(crate) enum Attempt {
+    /// The mode was available.
+    Available,
+    /// The mode was not available. The flags that were given are set: each later transition that
+    /// makes room sees them.
+    Unavailable,
 }
 
 /// The word before and after a write.
@@ -309,7 +311,7 @@ impl Transition {
         Self { before: Snapshot(before), after }
     }
 
-    /// Returns whether a waiter may have to be woken.
+    /// Returns whether a waiter may have to be notified.
     pub(crate) const fn has_waiters(self) -> bool {
         self.after.has_waiters()
     }
@@ -335,7 +337,7 @@ impl Transition {
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AfterRelease {
-    /// Nothing: there is no waiter.
+    /// Nothing: there is no waiter, no monitor and no upgrade.
     Done,
     /// A waiter may have to be notified. The snapshot is the word after the write.
     WakeWaiters(Snapshot),
@@ -374,7 +376,7 @@ impl State {
     pub(crate) fn load(&self) -> Snapshot {
         // ORDERING: Relaxed. The caller only looks. A caller that acts on the value does so by a
         // read-modify-write, or is ordered after what it must see: by its own last write, or by the
-        // lock of the lists.
+        // mutex of the queue.
         Snapshot(self.0.load(Relaxed))
     }
 
@@ -428,7 +430,7 @@ impl State {
         self.enter(mode, Snapshot::fits)
     }
 
-    /// Enters in `mode` and clears the flags in `emptied`, or else sets those in `flags`.
+    /// Enters in `mode` and clears the flags in `last_in`, or else sets those in `flags`.
     ///
     /// The caller has locked the queue.
     #[inline]
@@ -436,9 +438,9 @@ impl State {
         &self,
         mode: Mode,
         notified: bool,
-        emptied: WaitFlags,
+        last_in: WaitFlags,
         flags: WaitFlags,
-    ) -> Entered {
+    ) -> Attempt {
         let may = |now: Snapshot| now.admits_waiter(mode, notified);
         // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. With a weaker ordering,
         // the models `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken`
@@ -448,17 +450,17 @@ impl State {
         // this waiter in the queue, and locks the queue for that: either before this waiter, which
         // then sees the release here, or after it, and then finds it there.
         let update = self.update(AcqRel, |now| {
-            let next = if may(now) { (now.0 & !emptied.0) + unit(mode) } else { now.0 | flags.0 };
+            let next = if may(now) { (now.0 & !last_in.0) + unit(mode) } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
         });
-        if update.is_ok_and(may) { Entered::Yes } else { Entered::Queued }
+        if update.is_ok_and(may) { Attempt::Available } else { Attempt::Unavailable }
     }
 
     /// Sets `flags`, unless a waiter that was not notified could enter in `mode`.
     ///
     /// Never acquires, unlike [`enter_or_set_waiting`](Self::enter_or_set_waiting): the waiter
     /// waits for a set, which has to acquire other locks, too.
-    pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Entered {
+    pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Attempt {
         // ORDERING: Release, as in `set_waiting`. With a weaker ordering, the model
         // `sets_enter_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
         // enter does so, if at all, by another step.
@@ -467,8 +469,8 @@ impl State {
             (next != now.0).then_some(next)
         });
         match update {
-            Err(now) if now.admits(mode) => Entered::Yes,
-            _ => Entered::Queued,
+            Err(now) if now.admits(mode) => Attempt::Available,
+            _ => Attempt::Unavailable,
         }
     }
 
@@ -572,7 +574,9 @@ impl State {
         // ORDERING: Acquire, as in `try_upgrade`, with the same model. Release: pairs with the
         // Acquire of `RawLock::wake`, which then finds the listener.
         //
-        // This writes even if nothing changes, for the same reason as `set_waiting`.
+        // This writes even if nothing changes. So it is ordered with each release: either it sees
+        // that the last shared holder has left, or the release of that holder sees this write, and
+        // finds the listener.
         let before = self.update(AcqRel, |now| {
             Some(if is_last(now) { now.0 - UPGRADING + EXCLUSIVE } else { now.0 })
         });
@@ -582,7 +586,7 @@ impl State {
     /// Makes the upgrading holder what it was before: a holder in mode `from`.
     pub(crate) fn cancel_upgrade(&self, from: Mode) -> AfterRelease {
         let change = unit(from).wrapping_sub(UPGRADING);
-        // ORDERING: Relaxed. An upgrade that waits has changed nothing that a thread could look at.
+        // ORDERING: Relaxed. An upgrade that waits has written no data.
         Self::left(self.0.fetch_add(change, Relaxed).wrapping_add(change))
     }
 }

@@ -1,5 +1,6 @@
+use core::mem;
 use core::pin::{Pin, pin};
-use core::task::{Context, Waker};
+use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
 use std::eprintln;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -67,6 +67,8 @@ impl Future for RawUpgrade<'_> {
             unsafe { self.as_mut().get_unchecked_mut() }.listener = Some(listener);
         }
         while let Some(listener) = self.as_mut().listener() {
+            // The listener is queued first, and the word is checked after that. So the release of
+            // the last shared holder is either seen here, or notifies the listener.
             let notified = listener.poll(ListId::Upgrade, cx);
             if lock.state.finish_upgrade() == UpgradeStep::Done {
                 break;

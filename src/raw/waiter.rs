@@ -1,4 +1,14 @@
-//! A waiter: how it is queued, enters, and is dropped.
+//! A waiter of the lock: how it is queued, enters, and is dropped.
+//!
+//! | the waiter                           | is counted in      | its node is |
+//! |--------------------------------------|--------------------|-------------|
+//! | has not waited yet                   | nothing            | idle        |
+//! | waits                                | its mode           | queued      |
+//! | was woken, and not polled yet        | as before          | notified    |
+//! | was overtaken, and waits again       | mode and overtaken | queued      |
+//! | is a thread that was handed the lock | as before          | handed off  |
+//! | of a set has found the lock free     | as before          | idle        |
+//! | has entered, or has left             | nothing            | idle        |
 
 use core::mem;
 use core::pin::Pin;
@@ -6,11 +16,11 @@ use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
-use crate::raw::deferral::Bar;
+use crate::raw::deferral::Deference;
 use crate::raw::list::{WaitState, WaiterKind};
 use crate::raw::listener::{Listener, LockedListener};
 use crate::raw::queue::ListId;
-use crate::raw::state::{Entered, WaitFlag, WaitFlags};
+use crate::raw::state::{Attempt, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 
 /// A hold that ends when this is dropped.
@@ -39,21 +49,21 @@ pub(crate) struct Waiter<'a> {
     lost: u8,
 }
 
-/// What a look at the lock, with the queue locked, has led to.
-enum Look {
-    /// The waiter may enter, or has entered. The waker is the one with which it was queued.
+/// What a poll, with the queue locked, has led to.
+enum Outcome {
+    /// The waiter has entered, or may enter. The waker is the one with which it was queued.
     Ready(Option<Waker>),
     /// The waiter waits for a notification.
     Waits,
-    /// The waiter could enter, but defers to the owner of a reservation, and looks again.
+    /// The waiter could enter, but defers to the owner of a reservation, and tries again.
     Defers,
-    /// The waiter waits, and has handed the lock to a waiter with this waker.
-    HandedOff(Option<Waker>),
+    /// The waiter waits. If it has handed the lock to a thread, this is the waker of the thread.
+    HandsOff(Option<Waker>),
 }
 
 impl<'a> Waiter<'a> {
-    /// Creates the waiter of a `thread` or of a task. A thread that was overtaken is a handoff
-    /// waiter.
+    /// Creates the waiter of a task or of a thread, which becomes a handoff waiter when it is
+    /// overtaken.
     pub(crate) fn new(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
         let listener = Listener::new(lock.queue());
         Self { lock, listener, flags: WaitFlags::NONE, mode, thread, lost: 0 }
@@ -63,64 +73,66 @@ impl<'a> Waiter<'a> {
     /// caller's.
     pub(crate) fn poll_enter(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
         let (lock, mode, thread) = (self.lock, self.mode, self.thread);
-        let state = self.listener.state();
-        // A waiter that is sure to be queued needs a waker: each, but for one that is queued
-        // already, or was notified and can enter.
-        let is_new = match state {
+        // The waker is cloned before the queue is locked, unless the waiter probably needs none: it
+        // is queued already, or was notified and fits.
+        let clone_first = match self.listener.state() {
             WaitState::Idle => true,
             WaitState::Notified => !lock.state.load().fits(mode),
             WaitState::Queued | WaitState::HandedOff => false,
         };
         let (flags, lost, listener) = self.parts();
-        let (look, spare) = listener.with_waker(is_new, cx, |listener, new| {
+        let (outcome, spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             let state = listener.state();
             let (id, notified) = (listener.id(), state.is_notified());
-            let sole = listener.waiters.sole_in(*flags);
+            let last_in = listener.waiters.last_in(*flags);
+
+            // 1. The lock was acquired for this waiter.
             if state == WaitState::HandedOff {
-                lock.state.clear_waiting(sole);
-                return Some(Look::Ready(has_entered(lock, listener, flags)));
-            }
-            let bar = lock.bar(listener.waiters, id, mode, notified);
-            if bar == Bar::Defers && notified {
-                // The waiter stays notified: if it is dropped, it passes the wake-up on.
-                return Some(Look::Defers);
+                lock.state.clear_waiting(last_in);
+                return Some(Outcome::Ready(end_wait(lock, listener, flags)));
             }
 
+            // 2. A notified waiter that defers stays notified: if it is dropped, it passes the
+            // wake-up on.
+            let deference = lock.deference(listener.waiters, id, mode, notified);
+            if deference == Deference::Defers && notified {
+                return Some(Outcome::Defers);
+            }
+
+            // 3. Try to enter, or else set the flags. Without a new waker in hand the waiter may not
+            // be queued, and sets none.
             let mut counted = flags.and(WaitFlag::of(mode));
             if notified {
                 counted = counted.and(WaitFlag::Overtaken);
             }
-            // Without a waker in hand the waiter may not be queued, and sets no flags.
-            let announced = if new.is_some() { counted } else { WaitFlags::NONE };
+            let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
             let mut hands_off = false;
-            let look = if bar != Bar::Open {
-                look_when_barred(lock, mode, notified, announced)
-            } else if !notified
-                && listener.is_behind_handoff()
-                && lock.state.load().awaits_only_exclusive()
-            {
-                // If the lock is free, a release is about to hand it to the handoff waiter, and
-                // this waiter must not be quicker: it hands the lock over itself. It sets its
-                // flags first: if the lock is not free now, the release of its holder sees them.
-                lock.state.set_waiting(announced);
+            let outcome = if deference != Deference::None {
+                wait_deferring(lock, mode, notified, flags_to_set)
+            } else if !notified && lock.hands_off_first(listener.waiters, id) {
+                // The flags come first: if the lock is held, the release of its holder sees them.
+                lock.state.set_waiting(flags_to_set);
                 hands_off = true;
-                Look::Waits
-            } else if lock.state.enter_or_set_waiting(mode, notified, sole, announced)
-                == Entered::Yes
+                Outcome::Waits
+            } else if lock.state.enter_or_set_waiting(mode, notified, last_in, flags_to_set)
+                == Attempt::Available
             {
-                return Some(Look::Ready(has_entered(lock, listener, flags)));
+                return Some(Outcome::Ready(end_wait(lock, listener, flags)));
             } else {
-                Look::Waits
+                Outcome::Waits
             };
 
+            // 4. Make sure that the waiter is queued, and counted.
             let kind = match thread {
                 false => WaiterKind::Task,
                 true if counted.has(WaitFlag::Overtaken) => WaiterKind::Handoff,
                 true => WaiterKind::Thread,
             };
-            if !queue(listener, flags, counted, mode, kind, cx, new) {
+            if !ensure_queued(listener, flags, counted, mode, kind, cx, new_waker) {
                 return None;
             }
+
+            // 5. The rest of what must be done with the queue locked.
             if notified {
                 if mode == Mode::Upgradable {
                     // The waiter keeps its position: it was the first when it was notified.
@@ -130,21 +142,21 @@ impl<'a> Waiter<'a> {
                 *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, !thread);
             }
             if hands_off {
-                return Some(Look::HandedOff(lock.hand_off(listener.waiters)));
+                return Some(Outcome::HandsOff(lock.hand_off_first(listener.waiters)));
             }
-            Some(look)
+            Some(outcome)
         });
-        match look {
-            Look::Ready(old) => {
+        match outcome {
+            Outcome::Ready(old) => {
                 // A waker that is dropped may panic. Until that is over, unwinding ends the hold.
                 let hold = ReleaseOnDrop { lock, mode };
                 drop((old, spare));
                 mem::forget(hold);
                 return Poll::Ready(());
             }
-            Look::Waits => {}
-            Look::Defers => cx.waker().wake_by_ref(),
-            Look::HandedOff(waker) => {
+            Outcome::Waits => {}
+            Outcome::Defers => cx.waker().wake_by_ref(),
+            Outcome::HandsOff(waker) => {
                 waker.into_iter().for_each(|waker| WakeAll::new(false).one(waker))
             }
         }
@@ -153,41 +165,41 @@ impl<'a> Waiter<'a> {
 
     /// Waits until notified, or until the lock happens to be available, without acquiring it.
     ///
-    /// The caller then reports the outcome: with [`leave`](Self::leave), with
-    /// [`set_overtaken`](Self::set_overtaken), or by dropping the waiter.
+    /// The caller then calls [`leave`](Self::leave) or [`set_overtaken`](Self::set_overtaken), drops
+    /// the waiter, or polls it again: a notified waiter stays notified until one of the others.
     ///
     /// Returns whether the waiter was notified. If not, it could have entered as any caller can.
     pub(crate) fn poll_notified(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (lock, mode) = (self.lock, self.mode);
-        let is_new = self.listener.state() == WaitState::Idle;
+        let clone_first = self.listener.state() == WaitState::Idle;
         let mut notified = false;
         let (flags, _, listener) = self.parts();
-        let (look, _spare) = listener.with_waker(is_new, cx, |listener, new| {
+        let (outcome, _spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             notified = listener.state().is_notified();
             let id = listener.id();
-            let bar = lock.bar(listener.waiters, id, mode, notified);
+            let deference = lock.deference(listener.waiters, id, mode, notified);
             if notified {
-                // A waiter that defers stays notified: if it is dropped, it passes the wake-up on.
-                return Some(if bar == Bar::Defers { Look::Defers } else { Look::Ready(None) });
+                // As in `poll_enter`, a waiter that defers stays notified.
+                let defers = deference == Deference::Defers;
+                return Some(if defers { Outcome::Defers } else { Outcome::Ready(None) });
             }
 
             let counted = flags.and(WaitFlag::of(mode));
-            // As in `poll_enter`.
-            let announced = if new.is_some() { counted } else { WaitFlags::NONE };
-            let look = if bar != Bar::Open {
-                look_when_barred(lock, mode, notified, announced)
-            } else if lock.state.check_or_set_waiting(mode, announced) == Entered::Yes {
-                return Some(Look::Ready(listener.leave()));
+            let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
+            let outcome = if deference != Deference::None {
+                wait_deferring(lock, mode, notified, flags_to_set)
+            } else if lock.state.check_or_set_waiting(mode, flags_to_set) == Attempt::Available {
+                return Some(Outcome::Ready(listener.leave()));
             } else {
-                Look::Waits
+                Outcome::Waits
             };
-
-            queue(listener, flags, counted, mode, WaiterKind::Task, cx, new).then_some(look)
+            ensure_queued(listener, flags, counted, mode, WaiterKind::Task, cx, new_waker)
+                .then_some(outcome)
         });
-        match look {
-            Look::Ready(_old) => return Poll::Ready(notified),
-            Look::Defers => cx.waker().wake_by_ref(),
-            Look::Waits | Look::HandedOff(_) => {}
+        match outcome {
+            Outcome::Ready(_old) => return Poll::Ready(notified),
+            Outcome::Defers => cx.waker().wake_by_ref(),
+            Outcome::Waits | Outcome::HandsOff(_) => {}
         }
         Poll::Pending
     }
@@ -216,8 +228,8 @@ impl<'a> Waiter<'a> {
         let lock = self.lock;
         let (flags, _, listener) = self.parts();
         let _waker = listener.with(|listener| {
-            lock.state.clear_waiting(listener.waiters.sole_in(*flags));
-            has_entered(lock, listener, flags)
+            lock.state.clear_waiting(listener.waiters.last_in(*flags));
+            end_wait(lock, listener, flags)
         });
     }
 
@@ -228,7 +240,7 @@ impl<'a> Waiter<'a> {
         listener.consume();
         listener.with(|listener| {
             if !flags.has(WaitFlag::Overtaken) {
-                lock.add_flags(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
+                lock.count_in(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
                 *flags = flags.and(WaitFlag::Overtaken);
             }
             let id = listener.id();
@@ -237,26 +249,26 @@ impl<'a> Waiter<'a> {
     }
 }
 
-/// Looks at the lock for a waiter that a reservation bars, and sets the `announced` flags.
+/// Sets the flags of a waiter that may not enter because of a reservation.
 #[inline]
-fn look_when_barred(lock: &RawLock, mode: Mode, notified: bool, announced: WaitFlags) -> Look {
+fn wait_deferring(lock: &RawLock, mode: Mode, notified: bool, flags_to_set: WaitFlags) -> Outcome {
     // The write that sets the flags also checks the word: no other release reports the room that a
     // release before it has made.
-    let could = lock.state.set_waiting(announced).admits_waiter(mode, notified);
-    if could { Look::Defers } else { Look::Waits }
+    let could_enter = lock.state.set_waiting(flags_to_set).admits_waiter(mode, notified);
+    if could_enter { Outcome::Defers } else { Outcome::Waits }
 }
 
-/// Makes sure that the waiter is queued and `counted`, if it can. Returns whether it is: it is not
-/// if it lacks a waker.
+/// Makes sure that the waiter is queued, and `counted`. Returns `false` if it needs a new waker for
+/// that, and there is none.
 #[inline]
-fn queue(
+fn ensure_queued(
     listener: &mut LockedListener<'_>,
     flags: &mut WaitFlags,
     counted: WaitFlags,
     mode: Mode,
     kind: WaiterKind,
     cx: &Context<'_>,
-    new: &mut Option<Waker>,
+    new_waker: &mut Option<Waker>,
 ) -> bool {
     let list = match mode {
         // An overtaken exclusive waiter keeps its position: it moves to the list that is notified
@@ -264,7 +276,7 @@ fn queue(
         Mode::Exclusive if counted.has(WaitFlag::Overtaken) => ListId::Overtaken,
         mode => ListId::of(mode),
     };
-    if !listener.listen(list, kind, cx, new) {
+    if !listener.listen(list, kind, cx, new_waker) {
         return false;
     }
     listener.waiters.count(counted.without(*flags));
@@ -272,10 +284,10 @@ fn queue(
     true
 }
 
-/// Ends the wait of a waiter that has entered. Returns the waker with which it was queued. The
-/// word has its flags no more.
+/// Ends the wait of a waiter that holds the lock, after its flags were cleared. Returns the waker
+/// with which it was queued.
 #[inline]
-fn has_entered(
+fn end_wait(
     lock: &RawLock,
     listener: &mut LockedListener<'_>,
     flags: &mut WaitFlags,
@@ -301,19 +313,12 @@ impl Drop for Waiter<'_> {
             if state.is_notified() {
                 listener.waiters.give_back_turn(mode);
             }
-            (state, listener.leave(), lock.remove_flags(listener.waiters, *flags))
+            (state, listener.leave(), lock.uncount_from(listener.waiters, *flags))
         });
         // Wakers may panic, both when they wake and when they are dropped: that comes last.
         match state {
             WaitState::HandedOff => lock.release(mode),
-            _ if !change.has_waiters() => {}
-            // The last exclusive waiter leaves shared waiters behind that waited because of it.
-            _ if emptied.has(WaitFlag::of(mode)) && mode != Mode::Upgradable => lock.wake(change),
-            // All shared waiters are notified together, or the rest of them by the holder that
-            // keeps a handoff waiter out. So only the last shared waiter has to pass the wake-up
-            // on.
-            WaitState::Notified if mode != Mode::Shared => lock.wake_others(),
-            WaitState::Notified | WaitState::Queued | WaitState::Idle => {}
+            _ => lock.pass_on(mode, state, emptied, change),
         }
     }
 }

@@ -1,13 +1,17 @@
-//! Which waiters are woken after a change of the word: the whole policy. The queue and its lists do
-//! as they are told here.
+//! Which waiters are notified after a change of the word, when a waiter is dropped, and when one
+//! joins behind a thread that is handed the lock. The queue and its lists do as they are told here.
+//!
+//! Whether a release comes here at all is decided in the word: it does if it sees a flag or an
+//! upgrade.
 
 use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
+use crate::raw::list::WaitState;
 use crate::raw::monitors::PendingEdges;
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
-use crate::raw::state::{Snapshot, Transition, WaitFlag};
+use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
@@ -27,8 +31,7 @@ impl RawLock {
     /// This is where shared and exclusive waiters take turns. After an exclusive hold come all
     /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
     /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
-    /// others. Of upgradable and exclusive waiters neither kind has two turns while the other
-    /// kind waits.
+    /// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
     #[cold]
     pub(super) fn wake(&self, change: Transition) {
         self.wake_by(change, false);
@@ -43,6 +46,8 @@ impl RawLock {
         // fails.
         fence(Acquire);
         let Some(queue) = self.queue.get() else {
+            // The release has seen an upgrade that has only started, and not its queue. The upgrade
+            // looks at the word once more: see `finish_upgrade`.
             return;
         };
         let word = change.after;
@@ -71,9 +76,9 @@ impl RawLock {
     #[inline]
     fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
-        // A shared release that leaves other holders makes no room, unless the lock was full. But
-        // if an upgradable waiter may enter, the waiter that was notified for that room has not
-        // entered.
+        // A shared release that leaves other holders makes room only if the lock was full. There is
+        // one more case: the lock still admits an upgradable waiter, as the waiter that was notified
+        // for that room has not entered.
         let made_room = !change.makes_no_room()
             || word.is_free()
             || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
@@ -100,13 +105,14 @@ impl RawLock {
         let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { None };
         let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
 
-        let mut notified = turn_of_shared && self.notify_shared(queue, word, wake);
+        let mut found = turn_of_shared && self.notify_shared(queue, word, wake);
         if turn_of_upgradable && (turn_of_shared || word.is_free()) {
-            notified |= self.notify_upgradable(queue, word, wake);
+            found |= self.notify_upgradable(queue, word, wake);
         }
-        if notified || !word.is_free() || self.notify_exclusive(queue, word, wake) {
+        if found || !word.is_free() || self.notify_exclusive(queue, word, wake) {
             return;
         }
+        // All waiters whose turn it is were notified before, and have not entered.
         if !turn_of_shared {
             self.notify_shared(queue, word, wake);
         }
@@ -115,14 +121,16 @@ impl RawLock {
         }
     }
 
-    /// Notifies all shared waiters, if they fit. Returns whether there is one.
+    /// Notifies all shared waiters, if they fit. Returns whether there is one,
+    /// notified or not.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
             && self.notify_all(queue, ListId::Shared, wake)
     }
 
-    /// Notifies the first upgradable waiter, if it fits. Returns whether there is one.
+    /// Notifies the first upgradable waiter, if it fits. Returns whether there is one,
+    /// notified or not.
     fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
         word.has(WaitFlag::Upgradable)
@@ -130,7 +138,8 @@ impl RawLock {
             && self.notify_first(queue, ListId::Upgradable, turn, wake)
     }
 
-    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is one.
+    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is
+    /// one, notified or not.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
         word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
@@ -138,7 +147,7 @@ impl RawLock {
     }
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there is one.
+    /// Returns whether there is one, notified or not.
     ///
     /// If the waiter is notified and `turn` is a mode, that mode becomes the
     /// [last turn](WaitQueue::last_turn).
@@ -162,6 +171,7 @@ impl RawLock {
         let (mut notified, mut left) = self.notify_batch::<BATCH>(queue, list, None, wake);
         let any = notified + left > 0;
         while notified > 0 && left > 0 {
+            // Fewer than a batch need no second array of wakers, which costs more than the locks.
             notified = if left < BATCH {
                 self.notify_batch::<1>(queue, list, None, wake).0
             } else {
@@ -218,22 +228,47 @@ impl RawLock {
         }
         batch.push(waiters.list(list).pop());
         if waiters.reservation.is_of(waiter) {
-            waiters.reservation.set_firm();
+            waiters.reservation.set_owner_notified();
         }
         !is_handoff
     }
 
-    /// Hands the lock, if it is free, to the first of the overtaken exclusive waiters, which is a
-    /// handoff waiter. Returns its waker. The queue is locked.
+    /// Returns whether `waiter`, which joins or was not notified, hands the lock to a thread instead
+    /// of entering: to the first of the overtaken exclusive waiters, if that is a handoff waiter.
+    ///
+    /// If the lock is free, a release is about to hand it to that thread. The waiter must not barge
+    /// ahead, and does it itself. While waiters of other modes are counted, too, it may be their
+    /// turn.
     #[inline]
-    pub(super) fn hand_off(&self, waiters: &mut WaitLists) -> Option<Waker> {
-        let list = waiters.list(ListId::Overtaken);
-        if self.acquire_notified(Mode::Exclusive) { list.pop() } else { None }
+    pub(super) fn hands_off_first(&self, waiters: &mut WaitLists, waiter: usize) -> bool {
+        let first = waiters.list(ListId::Overtaken).first();
+        first.is_some_and(|node| node.is_handoff() && node.address() != waiter)
+            && self.state.load().awaits_only_exclusive()
     }
 
-    /// Notifies the waiters that may enter, after a waiter has left that no other waited for.
-    pub(super) fn wake_others(&self) {
-        let word = self.state.load();
-        self.wake(Transition { before: word, after: word });
+    /// Hands the lock, if it is free, to that thread. Returns its waker. The queue is locked.
+    pub(super) fn hand_off_first(&self, waiters: &mut WaitLists) -> Option<Waker> {
+        let mut batch = WakeBatch::<1>::EMPTY;
+        self.pop(waiters, ListId::Overtaken, false, &mut batch);
+        batch.wakers().next()
+    }
+
+    /// Notifies the waiters that may enter after a waiter in `mode` was dropped, which was the last
+    /// in the `emptied` flags.
+    pub(super) fn pass_on(
+        &self,
+        mode: Mode,
+        state: WaitState,
+        emptied: WaitFlags,
+        change: Transition,
+    ) {
+        // The last exclusive waiter may leave waiters behind that waited because of it. All shared
+        // waiters are notified together, or the rest of them by the holder that keeps a handoff
+        // waiter out. So only the last shared waiter has to pass the wake-up on.
+        let is_last = mode != Mode::Upgradable && emptied.has(WaitFlag::of(mode));
+        let passes_on = mode != Mode::Shared && state.is_notified();
+        if change.has_waiters() && (is_last || passes_on) {
+            self.wake(change);
+        }
     }
 }

@@ -4,6 +4,9 @@
 use alloc::boxed::Box;
 use core::task::Waker;
 
+#[cfg(feature = "std")]
+use crate::sync::unwind::{caught, discard};
+
 /// How many waiters are notified at most each time that the queue is locked. On a chip without
 /// `std` this bounds how long interrupts are off.
 pub(crate) const BATCH: usize = 8;
@@ -105,20 +108,5 @@ fn pass_on(panic: Box<dyn core::any::Any + Send>) {
         discard(panic);
     } else {
         std::panic::resume_unwind(panic);
-    }
-}
-
-#[cfg(feature = "std")]
-pub(crate) fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
-    std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
-}
-
-/// Drops the payload of a waker's panic. Its destructor is foreign code, too: if that panics in
-/// turn, the new payload is forgotten.
-#[cfg(feature = "std")]
-#[cold]
-pub(crate) fn discard(panic: Box<dyn core::any::Any + Send>) {
-    if let Err(panic) = caught(|| drop(panic)) {
-        core::mem::forget(panic);
     }
 }

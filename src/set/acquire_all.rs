@@ -11,7 +11,7 @@ use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, address};
 use crate::set::lockable::Lockable;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
 
 /// Locks, and the mode that is wanted of each, for [`acquire_all`]: an array, a slice, a vector or
 /// a boxed slice of pairs, or a reference to one.

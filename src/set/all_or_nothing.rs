@@ -6,9 +6,9 @@
 //!    because of each other forever: the set that is furthest along in that order can lose a lock
 //!    only to a holder.
 //! 3. The set *waits* in the queue of the lock that was unavailable, the *blocker*, as any other
-//!    waiter does. When it is woken there, it begins again, and the wake-up counts for that lock.
-//!    If another lock is the blocker then, the set is *turned away*: it passes the wake-up on, and
-//!    waits for that other lock.
+//!    waiter does. When it is woken there, it tries again, and enters that lock as a notified
+//!    waiter. If another lock is the blocker then, the set is *turned away*: it passes the wake-up
+//!    on, and waits for that other lock.
 //! 4. A set that was turned away [`RESERVE_AFTER`](super::retry::RESERVE_AFTER) times *reserves*
 //!    the locks that come before the one that it waits for. Newcomers and waiters of the reserved
 //!    locks defer to the set. So these locks stay free until the set has come to the last one.
@@ -24,12 +24,14 @@ use core::task::{Context, Poll};
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
+use crate::raw::Waiter;
 use crate::raw::state::Snapshot;
-use crate::raw::{Waiter, yield_once};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
+use crate::sync::future::yield_once;
+use crate::sync::unwind::for_each;
 
-/// Locks that are acquired as one.
+/// Locks that are acquired as one. Public only as the sealed supertrait of `Wanted`.
 pub trait AddressOrdered: Send + Sync {
     /// Yields each lock once, in the order of the addresses, with the strongest mode that is wanted
     /// of it.
@@ -57,22 +59,6 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
     fn drop(&mut self) {
         for_each(self.0.in_address_order().rev(), |(lock, mode)| lock.raw.release(mode));
     }
-}
-
-/// Runs `f` for each item, even for those that come after an item at which a waker panics.
-pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
-    struct FinishOnDrop<I: Iterator, F: FnMut(I::Item)>(I, F);
-    impl<I: Iterator, F: FnMut(I::Item)> FinishOnDrop<I, F> {
-        fn run(&mut self) {
-            self.0.by_ref().for_each(&mut self.1);
-        }
-    }
-    impl<I: Iterator, F: FnMut(I::Item)> Drop for FinishOnDrop<I, F> {
-        fn drop(&mut self) {
-            self.run();
-        }
-    }
-    FinishOnDrop(items, f).run();
 }
 
 /// The lock that was unavailable, and the mode that was wanted of it.
@@ -109,7 +95,8 @@ fn try_all<'a>(
     if let Some(blocker) = first_blocker(wanted, may) {
         return Err(blocker);
     }
-    // A waiter that defers to a reservation does not keep out the owner of that reservation.
+    // The owner of a reservation enters as a notified waiter: an exclusive waiter that defers to it
+    // must not keep it out.
     let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
         if is_woken(lock) || is_owner(lock) {
@@ -159,20 +146,20 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
 /// The loop is in one function: a nested future would repeat its arguments in the future of the
 /// set.
 async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
-    // 1. Yield one poll if a waiter was overtaken at the blocker, and try again.
+    // A. Yield one poll if a waiter was overtaken at the blocker, and try again.
     if Retry::behind_overtaken(blocker).is_due().await {
         match try_all(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
             Ok(()) => return,
             Err(next) => blocker = next,
         }
     }
-    // 2. Wait at the blocker.
+    // B. Wait at the blocker.
     let mut policy = RetryPolicy::NEW;
     let mut reservations = Reservations::none(wanted);
     let mut waiter = pin!(None);
     reservations.owner = join_queue(waiter.as_mut(), blocker, policy);
     let all = loop {
-        // 3. Try when woken, or when polled while the blocker happens to be free.
+        // C. Try when woken, or when polled while the blocker happens to be free.
         let woken = poll_fn(|cx| queued(waiter.as_mut()).poll_notified(cx)).await;
         let (at, id) = (Some((blocker.0, woken)), Some(reservations.owner));
         let mut result = try_all(wanted, policy.admits(), at, id);
@@ -189,7 +176,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
                 break all;
             }
             Err(next) if !ptr::eq(next.0, blocker.0) => {
-                // 4. Turned away: pass the wake-up on, and wait at the other lock.
+                // D. Turned away: pass the wake-up on, and wait at the other lock.
                 waiter.set(None);
                 policy.turn_away();
                 if policy.reserves() {
@@ -206,7 +193,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
             Err(_) => queued(waiter.as_mut()).set_overtaken(),
         }
     };
-    // 5. Leaving the queue wakes other waiters, and their wakers may panic. Until that is done,
+    // E. Leaving the queue wakes other waiters, and their wakers may panic. Until that is done,
     // unwinding drops `all`, which releases all locks.
     waiter.set(None);
     drop(reservations);

@@ -18,12 +18,14 @@ use futures_core::FusedFuture;
 
 use self::all_or_nothing::{AddressOrdered, AllHeld, address};
 use crate::error::ReleaseError;
+use crate::lock::MultiLock;
 use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
-use crate::lock::{MultiLock, first};
 use crate::mode::Mode;
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
+use crate::sync::future::first;
+use crate::sync::unwind::for_each;
 
 /// Several locks that are acquired as one, in one [`Mode`]: all or nothing.
 ///
@@ -394,7 +396,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         assert!(mode.includes(to), "cannot downgrade from {mode:?} to {to:?}");
         if to != *mode {
             let from = mem::replace(mode, to);
-            all_or_nothing::for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
+            for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
         }
     }
 

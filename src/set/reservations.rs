@@ -9,16 +9,18 @@
 use core::ptr;
 
 use crate::lock::MultiLock;
+use crate::raw::reservation::NO_WAITER;
 use crate::set::all_or_nothing::AddressOrdered;
 
-/// The id of no waiter of any lock, and so of none that has a reservation.
-pub(crate) const NEWCOMER: usize = 0;
+/// A newcomer has no reservation.
+pub(crate) const NEWCOMER: usize = NO_WAITER;
 
 /// Reservations of the first `count` locks, for a set that waits for the next lock. They end when
 /// this is dropped.
 pub(super) struct Reservations<'a, W: AddressOrdered> {
     wanted: &'a W,
-    /// The id of the waiter of the set.
+    /// The id of the waiter of the set. The waiter is made anew at each lock, in the same pinned
+    /// place, so its id stays the same.
     pub(super) owner: usize,
     count: usize,
 }

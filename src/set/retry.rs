@@ -1,12 +1,12 @@
-//! How a set goes on when it has failed to acquire all of its locks.
+//! What a set does when it has failed to acquire all of its locks.
 
 use core::ptr;
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::state::Snapshot;
-use crate::raw::yield_once;
 use crate::set::all_or_nothing::Blocker;
+use crate::sync::future::yield_once;
 
 /// How often a set is turned away before it reserves members.
 ///
@@ -15,7 +15,7 @@ use crate::set::all_or_nothing::Blocker;
 /// turn takes no longer than without reservations.
 pub(crate) const RESERVE_AFTER: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 6 };
 
-/// How a set goes on when it has failed. That depends on how often it was turned away.
+/// What a set does after a failed attempt. That depends on how often it was turned away.
 #[derive(Clone, Copy)]
 pub(super) struct RetryPolicy {
     /// How often the set was turned away, and [`RESERVE_AFTER`] if more often.
@@ -73,11 +73,11 @@ pub(super) enum Retry {
 
 impl Retry {
     /// A waiter that was overtaken at `blocker` enters first, if it is polled while the set yields
-    /// one poll. The set does not yield where [enough others](crate::raw::RawLock::defers) have.
+    /// one poll. The set does not yield where [enough others](crate::raw::RawLock::take_deferral) have.
     pub(super) fn behind_overtaken((lock, mode): Blocker<'_>) -> Self {
-        if !lock.raw.is_reserved(mode) {
+        if !lock.raw.newcomer_must_yield(mode) {
             Self::Never
-        } else if lock.raw.defers() {
+        } else if lock.raw.take_deferral() {
             Self::AtNextPoll
         } else {
             Self::AtOnce

@@ -1,12 +1,14 @@
-//! Atomics, cells, mutexes and threads: those of `core` and `std`, or those of a model checker.
+//! The base layer: atomics, cells, mutexes, threads and blocking, of `core` and `std` or of a model
+//! checker; and helpers for futures and panics.
 //!
-//! Apart from tests, this is the only file that names `core::sync::atomic`, `portable-atomic`,
-//! `loom` or `shuttle`.
+//! Apart from tests, no file outside of this folder imports from `core::sync::atomic`,
+//! `portable-atomic`, `loom` or `shuttle`.
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod block;
-pub(crate) mod fused;
+pub(crate) mod future;
 pub(crate) mod once_box;
+pub(crate) mod unwind;
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
 
@@ -19,7 +21,7 @@ pub(crate) use portable_atomic as atomic;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic;
 
-/// Atomics that take no part in the protocol, so the model checkers need not see them.
+/// Atomics whose order no promise depends on, so the model checkers need not see them.
 #[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
 pub(crate) use core::sync::atomic as unmodeled;
 #[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]

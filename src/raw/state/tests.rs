@@ -110,7 +110,7 @@ fn notifies_if(state: &State, left: AfterRelease) -> Then {
     }
 }
 
-fn announce(state: &State, mode: Mode) -> Entered {
+fn announce(state: &State, mode: Mode) -> Attempt {
     state.enter_or_set_waiting(mode, false, WaitFlags::NONE, WaitFlags::of(WaitFlag::of(mode)))
 }
 
@@ -119,7 +119,7 @@ fn run(state: &State, step: Step) -> Then {
         Acquire(mode) => holds_if(state.try_acquire(mode)),
         AcquireNew(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
         AcquireNotified(mode) => holds_if(state.acquire_notified(mode)),
-        Announce(mode) => holds_if(announce(state, mode) == Entered::Yes),
+        Announce(mode) => holds_if(announce(state, mode) == Attempt::Available),
         Release(mode) => notifies_if(state, state.release(mode)),
         Downgrade(from, to) => notifies_if(state, state.downgrade(from, to)),
         Share => holds_if(state.share()),
@@ -216,7 +216,7 @@ fn e3_at_the_maximum_no_more_holders_enter_and_nothing_wraps() {
         for mode in Mode::ALL {
             let state = state(FULL);
             assert!(!state.try_acquire(mode) && !state.acquire_notified(mode) && !state.share());
-            assert_eq!(announce(&state, mode), Entered::Queued);
+            assert_eq!(announce(&state, mode), Attempt::Unavailable);
             assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
             assert!(state.load().is_awaited(mode));
         }
