@@ -1,3 +1,5 @@
+//! `RawLock` with waiters that are polled by hand: handoff, fair releases, and the maximum of holders.
+
 use core::mem;
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
@@ -29,20 +31,20 @@ fn e3_at_the_maximum_acquire_waits_until_one_leaves() {
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(wakes.clone());
         let cx = Context::from_waker(&waker);
-        let mut place = pin!(Waiter::new(&lock, mode, false));
+        let mut waiter = pin!(Waiter::new(&lock, mode, false));
         assert!(!lock.try_acquire(mode));
-        assert!(place.as_mut().poll_enter(&cx).is_pending());
+        assert!(waiter.as_mut().poll_enter(&cx).is_pending());
         lock.release(Mode::Shared);
         assert_eq!(wakes.0.load(Relaxed), 1);
-        assert!(place.as_mut().poll_enter(&cx).is_ready());
+        assert!(waiter.as_mut().poll_enter(&cx).is_ready());
         assert!(!lock.try_acquire(mode));
     }
 }
 
 /// Creates a waiter that counts how often it is woken.
 fn waiter<'a>(lock: &'a RawLock, mode: Mode, thread: bool) -> TestWaiter<'a> {
-    let place = Box::pin(Waiter::new(lock, mode, thread));
-    TestWaiter { mode, place, wakes: Arc::default() }
+    let waiter = Box::pin(Waiter::new(lock, mode, thread));
+    TestWaiter { mode, waiter, wakes: Arc::default() }
 }
 
 /// Creates a thread that was woken and found the lock held by another holder. Returns both.
@@ -349,7 +351,7 @@ fn e3_near_the_maximum_no_waiter_sleeps_that_could_enter() {
 
 struct TestWaiter<'a> {
     mode: Mode,
-    place: Pin<Box<Waiter<'a>>>,
+    waiter: Pin<Box<Waiter<'a>>>,
     wakes: Arc<Wakes>,
 }
 
@@ -367,11 +369,11 @@ impl TestWaiter<'_> {
 
     fn poll(&mut self) -> Poll<()> {
         let waker = Waker::from(self.wakes.clone());
-        self.place.as_mut().poll_enter(&Context::from_waker(&waker))
+        self.waiter.as_mut().poll_enter(&Context::from_waker(&waker))
     }
 
     fn was_handed_off(&mut self) -> bool {
-        self.place.state() == WaitState::HandedOff
+        self.waiter.state() == WaitState::HandedOff
     }
 }
 

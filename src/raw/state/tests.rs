@@ -1,3 +1,5 @@
+//! Each transition of the table in `DESIGN.md`.
+
 use std::format;
 use std::string::String;
 
@@ -10,9 +12,9 @@ type Row = (&'static str, Step, &'static str, Then);
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Acquire(Mode),
-    AcquireNew(Mode),
+    AcquireNewcomer(Mode),
     AcquireNotified(Mode),
-    Announce(Mode),
+    SetWaiting(Mode),
     Release(Mode),
     Downgrade(Mode, Mode),
     Share,
@@ -20,8 +22,8 @@ enum Step {
     FinishUpgrade,
     CancelUpgrade(Mode),
 }
-use Step::{Acquire, AcquireNew, AcquireNotified, Announce, CancelUpgrade};
-use Step::{Downgrade, FinishUpgrade, Release, Share, StartUpgrade};
+use Step::{Acquire, AcquireNewcomer, AcquireNotified, CancelUpgrade};
+use Step::{Downgrade, FinishUpgrade, Release, SetWaiting, Share, StartUpgrade};
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Then {
@@ -29,7 +31,7 @@ enum Then {
     Waits,
     Notifies,
     Done,
-    Told,
+    Refused,
 }
 use Then::*;
 
@@ -47,10 +49,10 @@ const TABLE: &[Row] = &[
     ("U", Acquire(Upgradable), "U", Waits),
     ("0", Acquire(Exclusive), "X", Holds),
     ("S1", Acquire(Exclusive), "S1", Waits),
-    ("0,o", AcquireNew(Shared), "0,o", Waits),
-    ("X", Announce(Shared), "X,s", Waits),
-    ("S1,x", Announce(Exclusive), "S1,x", Waits),
-    ("0,x", Announce(Exclusive), "X,x", Holds),
+    ("0,o", AcquireNewcomer(Shared), "0,o", Waits),
+    ("X", SetWaiting(Shared), "X,s", Waits),
+    ("S1,x", SetWaiting(Exclusive), "S1,x", Waits),
+    ("0,x", SetWaiting(Exclusive), "X,x", Holds),
     ("S2,x", Release(Shared), "S1,x", Notifies),
     ("S1,x", Release(Shared), "0,x", Notifies),
     ("WS1", Release(Shared), "W", Notifies),
@@ -66,8 +68,8 @@ const TABLE: &[Row] = &[
     ("US1", StartUpgrade(Upgradable), "WS1", Waits),
     ("S1", StartUpgrade(Shared), "X", Holds),
     ("S2", StartUpgrade(Shared), "WS1", Waits),
-    ("US1", StartUpgrade(Shared), "US1", Told),
-    ("WS1", StartUpgrade(Shared), "WS1", Told),
+    ("US1", StartUpgrade(Shared), "US1", Refused),
+    ("WS1", StartUpgrade(Shared), "WS1", Refused),
     ("W", FinishUpgrade, "X", Holds),
     ("WS1", FinishUpgrade, "WS1", Waits),
     ("WS1,s", CancelUpgrade(Upgradable), "US1,s", Notifies),
@@ -110,23 +112,23 @@ fn notifies_if(state: &State, left: AfterRelease) -> Then {
     }
 }
 
-fn announce(state: &State, mode: Mode) -> Attempt {
+fn set_waiting(state: &State, mode: Mode) -> Attempt {
     state.enter_or_set_waiting(mode, false, WaitFlags::NONE, WaitFlags::of(WaitFlag::of(mode)))
 }
 
 fn run(state: &State, step: Step) -> Then {
     match step {
         Acquire(mode) => holds_if(state.try_acquire(mode)),
-        AcquireNew(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
+        AcquireNewcomer(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
         AcquireNotified(mode) => holds_if(state.acquire_notified(mode)),
-        Announce(mode) => holds_if(announce(state, mode) == Attempt::Available),
+        SetWaiting(mode) => holds_if(set_waiting(state, mode) == Attempt::Available),
         Release(mode) => notifies_if(state, state.release(mode)),
         Downgrade(from, to) => notifies_if(state, state.downgrade(from, to)),
         Share => holds_if(state.share()),
         StartUpgrade(from) => match state.start_upgrade(from) {
             UpgradeStep::Done => Holds,
             UpgradeStep::Waiting => Waits,
-            UpgradeStep::Refused => Told,
+            UpgradeStep::Refused => Refused,
         },
         FinishUpgrade => holds_if(state.finish_upgrade() == UpgradeStep::Done),
         CancelUpgrade(from) => notifies_if(state, state.cancel_upgrade(from)),
@@ -166,9 +168,9 @@ fn the_table_is_the_one_in_the_design() {
     let rows = TABLE.iter().map(|&(before, step, after, then)| {
         let operation = match step {
             Acquire(mode) => format!("acquire {}", named(mode)),
-            AcquireNew(_) => "acquire, new".into(),
+            AcquireNewcomer(_) => "acquire, newcomer".into(),
             AcquireNotified(mode) => format!("acquire {}, notified", named(mode)),
-            Announce(mode) => format!("announce {}", named(mode)),
+            SetWaiting(mode) => format!("set waiting, {}", named(mode)),
             Release(mode) => format!("release {}", named(mode)),
             Downgrade(_, to) => format!("downgrade to {}", named(to)),
             Share => "share".into(),
@@ -177,7 +179,7 @@ fn the_table_is_the_one_in_the_design() {
             FinishUpgrade => "finish the upgrade".into(),
             CancelUpgrade(from) => format!("cancel, was {}", named(from)),
         };
-        let after = if after == before && !matches!(step, Announce(_)) && then != Holds {
+        let after = if after == before && !matches!(step, SetWaiting(_)) && then != Holds {
             String::from("same")
         } else {
             format!("`{after}`")
@@ -216,7 +218,7 @@ fn e3_at_the_maximum_no_more_holders_enter_and_nothing_wraps() {
         for mode in Mode::ALL {
             let state = state(FULL);
             assert!(!state.try_acquire(mode) && !state.acquire_notified(mode) && !state.share());
-            assert_eq!(announce(&state, mode), Attempt::Unavailable);
+            assert_eq!(set_waiting(&state, mode), Attempt::Unavailable);
             assert_eq!(state.load().shared_holders(), FULL >> SHARED_SHIFT);
             assert!(state.load().is_awaited(mode));
         }
