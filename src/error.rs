@@ -14,8 +14,8 @@ pub enum UpgradeError {
     /// Only [`try_upgrade`](crate::Guard::try_upgrade) returns this error: an
     /// [`upgrade`](crate::Guard::upgrade) waits for these holders.
     SharedHolders,
-    /// Another holder is upgradable, or upgrades. If both holders upgraded, each would wait for the
-    /// other forever.
+    /// Another holder is upgradable, or is upgrading. If both holders upgraded, each would wait for
+    /// the other forever.
     Conflict,
 }
 
@@ -56,14 +56,14 @@ impl fmt::Display for ReleaseError {
 
 impl Error for ReleaseError {}
 
-/// A holder or a waiter of a [`HandleLock`](crate::HandleLock) already uses this name.
+/// A holder or a waiter of a [`HandleLock`](crate::HandleLock) already uses this handle.
 ///
-/// The error contains the name. The lock has not changed.
+/// The error contains the handle. The lock has not changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandleInUse<H>(pub H);
 
 impl<H> HandleInUse<H> {
-    /// Returns the name.
+    /// Returns the handle.
     #[must_use]
     pub fn into_handle(self) -> H {
         self.0
@@ -80,17 +80,17 @@ impl<H: fmt::Debug> Error for HandleInUse<H> {}
 
 /// The reason why a [`HandleLock`](crate::HandleLock) was not acquired.
 ///
-/// The error contains the name. The failed acquisition does not keep the name in use.
+/// The error contains the handle. The failed acquisition does not keep the handle in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TryAcquireError<H> {
-    /// A holder or a waiter already uses this name.
+    /// A holder or a waiter already uses this handle.
     HandleInUse(H),
-    /// The name is not in use, but the lock is not available now, or was not available in time.
+    /// The handle is not in use, but the lock is not available now, or was not available in time.
     WouldBlock(H),
 }
 
 impl<H> TryAcquireError<H> {
-    /// Returns the name.
+    /// Returns the handle.
     #[must_use]
     pub fn into_handle(self) -> H {
         match self {

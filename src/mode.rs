@@ -4,8 +4,8 @@
 ///
 /// | held ↓, wanted → | `Shared` | `Upgradable` | `Exclusive` |
 /// |------------------|----------|--------------|-------------|
-/// | `Shared`         | together | together     | waits       |
-/// | `Upgradable`     | together | waits        | waits       |
+/// | `Shared`         | enters   | enters       | waits       |
+/// | `Upgradable`     | enters   | waits        | waits       |
 /// | `Exclusive`      | waits    | waits        | waits       |
 ///
 /// Modes are ordered by strength: `Shared < Upgradable < Exclusive`.

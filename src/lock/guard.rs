@@ -163,7 +163,7 @@ macro_rules! multilock_guard {
             /// # Errors
             ///
             /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
-            /// [`UpgradeError::Conflict`] if one of them is upgradable or upgrades. The guard then
+            /// [`UpgradeError::Conflict`] if one of them is upgradable or is upgrading. The guard then
             /// keeps its mode.
             ///
             /// # Examples
@@ -205,7 +205,7 @@ macro_rules! multilock_guard {
             /// # Errors
             ///
             /// Returns [`UpgradeError::Conflict`] at the first poll, if the guard is shared and
-            /// another holder is upgradable or upgrades: the two would wait for each other. The
+            /// another holder is upgradable or is upgrading: the two would wait for each other. The
             /// guard then keeps its mode.
             ///
             /// # Examples
@@ -233,7 +233,7 @@ macro_rules! multilock_guard {
             /// deadlock. It returns `None` in these cases:
             ///
             /// * The guard is exclusive.
-            /// * A holder upgrades. An upgrade waits only for the holders that held the lock when
+            /// * A holder is upgrading. An upgrade waits only for the holders that held the lock when
             ///   it began.
             /// * The lock is at its limit of holders.
             ///

@@ -194,7 +194,7 @@ impl MultiLock {
     /// The method has no spurious failures: it fails only because of a holder or a waiter. It
     /// returns `None` in these cases:
     ///
-    /// * A holder excludes `mode`, or upgrades.
+    /// * A holder excludes `mode`, or is upgrading.
     /// * `mode` is not exclusive, the lock is held, and an exclusive waiter is queued.
     /// * The lock is at its limit of holders.
     ///
@@ -445,7 +445,7 @@ impl MultiLock {
 
     /// Turns `handle` back into a guard.
     ///
-    /// The guard has the mode of the handle. The lock is held without a break.
+    /// The guard has the mode of the handle. The lock stays held throughout.
     ///
     /// # Errors
     ///

@@ -21,7 +21,8 @@ use crate::sync::future::ready_if;
 use crate::sync::once_box::may_fail;
 use crate::sync::unmodeled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Watches one lock for a monitor. Each edge that the watcher has not seen yet sets it.
+/// Watches one lock for a monitor. The monitor is set if there was an edge that the watcher has not
+/// seen.
 pub(crate) struct Watcher<L: Deref<Target = MultiLock>> {
     lock: L,
     mode: Mode,
@@ -121,8 +122,8 @@ impl<'a> BoxedListeners<'a> {
     }
 }
 
-/// Watches several locks for a monitor. It is set when all of them can be acquired, and one of them
-/// could not be acquired before.
+/// Watches several locks for a monitor. The monitor is set when all of them can be acquired, and one
+/// of them could not be acquired before.
 struct SetWatcher<L: Deref<Target = MultiLock>> {
     watchers: Box<[Watcher<L>]>,
     /// Whether the watcher was set when it was last looked at. `Relaxed`, as `seen` is.

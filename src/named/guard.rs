@@ -93,7 +93,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Errors
     ///
     /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
-    /// [`UpgradeError::Conflict`] if one of them is upgradable or upgrades. The guard then keeps
+    /// [`UpgradeError::Conflict`] if one of them is upgradable or is upgrading. The guard then keeps
     /// its mode.
     pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
         self.as_guard().try_upgrade()?;
@@ -122,7 +122,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Errors
     ///
     /// Returns [`UpgradeError::Conflict`] at the first poll if the guard is shared, and another
-    /// holder is upgradable or upgrades: the two would wait for each other. The guard then keeps
+    /// holder is upgradable or is upgrading: the two would wait for each other. The guard then keeps
     /// its mode.
     ///
     /// # Examples
