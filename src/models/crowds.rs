@@ -568,7 +568,7 @@ fn crowds_of_sets_and_single_acquisitions_all_enter() {
     });
 }
 
-/// Sets that were turned away are cancelled: a task that acquires one of the members once enters.
+/// Sets that were turned away are canceled: a task that acquires one of the members once enters.
 #[test]
 fn crowds_enter_where_sets_are_cancelled() {
     crowd(|| {

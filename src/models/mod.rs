@@ -7,7 +7,8 @@
 //! run with switches at random, and so do the models in `crowds`, which are too large for loom: see [`explore`].
 //! Without either cfg they run on plain threads, a few times each.
 //!
-//! Each model names the changes to the code that have been seen to make it fail.
+//! The defects that each model finds are in `ci/defects/models`: a line `Found-by` in the header of a patch names
+//! each model that fails with the defect.
 
 #[cfg(not(loom))]
 mod crowds;
@@ -192,7 +193,6 @@ fn queued<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
     future
 }
 
-/// Fails if `State::release` or `State::enter` is `Relaxed`.
 #[test]
 fn e2_data_is_visible_to_the_next_holder() {
     model(|| {
@@ -204,8 +204,6 @@ fn e2_data_is_visible_to_the_next_holder() {
     });
 }
 
-/// Fails if `RawLock::wake` has no fence, if `OnceBox::get` is `Relaxed`, if a waiter sets its flag before it is
-/// queued or does not look again, and if `wake` notifies no exclusive waiter.
 #[test]
 fn p2_the_next_waiter_is_woken() {
     model(|| {
@@ -219,8 +217,6 @@ fn p2_the_next_waiter_is_woken() {
 }
 
 /// Two shared holders wait for each other to enter: both must be woken.
-///
-/// Fails if `notify_shared` notifies one waiter only.
 #[test]
 fn f3_all_shared_waiters_are_woken() {
     model(|| {
@@ -239,8 +235,6 @@ fn f3_all_shared_waiters_are_woken() {
 }
 
 /// A dormant shared waiter does not keep the next release from notifying others.
-///
-/// Fails if `wake` gives up when it is the turn of shared waiters, and all are notified already.
 #[test]
 fn f2_a_notified_waiter_that_sleeps_on_blocks_no_other() {
     model(|| {
@@ -256,7 +250,6 @@ fn f2_a_notified_waiter_that_sleeps_on_blocks_no_other() {
     });
 }
 
-/// Fails if `wake` notifies no shared waiters when it is their turn.
 #[test]
 fn q2_shared_and_exclusive_waiters_take_turns() {
     model(|| {
@@ -270,8 +263,6 @@ fn q2_shared_and_exclusive_waiters_take_turns() {
 }
 
 /// A newcomer takes the lock ahead of a woken waiter. The waiter is notified again.
-///
-/// Fails if `wake` does not notify overtaken waiters.
 #[test]
 fn q3_an_overtaken_waiter_is_woken_again() {
     model(|| {
@@ -292,8 +283,6 @@ fn q3_an_overtaken_waiter_is_woken_again() {
 }
 
 /// An exclusive waiter is dropped, while another thread waits because of it.
-///
-/// Fails if `Waiter::drop` passes nothing on when the last exclusive waiter leaves.
 #[test]
 fn c1_a_dropped_exclusive_waiter_admits_shared_waiters() {
     model(|| {
@@ -323,13 +312,11 @@ fn pass_on(dropped: Mode, waiting: Mode) {
     });
 }
 
-/// Fails if `Waiter::drop` passes nothing on.
 #[test]
 fn c2_a_dropped_shared_waiter_passes_its_notification_on() {
     pass_on(Shared, Exclusive);
 }
 
-/// Fails as `c2_a_dropped_shared_waiter_passes_its_notification_on` does.
 #[test]
 fn c3_a_dropped_exclusive_waiter_passes_its_notification_on() {
     pass_on(Exclusive, Exclusive);
@@ -360,8 +347,6 @@ fn c3_a_waiter_may_be_dropped_while_it_is_notified() {
 }
 
 /// Two threads need a value that does not exist yet.
-///
-/// Fails if it is published by less than a Release, or found by less than an Acquire.
 #[test]
 fn p2_a_lazily_made_value_is_complete() {
     struct Value(UnsafeCell<u32>);
@@ -391,9 +376,6 @@ fn p2_a_lazily_made_value_is_complete() {
 }
 
 /// A waiter is polled for no reason, while it is notified.
-///
-/// Fails if `Node::state` does not acquire, if `List::pop` does not release, and if it reports the
-/// notification before it is done with the node.
 #[test]
 fn p1_a_waiter_may_be_polled_while_it_is_notified() {
     model(|| {
@@ -420,8 +402,6 @@ fn p1_a_waiter_may_be_polled_while_it_is_notified() {
 }
 
 /// A waiter leaves a flag while another joins it.
-///
-/// Fails if the bit of a flag is cleared while a waiter is counted in it.
 #[test]
 fn c4_the_last_waiter_to_leave_does_not_erase_one_that_joins() {
     model(|| {
@@ -437,8 +417,6 @@ fn c4_the_last_waiter_to_leave_does_not_erase_one_that_joins() {
 }
 
 /// An overtaken waiter leaves while another is overtaken.
-///
-/// Fails as `c4_the_last_waiter_to_leave_does_not_erase_one_that_joins` does.
 #[test]
 fn c4_the_last_overtaken_waiter_to_leave_does_not_erase_the_next() {
     model_with(3, || {
@@ -462,8 +440,6 @@ fn c4_the_last_overtaken_waiter_to_leave_does_not_erase_the_next() {
 }
 
 /// A release happens while one waiter leaves a flag, and another joins it.
-///
-/// Fails as `c4_the_last_waiter_to_leave_does_not_erase_one_that_joins` does.
 #[test]
 fn c4_a_release_while_a_waiter_leaves_a_flag_sees_one_that_joins() {
     model_with(3, || {
@@ -478,8 +454,6 @@ fn c4_a_release_while_a_waiter_leaves_a_flag_sees_one_that_joins() {
 }
 
 /// A waiter leaves a flag while another joins it and leaves it, too.
-///
-/// Fails if the last waiter to leave does not clear the bit.
 #[test]
 fn c4_no_bit_stays_behind() {
     model(|| {
@@ -507,8 +481,6 @@ fn passer_by(data: &Arc<Data>, mode: Mode) -> JoinHandle<()> {
     spawn(move || drop(queued_or_not(data.lock.acquire(mode))))
 }
 
-/// Fails if `State::finish_upgrade` is `Relaxed`, if `wake` does not notify the upgrade, and if the upgrade does
-/// not look again after it is queued.
 #[test]
 fn u2_upgrade_starts_after_the_last_shared_holder_ends() {
     model(|| {
@@ -533,7 +505,6 @@ fn reader(data: &Arc<Data>) -> JoinHandle<()> {
     })
 }
 
-/// Fails if `State::try_upgrade` is `Relaxed`.
 #[test]
 fn u2_a_try_starts_after_the_last_shared_holder_ends() {
     model(|| {
@@ -548,9 +519,6 @@ fn u2_a_try_starts_after_the_last_shared_holder_ends() {
 }
 
 /// Two shared holders upgrade. One of them is refused, and releases, so the other can upgrade.
-///
-/// Fails if `State::start_upgrade` does not refuse, and if a shared holder notifies no waiter when its release
-/// leaves a waiting upgrade.
 #[test]
 fn u3_of_two_shared_holders_one_upgrades() {
     model(|| {
@@ -573,7 +541,6 @@ fn u3_of_two_shared_holders_one_upgrades() {
     });
 }
 
-/// Fails if no waiter is notified after `State::cancel_upgrade`.
 #[test]
 fn u2_a_dropped_upgrade_admits_shared_waiters() {
     for mode in [Shared, Upgradable] {
@@ -592,7 +559,6 @@ fn u2_a_dropped_upgrade_admits_shared_waiters() {
     }
 }
 
-/// Fails if `State::downgrade` is `Relaxed`, and if no waiter is notified after it.
 #[test]
 fn u4_downgrade_makes_data_visible_to_those_that_it_admits() {
     for to in [Shared, Upgradable] {

@@ -8,7 +8,6 @@ use super::*;
 use crate::MonitorArc;
 use crate::sync::unmodeled::{AtomicBool, Ordering::Relaxed};
 
-/// Fails if `wake` notifies no monitors, and if a monitor does not look again after it is queued.
 #[test]
 fn p2_a_monitor_is_notified() {
     model(|| {
@@ -24,7 +23,6 @@ fn p2_a_monitor_is_notified() {
     });
 }
 
-/// Fails if `Edges::count_one` does not release or `WaitQueue::edges` does not acquire.
 #[test]
 fn monitor_that_sees_the_edge_finds_the_lock_free() {
     model(|| {
@@ -40,7 +38,6 @@ fn monitor_that_sees_the_edge_finds_the_lock_free() {
     });
 }
 
-/// Fails if a monitor counts the edges after it sets its waiting flag.
 #[test]
 fn monitor_is_set_by_an_edge_while_it_is_made() {
     model(|| {
@@ -54,9 +51,6 @@ fn monitor_is_set_by_an_edge_while_it_is_made() {
 }
 
 /// A monitor is made while the mode becomes acquirable.
-///
-/// Fails if the edges are counted after the monitor sets its waiting flag, if a monitor does not
-/// look again after it is queued, and if it does not set the flag before.
 #[test]
 fn monitor_misses_no_edge_from_its_first_moment() {
     model(|| {
@@ -76,8 +70,6 @@ fn monitor_misses_no_edge_from_its_first_moment() {
 }
 
 /// One monitor is dropped, another is made, and meanwhile there is an edge.
-///
-/// Fails if the bit of monitors is cleared while one is counted.
 #[test]
 fn monitor_that_is_dropped_hides_no_edge_from_another() {
     model_with(3, || {
@@ -97,8 +89,6 @@ fn monitor_that_is_dropped_hides_no_edge_from_another() {
 
 /// The last exclusive waiter is dropped, another is queued and dropped, and the shared holder
 /// releases. At the end the lock is free, and its monitor has been notified.
-///
-/// Fails if the last waiter to be dropped notifies no monitor.
 #[test]
 fn monitor_is_notified_when_exclusive_waiters_are_dropped() {
     model_with(3, || {
@@ -125,8 +115,6 @@ fn next(monitor: &mut MonitorArc) -> impl Future<Output = Option<()>> {
 
 /// The waiter that may be woken late has a thread of its own: loom would wake the main thread out
 /// of `join`.
-///
-/// Fails if a stream does not look again after it is queued.
 #[test]
 fn monitor_streams_see_each_edge_that_they_wait_for() {
     model(|| {
@@ -143,9 +131,6 @@ fn monitor_streams_see_each_edge_that_they_wait_for() {
 
 /// All members of a set are free, and each is acquired and released by another thread. The task is
 /// polled once, and then woken or not: loom would wake a thread that blocks out of a mutex, too.
-///
-/// Fails if `Edges::announce` does not acquire, and if a monitor of a free set does not look again
-/// when it is queued at all members.
 #[test]
 fn monitor_of_a_free_set_misses_no_edge() {
     model_with(3, || {
@@ -177,8 +162,6 @@ impl std::task::Wake for Woken {
 }
 
 /// One member after the other becomes free.
-///
-/// Fails if a monitor of a set does not look again after it is queued.
 #[test]
 fn monitor_of_a_set_misses_no_edge() {
     model(|| {

@@ -16,9 +16,6 @@ fn full_chunk() -> Arc<HandleLock<u32>> {
     lock
 }
 
-/// Fails if `Registry::try_use_ticket` does not check whether the ticket is the next, if
-/// `Registry::insert` uses the ticket before it has locked the chunk, and if `Registry::reserve`
-/// looks again but not at the name that was put in meanwhile.
 #[test]
 fn names_are_used_by_one_at_a_time() {
     model(|| {
@@ -33,8 +30,6 @@ fn names_are_used_by_one_at_a_time() {
 }
 
 /// One thread may find room in the first chunk, while the other is on its way to a second.
-///
-/// Fails if `Registry::chunks` ends with the first.
 #[test]
 fn names_are_used_by_one_at_a_time_in_all_chunks() {
     model(|| {
@@ -48,9 +43,6 @@ fn names_are_used_by_one_at_a_time_in_all_chunks() {
 }
 
 /// A caller is refused for a name that is in use, not for another attempt that is refused.
-///
-/// Fails if `Registry::reserve` puts a name in without a look, and takes it out again if there is
-/// an older one.
 #[test]
 fn names_are_free_when_they_are_released() {
     model(|| {
@@ -63,7 +55,6 @@ fn names_are_free_when_they_are_released() {
     });
 }
 
-/// Fails if `Registry::reserve` does not begin again when another name was put in meanwhile.
 #[test]
 fn names_that_differ_do_not_conflict() {
     model(|| {
@@ -74,7 +65,6 @@ fn names_that_differ_do_not_conflict() {
     });
 }
 
-/// Fails if `HandleGuard::drop` releases the lock before it takes the name out.
 #[test]
 fn names_of_holders_are_never_beside_those_they_exclude() {
     model(|| {
@@ -94,7 +84,6 @@ fn names_of_holders_are_never_beside_those_they_exclude() {
     });
 }
 
-/// Fails if `HandleGuard::downgrade` changes the lock before the registry.
 #[test]
 fn names_of_holders_follow_a_downgrade() {
     model(|| {
@@ -114,9 +103,6 @@ fn names_of_holders_follow_a_downgrade() {
 
 /// The registry shows an upgradable holder beside a shared one, and never beside another upgradable
 /// one.
-///
-/// Fails if `HandleGuard::upgrade` changes the registry before the lock, and if a cancelled upgrade
-/// changes the registry back after the lock.
 #[test]
 fn names_of_holders_follow_a_cancelled_upgrade() {
     model(|| {

@@ -5,9 +5,6 @@ use crate::lock::AcquireFuture;
 
 /// A waiter joins behind a dormant waiter of its mode. The bit of their flag is set already, so the
 /// joining waiter writes nothing.
-///
-/// Fails if a waiter does not look again when it is queued, if `wake` notifies no exclusive waiter,
-/// and if a waiter is notified and not woken.
 #[test]
 fn p2_a_waiter_that_joins_a_set_flag_is_found() {
     for mode in [Shared, Upgradable, Exclusive] {
@@ -30,8 +27,6 @@ fn p2_a_waiter_that_joins_a_set_flag_is_found() {
 }
 
 /// A waiter gets another waker while it is notified, and only the new waker wakes it.
-///
-/// Fails if `List::renew` leaves the old waker in the node.
 #[test]
 fn p1_a_waker_may_be_replaced_while_it_is_woken() {
     for mode in [Shared, Exclusive] {
@@ -58,7 +53,6 @@ fn p1_a_waker_may_be_replaced_while_it_is_woken() {
     }
 }
 
-/// Fails with the same change as `p1_a_waker_may_be_replaced_while_it_is_woken`.
 #[test]
 fn u2_the_waker_of_an_upgrade_may_be_replaced_while_it_is_woken() {
     model_with(3, || {
@@ -81,8 +75,6 @@ fn u2_the_waker_of_an_upgrade_may_be_replaced_while_it_is_woken() {
 
 /// Two shared waiters are dropped at once, perhaps notified together, and a thread waits behind
 /// them.
-///
-/// Fails with the same change as `c2_a_dropped_shared_waiter_passes_its_notification_on`.
 #[test]
 fn c2_shared_waiters_notified_together_may_all_be_dropped_at_once() {
     model(|| {
@@ -100,8 +92,6 @@ fn c2_shared_waiters_notified_together_may_all_be_dropped_at_once() {
 
 /// Two exclusive waiters are dropped at once, and a thread joins a shared waiter that waits because
 /// of them.
-///
-/// Fails with the same change as `c1_a_dropped_exclusive_waiter_admits_shared_waiters`.
 #[test]
 fn c1_the_last_exclusive_waiter_to_leave_admits_a_joining_waiter() {
     model(|| {
@@ -150,9 +140,6 @@ fn tries(data: &Arc<Data>) -> JoinHandle<()> {
 
 /// What a holder did is visible to the thread that it hands the lock to, and to the next holders.
 /// That is so also if another waiter comes in between and hands the lock over.
-///
-/// Fails if the waiter that hands the lock over does not set its waiting flag, and if the thread
-/// does not clear its own.
 #[test]
 fn q3_an_overtaken_thread_is_handed_the_lock() {
     for mode in [Shared, Exclusive] {
@@ -170,8 +157,6 @@ fn q3_an_overtaken_thread_is_handed_the_lock() {
 }
 
 /// The holder is another thread than the one that is handed the lock.
-///
-/// Fails if a waiter that hands the lock over does not wake the thread.
 #[test]
 fn q3_a_thread_is_handed_the_lock_by_another() {
     model(|| {
@@ -185,9 +170,6 @@ fn q3_a_thread_is_handed_the_lock_by_another() {
 }
 
 /// It is first the turn of other waiters, which sleep on.
-///
-/// Fails if a joining waiter takes no notice of them, and looks whether the lock is free before it
-/// sets its waiting flag.
 #[test]
 fn q3_a_waiter_that_joins_behind_an_overtaken_thread_is_notified_with_its_mode() {
     model(|| {
@@ -204,9 +186,6 @@ fn q3_a_waiter_that_joins_behind_an_overtaken_thread_is_notified_with_its_mode()
 
 /// A thread cancels its wait beside a writer that was woken and sleeps on. The writer keeps readers
 /// out as the thread did.
-///
-/// Fails if a waiter that joins behind the thread looks whether the lock is free before it sets its
-/// waiting flag.
 #[test]
 fn q3_a_waiter_that_joins_behind_a_cancelled_thread_is_notified() {
     model(|| {
@@ -223,7 +202,6 @@ fn q3_a_waiter_that_joins_behind_a_cancelled_thread_is_notified() {
     });
 }
 
-/// Fails if a thread is notified although the lock could not be handed to it.
 #[test]
 fn q3_a_thread_is_not_handed_what_another_has_acquired() {
     model(|| {
@@ -236,7 +214,6 @@ fn q3_a_thread_is_not_handed_what_another_has_acquired() {
     });
 }
 
-/// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
 fn c3_a_thread_may_cancel_while_it_is_handed_the_lock() {
     for mode in [Shared, Exclusive] {
@@ -264,9 +241,6 @@ fn releases_fairly(data: &Arc<Data>, guard: Guard<'_>) -> JoinHandle<()> {
 
 /// The thread was not overtaken. Another thread may acquire the lock by a try first; then the
 /// release of that one hands the lock to the thread.
-///
-/// Fails if a thread is handed the lock and is no handoff waiter, or is notified although the lock
-/// could not be handed to it.
 #[test]
 fn q3_a_fair_release_hands_the_lock_to_a_thread() {
     model(|| {
@@ -280,7 +254,6 @@ fn q3_a_fair_release_hands_the_lock_to_a_thread() {
     });
 }
 
-/// Fails if a cancelled acquisition of a thread keeps the lock that it was handed.
 #[test]
 fn c3_a_thread_may_cancel_while_a_fair_release_hands_it_the_lock() {
     for mode in [Shared, Exclusive] {

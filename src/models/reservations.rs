@@ -22,9 +22,7 @@ fn starving(data: &Data) -> (Pin<Box<AcquireFuture<'_>>>, Guard<'_>) {
 }
 
 /// A rival is polled twice. Its first poll comes while the lock is held, or when it is free.
-/// Neither a queued waiter that was not notified nor a newcomer enters before the starving waiter.
-///
-/// Fails if waiters that were not notified do not defer to the reservation.
+/// Neither a queued waiter that was not woken nor a newcomer enters before the starving waiter.
 #[test]
 fn q3_nothing_overtakes_a_starving_waiter() {
     // On plain threads a reservation ends by the clock.
@@ -56,8 +54,6 @@ fn q3_nothing_overtakes_a_starving_waiter() {
 }
 
 /// The lock is not reserved forever for a waiter that is not polled.
-///
-/// Fails if a reservation has no end, and if a waiter that defers to it does not wake itself.
 #[test]
 fn p1_a_starving_waiter_that_sleeps_on_blocks_no_other() {
     for mode in [Shared, Exclusive] {
@@ -80,8 +76,6 @@ fn p1_a_starving_waiter_that_sleeps_on_blocks_no_other() {
 }
 
 /// The starving waiter is dropped while another waiter defers to it, or is about to.
-///
-/// Fails if its reservation stays behind.
 #[test]
 fn c1_a_dropped_starving_waiter_leaves_no_reservation() {
     model(|| {
@@ -101,9 +95,7 @@ fn c1_a_dropped_starving_waiter_leaves_no_reservation() {
     });
 }
 
-/// A notified waiter defers to another, and is dropped: the wake-up is not lost.
-///
-/// Fails if a notified waiter that defers is put into the queue again.
+/// A woken waiter defers to another, and is dropped: the wake-up is not lost.
 #[test]
 fn c3_a_waiter_that_defers_passes_its_wake_up_on() {
     model(|| {

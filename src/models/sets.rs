@@ -66,8 +66,6 @@ fn thread(pair: &Arc<Pair>, f: impl FnOnce(&Pair) + Send + 'static) -> JoinHandl
     spawn(move || f(&pair))
 }
 
-/// Fails if a set that cannot acquire all members releases none, or only the last, of those that it
-/// has acquired.
 #[test]
 fn sets_that_overlap_exclude_each_other_and_both_enter() {
     model(|| {
@@ -80,9 +78,6 @@ fn sets_that_overlap_exclude_each_other_and_both_enter() {
 }
 
 /// The members are acquired singly meanwhile, first one and then the other.
-///
-/// Fails if a set that waits does not set its waiting flag, and if it does not look at the other
-/// members again.
 #[test]
 fn sets_enter_between_single_acquisitions() {
     model(|| {
@@ -97,8 +92,6 @@ fn sets_enter_between_single_acquisitions() {
 
 /// A set is notified at one member while the other member is held, and another waiter is queued
 /// behind the set at the first member.
-///
-/// Fails if a set that is turned away does not pass its notification on.
 #[test]
 fn sets_that_are_turned_away_pass_their_notification_on() {
     model(|| {
@@ -159,8 +152,6 @@ fn turned_away<'a>(
 }
 
 /// A set that has a reservation is dropped while other threads use that member.
-///
-/// Fails if the reservation does not end.
 #[test]
 fn sets_that_are_dropped_leave_no_reservation() {
     model(|| {
@@ -175,8 +166,6 @@ fn sets_that_are_dropped_leave_no_reservation() {
 }
 
 /// A reservation ends while a waiter of that member is overtaken. The same bit stands for both.
-///
-/// Fails if the bit is cleared when the queue is not locked any more.
 #[test]
 fn sets_that_are_dropped_do_not_erase_an_overtaken_waiter() {
     model(|| {
@@ -195,8 +184,6 @@ fn sets_that_are_dropped_do_not_erase_an_overtaken_waiter() {
 }
 
 /// The set is polled while another thread acquires the first member, which is reserved: both enter.
-///
-/// Fails if a set that has entered leaves its reservations behind.
 #[test]
 fn sets_that_have_a_reservation_and_waiters_that_defer_both_enter() {
     model(|| {
