@@ -1,8 +1,9 @@
-//! The contract: what the lock promises, with futures that are polled by hand. There is no runtime.
-//! A test waits for nothing but its own next line, except where it is about threads.
+//! The contract: what the lock promises, with futures that are polled by hand. There is no runtime,
+//! so a test decides when each future is polled. Only tests of threads block.
 //!
-//! The letters are those of the promises: Exclusion, Progress (`f`: while a woken waiter is not
-//! polled), fairness (`q`), Cancellation, Upgrade and downgrade, cost (`x`).
+//! The name of a test of a lettered promise begins with its letter and number: Exclusion, Progress
+//! (`f`: while a woken waiter is not polled), fairness (`q`), Cancellation, Upgrade and downgrade,
+//! cost (`x`). Other names are plain sentences.
 
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
