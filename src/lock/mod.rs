@@ -2,6 +2,7 @@
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
+pub(crate) mod cancel;
 #[macro_use]
 pub(crate) mod guard;
 pub(crate) mod handle;
@@ -17,6 +18,7 @@ use core::task::{Context, Poll};
 use futures_core::FusedFuture;
 
 use crate::error::ReleaseError;
+use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Guard;
 use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::{Monitor, Watcher};
@@ -26,7 +28,6 @@ use crate::raw::state::Snapshot;
 use crate::raw::{HasRaw, RawLock};
 use crate::sync::const_fn;
 use crate::sync::future::Fused;
-use crate::sync::future::first;
 
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
@@ -284,15 +285,12 @@ impl MultiLock {
     /// }
     /// # }
     /// ```
-    pub async fn acquire_or<C: Future>(
+    pub fn acquire_or<C: Future>(
         &self,
         mode: Mode,
         cancel: C,
-    ) -> Result<Guard<'_>, C::Output> {
-        match first(self.acquire(mode), cancel).await {
-            Err(output) => self.try_acquire(mode).ok_or(output),
-            entered => entered,
-        }
+    ) -> impl FusedFuture<Output = Result<Guard<'_>, C::Output>> {
+        acquire_or(self.acquire(mode), cancel, move || self.try_acquire(mode))
     }
 
     /// Waits until `mode` can be acquired, without acquiring the lock.

@@ -10,13 +10,13 @@ use futures_core::stream::{FusedStream, Stream};
 
 use crate::error::{ReleaseError, UpgradeError};
 use crate::lock::MultiLock;
+use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Acquisition;
 use crate::lock::handle::Handle;
 use crate::lock::monitor::MonitorInner;
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::sync::future::Fused;
-use crate::sync::future::first;
 
 multilock_guard! {
     /// An RAII guard of a [`MultiLock`] in an [`Arc`]: it releases the lock when it is dropped.
@@ -153,14 +153,9 @@ impl MultiLock {
         self: &Arc<Self>,
         mode: Mode,
         cancel: C,
-    ) -> impl Future<Output = Result<GuardArc, C::Output>> + use<C> {
+    ) -> impl FusedFuture<Output = Result<GuardArc, C::Output>> + use<C> {
         let lock = self.clone();
-        async move {
-            match first(lock.acquire_arc(mode), cancel).await {
-                Err(output) => lock.try_acquire_arc(mode).ok_or(output),
-                entered => entered,
-            }
-        }
+        acquire_or(self.acquire_arc(mode), cancel, move || lock.try_acquire_arc(mode))
     }
 
     /// Creates a monitor that reports when `mode` can be acquired, and that is `'static`.

@@ -19,12 +19,12 @@ use futures_core::FusedFuture;
 use self::all_or_nothing::{AddressOrdered, AllHeld, address};
 use crate::error::ReleaseError;
 use crate::lock::MultiLock;
+use crate::lock::cancel::acquire_or;
 use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
 use crate::sync::future::Fused;
-use crate::sync::future::first;
 use crate::sync::unwind::for_each;
 
 /// Several locks that are acquired as one, in one [`Mode`]: all or nothing.
@@ -213,15 +213,12 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// Returns the output of `cancel` if the members were not acquired. The acquisition has then
     /// lost its place in the queue, and holds no member.
-    pub async fn acquire_or<C: Future>(
+    pub fn acquire_or<C: Future>(
         &self,
         mode: Mode,
         cancel: C,
-    ) -> Result<SetGuard<'_, L>, C::Output> {
-        match first(self.acquire(mode), cancel).await {
-            Err(output) => self.try_acquire(mode).ok_or(output),
-            acquired => acquired,
-        }
+    ) -> impl FusedFuture<Output = Result<SetGuard<'_, L>, C::Output>> {
+        acquire_or(self.acquire(mode), cancel, move || self.try_acquire(mode))
     }
 
     /// Waits until all members can be acquired in `mode`, without acquiring them.

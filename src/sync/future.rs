@@ -4,7 +4,7 @@ use core::future::poll_fn;
 use core::marker::PhantomData;
 use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
@@ -49,22 +49,6 @@ impl<F: Future, Foreign> FusedFuture for Fused<F, Foreign> {
     fn is_terminated(&self) -> bool {
         self.0.is_none()
     }
-}
-
-/// Returns the output of `wanted`, or that of `cancel` if `cancel` is ready first.
-pub(crate) fn first<W: Future, C: Future>(
-    wanted: W,
-    cancel: C,
-) -> impl Future<Output = Result<W::Output, C::Output>> {
-    Fused::<_, (W, C)>::new(async move {
-        let mut wanted = pin!(wanted);
-        let mut cancel = pin!(cancel);
-        poll_fn(|cx| match wanted.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending => cancel.as_mut().poll(cx).map(Err),
-        })
-        .await
-    })
 }
 
 pub(crate) fn ready_if(ready: bool) -> Poll<()> {

@@ -68,3 +68,39 @@ fn acquire_or_wakes_the_next_if_it_is_cancelled_after_its_wake_up() {
     drop(first);
     drop(second.run().expect("woken"));
 }
+
+/// The drops of `cancel` and of its output are foreign code. They run when the lock has been acquired.
+#[cfg(panic = "unwind")]
+#[test]
+fn acquire_or_releases_the_lock_if_a_drop_panics() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    fn panics<T>(acquire: impl Future<Output = T>) {
+        let acquires = AssertUnwindSafe(|| drop(poll_once(acquire)));
+        assert_eq!(message(catch_unwind(acquires).unwrap_err()), "in drop");
+    }
+    for mode in Mode::ALL {
+        let lock = Arc::new(lock());
+        let cancel = |bomb| async move {
+            pending::<()>().await;
+            drop(bomb);
+        };
+        panics(lock.acquire_or(mode, cancel(PanicsOnDrop)));
+        assert_idle(&lock);
+        panics(lock.acquire_or_arc(mode, cancel(PanicsOnDrop)));
+        assert_idle(&lock);
+    }
+    // The acquisition defers to a waiter that was overtaken, and the last try does not.
+    let lock = Arc::new(lock());
+    let mut overtaken = dormant(&lock, Exclusive);
+    let overtaker = hold(&lock, Exclusive);
+    overtaken.waits();
+    drop(overtaker);
+    panics(lock.acquire_or(Exclusive, ready(PanicsOnDrop)));
+    panics(lock.acquire_or_arc(Exclusive, ready(PanicsOnDrop)));
+    assert_eq!(lock.locked(), None);
+}
