@@ -256,6 +256,15 @@ fn types() -> Vec<Row> {
     }
 }
 
+/// A closure that has captured a value.
+fn reads<C>(captured: C) -> impl FnOnce(&i32) {
+    move |_| drop(captured)
+}
+
+fn writes<C>(captured: C) -> impl FnOnce(&mut i32) {
+    move |_| drop(captured)
+}
+
 /// The return types of functions, by the file and the name of the function.
 fn values() -> Vec<Row> {
     let arc = Arc::new(MultiLock::new());
@@ -269,7 +278,7 @@ fn values() -> Vec<Row> {
     let kept: HandleLock<Kept> = HandleLock::new();
     let (data, sent_data) = (Arc::new(RwLock::new(0)), RwLock::new(Cell::new(0)));
     let mut owned = data.try_upgradable_read_arc().unwrap();
-    let other = RwLock::new(0);
+    let (other, sent_other) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let (mut data, mut sent_data) =
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
     #[allow(unused_mut, clippy::let_and_return, reason = "with features there is more")]
@@ -309,6 +318,13 @@ fn values() -> Vec<Row> {
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
+        "rwlock::with" other.with(|_| ()) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::with" other.with(reads(Cell::new(0))) => Send UnwindSafe FusedFuture;
+        "rwlock::with" other.with(reads(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::with" sent_other.with(|_| ()) => FusedFuture;
+        "rwlock::with_mut" other.with_mut(|_| ()) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::with_mut" other.with_mut(writes(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::with_mut" sent_other.with_mut(|_| ()) => FusedFuture;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]
@@ -474,6 +490,11 @@ fn whatever_is_public_is_in_a_table() {
     let rows = types().into_iter().map(|row| identifier(row.0));
     let known: BTreeSet<_> = rows.chain(GENERIC.map(String::from)).collect();
     assert_eq!(names, known);
+    let is_guard = |name: &&String| name.contains("Guard") && *name != "LockGuard";
+    let guards: Vec<_> = names.iter().filter(is_guard).collect();
+    let clippy = read(&src.join("rwlock/await_holding.toml"));
+    assert!(guards.iter().all(|guard| clippy.contains(&format!("\"multilock::{guard}\""))));
+    assert_eq!(clippy.matches("multilock::").count(), guards.len());
 
     let (mut functions, mut paths) = (BTreeSet::new(), vec![src]);
     while let Some(path) = paths.pop() {

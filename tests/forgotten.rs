@@ -452,6 +452,25 @@ macro_rules! waits {
     };
 }
 
+/// An acquisition that ends before its future is ready.
+macro_rules! visits {
+    ($name:literal, $modes:expr, |$locks:ident| $visit:expr) => {
+        Function {
+            name: $name,
+            part: Part::Data,
+            modes: $modes,
+            acquires: true,
+            make: |$locks, _| {
+                let visit = $visit;
+                Box::pin(async move {
+                    visit.await;
+                    None
+                })
+            },
+        }
+    };
+}
+
 fn ok<T, E: fmt::Debug>(result: Result<T, E>) -> T {
     result.unwrap()
 }
@@ -559,6 +578,8 @@ fn functions() -> Vec<Function> {
         }),
         acquires!("RwLock::write", Data, &[Exclusive], |locks, _mode| locks.data.write()),
         acquires!("RwLock::write_arc", Data, &[Exclusive], |locks, _mode| locks.data.write_arc()),
+        visits!("RwLock::with", &[Shared], |locks| locks.data.with(|_| ())),
+        visits!("RwLock::with_mut", &[Exclusive], |locks| locks.data.with_mut(|_| ())),
         #[cfg(feature = "lock_api")]
         acquires!("lock_api_read", Api, &[Shared], |locks, _mode| {
             multilock::lock_api_read(&locks.api)

@@ -127,6 +127,8 @@ fn calls() -> Vec<Call> {
         "Lockable::acquire_blocking": |l, _| done(Lockable::acquire_blocking(&l.lock, Exclusive));
         "RwLock::read_blocking": |l, _| done(l.data.read_blocking());
         "RwLock::read_arc_blocking": |l, _| done(l.data.read_arc_blocking());
+        "RwLock::with_blocking": |l, _| l.data.with_blocking(|_| true);
+        "RwLock::with_mut_blocking": |l, _| l.data.with_mut_blocking(|_| true);
         "RwLock::upgradable_read_blocking": |l, _| done(l.data.upgradable_read_blocking());
         "RwLock::upgradable_read_arc_blocking": |l, _| done(l.data.upgradable_read_arc_blocking());
         "RwLock::write_blocking": |l, _| done(l.data.write_blocking());

@@ -665,6 +665,130 @@ suite! {
     read_arc_blocking_timeout, upgradable_read_arc_blocking_timeout, write_arc_blocking_timeout
 }
 
+#[test]
+fn e2_closures_read_and_write_the_data() {
+    let lock = lock();
+    let before = now(lock.with_mut(|pair| {
+        assert_held(&lock, Exclusive);
+        mem::replace(pair, (3, 4))
+    }));
+    assert_eq!(before, (1, 2));
+    let read = now(lock.with(|pair| {
+        assert_held(&lock, Shared);
+        (*pair, lock.try_read().is_some())
+    }));
+    assert_eq!(read, ((3, 4), true));
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    {
+        lock.with_mut_blocking(|pair| {
+            assert_held(&lock, Exclusive);
+            pair.0 += 1;
+        });
+        assert_eq!(lock.with_blocking(|pair| (*pair, lock.raw().locked())), ((4, 4), Some(Shared)));
+    }
+    assert_over(&lock);
+}
+
+#[test]
+fn c_a_closure_runs_in_the_last_poll_or_not_at_all() {
+    let runs = AtomicUsize::new(0);
+    let run = || runs.fetch_add(1, SeqCst);
+    let lock = lock();
+    drop((lock.with(|_| run()), lock.with_mut(|_| run())));
+    let guard = lock.try_write().unwrap();
+    let mut write = Task::queued(lock.with_mut(|_| run()));
+    let read = Task::queued(lock.with(|_| run()));
+    drop(Task::queued(lock.with_mut(|_| run())));
+    drop(guard);
+    // A woken reader passes its wake-up on.
+    assert!(read.woken() && !write.woken());
+    drop(read);
+    assert_eq!(runs.load(SeqCst), 0);
+    assert_eq!(write.run(), Some(0));
+    assert!(write.future().is_terminated());
+    drop(write);
+    assert_over(&lock);
+}
+
+#[cfg(panic = "unwind")]
+#[test]
+fn e1_a_closure_that_panics_ends_its_access() {
+    let lock = lock();
+    let mut read = Task::new(lock.with(|_| panic!("no")));
+    panics_with("no", || _ = read.poll());
+    let mut write = Task::new(lock.with_mut(|pair| {
+        pair.0 = 7;
+        panic!("no")
+    }));
+    panics_with("no", || _ = write.poll());
+    assert_idle(lock.raw());
+    #[cfg(all(feature = "std", not(target_family = "wasm")))]
+    {
+        panics_with("no", || lock.with_blocking(|_| panic!("no")));
+        panics_with("no", || {
+            lock.with_mut_blocking(|pair| {
+                pair.1 = 8;
+                panic!("no")
+            })
+        });
+        assert_eq!(lock.with_blocking(|pair| pair.1), 8, "there is no poisoning");
+    }
+    drop((read, write));
+    assert_eq!(lock.try_read().unwrap().0, 7, "there is no poisoning");
+    assert_over(&lock);
+}
+
+/// What a closure returns may be a guard of another lock.
+#[cfg(all(feature = "std", panic = "unwind"))]
+#[test]
+fn e1_the_output_of_a_closure_is_dropped_if_a_waker_panics() {
+    let (lock, other) = (lock(), MultiLock::new());
+    let output = || other.try_acquire(Exclusive).unwrap();
+    for way in 0..if cfg!(target_family = "wasm") { 2 } else { 4 } {
+        let mut waits = None;
+        let wait = || {
+            let mut task = Task::new(lock.write());
+            assert!(task.poll_with(&panics()).is_pending());
+            task
+        };
+        panics_with("in wake", || match way {
+            0 => drop(now(lock.with(|_| (waits = Some(wait()), output())))),
+            1 => drop(now(lock.with_mut(|_| (waits = Some(wait()), output())))),
+            #[cfg(not(target_family = "wasm"))]
+            2 => drop(lock.with_blocking(|_| (waits = Some(wait()), output()))),
+            #[cfg(not(target_family = "wasm"))]
+            _ => drop(lock.with_mut_blocking(|_| (waits = Some(wait()), output()))),
+            #[cfg(target_family = "wasm")]
+            _ => unreachable!(),
+        });
+        drop(waits);
+        assert_idle(&other);
+        assert_over(&lock);
+    }
+}
+
+#[test]
+fn x1_x2_closures_allocate_nothing_after_the_first_wait() {
+    let lock = lock();
+    without_allocation("uncontended", || {
+        now(lock.with_mut(|pair| pair.0 += 1));
+        assert_eq!(now(lock.with(|pair| pair.0)), 2);
+    });
+    let guard = lock.try_write().unwrap();
+    drop(Task::queued(lock.read()));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    without_allocation("waits", || {
+        let mut read = std::pin::pin!(lock.with(|pair| pair.0));
+        let mut write = std::pin::pin!(lock.with_mut(|pair| pair.0 += 1));
+        assert!(read.as_mut().poll(&mut cx).is_pending());
+        assert!(write.as_mut().poll(&mut cx).is_pending());
+        drop(guard);
+        assert!(read.as_mut().poll(&mut cx).is_ready());
+        assert!(write.as_mut().poll(&mut cx).is_ready());
+    });
+    assert_over(&lock);
+}
+
 /// The last owner may be a guard of any type, or an upgrade.
 #[test]
 fn guards_that_own_the_lock_drop_the_data_with_it() {
@@ -815,6 +939,9 @@ fn x3_size() {
     let lock = lock();
     assert!(size_of_val(&lock.read()) <= 13 * WORD);
     assert!(size_of_val(&lock.write_arc()) <= 13 * WORD);
+    // That of the acquisition, and the lock.
+    assert!(size_of_val(&lock.with(|_| ())) <= 16 * WORD);
+    assert!(size_of_val(&lock.with_mut(|_| ())) <= 16 * WORD);
 }
 
 #[cfg(all(feature = "serde", not(any(miri, target_family = "wasm"))))]

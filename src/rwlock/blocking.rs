@@ -158,6 +158,75 @@ impl<T: ?Sized> RwLock<T> {
         write_blocking, write_blocking_timeout = "write_timeout",
         write_arc_blocking, write_arc_blocking_timeout = "write_arc_timeout"
     }
+
+    /// Calls `f` with read access to the data, blocking the thread until it is available.
+    ///
+    /// Returns what `f` returns. Access ends when `f` returns. If `f` panics, access ends, and the
+    /// panic propagates.
+    ///
+    #[doc = waits_while!(Shared)]
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
+    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
+    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
+    /// leaves the token of [`std::thread::park`] as it was.
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = deadlocks!(Shared, "thread")]
+    /// A call from async code deadlocks if the holder needs the blocked thread in order to go on:
+    /// use [`with`](Self::with) there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::RwLock;
+    ///
+    /// let names = RwLock::new(vec!["a", "b"]);
+    /// assert_eq!(names.with_blocking(|names| names.len()), 2);
+    /// ```
+    pub fn with_blocking<F: FnOnce(&T) -> R, R>(&self, f: F) -> R {
+        let guard = self.read_blocking();
+        let output = f(&guard);
+        // Not when the output is being returned: it would be leaked if a waker panics.
+        drop(guard);
+        output
+    }
+
+    /// Calls `f` with write access to the data, blocking the thread until it is available.
+    ///
+    /// Returns what `f` returns. Access ends when `f` returns. If `f` panics, access ends, and the
+    /// panic propagates. There is no poisoning: the data stays as `f` left it.
+    ///
+    #[doc = waits_while!(Exclusive)]
+    ///
+    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
+    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
+    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
+    /// leaves the token of [`std::thread::park`] as it was.
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = deadlocks!(Exclusive, "thread")]
+    /// A call from async code deadlocks if the holder needs the blocked thread in order to go on:
+    /// use [`with_mut`](Self::with_mut) there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::RwLock;
+    ///
+    /// let count = RwLock::new(1);
+    /// let before = count.with_mut_blocking(|count| std::mem::replace(count, 5));
+    /// assert_eq!((before, count.into_inner()), (1, 5));
+    /// ```
+    pub fn with_mut_blocking<F: FnOnce(&mut T) -> R, R>(&self, f: F) -> R {
+        let mut guard = self.write_blocking();
+        let output = f(&mut guard);
+        // Not when the output is being returned: it would be leaked if a waker panics.
+        drop(guard);
+        output
+    }
 }
 
 /// Defines the method by which an upgradable guard becomes a write guard, and blocks the thread.

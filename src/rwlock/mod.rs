@@ -73,9 +73,12 @@ use core::cell::UnsafeCell;
 use core::fmt;
 use core::ptr::NonNull;
 
+use futures_core::FusedFuture;
+
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::sync::const_fn;
+use crate::sync::fused::Fused;
 
 use futures::{Read, UpgradableRead, Write};
 pub use guards::{
@@ -95,6 +98,23 @@ pub use guards::{
 ///
 /// This type replaces the `RwLock` of `async-lock`: it has all names and signatures of that type.
 /// The README lists what differs.
+///
+/// # Without guards
+///
+/// A guard may be kept across an `.await`. If the task is canceled there, the guard is dropped, and
+/// other tasks see the data as it is at that moment: perhaps half changed. While the task is not
+/// polled, its guard keeps others out. [`with`](Self::with) and [`with_mut`](Self::with_mut) have
+/// neither problem, because they give access to a closure that is not async. Use them for all
+/// sections without an `.await`, and guards for the others: to hold the lock across an `.await`, to
+/// upgrade or downgrade, or to return a guard.
+///
+/// For a team that forbids guards across an `.await`, Clippy finds them with the lint
+/// `await_holding_invalid_type`, which warns by default. It finds a guard in a variable, and not
+/// one in an `Option` or a struct. It needs these lines in `clippy.toml`:
+///
+/// ```toml
+#[doc = include_str!("await_holding.toml")]
+/// ```
 ///
 /// # Cancel safety
 ///
@@ -229,6 +249,103 @@ impl<T: ?Sized> RwLock<T> {
         try_upgradable_read, upgradable_read
     }
     acquire_methods! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write }
+
+    /// Calls `f` with read access to the data, waiting asynchronously until it is available.
+    ///
+    /// Returns what `f` returns. `f` is not async, so the access does not last across an `.await`:
+    /// the lock is never held by a task that is not running. Prefer this method to
+    /// [`read`](Self::read) if the section has no `.await` and the guard is not passed on:
+    /// [`RwLock`](Self#without-guards) says more.
+    ///
+    #[doc = waits_while!(Shared)]
+    ///
+    /// If `f` panics, access ends, and the panic propagates out of the poll.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. `f` runs to its end within one poll, so it runs
+    /// completely or not at all. A future that is dropped before does not hold the lock, and has
+    /// lost its place in the queue. If it had been woken, its drop passes the wake-up on to the next
+    /// waiter.
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = deadlocks!(Shared, "task")]
+    /// A blocking call in `f` blocks the executor, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::RwLock;
+    ///
+    /// let names = RwLock::new(vec!["a", "b"]);
+    /// let count = names.with(|names| names.len()).await;
+    /// assert_eq!(count, 2);
+    /// # });
+    /// ```
+    pub fn with<F: FnOnce(&T) -> R, R>(&self, f: F) -> impl FusedFuture<Output = R> {
+        Fused::<_, (Read<'_, T>, F)>::new(async move {
+            let guard = self.read().await;
+            let output = f(&guard);
+            // Not when the output is being returned: it would be leaked if a waker panics.
+            drop(guard);
+            output
+        })
+    }
+
+    /// Calls `f` with write access to the data, waiting asynchronously until it is available.
+    ///
+    /// Returns what `f` returns. `f` is not async, so the access does not last across an `.await`:
+    /// a task that is canceled cannot leave the data half changed, and the lock is never held by a
+    /// task that is not running. Prefer this method to [`write`](Self::write) if the section has no
+    /// `.await` and the guard is not passed on: [`RwLock`](Self#without-guards) says more.
+    ///
+    #[doc = waits_while!(Exclusive)]
+    ///
+    /// If `f` panics, access ends, and the panic propagates out of the poll. There is no poisoning:
+    /// the data stays as `f` left it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point. `f` runs to its end within one poll, so it runs
+    /// completely or not at all. A future that is dropped before does not hold the lock, and has
+    /// lost its place in the queue. If it had been woken, its drop passes the wake-up on to the next
+    /// waiter.
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = deadlocks!(Exclusive, "task")]
+    /// A blocking call in `f` blocks the executor, too.
+    ///
+    /// # Examples
+    ///
+    /// Two accounts that always have the same sum, although the task may be canceled at any
+    /// `.await`:
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::RwLock;
+    ///
+    /// let accounts = RwLock::new((10, 0));
+    /// accounts
+    ///     .with_mut(|(from, to)| {
+    ///         *from -= 3;
+    ///         *to += 3;
+    ///     })
+    ///     .await;
+    /// assert_eq!(accounts.into_inner(), (7, 3));
+    /// # });
+    /// ```
+    pub fn with_mut<F: FnOnce(&mut T) -> R, R>(&self, f: F) -> impl FusedFuture<Output = R> {
+        Fused::<_, (Write<'_, T>, F)>::new(async move {
+            let mut guard = self.write().await;
+            let output = f(&mut guard);
+            // Not when the output is being returned: it would be leaked if a waker panics.
+            drop(guard);
+            output
+        })
+    }
 
     /// Returns the [`MultiLock`] that protects the data.
     ///
