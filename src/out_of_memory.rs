@@ -157,6 +157,8 @@ fn c1_an_acquisition_without_memory_leaves_no_waiter() {
         locks.held(&[Shared]), |_held| poll(locks.lock.acquire_arc(Exclusive));
         locks.held(&[Exclusive]), |_held| poll(locks.lock.wait(Shared));
         locks.read(), |_held| poll(locks.data.write());
+        locks.read(), |_held| poll(locks.data.write_or(ready(())));
+        locks.read_arc(), |_held| poll(locks.data.write_arc_or(ready(())));
         locks.read(), |_held| poll(locks.data.with_mut(|_| unreachable!("it has not waited")));
         locks.read_arc(), |_held| poll(locks.data.write_arc());
     }

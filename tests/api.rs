@@ -278,6 +278,7 @@ fn values() -> Vec<Row> {
     let kept: HandleLock<Kept> = HandleLock::new();
     let (data, sent_data) = (Arc::new(RwLock::new(0)), RwLock::new(Cell::new(0)));
     let mut owned = data.try_upgradable_read_arc().unwrap();
+    let arc_data = data;
     let (other, sent_other) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let (mut data, mut sent_data) =
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
@@ -318,6 +319,17 @@ fn values() -> Vec<Row> {
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
+        "rwlock::read_or" other.read_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::read_or" other.read_or(ready(Cell::new(0))) => Send UnwindSafe FusedFuture;
+        "rwlock::read_or" other.read_or(ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::read_or" sent_other.read_or(ready(())) => FusedFuture;
+        "rwlock::upgradable_read_or" other.upgradable_read_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::write_or" other.write_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "rwlock::write_or" sent_other.write_or(ready(())) => FusedFuture;
+        "owned::read_arc_or" arc_data.read_arc_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "owned::read_arc_or" arc_data.read_arc_or(ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "owned::upgradable_read_arc_or" arc_data.upgradable_read_arc_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "owned::write_arc_or" arc_data.write_arc_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::with" other.with(|_| ()) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::with" other.with(reads(Cell::new(0))) => Send UnwindSafe FusedFuture;
         "rwlock::with" other.with(reads(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
@@ -527,7 +539,17 @@ fn whatever_is_public_is_in_a_table() {
         functions.retain(|name| !name.starts_with("lock_api::"));
     }
     // Functions that a macro defines have no name in the source.
-    const MADE: [&str; 3] = ["lock_api_read", "lock_api_upgradable_read", "lock_api_write"];
+    const MADE: [&str; 9] = [
+        "lock_api_read",
+        "lock_api_upgradable_read",
+        "lock_api_write",
+        "read_or",
+        "upgradable_read_or",
+        "write_or",
+        "read_arc_or",
+        "upgradable_read_arc_or",
+        "write_arc_or",
+    ];
     let name = |row: Row| match row.0.split_once("::") {
         Some((module, name)) if MADE.contains(&name) => format!("{module}::"),
         _ => row.0.to_string(),

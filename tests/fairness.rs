@@ -367,6 +367,15 @@ fn q3_no_waiter_starves_for_guards_with_data_that_own_the_lock() {
 }
 
 #[test]
+fn q3_no_waiter_starves_at_locks_with_data_that_may_be_canceled() {
+    check("RwLock::read_or", RwLock::<u32>::default, |lock, mode| match mode {
+        Shared => boxed(async { lock.read_or(pending::<()>()).await.unwrap() }),
+        Upgradable => boxed(async { lock.upgradable_read_or(pending::<()>()).await.unwrap() }),
+        Exclusive => boxed(async { lock.write_or(pending::<()>()).await.unwrap() }),
+    });
+}
+
+#[test]
 fn q3_no_waiter_starves_for_acquisitions_with_names() {
     check("HandleLock::acquire", Named::default, |named, mode| {
         let (lock, name) = (&named.lock, named.name());

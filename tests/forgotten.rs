@@ -578,6 +578,48 @@ fn functions() -> Vec<Function> {
         }),
         acquires!("RwLock::write", Data, &[Exclusive], |locks, _mode| locks.data.write()),
         acquires!("RwLock::write_arc", Data, &[Exclusive], |locks, _mode| locks.data.write_arc()),
+        acquires!(
+            "RwLock::read_or",
+            Data,
+            &[Shared],
+            |locks, _mode| locks.data.read_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!(
+            "RwLock::read_arc_or",
+            Data,
+            &[Shared],
+            |locks, _mode| locks.data.read_arc_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!(
+            "RwLock::upgradable_read_or",
+            Data,
+            &[Upgradable],
+            |locks, _mode| locks.data.upgradable_read_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!(
+            "RwLock::upgradable_read_arc_or",
+            Data,
+            &[Upgradable],
+            |locks, _mode| locks.data.upgradable_read_arc_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!(
+            "RwLock::write_or",
+            Data,
+            &[Exclusive],
+            |locks, _mode| locks.data.write_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!(
+            "RwLock::write_arc_or",
+            Data,
+            &[Exclusive],
+            |locks, _mode| locks.data.write_arc_or(pending::<()>()),
+            |acquired| ok(acquired)
+        ),
         visits!("RwLock::with", &[Shared], |locks| locks.data.with(|_| ())),
         visits!("RwLock::with_mut", &[Exclusive], |locks| locks.data.with_mut(|_| ())),
         #[cfg(feature = "lock_api")]

@@ -10,11 +10,14 @@
 
 mod support;
 
+use std::cell::Cell;
 use std::fmt::Display;
+use std::future::{pending, poll_fn, ready};
 use std::mem::{self, size_of, size_of_val};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -77,7 +80,8 @@ macro_rules! suite {
         $try_read:ident, $try_upgradable:ident, $try_write:ident,
         $read:ident, $upgradable:ident, $write:ident,
         $block_read:ident, $block_upgradable:ident, $block_write:ident,
-        $read_blocking_timeout:ident, $upgradable_timeout:ident, $write_blocking_timeout:ident
+        $read_blocking_timeout:ident, $upgradable_timeout:ident, $write_blocking_timeout:ident,
+        $read_or:ident, $upgradable_or:ident, $write_or:ident
     ) => {
         mod $kind {
             use super::*;
@@ -179,9 +183,111 @@ macro_rules! suite {
             }
 
             #[test]
+            fn c_an_acquisition_or_a_cancel_future_ends_with_one_of_them() {
+                let lock = lock();
+                let cancel = Cell::new(false);
+                let canceled =
+                    || poll_fn(|_| if cancel.get() { Poll::Ready(7) } else { Poll::Pending });
+                // Not polled where the lock is free.
+                let never = || poll_fn(|_| -> Poll<()> { panic!("polled needlessly") });
+                assert_eq!(*now(lock.$read_or(never())).unwrap(), (1, 2));
+                assert_eq!(*now(lock.$upgradable_or(never())).unwrap(), (1, 2));
+                now(lock.$write_or(never())).unwrap().0 = 3;
+                assert_over(&lock);
+
+                for cancels in [false, true] {
+                    cancel.set(false);
+                    let guard = lock.$try_write().unwrap();
+                    let mut read = Task::queued(lock.$read_or(canceled()));
+                    let mut upgradable = Task::queued(lock.$upgradable_or(canceled()));
+                    let mut write = Task::queued(lock.$write_or(canceled()));
+                    if cancels {
+                        cancel.set(true);
+                        assert_eq!(read.finish().unwrap_err(), 7);
+                        assert_eq!(upgradable.finish().unwrap_err(), 7);
+                        assert_eq!(write.finish().unwrap_err(), 7);
+                        // They leave the queue before they are dropped.
+                        assert!(
+                            Mode::ALL.iter().all(|mode| !lock.raw().snapshot().is_awaited(*mode))
+                        );
+                        drop(guard);
+                    } else {
+                        drop(guard);
+                        assert_eq!(*read.run().expect("woken").unwrap(), (3, 2));
+                        assert_eq!(*upgradable.run().expect("woken").unwrap(), (3, 2));
+                        assert_eq!(*write.run().expect("woken").unwrap(), (3, 2));
+                    }
+                    assert!(read.future().is_terminated() && write.future().is_terminated());
+                    drop((read, upgradable, write));
+                    assert_over(&lock);
+                }
+            }
+
+            #[test]
+            fn c2_c3_a_canceled_acquisition_passes_its_wake_up_on() {
+                let lock = lock();
+                for drops in [false, true] {
+                    let cancel = Cell::new(false);
+                    let canceled =
+                        || poll_fn(|_| if cancel.get() { Poll::Ready(()) } else { Poll::Pending });
+                    let guard = lock.$try_write().unwrap();
+                    let mut first = Task::queued(lock.$write_or(canceled()));
+                    let mut second = Task::queued(lock.$write_or(pending::<()>()));
+                    drop(guard);
+                    assert!(first.woken() && !second.woken());
+                    // A woken waiter that is overtaken, and then canceled.
+                    let guard = lock.$try_read().unwrap();
+                    cancel.set(true);
+                    if drops {
+                        drop(first);
+                    } else {
+                        first.finish().unwrap_err();
+                    }
+                    assert_eq!(lock.$try_read().is_some(), false, "the second writer waits");
+                    drop(guard);
+                    drop(second.run().expect("woken").unwrap());
+                    drop(second);
+                    assert_over(&lock);
+                }
+                // What waited only because of it is woken.
+                let guard = lock.$try_read().unwrap();
+                let canceled = Cell::new(false);
+                let cancel =
+                    poll_fn(|_| if canceled.get() { Poll::Ready(()) } else { Poll::Pending });
+                let mut writes = Task::queued(lock.$write_or(cancel));
+                let mut reads = Task::queued(lock.$read_or(pending::<()>()));
+                canceled.set(true);
+                writes.finish().unwrap_err();
+                drop(reads.run().expect("woken").unwrap());
+                drop((guard, writes, reads));
+                assert_over(&lock);
+            }
+
+            /// Even where the acquisition would defer to an overtaken waiter.
+            #[test]
+            fn c_a_canceled_acquisition_tries_once_more() {
+                let lock = lock();
+                let guard = lock.$try_write().unwrap();
+                let mut overtaken = Task::queued(lock.$write());
+                drop(guard);
+                let guard = lock.$try_write().unwrap();
+                overtaken.waits();
+                drop(guard);
+                assert_eq!(*now(lock.$read_or(ready(()))).unwrap(), (1, 2));
+                assert_eq!(*now(lock.$upgradable_or(ready(()))).unwrap(), (1, 2));
+                assert_eq!(*now(lock.$write_or(ready(()))).unwrap(), (1, 2));
+                drop(overtaken);
+                assert_over(&lock);
+            }
+
+            #[test]
             fn c5_futures_do_nothing_before_they_are_polled() {
                 let lock = lock();
-                let futures = (lock.$read(), lock.$upgradable(), lock.$write());
+                let futures = (
+                    (lock.$read(), lock.$upgradable(), lock.$write()),
+                    (lock.$read_or(ready(())), lock.$upgradable_or(ready(()))),
+                    lock.$write_or(ready(())),
+                );
                 assert_over(&lock);
                 let guard = lock.$try_upgradable().unwrap();
                 let upgrade = $Upgradable::upgrade(guard);
@@ -614,6 +720,8 @@ macro_rules! suite {
                 let lock = lock();
                 without_allocation("all ways", || {
                     drop((lock.$try_read(), now(lock.$upgradable())));
+                    drop(now(lock.$read_or(pending::<()>())).unwrap());
+                    drop(now(lock.$write_or(pending::<()>())).unwrap());
                     let guard = now($Upgradable::upgrade(now(lock.$upgradable())));
                     let mut guard = $Write::downgrade_to_upgradable(guard);
                     drop(now($Upgradable::upgrade_in_place(&mut guard)));
@@ -630,6 +738,11 @@ macro_rules! suite {
                 let guard = lock.$try_write().unwrap();
                 drop(Task::queued(lock.$read()));
                 let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                without_allocation("is canceled", || {
+                    assert!(now(lock.$read_or(ready(()))).is_err());
+                    assert!(now(lock.$upgradable_or(ready(()))).is_err());
+                    assert!(now(lock.$write_or(ready(()))).is_err());
+                });
                 without_allocation("waits", || {
                     let mut read = std::pin::pin!(lock.$read());
                     let mut write = std::pin::pin!(lock.$write());
@@ -637,9 +750,7 @@ macro_rules! suite {
                     assert!(write.as_mut().poll(&mut cx).is_pending());
                     let guard = $Write::downgrade_to_upgradable(guard);
                     let mut upgrade = std::pin::pin!($Upgradable::upgrade(guard));
-                    let std::task::Poll::Ready(reads) = read.as_mut().poll(&mut cx) else {
-                        panic!()
-                    };
+                    let Poll::Ready(reads) = read.as_mut().poll(&mut cx) else { panic!() };
                     assert!(upgrade.as_mut().poll(&mut cx).is_pending());
                     drop(reads);
                     assert!(upgrade.as_mut().poll(&mut cx).is_ready());
@@ -654,7 +765,8 @@ suite! {
     try_read, try_upgradable_read, try_write,
     read, upgradable_read, write,
     read_blocking, upgradable_read_blocking, write_blocking,
-    read_blocking_timeout, upgradable_read_blocking_timeout, write_blocking_timeout
+    read_blocking_timeout, upgradable_read_blocking_timeout, write_blocking_timeout,
+    read_or, upgradable_read_or, write_or
 }
 
 suite! {
@@ -662,7 +774,8 @@ suite! {
     try_read_arc, try_upgradable_read_arc, try_write_arc,
     read_arc, upgradable_read_arc, write_arc,
     read_arc_blocking, upgradable_read_arc_blocking, write_arc_blocking,
-    read_arc_blocking_timeout, upgradable_read_arc_blocking_timeout, write_arc_blocking_timeout
+    read_arc_blocking_timeout, upgradable_read_arc_blocking_timeout, write_arc_blocking_timeout,
+    read_arc_or, upgradable_read_arc_or, write_arc_or
 }
 
 #[test]
@@ -941,6 +1054,8 @@ fn x3_size() {
     assert!(size_of_val(&lock.write_arc()) <= 13 * WORD);
     // That of the acquisition, and the lock.
     assert!(size_of_val(&lock.with(|_| ())) <= 16 * WORD);
+    assert!(size_of_val(&lock.read_or(pending::<()>())) <= 16 * WORD);
+    assert!(size_of_val(&lock.write_arc_or(pending::<()>())) <= 16 * WORD);
     assert!(size_of_val(&lock.with_mut(|_| ())) <= 16 * WORD);
 }
 

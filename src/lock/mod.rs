@@ -285,6 +285,63 @@ impl MultiLock {
     /// }
     /// # }
     /// ```
+    ///
+    /// With a time limit, on each runtime. Other methods whose names end in `_or` take the same
+    /// timers.
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::time::Duration;
+    /// # static LOCK: MultiLock = MultiLock::new();
+    /// # let _guard = LOCK.try_acquire(Mode::Exclusive);
+    /// # let limit = Duration::from_millis(1);
+    /// // tokio
+    /// # let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    /// # tokio.block_on(async {
+    /// let guard = LOCK.acquire_or(Mode::Shared, tokio::time::sleep(limit)).await;
+    /// # assert!(guard.is_err());
+    /// # });
+    ///
+    /// // async-std
+    /// # async_std::task::block_on(async {
+    /// let guard = LOCK.acquire_or(Mode::Shared, async_std::task::sleep(limit)).await;
+    /// # assert!(guard.is_err());
+    /// # });
+    ///
+    /// // smol. This timer is also `async_io::Timer`, which needs no executor of a certain kind.
+    /// # smol::block_on(async {
+    /// let guard = LOCK.acquire_or(Mode::Shared, smol::Timer::after(limit)).await;
+    /// # assert!(guard.is_err());
+    /// # });
+    ///
+    /// // embassy, in one of its tasks
+    /// # async fn task(limit: embassy_time::Duration) {
+    /// let guard = LOCK.acquire_or(Mode::Shared, embassy_time::Timer::after(limit)).await;
+    /// # drop(guard);
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The time limits of the runtimes drop the acquisition when the time is over, without a last
+    /// try. They are safe, too:
+    ///
+    /// ```
+    /// # use multilock::{Mode, MultiLock};
+    /// # async fn tokio_task(lock: &MultiLock, limit: std::time::Duration) {
+    /// let guard = tokio::time::timeout(limit, lock.acquire(Mode::Shared)).await;
+    /// # drop(guard);
+    /// # }
+    /// # async fn async_std_task(lock: &MultiLock, limit: std::time::Duration) {
+    /// let guard = async_std::future::timeout(limit, lock.acquire(Mode::Shared)).await;
+    /// # drop(guard);
+    /// # }
+    /// # async fn embassy_task(lock: &MultiLock, limit: embassy_time::Duration) {
+    /// let guard = embassy_time::with_timeout(limit, lock.acquire(Mode::Shared)).await;
+    /// # drop(guard);
+    /// # }
+    /// ```
     pub fn acquire_or<C: Future>(
         &self,
         mode: Mode,

@@ -129,10 +129,11 @@ impl MultiLock {
     ///
     /// The future and the guard own a clone of the `Arc`.
     ///
-    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each
-    /// poll tries to acquire the lock first, and polls `cancel` only if that fails. When `cancel`
-    /// is ready, the future tries once more, like [`try_acquire_arc`](Self::try_acquire_arc). So if
-    /// both are ready, the lock is acquired.
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+    /// [`acquire_or`](Self::acquire_or) shows the timers of some. Each poll tries to
+    /// acquire the lock first, and polls `cancel` only if that fails. When `cancel` is ready, the
+    /// future tries once more, like [`try_acquire_arc`](Self::try_acquire_arc). So if both are
+    /// ready, the lock is acquired.
     ///
     /// # Cancel safety
     ///

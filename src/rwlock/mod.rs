@@ -76,6 +76,7 @@ use core::ptr::NonNull;
 use futures_core::FusedFuture;
 
 use crate::lock::MultiLock;
+use crate::lock::cancel::acquire_or;
 use crate::mode::Mode;
 use crate::sync::const_fn;
 use crate::sync::fused::Fused;
@@ -185,7 +186,9 @@ impl<T> RwLock<T> {
 
 /// Defines the asynchronous methods that acquire the lock in one mode.
 macro_rules! acquire_methods {
-    ($mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident) => {
+    (
+        $mode:ident, $access:literal, $Guard:ident, $Future:ident, $try:ident, $wait:ident, $or:ident
+    ) => {
         #[doc = concat!("Acquires ", $access, " access if that is possible now. Never waits.")]
         ///
         #[doc = fails_if!($mode)]
@@ -239,16 +242,64 @@ macro_rules! acquire_methods {
         pub fn $wait(&self) -> $Future<'_, T> {
             $Future::new(&self.lock, self.data())
         }
+
+        #[doc = concat!("Acquires ", $access, " access, unless `cancel` is ready first.")]
+        ///
+        /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+        /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of
+        /// some. Each poll tries to acquire the lock first, and polls `cancel` only if that fails.
+        #[doc = concat!("When `cancel` is ready, the future tries once more, like [`", stringify!($try), "`](Self::", stringify!($try), ").")]
+        /// So if both are ready, the lock is acquired.
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// # Cancel safety
+        ///
+        /// The future may be dropped at any point, and `cancel` is dropped with it. It then does
+        /// not hold the lock, and has lost its place in the queue. If it had been woken, its drop
+        /// passes the wake-up on to the next waiter.
+        ///
+        /// # Deadlocks
+        ///
+        /// If the task already holds the same lock, the wait may end only when `cancel` is ready.
+        ///
+        /// # Errors
+        ///
+        /// Returns the output of `cancel`. The acquisition has then lost its place in the queue,
+        /// and does not hold the lock. A wake-up that it had not used is passed on.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        /// use multilock::RwLock;
+        /// use std::time::Duration;
+        ///
+        /// let lock = RwLock::new(1);
+        /// let writes = lock.write().await;
+        /// let timer = smol::Timer::after(Duration::from_millis(1));
+        #[doc = concat!("assert!(lock.", stringify!($or), "(timer).await.is_err());")]
+        /// drop(writes);
+        #[doc = concat!("let guard = lock.", stringify!($or), "(smol::Timer::never()).await.unwrap();")]
+        /// assert_eq!(*guard, 1);
+        /// # });
+        /// ```
+        pub fn $or<C: Future>(
+            &self,
+            cancel: C,
+        ) -> impl FusedFuture<Output = Result<$Guard<'_, T>, C::Output>> {
+            acquire_or(self.$wait(), cancel, || self.$try())
+        }
     };
 }
 
 impl<T: ?Sized> RwLock<T> {
-    acquire_methods! { Shared, "read", RwLockReadGuard, Read, try_read, read }
+    acquire_methods! { Shared, "read", RwLockReadGuard, Read, try_read, read, read_or }
     acquire_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard, UpgradableRead,
-        try_upgradable_read, upgradable_read
+        try_upgradable_read, upgradable_read, upgradable_read_or
     }
-    acquire_methods! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write }
+    acquire_methods! { Exclusive, "write", RwLockWriteGuard, Write, try_write, write, write_or }
 
     /// Calls `f` with read access to the data, waiting asynchronously until it is available.
     ///

@@ -15,6 +15,7 @@ use futures_core::FusedFuture;
 use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
+use crate::lock::cancel::acquire_or;
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::{RawLock, RawUpgrade};
@@ -207,7 +208,9 @@ unwind_safe! {
 
 /// Defines the asynchronous methods that acquire the lock in one mode, with a guard that owns it.
 macro_rules! acquire_arc_methods {
-    ($mode:ident, $access:literal, $GuardArc:ident, $FutureArc:ident, $try:ident, $wait:ident) => {
+    (
+        $mode:ident, $access:literal, $GuardArc:ident, $FutureArc:ident, $try:ident, $wait:ident, $or:ident
+    ) => {
         #[doc = concat!("Acquires ", $access, " access if that is possible now. Returns a guard that owns the lock. Never waits.")]
         ///
         /// The guard owns a clone of the `Arc`.
@@ -268,16 +271,67 @@ macro_rules! acquire_arc_methods {
         pub fn $wait<'a>(self: &'a Arc<Self>) -> $FutureArc<'a, T> {
             $FutureArc::new(self)
         }
+
+        #[doc = concat!("Acquires ", $access, " access, unless `cancel` is ready first. Returns a guard that owns the lock.")]
+        ///
+        /// The guard owns a clone of the `Arc`. The future borrows the `Arc`.
+        ///
+        /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+        /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of
+        /// some. Each poll tries to acquire the lock first, and polls `cancel` only if that fails.
+        #[doc = concat!("When `cancel` is ready, the future tries once more, like [`", stringify!($try), "`](Self::", stringify!($try), ").")]
+        /// So if both are ready, the lock is acquired.
+        ///
+        #[doc = waits_while!($mode)]
+        ///
+        /// # Cancel safety
+        ///
+        /// The future may be dropped at any point, and `cancel` is dropped with it. It then does
+        /// not hold the lock, and has lost its place in the queue. If it had been woken, its drop
+        /// passes the wake-up on to the next waiter.
+        ///
+        /// # Deadlocks
+        ///
+        /// If the task already holds the same lock, the wait may end only when `cancel` is ready.
+        ///
+        /// # Errors
+        ///
+        /// Returns the output of `cancel`. The acquisition has then lost its place in the queue,
+        /// and does not hold the lock. A wake-up that it had not used is passed on.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        /// use std::time::Duration;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        /// let timer = smol::Timer::after(Duration::from_millis(1));
+        #[doc = concat!("let guard = lock.", stringify!($or), "(timer).await.unwrap();")]
+        /// drop(lock);
+        /// assert_eq!(*guard, 1);
+        /// # });
+        /// ```
+        pub fn $or<C: Future>(
+            self: &Arc<Self>,
+            cancel: C,
+        ) -> impl FusedFuture<Output = Result<$GuardArc<T>, C::Output>> {
+            acquire_or(self.$wait(), cancel, || self.$try())
+        }
     };
 }
 
 impl<T: ?Sized> RwLock<T> {
-    acquire_arc_methods! { Shared, "read", RwLockReadGuardArc, ReadArc, try_read_arc, read_arc }
     acquire_arc_methods! {
-        Upgradable, "upgradable read", RwLockUpgradableReadGuardArc, UpgradableReadArc,
-        try_upgradable_read_arc, upgradable_read_arc
+        Shared, "read", RwLockReadGuardArc, ReadArc, try_read_arc, read_arc, read_arc_or
     }
     acquire_arc_methods! {
-        Exclusive, "write", RwLockWriteGuardArc, WriteArc, try_write_arc, write_arc
+        Upgradable, "upgradable read", RwLockUpgradableReadGuardArc, UpgradableReadArc,
+        try_upgradable_read_arc, upgradable_read_arc, upgradable_read_arc_or
+    }
+    acquire_arc_methods! {
+        Exclusive, "write", RwLockWriteGuardArc, WriteArc, try_write_arc, write_arc, write_arc_or
     }
 }

@@ -194,7 +194,8 @@ impl<L: Lockable> LockSet<L> {
 
     /// Acquires all members in `mode`, unless `cancel` is ready first.
     ///
-    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. A poll
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+    /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. A poll
     /// of the future polls `cancel` only if the acquisition still waits. If both are ready, the
     /// members are acquired: when `cancel` is ready, the future tries once more.
     ///
