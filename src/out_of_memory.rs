@@ -130,6 +130,7 @@ fn u2_an_upgrade_without_memory_leaves_the_hold_as_it_was() {
         locks.held(&[Upgradable, Shared]), |held| poll(held[0].upgrade());
         locks.held(&[Shared, Shared]), |held| poll(held[0].upgrade());
         locks.held_arc(&[Upgradable, Shared]), |held| poll(held[0].upgrade());
+        locks.held(&[Shared, Shared]), |held| poll(held[0].upgrade_or(ready(())));
         locks.held_by_name(&[Upgradable, Shared]), |held| poll(held[0].upgrade());
         locks.read(), |held| poll(Reads::upgrade_in_place(&mut held.as_mut().unwrap().0));
         locks.read_arc(), |held| poll(ReadsArc::upgrade_in_place(&mut held.as_mut().unwrap().0));
@@ -138,6 +139,10 @@ fn u2_an_upgrade_without_memory_leaves_the_hold_as_it_was() {
     let locks = Locks::default();
     let (guard, reader) = locks.read().unwrap();
     assert!(fails(0, || poll(Reads::upgrade(guard))));
+    assert_eq!(locks.data.raw().locked(), Some(Shared));
+    drop(reader);
+    let (guard, reader) = locks.read().unwrap();
+    assert!(fails(0, || poll(Reads::upgrade_or(guard, ready(())))));
     assert_eq!(locks.data.raw().locked(), Some(Shared));
     drop(reader);
     let (guard, reader) = locks.read_arc().unwrap();

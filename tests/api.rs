@@ -279,6 +279,8 @@ fn values() -> Vec<Row> {
     let (data, sent_data) = (Arc::new(RwLock::new(0)), RwLock::new(Cell::new(0)));
     let mut owned = data.try_upgradable_read_arc().unwrap();
     let arc_data = data;
+    let (third, sent_third) = (RwLock::new(0), RwLock::new(Cell::new(0)));
+    let fourth = Arc::new(RwLock::new(0));
     let (other, sent_other) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let (mut data, mut sent_data) =
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
@@ -295,6 +297,9 @@ fn values() -> Vec<Row> {
         "owned::acquire_or_arc" arc.acquire_or_arc(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
         "guard::upgrade" hold().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" arc.try_acquire_arc(Shared).unwrap().upgrade() => Send Sync RefUnwindSafe;
+        "guard::upgrade_or" hold().upgrade_or(ready(())) => Send Sync RefUnwindSafe;
+        "guard::upgrade_or" hold().upgrade_or(ready(Rc::new(0))) => RefUnwindSafe;
+        "guard::upgrade_or" arc.try_acquire_arc(Shared).unwrap().upgrade_or(ready(())) => Send Sync RefUnwindSafe;
         "monitor::wait" lock.monitor(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "monitor::wait" arc.monitor_arc(Shared).wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
@@ -337,6 +342,9 @@ fn values() -> Vec<Row> {
         "rwlock::with_mut" other.with_mut(|_| ()) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::with_mut" other.with_mut(writes(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::with_mut" sent_other.with_mut(|_| ()) => FusedFuture;
+        "convert::upgrade_or" RwLockUpgradableReadGuard::upgrade_or(third.try_upgradable_read().unwrap(), ready(())) => Send Sync RefUnwindSafe;
+        "convert::upgrade_or" RwLockUpgradableReadGuardArc::upgrade_or(fourth.try_upgradable_read_arc().unwrap(), ready(())) => Send Sync RefUnwindSafe;
+        "convert::upgrade_or" RwLockUpgradableReadGuard::upgrade_or(sent_third.try_upgradable_read().unwrap(), ready(())) => ;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]

@@ -856,6 +856,25 @@ upgrades!(HandleGuard<'_, Name>);
 upgrades!(RwLockUpgradableReadGuard<'_, u32>, in place);
 upgrades!(RwLockUpgradableReadGuardArc<u32>, in place);
 
+/// A guard that is upgraded with a `cancel` future.
+struct Or<G>(G);
+
+macro_rules! upgrades_or {
+    ($($Guard:ty),+) => {$(
+        impl Upgrades for Or<$Guard> {
+            fn upgrade(&mut self) -> BoxFuture<'_, Result<Hold<'_>, UpgradeError>> {
+                let upgrade = self.0.upgrade_or(pending::<()>());
+                Box::pin(async { upgrade.await.unwrap().map(boxed) })
+            }
+
+            fn mode(&self) -> Option<Mode> {
+                Some(self.0.mode())
+            }
+        }
+    )+};
+}
+upgrades_or!(Guard<'_>, GuardArc);
+
 /// The guard is moved into the future.
 struct ByValue<G, F>(Option<G>, fn(G) -> F);
 
@@ -893,6 +912,18 @@ fn upgrades() -> Vec<Upgrade> {
             guard: |locks, mode| Box::new(locks.lock.try_acquire_arc(mode).unwrap()),
         },
         Upgrade {
+            name: "Guard::upgrade_or",
+            part: Part::Lock,
+            modes: both,
+            guard: |locks, mode| Box::new(Or(locks.lock.try_acquire(mode).unwrap())),
+        },
+        Upgrade {
+            name: "GuardArc::upgrade_or",
+            part: Part::Lock,
+            modes: both,
+            guard: |locks, mode| Box::new(Or(locks.lock.try_acquire_arc(mode).unwrap())),
+        },
+        Upgrade {
             name: "HandleGuard::upgrade",
             part: Part::Names,
             modes: both,
@@ -926,6 +957,28 @@ fn upgrades() -> Vec<Upgrade> {
             guard: |locks, _| {
                 let guard = locks.data.try_upgradable_read_arc();
                 Box::new(ByValue(guard, RwLockUpgradableReadGuardArc::upgrade))
+            },
+        },
+        Upgrade {
+            name: "RwLockUpgradableReadGuard::upgrade_or",
+            part: Part::Data,
+            modes: upgradable,
+            guard: |locks, _| {
+                let guard = locks.data.try_upgradable_read();
+                Box::new(ByValue(guard, |guard| {
+                    RwLockUpgradableReadGuard::upgrade_or(guard, pending::<()>())
+                }))
+            },
+        },
+        Upgrade {
+            name: "RwLockUpgradableReadGuardArc::upgrade_or",
+            part: Part::Data,
+            modes: upgradable,
+            guard: |locks, _| {
+                let guard = locks.data.try_upgradable_read_arc();
+                Box::new(ByValue(guard, |guard| {
+                    RwLockUpgradableReadGuardArc::upgrade_or(guard, pending::<()>())
+                }))
             },
         },
         #[cfg(feature = "lock_api")]

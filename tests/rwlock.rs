@@ -344,6 +344,107 @@ macro_rules! suite {
             }
 
             #[test]
+            fn u2_an_upgrade_or_a_cancel_future_ends_with_one_of_them() {
+                let lock = lock();
+                let cancel = Cell::new(false);
+                let canceled =
+                    || poll_fn(|_| if cancel.get() { Poll::Ready(7) } else { Poll::Pending });
+                let never = poll_fn(|_| -> Poll<()> { panic!("polled needlessly") });
+                now($Upgradable::upgrade_or(now(lock.$upgradable()), never)).unwrap().0 = 7;
+                assert_over(&lock);
+
+                // Upgraded, by a release.
+                let reads = lock.$try_read().unwrap();
+                let guard = now(lock.$upgradable());
+                let mut upgrade = Task::queued($Upgradable::upgrade_or(guard, canceled()));
+                assert!(lock.raw().snapshot().is_upgrading() && lock.$try_read().is_none());
+                drop(reads);
+                let guard = upgrade.run().expect("woken").unwrap();
+                assert_held(&lock, Exclusive);
+                let guard = $Write::downgrade_to_upgradable(guard);
+                drop(upgrade);
+
+                // Canceled. The guard comes back as it was, and what waited is woken.
+                let reads = lock.$try_read().unwrap();
+                let mut upgrade = Task::queued($Upgradable::upgrade_or(guard, canceled()));
+                let mut waits = Task::queued(lock.$read());
+                cancel.set(true);
+                let (guard, output) = upgrade.finish().unwrap_err();
+                assert_eq!((guard.0, output), (7, 7));
+                assert_held(&lock, Upgradable);
+                assert!(!lock.raw().snapshot().is_upgrading());
+                drop((waits.run().expect("woken"), waits, upgrade));
+
+                // Both are ready.
+                cancel.set(false);
+                let mut upgrade = Task::queued($Upgradable::upgrade_or(guard, canceled()));
+                cancel.set(true);
+                drop(reads);
+                drop(upgrade.finish().unwrap());
+                drop(upgrade);
+                assert_over(&lock);
+
+                // The last reader leaves while `cancel` is polled.
+                let mut reads = lock.$try_read();
+                let leaves = poll_fn(|_| {
+                    reads = None;
+                    Poll::Ready(())
+                });
+                let guard = now(lock.$upgradable());
+                drop(now($Upgradable::upgrade_or(guard, leaves)).unwrap());
+                assert_over(&lock);
+            }
+
+            /// Not polled, waiting, and woken.
+            #[test]
+            fn u2_an_upgrade_with_a_cancel_future_that_is_dropped_drops_its_guard() {
+                let lock = lock();
+                drop($Upgradable::upgrade_or(now(lock.$upgradable()), ready(())));
+                assert_over(&lock);
+                for woken in [false, true] {
+                    let mut reads = lock.$try_read();
+                    let guard = now(lock.$upgradable());
+                    let upgrade = Task::queued($Upgradable::upgrade_or(guard, pending::<()>()));
+                    if woken {
+                        reads = None;
+                        assert!(upgrade.woken());
+                    }
+                    drop(upgrade);
+                    drop(reads);
+                    assert_over(&lock);
+                }
+            }
+
+            /// The drops of `cancel` and of its output are foreign code. They run when the guard has been upgraded.
+            #[cfg(panic = "unwind")]
+            #[test]
+            fn e1_an_upgrade_is_dropped_if_the_drop_of_cancel_panics() {
+                struct PanicsOnDrop;
+                impl Drop for PanicsOnDrop {
+                    fn drop(&mut self) {
+                        panic!("in drop");
+                    }
+                }
+                let lock = lock();
+                let bomb = PanicsOnDrop;
+                let cancel = async move {
+                    pending::<()>().await;
+                    drop(bomb);
+                };
+                let guard = now(lock.$upgradable());
+                panics_with("in drop", || drop(now($Upgradable::upgrade_or(guard, cancel))));
+                assert_over(&lock);
+                let mut reads = lock.$try_read();
+                let leaves = poll_fn(|_| {
+                    reads = None;
+                    Poll::Ready(PanicsOnDrop)
+                });
+                let guard = now(lock.$upgradable());
+                panics_with("in drop", || drop(now($Upgradable::upgrade_or(guard, leaves))));
+                assert_over(&lock);
+            }
+
+            #[test]
             fn u2_an_upgrade_in_place_that_is_dropped_leaves_the_guard() {
                 let lock = lock();
                 let mut guard = lock.$try_upgradable().unwrap();
@@ -693,6 +794,11 @@ macro_rules! suite {
                 let text = "an earlier upgrade in place was forgotten";
                 panics_with(text, || drop(now($Upgradable::upgrade_in_place(&mut guard))));
                 let guard = $Upgradable::try_upgrade(guard).unwrap_err();
+                let other = RwLock::new((1, 2));
+                let mut forgets = other.try_upgradable_read().unwrap();
+                mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut forgets));
+                let upgrade = RwLockUpgradableReadGuard::upgrade_or(forgets, pending::<()>());
+                panics_with(text, || _ = now(upgrade));
                 panics_with(text, || drop(now($Upgradable::upgrade(guard))));
                 assert!(lock.$try_write().is_none() && lock.$try_upgradable().is_none());
             }
@@ -723,6 +829,8 @@ macro_rules! suite {
                     drop(now(lock.$read_or(pending::<()>())).unwrap());
                     drop(now(lock.$write_or(pending::<()>())).unwrap());
                     let guard = now($Upgradable::upgrade(now(lock.$upgradable())));
+                    let guard = $Write::downgrade_to_upgradable(guard);
+                    let guard = now($Upgradable::upgrade_or(guard, pending::<()>())).unwrap();
                     let mut guard = $Write::downgrade_to_upgradable(guard);
                     drop(now($Upgradable::upgrade_in_place(&mut guard)));
                     let guard = $Read::map($Upgradable::downgrade(guard), part);

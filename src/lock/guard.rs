@@ -7,6 +7,7 @@ use core::ptr;
 
 use crate::error::UpgradeError;
 use crate::lock::MultiLock;
+use crate::lock::cancel::first;
 use crate::lock::handle::Handle;
 use crate::mode::Mode;
 use crate::raw::RawUpgrade;
@@ -54,6 +55,18 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
             ends_as.mode = Mode::Exclusive;
         }
         Ok(())
+    }
+
+    pub(super) async fn upgrade_or<C: Future>(
+        &mut self,
+        cancel: C,
+    ) -> Result<Result<(), UpgradeError>, C::Output> {
+        let upgraded = first(self.upgrade(), cancel).await;
+        match upgraded {
+            Err(output) if self.try_upgrade().is_err() => Err(output),
+            Err(_) => Ok(Ok(())),
+            Ok(result) => Ok(result),
+        }
     }
 
     pub(super) fn share(&self) -> Option<Self>
@@ -223,6 +236,63 @@ macro_rules! multilock_guard {
             /// ```
             pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
                 self.0.upgrade().await
+            }
+
+            /// Upgrades the guard to exclusive mode, unless `cancel` is ready first.
+            ///
+            /// The outer `Result` says which of the two was ready. The inner one is that of
+            /// [`upgrade`](Self::upgrade).
+            ///
+            /// With a timer as `cancel`, this is an upgrade with a time limit, on any runtime:
+            /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some.
+            /// Each poll tries to upgrade first, and polls `cancel` only if other holders are left.
+            /// When `cancel` is ready, the future tries once more, like
+            /// [`try_upgrade`](Self::try_upgrade). So if both are ready, the guard is upgraded.
+            ///
+            /// An exclusive guard stays as it is. A shared guard can be upgraded, too, unless
+            /// another holder is upgradable. From the first poll of the future on, no other task
+            /// acquires the lock, in any mode, until `cancel` is ready. So no other holder is
+            /// exclusive between the old mode and the new one, and the upgrade waits only for
+            /// holders that hold the lock at its first poll.
+            ///
+            /// # Cancel safety
+            ///
+            /// The future may be dropped at any point, and `cancel` is dropped with it. If it has
+            /// waited, its drop leaves the guard in its old mode, and wakes the waiters that waited
+            /// because of the upgrade.
+            ///
+            /// # Deadlocks
+            ///
+            /// If the task keeps another shared guard of the same lock meanwhile, the wait ends
+            /// only when `cancel` is ready.
+            ///
+            /// # Errors
+            ///
+            /// Returns the output of `cancel` in the outer `Result`. The guard is then in its old
+            /// mode, and the waiters that waited because of the upgrade are woken.
+            ///
+            /// Returns [`UpgradeError::Conflict`] in the inner `Result`, at the first poll, if the
+            /// guard is shared and another holder is upgradable or upgrades. The guard then keeps
+            /// its mode.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use multilock::{Mode, MultiLock};
+            /// # async fn example(lock: &MultiLock, sleep: impl Future<Output = ()>) {
+            /// let mut guard = lock.acquire(Mode::Upgradable).await;
+            /// match guard.upgrade_or(sleep).await {
+            ///     Ok(Ok(())) => assert_eq!(guard.mode(), Mode::Exclusive),
+            ///     Ok(Err(conflict)) => println!("{conflict}"),
+            ///     Err(()) => println!("too late"),
+            /// }
+            /// # }
+            /// ```
+            pub async fn upgrade_or<C: Future>(
+                &mut self,
+                cancel: C,
+            ) -> Result<Result<(), UpgradeError>, C::Output> {
+                self.0.upgrade_or(cancel).await
             }
 
             /// Acquires the lock once more, in shared mode, and returns a second guard. Never

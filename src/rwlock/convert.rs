@@ -8,6 +8,7 @@ use super::{
     MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,
     RwLockWriteGuard,
 };
+use crate::lock::cancel::first;
 use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 
@@ -259,6 +260,75 @@ macro_rules! guard_conversions {
             /// ```
             pub fn upgrade(guard: Self) -> $Upgrade<$($args)*> {
                 $Upgrade::new(guard)
+            }
+
+            /// Upgrades the guard to a write guard, unless `cancel` is ready first.
+            ///
+            /// With a timer as `cancel`, this is an upgrade with a time limit, on any runtime:
+            /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of
+            /// some. Each poll tries to upgrade first, and polls `cancel` only if other readers are
+            /// left. When `cancel` is ready, the future tries once more, like
+            /// [`try_upgrade`](Self::try_upgrade). So if both are ready, the guard is upgraded.
+            ///
+            /// From the first poll on, no other task acquires the lock, in any mode, until `cancel`
+            /// is ready. So the data has not changed since this guard read it.
+            ///
+            /// # Cancel safety
+            ///
+            /// The future may be dropped at any point, and `cancel` is dropped with it. The future
+            /// owns the guard, so its drop drops the guard, which ends the access. To keep the
+            /// guard, end the wait with `cancel`, or use
+            /// [`upgrade_in_place`](Self::upgrade_in_place).
+            ///
+            /// # Deadlocks
+            ///
+            /// If the task keeps another read guard of the same lock meanwhile, the wait ends only
+            /// when `cancel` is ready.
+            ///
+            /// # Panics
+            ///
+            /// Panics if an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of
+            /// one, was forgotten (`mem::forget`).
+            ///
+            /// # Errors
+            ///
+            /// Returns the guard as it was, and the output of `cancel`. Other readers can read
+            /// beside the guard again, and those that waited because of the upgrade are woken.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use std::time::Duration;
+            #[doc = example!("try_upgradable_read", $arc)]
+            /// # smol::block_on(async {
+            /// let reader = lock.read().await;
+            /// let timer = smol::Timer::after(Duration::from_millis(1));
+            #[doc = concat!("let late = ", stringify!($Upgradable), "::upgrade_or(guard, timer).await;")]
+            /// let (guard, _time) = late.unwrap_err();
+            /// assert_eq!(guard.0, 1);
+            /// # drop((guard, reader));
+            /// # });
+            /// ```
+            pub async fn upgrade_or<C: Future>(
+                mut guard: Self,
+                cancel: C,
+            ) -> Result<$Write<$($args)*>, (Self, C::Output)> {
+                // The guard in place is forgotten, so the lock stays upgraded.
+                let upgraded = first(Self::upgrade_in_place(&mut guard), cancel).await;
+                match upgraded.map(core::mem::forget) {
+                    Ok(()) => {
+                        let (lock, data) = guard.into_parts();
+                        Ok($Write::new(lock, data))
+                    }
+                    Err(output) => match Self::try_upgrade(guard) {
+                        Ok(guard) => {
+                            // The drop may panic, and then drops the guard: see `First`.
+                            drop(output);
+                            Ok(guard)
+                        }
+                        Err(guard) => Err((guard, output)),
+                    },
+                }
             }
 
             /// Upgrades to write access in place, waiting asynchronously until the other readers

@@ -15,7 +15,7 @@ use futures_core::FusedFuture;
 use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
-use crate::lock::cancel::acquire_or;
+use crate::lock::cancel::{acquire_or, first};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::{RawLock, RawUpgrade};

@@ -116,12 +116,123 @@ fn u2_a_woken_upgrade_may_be_dropped() {
 }
 
 #[test]
+fn u2_an_upgrade_or_a_cancel_future_ends_with_one_of_them() {
+    for mode in [Shared, Upgradable] {
+        let lock = lock();
+        let switch = Arc::new(Switch::default());
+        let mut guard = hold(&lock, mode);
+        now(guard.upgrade_or(switch.clone().wait())).unwrap().unwrap();
+        assert_eq!((guard.mode(), lock.locked()), (Exclusive, Some(Exclusive)));
+        // An exclusive guard stays as it is.
+        now(guard.upgrade_or(switch.clone().wait())).unwrap().unwrap();
+        assert_eq!(switch.polls.load(SeqCst), 0, "polled needlessly");
+        guard.downgrade(mode);
+
+        // Upgraded.
+        let other = hold(&lock, Shared);
+        let mut upgrade = Task::queued(guard.upgrade_or(switch.clone().wait()));
+        assert!(lock.snapshot().is_upgrading());
+        drop(other);
+        upgrade.run().expect("woken").unwrap().unwrap();
+        drop(upgrade);
+        assert_eq!(guard.mode(), Exclusive);
+        guard.downgrade(mode);
+
+        // Canceled: those that waited behind it are woken before the future is dropped.
+        let other = hold(&lock, Shared);
+        let mut upgrade = Task::queued(guard.upgrade_or(switch.clone().wait()));
+        let mut shared = Task::queued(lock.acquire(Shared));
+        switch.on.store(1, SeqCst);
+        assert_eq!(upgrade.finish().unwrap_err(), "cancelled");
+        assert!(!lock.snapshot().is_upgrading());
+        drop(shared.run().expect("woken"));
+        drop(upgrade);
+        assert_eq!(guard.mode(), mode);
+
+        // Both are ready.
+        switch.on.store(0, SeqCst);
+        let mut upgrade = Task::queued(guard.upgrade_or(switch.clone().wait()));
+        switch.on.store(1, SeqCst);
+        drop(other);
+        upgrade.finish().unwrap().unwrap();
+        drop(upgrade);
+        assert_eq!(guard.mode(), Exclusive);
+        drop((guard, shared));
+        assert_idle(&lock);
+    }
+}
+
+/// The last holder leaves while `cancel` is polled.
+#[test]
+fn u2_a_canceled_upgrade_tries_once_more() {
+    for mode in [Shared, Upgradable] {
+        let lock = lock();
+        let (mut guard, mut other) = (hold(&lock, mode), Some(hold(&lock, Shared)));
+        let cancel = poll_fn(|_| {
+            other = None;
+            Poll::Ready(())
+        });
+        assert_eq!(now(guard.upgrade_or(cancel)), Ok(Ok(())));
+        assert_eq!(guard.mode(), Exclusive);
+        drop(guard);
+        assert_idle(&lock);
+    }
+}
+
+#[test]
+fn u2_a_dropped_upgrade_with_a_cancel_future_keeps_the_guard() {
+    for mode in [Shared, Upgradable] {
+        for woken in [false, true] {
+            let lock = lock();
+            let (mut guard, other) = (hold(&lock, mode), hold(&lock, Shared));
+            let upgrade = Task::queued(guard.upgrade_or(pending::<()>()));
+            let mut other = Some(other);
+            if woken {
+                other = None;
+                assert!(upgrade.woken());
+            }
+            drop(upgrade);
+            assert_eq!((guard.mode(), lock.locked()), (mode, Some(mode)));
+            drop((guard, other));
+            assert_idle(&lock);
+        }
+    }
+}
+
+/// The drop of `cancel` is foreign code. It runs when the guard has been upgraded.
+#[cfg(panic = "unwind")]
+#[test]
+fn u2_an_upgrade_is_released_if_the_drop_of_cancel_panics() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    for mode in [Shared, Upgradable] {
+        let lock = lock();
+        let mut guard = hold(&lock, mode);
+        let bomb = PanicsOnDrop;
+        let cancel = async move {
+            pending::<()>().await;
+            drop(bomb);
+        };
+        let upgrade = AssertUnwindSafe(|| _ = poll_once(guard.upgrade_or(cancel)));
+        assert_eq!(message(catch_unwind(upgrade).unwrap_err()), "in drop");
+        assert_eq!(lock.locked(), Some(guard.mode()));
+        drop(guard);
+        assert_idle(&lock);
+    }
+}
+
+#[test]
 fn u3_the_second_of_two_upgraders_is_refused_at_once() {
     for mode in [Shared, Upgradable] {
         let lock = lock();
         let (mut first, mut second) = (hold(&lock, mode), hold(&lock, Shared));
         let mut upgrade = Task::queued(first.upgrade());
         assert_eq!(now(second.upgrade()), Err(UpgradeError::Conflict));
+        assert_eq!(now(second.upgrade_or(ready(()))), Ok(Err(UpgradeError::Conflict)));
         assert_eq!(second.try_upgrade(), Err(UpgradeError::Conflict));
         // The second holder keeps its guard, which still blocks the upgrade.
         assert_eq!(second.mode(), Shared);

@@ -120,6 +120,13 @@ impl Task {
         let stopped = stop.clone();
         let mode = guard.mode();
         let future = async move {
+            if id % 2 == 0 {
+                let stop = poll_fn(|_| if stopped.get() { Poll::Ready(()) } else { Poll::Pending });
+                return match guard.upgrade_or(stop).await {
+                    Ok(result) => Done::Upgraded(guard, result),
+                    Err(()) => Done::Stopped(guard),
+                };
+            }
             let result = {
                 let mut upgrade = pin!(guard.upgrade());
                 poll_fn(|cx| match stopped.get() {
@@ -561,7 +568,6 @@ impl<C: Choices> Schedule<C> {
             (task.available, task.could) = (false, false);
             return;
         };
-        let stopped = task.stop.get();
         drop(self.take_task(id));
         match done {
             Done::Entered(guard) => self.hold(id, mode, guard),
@@ -569,9 +575,8 @@ impl<C: Choices> Schedule<C> {
             Done::Stopped(guard) => self.hold(id, mode, guard),
             Done::Upgraded(guard, result) => {
                 self.barged += 1;
-                let refused = conflict && !stopped;
-                assert_eq!(result, if refused { Err(UpgradeError::Conflict) } else { Ok(()) });
-                self.hold(id, if refused { mode } else { Exclusive }, guard);
+                assert_eq!(result, if conflict { Err(UpgradeError::Conflict) } else { Ok(()) });
+                self.hold(id, if conflict { mode } else { Exclusive }, guard);
             }
         }
     }
