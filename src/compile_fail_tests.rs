@@ -183,7 +183,58 @@ fn upgraded_guard_used() {}
 /// let guard = RwLockWriteGuard::map(lock.try_write().unwrap(), Cell::get_mut);
 /// drop(MappedRwLockWriteGuard::downgrade(guard));
 /// ```
+///
+/// ```compile_fail,E0599
+/// use multilock::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
+/// use std::cell::Cell;
+///
+/// let lock = RwLock::new(Cell::new(1));
+/// let guard = RwLockWriteGuard::map(lock.try_write().unwrap(), Cell::get_mut);
+/// drop(MappedRwLockWriteGuard::downgrade_map(guard, |part| part));
+/// ```
 fn mapped_guard_downgraded() {}
+
+/// The closure of `downgrade_map` gets a shared reference. It cannot reach the inside of a cell,
+/// which other readers could change.
+///
+/// ```compile_fail,E0596
+/// use multilock::{RwLock, RwLockWriteGuard};
+/// use std::cell::Cell;
+///
+/// let lock = RwLock::new(Cell::new(1));
+/// let guard = lock.try_write().unwrap();
+/// let part = RwLockWriteGuard::downgrade_map(guard, |cell| &*cell.get_mut());
+/// lock.try_read().unwrap().set(2);
+/// assert_eq!(*part, 1);
+/// ```
+///
+/// Nor can it return a reference that it has from elsewhere, and that ends sooner than the guard.
+///
+/// ```compile_fail,E0597
+/// use multilock::{RwLock, RwLockWriteGuard};
+///
+/// let lock = RwLock::new(1);
+/// let part = {
+///     let short = 2;
+///     RwLockWriteGuard::downgrade_map(lock.try_write().unwrap(), |_| &short)
+/// };
+/// assert_eq!(*part, 2);
+/// ```
+fn cell_reached_by_downgrade_map() {}
+
+/// The twin of [`cell_reached_by_downgrade_map`].
+///
+/// ```
+/// use multilock::{RwLock, RwLockWriteGuard};
+/// use std::cell::Cell;
+///
+/// let lock = RwLock::new(Cell::new(1));
+/// let guard = lock.try_write().unwrap();
+/// let part = RwLockWriteGuard::downgrade_map(guard, |cell| &*cell);
+/// lock.try_read().unwrap().set(2);
+/// assert_eq!(part.get(), 2);
+/// ```
+fn cell_mapped_whole() {}
 
 /// A write guard of a `Cell` cannot be sent to another thread. If it were downgraded there, two
 /// threads would read a cell that they must not share.

@@ -595,7 +595,7 @@ macro_rules! suite {
             #[test]
             fn guards_point_to_nothing_once_they_have_ended() {
                 let lock: Arc<RwLock<Box<u32>>> = Arc::new(RwLock::new(Box::new(1)));
-                for way in 0..6 {
+                for way in 0..7 {
                     let mut waits = Task::new(lock.$write());
                     let (weak, guard) = (Arc::downgrade(&lock), lock.$try_upgradable().unwrap());
                     let on_wake = move || {
@@ -613,6 +613,10 @@ macro_rules! suite {
                         4 => drop($Write::map($Upgradable::try_upgrade(guard).unwrap(), |data| {
                             &mut **data
                         })),
+                        5 => {
+                            let guard = $Upgradable::try_upgrade(guard).unwrap();
+                            drop($Write::downgrade_map(guard, |data| &**data));
+                        }
                         _ => drop($Upgradable::upgrade(guard)),
                     }
                     drop(waits);
@@ -693,6 +697,42 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
+            #[test]
+            fn u4_a_write_guard_is_downgraded_to_a_part() {
+                let lock = lock();
+                let mut guard = lock.$try_write().unwrap();
+                guard.1 = 7;
+                let mut waits = [Task::queued(lock.$read()), Task::queued(lock.$read())];
+                let writes = Task::queued(lock.$write());
+                let guard = $Write::downgrade_map(guard, |pair| {
+                    assert_held(&lock, Exclusive);
+                    &pair.1
+                });
+                assert_held(&lock, Shared);
+                assert_eq!(*guard, 7);
+                assert_eq!(waits.each_mut().map(|task| *task.run().expect("woken")), [(1, 7); 2]);
+                assert!(!writes.woken());
+                // It is a guard as any other.
+                let more = $Read::map($Read::share(&guard).unwrap(), |second| second);
+                drop((guard, waits, writes));
+                assert_eq!((*more, lock.raw().snapshot().shared_holders()), (7, 1));
+                drop(more);
+                assert_over(&lock);
+
+                let guard = lock.$try_write().unwrap();
+                let waits = Task::queued(lock.$read());
+                let mut guard = $Write::try_downgrade_map(guard, |_| None::<&()>).unwrap_err();
+                assert_held(&lock, Exclusive);
+                assert!(!waits.woken());
+                guard.0 = 8;
+                let guard = $Write::try_downgrade_map(guard, |pair| Some(&pair.0)).unwrap();
+                assert_held(&lock, Shared);
+                assert!(waits.woken());
+                assert_eq!(*guard, 8);
+                drop((guard, waits));
+                assert_over(&lock);
+            }
+
             #[cfg(panic = "unwind")]
             #[test]
             fn guards_are_dropped_if_the_mapping_function_panics() {
@@ -706,6 +746,18 @@ macro_rules! suite {
                         panic!("no")
                     }));
                 });
+                let mut waits = Task::new(lock.$read());
+                panics_with("no", || {
+                    let guard = lock.$try_write().unwrap();
+                    assert!(waits.poll().is_pending());
+                    drop($Write::downgrade_map(guard, |_| -> &() { panic!("no") }));
+                });
+                drop(waits.run().expect("woken"));
+                drop(waits);
+                panics_with("no", || {
+                    let guard = lock.$try_write().unwrap();
+                    _ = $Write::try_downgrade_map(guard, |_| -> Option<&()> { panic!("no") });
+                });
                 assert_over(&lock);
                 assert_eq!(*lock.$try_read().unwrap(), (7, 2), "there is no poisoning");
             }
@@ -715,7 +767,7 @@ macro_rules! suite {
             #[test]
             fn guards_end_if_a_waker_panics() {
                 let lock = lock();
-                for way in 0..4 {
+                for way in 0..6 {
                     let guard = lock.$try_write().unwrap();
                     let mut waits = Task::new(lock.$read());
                     assert!(waits.poll_with(&panics()).is_pending());
@@ -723,6 +775,8 @@ macro_rules! suite {
                         0 => drop(guard),
                         1 => drop($Write::downgrade(guard)),
                         2 => drop($Write::downgrade_to_upgradable(guard)),
+                        3 => drop($Write::downgrade_map(guard, part)),
+                        4 => _ = $Write::try_downgrade_map(guard, |pair| Some(part(pair))),
                         _ => drop($Write::map(guard, part_mut)),
                     });
                     drop(waits);
@@ -837,6 +891,7 @@ macro_rules! suite {
                     drop($Read::share(&guard));
                     drop(guard);
                     drop($Write::map(now(lock.$write()), part_mut));
+                    drop($Write::downgrade_map(now(lock.$write()), part));
                 });
             }
 
@@ -1021,7 +1076,12 @@ fn guards_that_own_the_lock_drop_the_data_with_it() {
     }
     type Lock<'a> = Arc<RwLock<Noisy<'a>>>;
     let drops = AtomicUsize::new(0);
-    let ends: [fn(Lock<'_>); 7] = [
+    let ends: [fn(Lock<'_>); 8] = [
+        |lock| {
+            let guard = lock.try_write_arc().unwrap();
+            drop(lock);
+            assert_eq!(*RwLockWriteGuardArc::downgrade_map(guard, |noisy| &noisy.1), 7);
+        },
         |lock| drop({ lock }.try_read_arc()),
         |lock| {
             let guard = lock.try_read_arc().unwrap();

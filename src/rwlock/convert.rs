@@ -154,7 +154,8 @@ write_guard_methods!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => M
 /// Defines the methods by which read guards and write guards become one another.
 macro_rules! guard_conversions {
     (
-        [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident, $arc:literal
+        [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident,
+        $Part:ident => $ReadOfPart:ty, $arc:literal
     ) => {
         impl<$($generics)*> $Upgradable<$($args)*> {
             /// Turns the guard into a read guard, which is no longer upgradable. Never waits.
@@ -410,8 +411,87 @@ macro_rules! guard_conversions {
             /// assert!(lock.try_read().is_some());
             /// ```
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
-                let (lock, data) = guard.into_parts();
-                let guard = $Read::new(lock.into(), data);
+                let data = guard.data;
+                Self::downgrade_to_part(guard, data)
+            }
+
+            /// Turns the guard into a read guard of a part of the data, with no other writer in
+            /// between. Never waits.
+            ///
+            /// `f` gets a shared reference to the data, and returns a reference to the part. It runs
+            /// before the downgrade, while nothing else has access. To write a part of the data, use
+            /// [`map`](Self::map), whose guard cannot be downgraded.
+            ///
+            /// The downgrade wakes all waiting readers, even if a writer is queued. Readers that
+            /// arrive later wait as long as the lock is held and that writer is queued.
+            ///
+            /// If `f` panics, the guard is dropped, and access ends. There is no poisoning: the data
+            /// stays as it is.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_write", $arc)]
+            /// guard.1 += 1;
+            #[doc = concat!("let second = ", stringify!($Write), "::downgrade_map(guard, |pair| &pair.1);")]
+            /// assert_eq!(*second, 3);
+            /// assert!(lock.try_read().is_some());
+            /// ```
+            pub fn downgrade_map<$Part: ?Sized>(
+                guard: Self,
+                f: impl FnOnce(&T) -> &$Part,
+            ) -> $ReadOfPart {
+                let part = NonNull::from(f(&guard));
+                Self::downgrade_to_part(guard, part)
+            }
+
+            /// Turns the guard into a read guard of a part of the data, if `f` returns that part,
+            /// with no other writer in between. Never waits.
+            ///
+            /// `f` gets a shared reference to the data. It runs before the downgrade, while nothing
+            /// else has access.
+            ///
+            /// The downgrade wakes all waiting readers, even if a writer is queued. Readers that
+            /// arrive later wait as long as the lock is held and that writer is queued.
+            ///
+            /// If `f` panics, the guard is dropped, and access ends. There is no poisoning: the data
+            /// stays as it is.
+            ///
+            /// # Errors
+            ///
+            /// Returns the original write guard if `f` returns `None`. Nothing is downgraded then.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_write", $arc)]
+            #[doc = concat!("let none = ", stringify!($Write), "::try_downgrade_map(guard, |_| None::<&u8>);")]
+            /// let mut guard = none.unwrap_err();
+            /// guard.0 += 1;
+            #[doc = concat!("let first = ", stringify!($Write), "::try_downgrade_map(guard, |pair| Some(&pair.0));")]
+            /// assert_eq!(*first.unwrap(), 2);
+            /// ```
+            pub fn try_downgrade_map<$Part: ?Sized>(
+                guard: Self,
+                f: impl FnOnce(&T) -> Option<&$Part>,
+            ) -> Result<$ReadOfPart, Self> {
+                match f(&guard).map(NonNull::from) {
+                    Some(part) => Ok(Self::downgrade_to_part(guard, part)),
+                    None => Err(guard),
+                }
+            }
+
+            /// Downgrades the guard to a read guard of `part`, which was reached through a shared
+            /// reference to the data.
+            ///
+            /// Another reader also has only a shared reference to the data, so it cannot change the
+            /// part, unless the part is itself a cell. A path through `&mut` may have led into a
+            /// cell, by `Cell::get_mut`, and another reader could write to that cell. For that
+            /// reason the guard of [`map`](Self::map) is not downgraded.
+            fn downgrade_to_part<$Part: ?Sized>(guard: Self, part: NonNull<$Part>) -> $ReadOfPart {
+                let (lock, _) = guard.into_parts();
+                // The new guard exists before waiters are woken, because a waker may panic.
+                let guard = <$ReadOfPart>::new(lock.into(), part);
                 guard.lock.multilock().raw.downgrade(Mode::Exclusive, Mode::Shared);
                 guard
             }
@@ -443,5 +523,6 @@ macro_rules! guard_conversions {
 
 guard_conversions! {
     ['a, T: ?Sized] ['a, T]
-    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Upgrade, ""
+    RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, Upgrade,
+    U => RwLockReadGuard<'a, U>, ""
 }

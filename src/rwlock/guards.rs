@@ -199,7 +199,7 @@ rwlock_guard! {
     /// [`RwLockWriteGuard::map`] returns this guard. Access ends when the guard is dropped.
     ///
     /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
-    /// could change.
+    /// could change. [`RwLockWriteGuard::downgrade_map`] returns a read guard of a part.
     MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U: ?Sized] ['a, U] => U;
     &'a MultiLock, (&'a (), *mut U);
     Send if U: Send; Sync if U: Sync;

@@ -136,7 +136,7 @@ rwlock_guard! {
     /// lock.
     ///
     /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
-    /// could change.
+    /// could change. [`RwLockWriteGuardArc::downgrade_map`] returns a read guard of a part.
     MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T: ?Sized, U: ?Sized] [T, U] => U;
     Arc<RwLock<T>>, *mut U;
     Send if T: Send + Sync, U: Send; Sync if T: Send + Sync, U: Sync;
@@ -150,7 +150,8 @@ write_guard_methods!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => 
 
 guard_conversions! {
     [T: ?Sized] [T]
-    RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc, UpgradeArc, "_arc"
+    RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc, UpgradeArc,
+    U => RwLockReadGuardArc<T, U>, "_arc"
 }
 
 /// Defines a future that returns a guard that owns the lock.
