@@ -176,6 +176,7 @@ fn c1_a_name_without_memory_is_not_in_use() {
         locks.held_by_name(&[]), |_held| locks.names.try_context(Shared, 8);
         locks.held_by_name(&[]), |_held| poll(locks.ids.acquire_new(Shared));
         locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.acquire(Shared, 8));
+        locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.acquire_or(Shared, 8, ready(())));
         locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.context(Shared, 8));
         // One chunk is full.
         locks.held_by_name(&[Shared; 8]), |_held| locks.names.try_context(Shared, 8);

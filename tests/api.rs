@@ -305,6 +305,10 @@ fn values() -> Vec<Row> {
         "named::acquire" names.acquire(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::acquire" sent.acquire(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
         "named::acquire" kept.acquire(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::acquire_or" names.acquire_or(Shared, 1, ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::acquire_or" names.acquire_or(Shared, 1, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::acquire_or" sent.acquire_or(Shared, Cell::new(1), ready(())) => Send UnwindSafe FusedFuture;
+        "named::acquire_or" kept.acquire_or(Shared, Rc::new(1), ready(())) => UnwindSafe RefUnwindSafe FusedFuture;
         "named::acquire_new" ids.acquire_new(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::context" names.context(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
@@ -421,6 +425,7 @@ fn what_is_generic_may_be_sent() {
             lock.acquire(Shared, name.clone()),
             lock.context(Shared, name.clone()),
             lock.acquire_new(Shared),
+            lock.acquire_or(Shared, name.clone(), ready(())),
         ));
         sent(async move {
             let mut guard = lock.context(Shared, name.clone()).await.ok();

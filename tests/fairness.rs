@@ -377,6 +377,13 @@ fn q3_no_waiter_starves_at_locks_with_data_that_may_be_canceled() {
 
 #[test]
 fn q3_no_waiter_starves_for_acquisitions_with_names() {
+    check("HandleLock::acquire_or", Named::default, |named, mode| {
+        let (lock, name) = (&named.lock, named.name());
+        boxed(async move {
+            lock.acquire_or(mode, name, pending::<()>()).await.unwrap().unwrap();
+            ByName(lock, name)
+        })
+    });
     check("HandleLock::acquire", Named::default, |named, mode| {
         let (lock, name) = (&named.lock, named.name());
         boxed(async move {

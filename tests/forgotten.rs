@@ -557,6 +557,17 @@ fn functions() -> Vec<Function> {
             },
             |acquired| ok(acquired)
         ),
+        acquires!(
+            "HandleLock::acquire_or",
+            Names,
+            all,
+            |locks, mode| {
+                let name = locks.name();
+                let acquire = locks.names.acquire_or(mode, name, pending::<()>());
+                async move { acquire.await.unwrap().map(|()| Named(&locks.names, name)) }
+            },
+            |acquired| ok(acquired)
+        ),
         acquires!("HandleLock::acquire_new", Names, all, |locks, mode| {
             let acquire = locks.names.acquire_new(mode);
             async move { Named(&locks.names, acquire.await) }

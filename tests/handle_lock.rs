@@ -13,11 +13,13 @@ use std::borrow::Borrow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::error::Error;
+use std::future::{pending, poll_fn, ready};
 use std::hint::black_box;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::task::Poll;
 use std::thread;
 #[cfg(feature = "std")]
 use std::time::{Duration, Instant};
@@ -246,13 +248,14 @@ fn c4_a_dropped_acquisition_leaves_nothing() {
                 let new = Task::new(lock.acquire(mode, 101));
                 let acquire = Task::queued(lock.acquire(mode, 102));
                 let context = Task::queued(lock.context(mode, 103));
+                let acquire_or = Task::queued(lock.acquire_or(mode, 104, pending::<()>()));
                 if woken {
                     first = None;
                     assert_eq!(acquire.woken(), mode != Exclusive);
                 }
-                drop((new, acquire, context));
+                drop((new, acquire, context, acquire_or));
                 drop(first);
-                (100..104).for_each(|name| assert!(!is_used(&lock, name), "{name}"));
+                (100..105).for_each(|name| assert!(!is_used(&lock, name), "{name}"));
                 (0..holders).for_each(|name| assert_eq!(lock.release(&name), Some(Shared)));
                 assert_idle(&lock);
             }
@@ -275,6 +278,111 @@ fn c3_a_woken_acquisition_that_is_dropped_passes_it_on() {
     third.run().expect("woken").unwrap();
     assert!(!is_used_exclusively(&lock, 2) && !is_used_exclusively(&lock, 3));
     assert_eq!(lock.release(&4), Some(Exclusive));
+    assert_idle(&lock);
+}
+
+#[test]
+fn an_acquisition_or_a_cancel_future_ends_with_one_of_them() {
+    for mode in Mode::ALL {
+        let lock = Lock::new();
+        let cancel = Cell::new(false);
+        let canceled =
+            || poll_fn(|_| if cancel.get() { Poll::Ready("late") } else { Poll::Pending });
+        let never = || poll_fn(|_| -> Poll<()> { panic!("polled needlessly") });
+        now(lock.acquire_or(mode, 1, never())).unwrap().unwrap();
+        assert_eq!(lock.holders(), [(1, mode)]);
+        // The name is in use.
+        assert_eq!(now(lock.acquire_or(mode, 1, never())), Ok(Err(HandleInUse(1))));
+        lock.release(&1).unwrap();
+
+        // Acquired.
+        lock.try_acquire(Exclusive, 1).unwrap();
+        let mut waiter = Task::queued(lock.acquire_or(mode, 2, canceled()));
+        assert!(is_used_exclusively(&lock, 2));
+        assert_eq!(lock.holders(), [(1, Exclusive)]);
+        lock.release(&1).unwrap();
+        assert_eq!(waiter.run().expect("woken"), Ok(Ok(())));
+        assert!(waiter.future().is_terminated());
+        assert_eq!(lock.holders(), [(2, mode)]);
+        drop(waiter);
+        lock.release(&2).unwrap();
+
+        // Canceled: the name is returned, and is not in use before the future is dropped.
+        lock.try_acquire(Exclusive, 1).unwrap();
+        let mut waiter = Task::queued(lock.acquire_or(mode, 2, canceled()));
+        cancel.set(true);
+        assert_eq!(waiter.finish(), Err((2, "late")));
+        assert!(!is_used_exclusively(&lock, 2) && !lock.snapshot().is_awaited(mode));
+        drop(waiter);
+
+        // Both are ready.
+        cancel.set(false);
+        let mut waiter = Task::queued(lock.acquire_or(mode, 2, canceled()));
+        cancel.set(true);
+        lock.release(&1).unwrap();
+        assert_eq!(waiter.finish(), Ok(Ok(())));
+        drop(waiter);
+        lock.release(&2).unwrap();
+        assert_idle(&lock);
+    }
+}
+
+/// The holder leaves while `cancel` is polled.
+#[test]
+fn a_canceled_acquisition_tries_once_more() {
+    let lock = Lock::new();
+    lock.try_acquire(Exclusive, 1).unwrap();
+    let leaves = poll_fn(|_| Poll::Ready(lock.release(&1)));
+    assert_eq!(now(lock.acquire_or(Exclusive, 2, leaves)), Ok(Ok(())));
+    assert_eq!(lock.holders(), [(2, Exclusive)]);
+}
+
+#[test]
+fn c3_a_woken_acquisition_that_is_canceled_passes_it_on() {
+    for drops in [false, true] {
+        let lock = Lock::new();
+        let cancel = Cell::new(false);
+        let canceled = poll_fn(|_| if cancel.get() { Poll::Ready(()) } else { Poll::Pending });
+        lock.try_acquire(Exclusive, 1).unwrap();
+        let mut first = Task::queued(lock.acquire_or(Exclusive, 2, canceled));
+        let mut second = Task::queued(lock.acquire(Exclusive, 3));
+        lock.release(&1).unwrap();
+        assert!(first.woken() && !second.woken());
+        // It is overtaken, and then canceled.
+        lock.try_acquire(Shared, 4).unwrap();
+        cancel.set(true);
+        if drops {
+            drop(first);
+        } else {
+            assert_eq!(first.finish(), Err((2, ())));
+        }
+        lock.release(&4).unwrap();
+        second.run().expect("woken").unwrap();
+        assert!(!is_used_exclusively(&lock, 2));
+        assert_eq!(lock.release(&3), Some(Exclusive));
+        assert_idle(&lock);
+    }
+}
+
+/// The drop of `cancel` is foreign code. It runs when the lock has been acquired.
+#[test]
+#[cfg(panic = "unwind")]
+fn an_acquisition_is_undone_if_the_drop_of_cancel_panics() {
+    struct PanicsOnDrop;
+    impl Drop for PanicsOnDrop {
+        fn drop(&mut self) {
+            panic!("in drop");
+        }
+    }
+    let lock = Lock::new();
+    let bomb = PanicsOnDrop;
+    let cancel = async move {
+        pending::<()>().await;
+        drop(bomb);
+    };
+    catch_unwind(AssertUnwindSafe(|| _ = poll_once(lock.acquire_or(Exclusive, 1, cancel))))
+        .unwrap_err();
+    assert!(!is_used(&lock, 1));
     assert_idle(&lock);
 }
 
@@ -304,7 +412,7 @@ fn assert_free_when_others_are_woken<E: FnOnce()>(
 
 #[test]
 fn a_name_is_free_when_others_are_woken() {
-    static LOCKS: [Lock; 4] = [const { Lock::new() }; 4];
+    static LOCKS: [Lock; 5] = [const { Lock::new() }; 5];
     assert_free_when_others_are_woken(&LOCKS[0], |lock| {
         lock.try_acquire(Exclusive, 7).unwrap();
         || assert_eq!(lock.release(&7), Some(Exclusive))
@@ -321,6 +429,11 @@ fn a_name_is_free_when_others_are_woken() {
     assert_free_when_others_are_woken(&LOCKS[3], |lock| {
         lock.try_acquire(Shared, 1).unwrap();
         let waiter = Task::queued(lock.context(Exclusive, 7));
+        || drop(waiter)
+    });
+    assert_free_when_others_are_woken(&LOCKS[4], |lock| {
+        lock.try_acquire(Shared, 1).unwrap();
+        let waiter = Task::queued(lock.acquire_or(Exclusive, 7, pending::<()>()));
         || drop(waiter)
     });
 }
@@ -649,6 +762,8 @@ fn x1_acquisitions_allocate_nothing_once_there_is_room() {
         for mode in Mode::ALL {
             now(lock.acquire(mode, 1)).unwrap();
             assert_eq!(lock.release(&1), Some(mode));
+            now(lock.acquire_or(mode, 1, pending::<()>())).unwrap().unwrap();
+            assert_eq!(lock.release(&1), Some(mode));
             let mut guard = now(lock.context(mode, 1)).unwrap();
             now(guard.upgrade()).unwrap();
             guard.downgrade(Shared);
@@ -844,6 +959,7 @@ fn a_future_that_is_done_says_so() {
     let lock = Lock::new();
     check(lock.acquire(Shared, 1));
     check(lock.context(Shared, 2));
+    check(lock.acquire_or(Shared, 3, pending::<()>()));
     let lock: HandleLock<HandleId> = HandleLock::new();
     check(lock.acquire_new(Shared));
 }
@@ -913,6 +1029,19 @@ fn x_operations_need_stack_for_a_few_names_only() {
             assert!(Task::new(lock.acquire(Shared, *Large::boxed(1))).poll().is_ready());
         }),
         ("acquire, cancelled", |lock, name| drop(Task::queued(lock.acquire(Exclusive, *name)))),
+        ("acquire_or", |lock, name| {
+            assert!(Task::new(lock.acquire_or(Shared, *name, pending::<()>())).poll().is_ready());
+        }),
+        ("acquire_or, in use", |lock, _| {
+            let acquire = lock.acquire_or(Shared, *Large::boxed(1), pending::<()>());
+            assert!(Task::new(acquire).poll().is_ready());
+        }),
+        ("acquire_or, cancelled", |lock, name| {
+            assert!(Task::new(lock.acquire_or(Exclusive, *name, ready(()))).poll().is_ready());
+        }),
+        ("the future of acquire_or", |lock, name| {
+            has_room_for_one(&lock.acquire_or(Shared, *name, pending::<()>()))
+        }),
         ("acquire_new", |lock, _| drop(Task::new(lock.acquire_new(Shared)).poll())),
         ("try_acquire_new", |lock, _| assert!(lock.try_acquire_new(Shared).is_some())),
         #[cfg(feature = "std")]

@@ -9,12 +9,14 @@ mod registry;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
+use core::mem;
 use core::pin::pin;
 
 use futures_core::FusedFuture;
 
 use crate::error::{HandleInUse, TryAcquireError};
 use crate::lock::MultiLock;
+use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
@@ -46,7 +48,8 @@ use crate::sync::future::Fused;
 /// until the acquisition is dropped or times out. Another acquisition by an equal handle is refused
 /// at once, even if it would have to wait for the lock: the caller gets its handle back, and
 /// nothing changes. A try has its handle in use, too, for as long as the try takes. A timed
-/// acquisition still has its handle in use while it times out.
+/// acquisition still has its handle in use while it times out, and one with a `cancel` future while
+/// it is canceled.
 ///
 /// An acquisition that has a guard is released by the guard alone. [`release`](Self::release) does
 /// nothing for the handle of such an acquisition, or of an acquisition that still waits.
@@ -241,6 +244,81 @@ impl<H: Eq> HandleLock<H> {
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
         AcquireByHandle::new(self, mode, handle, |_, reservation, mode| {
             confirm_held(reservation, mode)
+        })
+    }
+
+    /// Acquires the lock in `mode` by `handle`, unless `cancel` is ready first.
+    ///
+    /// The lock then stays held until it is [released](Self::release) by an equal handle. The order
+    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
+    ///
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+    /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. Each
+    /// poll tries to acquire the lock first, and polls `cancel` only if that fails. When `cancel`
+    /// is ready, the future tries once more, like [`try_acquire`](Self::try_acquire). So if both are
+    /// ready, the lock is acquired. The handle is in use until after that try.
+    ///
+    /// The outer `Result` says which of the two was ready. The inner one is that of
+    /// [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point before it is ready, and `cancel` is dropped with it.
+    /// It then does not hold the lock, and has lost its place in the queue. If it had been woken,
+    /// its drop passes the wake-up on to the next waiter. The handle is dropped with the future,
+    /// and is not in use any more.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task already holds the same lock, by whatever handle, the wait may end only when
+    /// `cancel` is ready: see [`MultiLock`](MultiLock#deadlocks).
+    ///
+    /// # Errors
+    ///
+    /// Returns the handle, which is not in use any more, and the output of `cancel` in the outer
+    /// `Result`. The acquisition has then lost its place in the queue, and does not hold the lock.
+    ///
+    /// Returns [`HandleInUse`] in the inner `Result`, at the first poll, if the handle is in use.
+    /// The error contains the handle, and changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{HandleLock, Mode};
+    /// # async fn example(lock: &HandleLock<String>, sleep: impl Future<Output = ()>) {
+    /// match lock.acquire_or(Mode::Exclusive, "printer".into(), sleep).await {
+    ///     Ok(Ok(())) => assert_eq!(lock.release("printer"), Some(Mode::Exclusive)),
+    ///     Ok(Err(error)) => println!("{error}"),
+    ///     Err((name, ())) => println!("{name}: too late"),
+    /// }
+    /// # }
+    /// ```
+    pub fn acquire_or<C: Future>(
+        &self,
+        mode: Mode,
+        handle: H,
+        cancel: C,
+    ) -> impl FusedFuture<Output = Result<Result<(), HandleInUse<H>>, (H, C::Output)>> {
+        let mut handle = Some(handle);
+        Fused::<_, (H, C)>::new(async move {
+            // Made before the handle is reserved, and dropped after the handle is removed: a waiter
+            // that is woken in place of this one may use the handle.
+            let last_try = || self.lock.try_acquire(mode);
+            let acquire = pin!(acquire_or(self.lock.acquire(mode), cancel, last_try));
+            let Some(reservation) = self.registry.reserve(&mut handle) else {
+                return Ok(Err(HandleInUse(take_handle(&mut handle))));
+            };
+            match acquire.await {
+                Ok(guard) => {
+                    confirm_held(reservation, mode);
+                    mem::forget(guard);
+                    Ok(Ok(()))
+                }
+                Err(output) => {
+                    reservation.cancel(&mut handle);
+                    Err((take_handle(&mut handle), output))
+                }
+            }
         })
     }
 

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
+use std::future::pending;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -251,6 +252,11 @@ impl<'a, C: Choices> Schedule<'a, C> {
         match step {
             Step::Acquire(id, form, mode, name) => {
                 let acquire: Run<'a> = match form {
+                    Form::Acquire if id % 2 == 0 => Box::pin(async move {
+                        let acquire = lock.acquire_or(mode, name, pending::<()>());
+                        let result = acquire.await.unwrap();
+                        Done::Entered(result.map_err(multilock::HandleInUse::into_handle))
+                    }),
                     Form::Acquire => Box::pin(async move {
                         let result = lock.acquire(mode, name).await;
                         Done::Entered(result.map_err(multilock::HandleInUse::into_handle))
