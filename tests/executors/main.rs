@@ -69,6 +69,7 @@ macro_rules! suite {
             a_cancelled_waiter_admits_others
             many_waiters_are_cancelled
             a_queued_future_that_is_not_polled_blocks_no_waiter
+            data_with_limits
             no_writer_enters_between_read_and_upgrade
             a_cancelled_upgrade_keeps_the_guard
             a_downgrade_admits_other_waiters

@@ -15,6 +15,7 @@ use futures::stream::StreamExt;
 #[cfg(feature = "std")]
 use multilock::acquire_all_blocking;
 use multilock::{HandleLock, LockGuard, LockSet, Lockable, Mode, MultiLock, UpgradeError};
+use multilock::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuardArc};
 use multilock::{acquire_all, try_acquire_all};
 
 use crate::Runtime;
@@ -255,6 +256,68 @@ pub(crate) async fn many_waiters_are_cancelled<R: Runtime>() {
     table.assert_total();
 }
 
+/// Tasks read and write data, each with a limit, and change it in closures that are not async.
+pub(crate) async fn data_with_limits<R: Runtime>() {
+    let lock = Arc::new(RwLock::new([0; 2]));
+    let changes = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let (lock, changes) = (lock.clone(), changes.clone());
+            R::spawn(async move {
+                for round in 0..ROUNDS {
+                    let mut dice = Dice::new(task, round);
+                    let limit = R::sleep(MOMENT / 8 * dice.roll(8) as u32);
+                    match dice.roll(5) {
+                        0 => {
+                            let Ok(guard) = lock.read_or(limit).await else { continue };
+                            let before = *guard;
+                            pause::<R>(&mut dice).await;
+                            assert_eq!((guard[0], *guard), (guard[1], before));
+                        }
+                        1 => {
+                            let Ok(mut guard) = lock.write_arc_or(limit).await else { continue };
+                            guard[0] += 1;
+                            pause::<R>(&mut dice).await;
+                            guard[1] += 1;
+                            changes.fetch_add(1, Relaxed);
+                            let written = guard[1];
+                            let guard =
+                                RwLockWriteGuardArc::downgrade_map(guard, |cells| &cells[0]);
+                            pause::<R>(&mut dice).await;
+                            assert_eq!(*guard, written, "a writer came in between");
+                        }
+                        2 => {
+                            let guard = lock.upgradable_read().await;
+                            let before = *guard;
+                            pause::<R>(&mut dice).await;
+                            match RwLockUpgradableReadGuard::upgrade_or(guard, limit).await {
+                                Ok(mut guard) => {
+                                    assert_eq!(*guard, before, "a writer came in between");
+                                    *guard = guard.map(|cell| cell + 1);
+                                    changes.fetch_add(1, Relaxed);
+                                }
+                                Err((guard, ())) => assert_eq!(*guard, before),
+                            }
+                        }
+                        3 => lock.with(|cells| assert_eq!(cells[0], cells[1])).await,
+                        _ => {
+                            let change = lock.with_mut(|cells| {
+                                *cells = cells.map(|cell| cell + 1);
+                                changes.fetch_add(1, Relaxed);
+                            });
+                            // Dropped in the middle of the wait, and never in that of the change.
+                            R::select(change, limit).await;
+                        }
+                    }
+                }
+            })
+        })
+        .collect();
+    join_all(tasks).await;
+    assert_eq!(lock.with(|cells| *cells).await, [changes.load(Relaxed); 2]);
+    assert_idle(lock.raw());
+}
+
 #[cfg(feature = "std")]
 pub(crate) async fn threads_that_block_beside_tasks<R: Runtime>() {
     use std::thread;
@@ -359,6 +422,8 @@ pub(crate) async fn a_cancelled_upgrade_keeps_the_guard<R: Runtime>() {
         let mut guard = lock.acquire(mode).await;
 
         assert_eq!(R::timeout(5 * MOMENT, guard.upgrade()).await, None);
+        assert_eq!(guard.mode(), mode);
+        assert_eq!(guard.upgrade_or(R::sleep(MOMENT)).await, Err(()));
         assert_eq!(guard.mode(), mode);
 
         // Waiters that wait because of it are admitted.
@@ -845,7 +910,19 @@ pub(crate) async fn acquisitions_with_names<R: Runtime>() {
                 let mut kept = 0;
                 for round in 0..ROUNDS {
                     let (name, mode) = ((task, round), dice.mode());
-                    match dice.roll(3) {
+                    match dice.roll(4) {
+                        3 => match lock.acquire_or(mode, name, R::sleep(MOMENT / 4)).await {
+                            Ok(result) => {
+                                result.unwrap();
+                                assert!(lock.release(&name).is_some());
+                            }
+                            // The name may be used again at once.
+                            Err((name, ())) => {
+                                let guard = lock.context(mode, name).await.unwrap();
+                                pause::<R>(&mut dice).await;
+                                drop(guard);
+                            }
+                        },
                         0 => {
                             let acquire = lock.acquire(mode, name);
                             if R::timeout(MOMENT / 4, acquire).await.is_none() {
