@@ -2,14 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::cmp::Reverse;
 use core::fmt;
 
 use futures_core::FusedFuture;
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, address};
+use crate::set::address_order::{AsGiven, in_address_order};
+use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld};
 use crate::set::lockable::Lockable;
 use crate::sync::future::Fused;
 
@@ -17,13 +17,21 @@ use crate::sync::future::Fused;
 /// a boxed slice of pairs, or a reference to one.
 ///
 /// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
-pub trait Wanted: AddressOrdered {}
+pub trait Wanted: AddressOrdered + Send + Sync {}
 
-impl<W: AddressOrdered + ?Sized> Wanted for W {}
+impl<W: AddressOrdered + Send + Sync + ?Sized> Wanted for W {}
+
+impl<L: Lockable> AsGiven for [(L, Mode)] {
+    fn for_each_given<'a>(&'a self, mut f: impl FnMut(&'a MultiLock, Mode)) {
+        for (locks, mode) in self {
+            (0..locks.count()).for_each(|n| f(locks.nth(n), *mode));
+        }
+    }
+}
 
 impl<L: Lockable> AddressOrdered for [(L, Mode)] {
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
-        Select { pairs: self, above: 0, below: usize::MAX }
+        in_address_order(self)
     }
 }
 
@@ -37,52 +45,6 @@ macro_rules! pairs {
     )*};
 }
 pairs! { [const N: usize] [(L, Mode); N]  [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
-
-/// The locks of some pairs in the order of their addresses, by selection. That is quick for a few
-/// locks, and needs neither memory nor mutable pairs.
-struct Select<'a, L> {
-    pairs: &'a [(L, Mode)],
-    /// The locks that are left have addresses above `above` and below `below`.
-    above: usize,
-    below: usize,
-}
-
-impl<'a, L: Lockable> Select<'a, L> {
-    /// Returns the lock whose address has the smallest `key`, and the strongest mode wanted of it.
-    fn first_by<K: Ord>(&self, key: impl Fn(usize) -> K) -> Option<(&'a MultiLock, Mode)> {
-        let mut first: Option<((K, Reverse<Mode>), &'a MultiLock)> = None;
-        for (locks, mode) in self.pairs {
-            for lock in (0..locks.count()).map(|n| locks.nth(n)) {
-                let address = address(lock);
-                if self.above < address && address < self.below {
-                    let key = (key(address), Reverse(*mode));
-                    if first.as_ref().is_none_or(|first| key < first.0) {
-                        first = Some((key, lock));
-                    }
-                }
-            }
-        }
-        first.map(|((_, Reverse(mode)), lock)| (lock, mode))
-    }
-}
-
-impl<'a, L: Lockable> Iterator for Select<'a, L> {
-    type Item = (&'a MultiLock, Mode);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let first = self.first_by(|address| address)?;
-        self.above = address(first.0);
-        Some(first)
-    }
-}
-
-impl<L: Lockable> DoubleEndedIterator for Select<'_, L> {
-    fn next_back(&mut self) -> Option<Self::Item> {
-        let last = self.first_by(Reverse)?;
-        self.below = address(last.0);
-        Some(last)
-    }
-}
 
 /// Acquires several locks, each in a mode of its own, waiting asynchronously until they are
 /// available together: all or nothing.

@@ -32,7 +32,7 @@ use crate::sync::future::yield_once;
 use crate::sync::unwind::for_each;
 
 /// Locks that are acquired as one. Public only as the sealed supertrait of `Wanted`.
-pub trait AddressOrdered: Send + Sync {
+pub trait AddressOrdered {
     /// Yields each lock once, in the order of the addresses, with the strongest mode that is wanted
     /// of it.
     #[doc(hidden)]

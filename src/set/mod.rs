@@ -2,6 +2,7 @@
 //! mode for each.
 
 pub(crate) mod acquire_all;
+mod address_order;
 pub(crate) mod all_or_nothing;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod blocking;
