@@ -4,6 +4,7 @@ use core::error::Error;
 use core::fmt;
 
 use crate::lock::handle::Handle;
+use crate::mode::Mode;
 
 /// The reason why an upgrade failed. The guard keeps the mode that it had before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,3 +116,60 @@ impl<H> fmt::Display for TryAcquireError<H> {
 }
 
 impl<H: fmt::Debug> Error for TryAcquireError<H> {}
+
+/// Two requests of one [`lock_all`](crate::lock_all) name the same lock, and not both of them are
+/// shared. Both could never be granted at once.
+///
+/// The positions are those in the tuple, array, slice or vector, counted from zero. No lock has
+/// changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct DuplicateLock {
+    /// The position of the first request that names the lock.
+    pub first: usize,
+    /// The mode of the first request.
+    pub first_mode: Mode,
+    /// The position of the second request that names the lock.
+    pub second: usize,
+    /// The mode of the second request.
+    pub second_mode: Mode,
+}
+
+impl fmt::Display for DuplicateLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { first, first_mode, second, second_mode } = self;
+        write!(
+            f,
+            "requests {first} ({first_mode:?}) and {second} ({second_mode:?}) name the same lock, \
+             which works only if both are Shared"
+        )
+    }
+}
+
+impl Error for DuplicateLock {}
+
+/// The reason why [`try_lock_all`](crate::try_lock_all) acquired nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TryLockAllError {
+    /// A lock is not available now. Another try may succeed.
+    WouldBlock,
+    /// Two requests name the same lock. Each other try fails, too.
+    DuplicateLock(DuplicateLock),
+}
+
+impl From<DuplicateLock> for TryLockAllError {
+    fn from(error: DuplicateLock) -> Self {
+        Self::DuplicateLock(error)
+    }
+}
+
+impl fmt::Display for TryLockAllError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldBlock => f.write_str("a lock cannot be acquired without waiting"),
+            Self::DuplicateLock(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for TryLockAllError {}

@@ -38,7 +38,9 @@ mod rwlock;
 mod set;
 mod sync;
 
-pub use error::{HandleInUse, ReleaseError, TryAcquireError, UpgradeError};
+pub use error::{
+    DuplicateLock, HandleInUse, ReleaseError, TryAcquireError, TryLockAllError, UpgradeError,
+};
 #[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
 pub use interop::lock_api::{
     lock_api_read, lock_api_upgradable_read, lock_api_upgrade, lock_api_write,
@@ -64,7 +66,8 @@ pub use rwlock::{
 };
 pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
-pub use set::blocking::acquire_all_blocking;
+pub use set::blocking::{acquire_all_blocking, lock_all_blocking};
+pub use set::lock_all::{CheckedLocks, lock_all, lock_all_or, try_lock_all};
 pub use set::lockable::{LockGuard, Lockable};
 pub use set::{LockSet, SetGuard};
 
@@ -77,4 +80,18 @@ pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
     #[cfg(target_has_atomic = "ptr")]
     pub use crate::rwlock::owned::{ReadArc, UpgradableReadArc, UpgradeArc, WriteArc};
+}
+
+/// What [`lock_all`] and related functions take: requests, which name a lock and a mode.
+///
+/// Methods of [`RwLock`] and [`MultiLock`] return the requests. Their types have names, so that a
+/// structure or a signature can contain them.
+pub mod requests {
+    #[cfg(target_has_atomic = "ptr")]
+    pub use crate::lock::owned::InModeArc;
+    pub use crate::lock::request::InMode;
+    #[cfg(target_has_atomic = "ptr")]
+    pub use crate::rwlock::owned::{ReadingArc, UpgradingArc, WritingArc};
+    pub use crate::rwlock::requests::{Reading, Upgrading, Writing};
+    pub use crate::set::lock_all::{LockRequest, LockRequests};
 }

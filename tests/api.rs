@@ -23,13 +23,18 @@ use futures_core::{FusedFuture, FusedStream};
 use multilock::futures::{
     Read, ReadArc, UpgradableRead, UpgradableReadArc, Upgrade, UpgradeArc, Write, WriteArc,
 };
+use multilock::requests::{
+    InMode, InModeArc, LockRequest, LockRequests, Reading, ReadingArc, Upgrading, UpgradingArc,
+    Writing, WritingArc,
+};
 use multilock::{
-    AllGuard, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleInUse, HandleLock, LockGuard,
-    LockSet, Lockable, MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, Monitor,
-    MonitorArc, MultiLock, ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc,
-    RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc, RwLockUpgradedGuard, RwLockWriteGuard,
-    RwLockWriteGuardArc, SetGuard, Snapshot, TryAcquireError, UpgradeError, Wanted, acquire_all,
-    try_acquire_all,
+    AllGuard, CheckedLocks, DuplicateLock, Guard, GuardArc, Handle, HandleGuard, HandleId,
+    HandleInUse, HandleLock, LockGuard, LockSet, Lockable, MappedRwLockWriteGuard,
+    MappedRwLockWriteGuardArc, Mode, Monitor, MonitorArc, MultiLock, ReleaseError, RwLock,
+    RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
+    RwLockUpgradedGuard, RwLockWriteGuard, RwLockWriteGuardArc, SetGuard, Snapshot,
+    TryAcquireError, TryLockAllError, UpgradeError, Wanted, acquire_all, lock_all, lock_all_or,
+    try_acquire_all, try_lock_all,
 };
 
 /// Asks whether `T` implements the trait with that number. Its inherent `has` takes precedence over that of
@@ -171,6 +176,38 @@ fn types() -> Vec<Row> {
         AllGuard<Pairs<'static>>: auto Debug;
         AllGuard<Vec<(Arc<MultiLock>, Mode)>>: auto Debug;
 
+        InMode<'static>: auto Copy Clone Debug;
+        InModeArc: auto Clone Debug;
+        Reading<'static, u32>: auto Copy Clone Debug;
+        Upgrading<'static, u32>: auto Copy Clone Debug;
+        Writing<'static, u32>: auto Copy Clone Debug;
+        ReadingArc<u32>: auto Clone Debug;
+        UpgradingArc<u32>: auto Clone Debug;
+        WritingArc<u32>: auto Clone Debug;
+        Reading<'static, Sent>: Unpin Copy Clone Debug;
+        Upgrading<'static, Sent>: Unpin Copy Clone Debug;
+        Writing<'static, Sent>: Unpin Copy Clone Debug;
+        ReadingArc<Sent>: Unpin Clone Debug;
+        UpgradingArc<Sent>: Unpin Clone Debug;
+        WritingArc<Sent>: Unpin Clone Debug;
+        Reading<'static, Seen>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        Upgrading<'static, Seen>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        Writing<'static, Seen>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        ReadingArc<Seen>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        UpgradingArc<Seen>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        WritingArc<Seen>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        Reading<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        Upgrading<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        Writing<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        ReadingArc<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        UpgradingArc<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        WritingArc<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug;
+        CheckedLocks<(Reading<'static, u32>, InMode<'static>)>: auto Copy Clone Debug;
+        CheckedLocks<[WritingArc<u32>; 2]>: auto Clone Debug;
+        CheckedLocks<[Writing<'static, Kept>; 2]>: Unpin UnwindSafe RefUnwindSafe Copy Clone Debug;
+        DuplicateLock: auto Copy Clone Debug Display Error Eq Hash;
+        TryLockAllError: auto Copy Clone Debug Display Error Eq Hash;
+
         RwLock<u32>: Send Sync Unpin UnwindSafe Default Debug;
         RwLockReadGuard<'static, u32>: auto Debug Display;
         RwLockUpgradableReadGuard<'static, u32>: auto Debug Display;
@@ -277,6 +314,10 @@ fn values() -> Vec<Row> {
     let sent: HandleLock<Sent> = HandleLock::new();
     let kept: HandleLock<Kept> = HandleLock::new();
     let (data, sent_data) = (Arc::new(RwLock::new(0)), RwLock::new(Cell::new(0)));
+    let (numbers, kept_data) = (RwLock::new(0), RwLock::new(Rc::new(0)));
+    let numbers_arc = Arc::new(RwLock::new(0));
+    let (mixed, sent_cells) =
+        ((numbers.reading(), lock.in_mode(Shared)), RwLock::new(Cell::new(0)));
     let mut owned = data.try_upgradable_read_arc().unwrap();
     let arc_data = data;
     let (third, sent_third) = (RwLock::new(0), RwLock::new(Cell::new(0)));
@@ -324,6 +365,15 @@ fn values() -> Vec<Row> {
         "set::locks" set.locks() => auto;
         "acquire_all::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "acquire_all::holds" try_acquire_all(pairs).unwrap().holds() => auto;
+        "lock_all::lock_all" lock_all(mixed) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_all::lock_all" lock_all([numbers_arc.writing_arc()]) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_all::lock_all" lock_all(vec![numbers.upgrading()]) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_all::lock_all" lock_all([sent_cells.writing()]) => FusedFuture;
+        "lock_all::lock_all" lock_all((numbers.writing(), kept_data.reading())) => UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_all::lock_all_or" lock_all_or(mixed, ready(())) => Send Sync UnwindSafe RefUnwindSafe;
+        "lock_all::lock_all_or" lock_all_or(mixed, ready(Cell::new(0))) => Send UnwindSafe;
+        "lock_all::lock_all_or" lock_all_or(mixed, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe;
+        "lock_all::lock_all_or" lock_all_or([kept_data.reading()], ready(())) => UnwindSafe RefUnwindSafe;
         "lockable::acquire" Lockable::acquire(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
@@ -419,6 +469,13 @@ fn what_is_generic_may_be_sent() {
     fn wanted<W: Wanted + Copy>(wanted: W) {
         all((acquire_all(wanted), try_acquire_all(wanted)));
     }
+    fn request<A: LockRequest<Guard: Send> + Copy + Send + Sync>(request: A) {
+        sent((lock_all([request; 2]), lock_all((request, request))));
+    }
+    fn requests<R: LockRequests<Guards: Send> + Copy + Send + Sync>(requests: R) {
+        sent(lock_all_or(requests, ready(())));
+        sent(async move { drop(lock_all(requests).await) });
+    }
     fn names<H: Eq + Send + Clone + From<HandleId>>(lock: &HandleLock<H>, name: H) {
         sent((
             lock,
@@ -437,6 +494,8 @@ fn what_is_generic_may_be_sent() {
     let lock = MultiLock::new();
     lockable(&lock);
     wanted([(&lock, Shared)]);
+    request(lock.in_mode(Shared));
+    requests([lock.in_mode(Shared)]);
     names(&HandleLock::new(), lock.try_acquire(Shared).unwrap().into_handle().id());
 }
 
@@ -452,6 +511,8 @@ fn what_keeps_its_lock_is_static() {
     let data = Arc::new(RwLock::new(0));
     all((data.try_read_arc(), data.try_write_arc(), data.try_upgradable_read_arc()));
     all(data.try_upgradable_read_arc().map(RwLockUpgradableReadGuardArc::upgrade));
+    all(lock_all((data.reading_arc(), data.reading_arc())));
+    all(try_lock_all([data.writing_arc()]));
 }
 
 macro_rules! shortens {
@@ -495,7 +556,7 @@ fn whatever_is_public_is_in_a_table() {
     use std::path::Path;
 
     /// These are covered by `what_is_generic_may_be_sent`.
-    const GENERIC: [&str; 3] = ["LockGuard", "Lockable", "Wanted"];
+    const GENERIC: [&str; 5] = ["LockGuard", "LockRequest", "LockRequests", "Lockable", "Wanted"];
 
     let identifier = |text: &str| -> String {
         text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()

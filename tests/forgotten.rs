@@ -21,10 +21,11 @@ use std::thread;
 use futures_core::Stream;
 use moment::Moment;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
+use multilock::requests::InMode;
 use multilock::{
     Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable, Monitor,
     MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
-    Snapshot, UpgradeError, acquire_all,
+    Snapshot, UpgradeError, acquire_all, lock_all, lock_all_or,
 };
 use random::{Choices, Random};
 use support::Task;
@@ -509,6 +510,10 @@ fn pairs(locks: &Locks, mode: Mode) -> [(&MultiLock, Mode); 3] {
     locks.members.each_ref().map(|lock| (&**lock, mode))
 }
 
+fn requests(locks: &Locks, mode: Mode) -> [InMode<'_>; 3] {
+    locks.members.each_ref().map(|lock| lock.in_mode(mode))
+}
+
 fn functions() -> Vec<Function> {
     let all = &Mode::ALL;
     vec![
@@ -546,6 +551,14 @@ fn functions() -> Vec<Function> {
             |acquired| ok(acquired)
         ),
         acquires!("acquire_all", Set, all, |locks, mode| acquire_all(pairs(locks, mode))),
+        acquires!("lock_all", Set, all, |locks, mode| lock_all(requests(locks, mode))),
+        acquires!(
+            "lock_all_or",
+            Set,
+            all,
+            |locks, mode| lock_all_or(requests(locks, mode), pending::<()>()),
+            |acquired| ok(acquired)
+        ),
         acquires!(
             "HandleLock::acquire",
             Names,

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
     HandleLock, LockSet, Lockable, MultiLock, RwLock, RwLockUpgradableReadGuard,
-    RwLockUpgradableReadGuardArc, acquire_all_blocking,
+    RwLockUpgradableReadGuardArc, acquire_all_blocking, lock_all_blocking,
 };
 
 use support::{Hooks, until_awaited};
@@ -135,6 +135,7 @@ fn calls() -> Vec<Call> {
         "RwLock::write_arc_blocking": |l, _| done(l.data.write_arc_blocking());
         "LockSet::acquire_blocking": |l, _| done(l.set().acquire_blocking(Exclusive));
         "acquire_all_blocking": |l, _| done(acquire_all_blocking([(&*l.lock, Shared), (l.data.raw(), Exclusive)]));
+        "lock_all_blocking": |l, _| done(lock_all_blocking((l.lock.in_mode(Shared), l.data.writing())));
         "HandleLock::acquire_blocking": |l, _| {
             l.named.acquire_blocking(Exclusive, "waits").unwrap();
             l.named.release("waits").is_some()

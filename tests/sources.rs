@@ -171,6 +171,7 @@ fn a_panic_says_where_the_caller_is() {
     use Mode::{Exclusive, Shared};
     use multilock::{
         HandleLock, LockGuard, LockSet, Mode, MultiLock, RwLock, RwLockUpgradableReadGuard,
+        lock_all, lock_all_blocking, lock_all_or,
     };
 
     thread_local! {
@@ -207,6 +208,10 @@ fn a_panic_says_where_the_caller_is() {
     let mut reader = data.try_upgradable_read().unwrap();
     std::mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader));
     check(|| drop(RwLockUpgradableReadGuard::upgrade_blocking(reader)), line!());
+    let twice = [lock.in_mode(Shared), lock.in_mode(Exclusive)];
+    check(|| drop(lock_all(twice)), line!());
+    check(|| drop(lock_all_or(twice, std::future::ready(()))), line!());
+    check(|| drop(lock_all_blocking(twice)), line!());
 }
 
 /// Whatever a promise depends on is checked in every build. These are checked in debug builds only,

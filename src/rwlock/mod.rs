@@ -66,6 +66,8 @@ mod guards;
 mod convert;
 #[macro_use]
 pub(crate) mod futures;
+#[macro_use]
+pub(crate) mod requests;
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) mod owned;
 
@@ -79,7 +81,7 @@ use crate::lock::MultiLock;
 use crate::lock::cancel::acquire_or;
 use crate::mode::Mode;
 use crate::sync::const_fn;
-use crate::sync::fused::Fused;
+use crate::sync::future::Fused;
 
 use futures::{Read, UpgradableRead, Write};
 pub use guards::{

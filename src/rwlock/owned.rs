@@ -1,4 +1,4 @@
-//! Guards and futures of a lock in an [`Arc`], and the methods that return them.
+//! Guards, futures and requests of a lock in an [`Arc`], and the methods that return them.
 
 use alloc::sync::Arc;
 use core::fmt;
@@ -19,6 +19,8 @@ use crate::lock::cancel::{acquire_or, first};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::{RawLock, RawUpgrade};
+use crate::set::lock_all::LockRequest;
+use crate::set::lock_all::sealed::Request;
 
 impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
     #[inline]
@@ -188,6 +190,59 @@ impl<T: ?Sized> UpgradeArc<T> {
     }
 }
 
+/// Defines a request that owns the lock, and the method that returns it.
+macro_rules! owning_request {
+    ($mode:ident, $access:literal, $Request:ident, $method:ident, $Guard:ident) => {
+        #[doc = concat!("A request for ", $access, " access to the data of an [`RwLock`] in an [`Arc`], for [`lock_all`](crate::lock_all).")]
+        ///
+        #[doc = concat!("[`RwLock::", stringify!($method), "`] returns it. The request owns a clone of the `Arc`, which becomes that of the guard, [`", stringify!($Guard), "`].")]
+        #[must_use = "the lock is not acquired: pass the request to `lock_all`"]
+        pub struct $Request<T: ?Sized>(Arc<RwLock<T>>);
+
+        impl<T: ?Sized> Clone for $Request<T> {
+            fn clone(&self) -> Self {
+                Self(self.0.clone())
+            }
+        }
+
+        lock_request! {
+            $Request [] $mode, |lock| {
+                let data = lock.data();
+                $Guard::new(lock.into(), data)
+            } => $Guard<T>
+        }
+
+        impl<T: ?Sized> RwLock<T> {
+            #[doc = concat!("Returns a request for ", $access, " access, for [`lock_all`](crate::lock_all) and related functions. Acquires nothing.")]
+            ///
+            /// The request owns a clone of the `Arc`, and so does the guard.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use multilock::{RwLock, lock_all};
+            /// use std::sync::Arc;
+            ///
+            /// # smol::block_on(async {
+            /// let (a, b) = (Arc::new(RwLock::new(1)), RwLock::new("b"));
+            #[doc = concat!("let (first, second) = lock_all((a.", stringify!($method), "(), b.reading())).await;")]
+            /// drop(a);
+            /// assert_eq!((*first, *second), (1, "b"));
+            /// # });
+            /// ```
+            pub fn $method(self: &Arc<Self>) -> $Request<T> {
+                $Request(self.clone())
+            }
+        }
+    };
+}
+
+owning_request!(Shared, "read", ReadingArc, reading_arc, RwLockReadGuardArc);
+owning_request! {
+    Upgradable, "upgradable read", UpgradingArc, upgrading_arc, RwLockUpgradableReadGuardArc
+}
+owning_request!(Exclusive, "write", WritingArc, writing_arc, RwLockWriteGuardArc);
+
 /// Implements `UnwindSafe` and `RefUnwindSafe` for types that own the lock. An `Arc` of the lock
 /// has neither by itself, because of the cell in the lock. The types that borrow the lock are
 /// unwind safe if the data is, and so are these types. The data stays as the panic left it.
@@ -205,6 +260,9 @@ unwind_safe! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe] ReadArc<'_, T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe] UpgradableReadArc<'_, T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe] WriteArc<'_, T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] ReadingArc<T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] UpgradingArc<T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] WritingArc<T>;
 }
 
 /// Defines the asynchronous methods that acquire the lock in one mode, with a guard that owns it.

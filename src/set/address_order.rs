@@ -7,7 +7,7 @@ use crate::mode::Mode;
 use crate::set::all_or_nothing::address;
 
 /// Locks, and the mode that is wanted of each, in the order in which the caller has given them.
-pub(super) trait AsGiven {
+pub trait AsGiven {
     /// Passes each lock to `f`, and the mode that is wanted of it.
     #[doc(hidden)]
     fn for_each_given<'a>(&'a self, f: impl FnMut(&'a MultiLock, Mode));

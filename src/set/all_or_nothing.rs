@@ -37,11 +37,21 @@ pub trait AddressOrdered {
     /// of it.
     #[doc(hidden)]
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)>;
+
+    /// Returns how many acquisitions of `lock` are wanted beside the first. All of them are shared.
+    #[doc(hidden)]
+    fn shares(&self, _lock: &MultiLock) -> usize {
+        0
+    }
 }
 
 impl<W: AddressOrdered + ?Sized> AddressOrdered for &W {
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         (**self).in_address_order()
+    }
+
+    fn shares(&self, lock: &MultiLock) -> usize {
+        (**self).shares(lock)
     }
 }
 
@@ -57,8 +67,28 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
     /// Releases the last lock first. A set that waits for all of these locks waits at the first one
     /// that was unavailable, and finds the others free when it is woken.
     fn drop(&mut self) {
-        for_each(self.0.in_address_order().rev(), |(lock, mode)| lock.raw.release(mode));
+        for_each(self.0.in_address_order().rev(), |(lock, mode)| release(&self.0, lock, mode));
     }
+}
+
+/// Acquires `lock`, which was acquired once in shared mode, as often as it is wanted.
+///
+/// Another try would fail behind an exclusive waiter. A share does not, as any holder may share. It
+/// fails beside an upgrade that began meanwhile, and at the limit of holders. The lock is then
+/// released. One below the limit, the set tries again at each poll, until another holder leaves.
+fn share(wanted: &impl AddressOrdered, lock: &MultiLock) -> bool {
+    match (0..wanted.shares(lock)).find(|_| !lock.raw.share()) {
+        None => true,
+        Some(shared) => {
+            for_each(0..=shared, |_| lock.raw.release(Mode::Shared));
+            false
+        }
+    }
+}
+
+/// Releases all acquisitions of `lock`.
+fn release(wanted: &impl AddressOrdered, lock: &MultiLock, mode: Mode) {
+    for_each(0..=wanted.shares(lock), |_| lock.raw.release(mode));
 }
 
 /// The lock that was unavailable, and the mode that was wanted of it.
@@ -99,11 +129,12 @@ fn try_all<'a>(
     // must not keep it out.
     let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
-        if is_woken(lock) || is_owner(lock) {
+        let entered = if is_woken(lock) || is_owner(lock) {
             lock.raw.acquire_notified(mode)
         } else {
             lock.raw.try_acquire(mode)
-        }
+        };
+        entered && share(wanted, lock)
     };
     match first_blocker(wanted, enter) {
         None => Ok(()),
@@ -113,7 +144,7 @@ fn try_all<'a>(
                 .rev()
                 .skip_while(|lock| !ptr::eq(lock.0, blocker.0))
                 .skip(1);
-            for_each(taken, |(lock, mode)| lock.raw.release(mode));
+            for_each(taken, |(lock, mode)| release(wanted, lock, mode));
             Err(blocker)
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::mode::Mode;
 use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
+use crate::set::lock_all::{LockRequests, lock_all};
 use crate::set::lockable::Lockable;
 use crate::set::{LockSet, SetGuard};
 use crate::sync::block::block_on;
@@ -84,4 +85,40 @@ impl<L: Lockable> LockSet<L> {
 /// thread in order to go on.
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
+}
+
+/// Acquires several locks, each in a mode of its own, blocking the thread until they are available
+/// together: all or nothing. Returns one guard for each lock, which gives access to its data.
+///
+/// [`lock_all`] says what `requests` can be, and who waits for whom.
+///
+/// The thread waits in the queue of one lock after the other, as a task would. No release hands a
+/// lock to the thread. The call leaves the token of [`std::thread::park`] as it was.
+///
+/// # Deadlocks
+///
+/// Two threads that call this function cannot deadlock with each other, in whatever order they name
+/// the locks. The wait may never end if the thread already holds one of the locks: see
+/// [`LockSet`](LockSet#deadlocks). A call from async code deadlocks if a holder needs the blocked
+/// thread in order to go on.
+///
+/// # Panics
+///
+/// Panics if two requests name the same lock, unless both are shared. To get an error instead,
+/// check the requests with [`CheckedLocks::new`](crate::CheckedLocks::new).
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{RwLock, lock_all_blocking};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let [mut first, mut second] = lock_all_blocking([a.writing(), b.writing()]);
+/// std::mem::swap(&mut *first, &mut *second);
+/// assert_eq!((*first, *second), (2, 1));
+/// ```
+#[track_caller]
+#[must_use = "the locks are released as soon as the guards are dropped"]
+pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
+    block_on(lock_all(requests), None).expect("there is no deadline")
 }

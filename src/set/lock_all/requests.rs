@@ -1,0 +1,263 @@
+//! What [`lock_all`](crate::lock_all) takes: several requests, in a tuple, an array, a slice or a
+//! vector.
+
+use alloc::vec::Vec;
+use core::ptr;
+
+use crate::error::DuplicateLock;
+use crate::lock::MultiLock;
+use crate::mode::Mode;
+use crate::set::address_order::AsGiven;
+use crate::sync::once_box::may_fail;
+
+pub(crate) mod sealed {
+    use crate::lock::MultiLock;
+    use crate::mode::Mode;
+
+    /// A lock, and the mode in which it is wanted.
+    ///
+    /// The lock stays the same, and stays at the same address, even if the request is moved.
+    pub trait Request {
+        #[doc(hidden)]
+        fn lock(&self) -> &MultiLock;
+
+        #[doc(hidden)]
+        fn mode(&self) -> Mode;
+    }
+}
+
+/// A lock, and the mode in which [`lock_all`](crate::lock_all) is to acquire it.
+///
+/// [`RwLock::reading`](crate::RwLock::reading), [`upgrading`](crate::RwLock::upgrading) and
+/// [`writing`](crate::RwLock::writing), [`MultiLock::in_mode`] and their forms with `_arc` return
+/// requests. A request acquires nothing by itself, and may be used any number of times. Only this
+/// crate implements the trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a request for a lock in a mode",
+    note = "use `lock.reading()`, `lock.upgrading()` or `lock.writing()` of an `RwLock`, or \
+            `lock.in_mode(mode)` of a `MultiLock`"
+)]
+pub trait LockRequest: sealed::Request {
+    /// The guard that stands for the acquisition.
+    type Guard;
+
+    /// Makes the guard.
+    ///
+    /// # Safety
+    ///
+    /// The caller has acquired the lock in the mode, and gives the acquisition up.
+    #[doc(hidden)]
+    unsafe fn into_guard(self) -> Self::Guard;
+}
+
+/// Requests for [`lock_all`](crate::lock_all): a tuple of up to twelve, or an array, a slice or a
+/// vector of one type of requests, or any of these as [`CheckedLocks`].
+///
+/// Only this crate implements the trait.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` names no locks and modes for `lock_all`",
+    note = "use a tuple of up to twelve requests, as `(a.reading(), b.writing())`, or an array, a \
+            slice or a vector of requests of one type"
+)]
+pub trait LockRequests: AsGiven + Sized {
+    /// The guards: a tuple for a tuple, an array for an array, a vector for a slice or a vector.
+    type Guards;
+
+    /// The memory that the guards need, if it is allocated.
+    #[doc(hidden)]
+    type Room;
+
+    #[doc(hidden)]
+    fn room(&self) -> Self::Room;
+
+    /// Makes the guards. Neither allocates nor panics.
+    ///
+    /// # Safety
+    ///
+    /// The caller has acquired each lock in its mode, once for each request, and gives these
+    /// acquisitions up.
+    #[doc(hidden)]
+    unsafe fn into_guards(self, room: Self::Room) -> Self::Guards;
+
+    /// Looks for two requests that name the same lock, of which one is not shared.
+    #[doc(hidden)]
+    fn check(&self) -> Result<(), DuplicateLock> {
+        let mut found = Ok(());
+        let mut second = 0;
+        self.for_each_given(|lock, second_mode| {
+            let mut first = 0;
+            self.for_each_given(|other, first_mode| {
+                let excludes = first_mode.max(second_mode) != Mode::Shared;
+                if first < second && excludes && ptr::eq(lock, other) && found.is_ok() {
+                    found = Err(DuplicateLock { first, first_mode, second, second_mode });
+                }
+                first += 1;
+            });
+            second += 1;
+        });
+        found
+    }
+}
+
+/// Requests that name no lock twice, except in shared mode: [`lock_all`](crate::lock_all) does not
+/// panic for them.
+///
+/// Check requests in this way if it depends on the input whether they name a lock twice. All
+/// functions that take requests take these, and do not check them again. If the requests are
+/// `Copy` or `Clone`, the result is, too, and may be used any number of times.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{CheckedLocks, DuplicateLock, RwLock, lock_all};
+///
+/// async fn transfer(
+///     accounts: &[RwLock<u64>],
+///     from: usize,
+///     to: usize,
+///     amount: u64,
+/// ) -> Result<(), DuplicateLock> {
+///     let requests = CheckedLocks::new([accounts[from].writing(), accounts[to].writing()])?;
+///     let [mut from, mut to] = lock_all(requests).await;
+///     *from -= amount;
+///     *to += amount;
+///     Ok(())
+/// }
+///
+/// # smol::block_on(async {
+/// let accounts = [RwLock::new(10), RwLock::new(0)];
+/// assert!(transfer(&accounts, 0, 1, 5).await.is_ok());
+/// assert!(transfer(&accounts, 1, 1, 5).await.is_err());
+/// # });
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[must_use = "the locks are not acquired: pass the requests to `lock_all`"]
+pub struct CheckedLocks<R>(R);
+
+impl<R: LockRequests> CheckedLocks<R> {
+    /// Checks that no two of the requests name the same lock, unless both are shared. Acquires
+    /// nothing, and looks at no lock.
+    ///
+    /// # Errors
+    ///
+    /// Returns the positions and the modes of the first two requests for which that is not so.
+    pub fn new(requests: R) -> Result<Self, DuplicateLock> {
+        requests.check().map(|()| Self(requests))
+    }
+}
+
+impl<R: LockRequests> AsGiven for CheckedLocks<R> {
+    fn for_each_given<'a>(&'a self, f: impl FnMut(&'a MultiLock, Mode)) {
+        self.0.for_each_given(f);
+    }
+}
+
+impl<R: LockRequests> LockRequests for CheckedLocks<R> {
+    type Guards = R::Guards;
+    type Room = R::Room;
+
+    fn room(&self) -> R::Room {
+        self.0.room()
+    }
+
+    unsafe fn into_guards(self, room: R::Room) -> R::Guards {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.into_guards(room) }
+    }
+
+    fn check(&self) -> Result<(), DuplicateLock> {
+        Ok(())
+    }
+}
+
+macro_rules! tuples {
+    ($($Request:ident $n:tt),+) => {
+        impl<$($Request: LockRequest),+> AsGiven for ($($Request,)+) {
+            fn for_each_given<'a>(&'a self, mut f: impl FnMut(&'a MultiLock, Mode)) {
+                $(f(self.$n.lock(), self.$n.mode());)+
+            }
+        }
+
+        impl<$($Request: LockRequest),+> LockRequests for ($($Request,)+) {
+            type Guards = ($($Request::Guard,)+);
+            type Room = ();
+
+            fn room(&self) {}
+
+            unsafe fn into_guards(self, (): ()) -> Self::Guards {
+                // SAFETY: as the caller promises, for each of the requests.
+                unsafe { ($(self.$n.into_guard(),)+) }
+            }
+        }
+    };
+}
+tuples! { A 0 }
+tuples! { A 0, B 1 }
+tuples! { A 0, B 1, C 2 }
+tuples! { A 0, B 1, C 2, D 3 }
+tuples! { A 0, B 1, C 2, D 3, E 4 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10 }
+tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11 }
+
+macro_rules! given_by_slice {
+    ($([$($generics:tt)*] $Type:ty)*) => {$(
+        impl<R: LockRequest, $($generics)*> AsGiven for $Type {
+            fn for_each_given<'a>(&'a self, mut f: impl FnMut(&'a MultiLock, Mode)) {
+                self.iter().for_each(|request| f(request.lock(), request.mode()));
+            }
+        }
+    )*};
+}
+given_by_slice! { [const N: usize] [R; N]  [] &[R]  [] Vec<R> }
+
+impl<R: LockRequest, const N: usize> LockRequests for [R; N] {
+    type Guards = [R::Guard; N];
+    type Room = ();
+
+    fn room(&self) {}
+
+    unsafe fn into_guards(self, (): ()) -> Self::Guards {
+        // SAFETY: as the caller promises, for each of the requests.
+        self.map(|request| unsafe { request.into_guard() })
+    }
+}
+
+fn room_for<G>(len: usize) -> Vec<G> {
+    may_fail();
+    Vec::with_capacity(len)
+}
+
+impl<R: LockRequest + Clone> LockRequests for &[R] {
+    type Guards = Vec<R::Guard>;
+    type Room = Vec<R::Guard>;
+
+    fn room(&self) -> Vec<R::Guard> {
+        room_for(self.len())
+    }
+
+    unsafe fn into_guards(self, mut room: Vec<R::Guard>) -> Self::Guards {
+        // SAFETY: as the caller promises, for each of the requests.
+        room.extend(self.iter().map(|request| unsafe { request.clone().into_guard() }));
+        room
+    }
+}
+
+impl<R: LockRequest> LockRequests for Vec<R> {
+    type Guards = Vec<R::Guard>;
+    type Room = Vec<R::Guard>;
+
+    fn room(&self) -> Vec<R::Guard> {
+        room_for(self.len())
+    }
+
+    unsafe fn into_guards(self, mut room: Vec<R::Guard>) -> Self::Guards {
+        // SAFETY: as the caller promises, for each of the requests.
+        room.extend(self.into_iter().map(|request| unsafe { request.into_guard() }));
+        room
+    }
+}
