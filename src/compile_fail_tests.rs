@@ -43,6 +43,27 @@
 /// # let lock = RwLock::new(1);
 /// lock.try_read();
 /// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = RwLock::new(1);
+/// lock_all((lock.reading(),));
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = RwLock::new(1);
+/// lock_all_blocking((lock.reading(),));
+/// ```
+///
+/// ```compile_fail
+/// # #![deny(unused_must_use)]
+/// # use multilock::*;
+/// # let lock = RwLock::new(1);
+/// lock.writing();
+/// ```
 fn guard_dropped_at_once() {}
 
 /// The twin of [`guard_dropped_at_once`].
@@ -61,6 +82,9 @@ fn guard_dropped_at_once() {}
 /// }
 /// # let lock = RwLock::new(1);
 /// let _ = lock.try_read();
+/// let _ = lock_all((lock.reading(),));
+/// let _ = lock_all_blocking((lock.reading(),));
+/// let _ = lock.writing();
 /// ```
 fn guard_dropped_on_purpose() {}
 
@@ -129,6 +153,33 @@ fn guard_dropped_on_purpose() {}
 ///     lock.try_write()
 /// };
 /// drop(guard);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{RwLock, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let guards = try_lock_all((a.reading(), b.writing()));
+/// drop(b);
+/// drop(guards);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{RwLock, lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let acquire = lock_all((a.reading(), b.writing()));
+/// drop(b);
+/// drop(acquire);
+/// ```
+///
+/// ```compile_fail,E0505
+/// use multilock::{CheckedLocks, RwLock};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let checked = CheckedLocks::new([a.reading(), b.reading()]);
+/// drop(b);
+/// drop(checked);
 /// ```
 fn guard_outlives_lock() {}
 
@@ -254,6 +305,132 @@ fn cell_mapped_whole() {}
 /// });
 /// ```
 fn cell_guard_sent() {}
+
+/// Neither guards nor futures of `lock_all` can be sent if the data of one of the locks cannot.
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, try_lock_all};
+/// use std::cell::Cell;
+/// use std::thread;
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(Cell::new(2)));
+/// let guards = try_lock_all((a.writing(), b.writing())).unwrap();
+/// thread::scope(|scope| _ = scope.spawn(move || drop(guards)));
+/// ```
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, lock_all};
+/// use std::rc::Rc;
+/// use std::sync::Arc;
+///
+/// fn spawn(_: impl Future + Send + 'static) {}
+///
+/// let (a, b) = (Arc::new(RwLock::new(1)), Arc::new(RwLock::new(Rc::new(2))));
+/// spawn(lock_all((a.reading_arc(), b.reading_arc())));
+/// ```
+fn cell_sent_with_others() {}
+
+/// The twin of [`cell_sent_with_others`].
+///
+/// ```
+/// use multilock::{RwLock, lock_all, try_lock_all};
+/// use std::sync::Arc;
+/// use std::sync::atomic::AtomicU32;
+/// use std::thread;
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(AtomicU32::new(2)));
+/// let guards = try_lock_all((a.writing(), b.writing())).unwrap();
+/// thread::scope(|scope| _ = scope.spawn(move || drop(guards)));
+///
+/// fn spawn(_: impl Future + Send + 'static) {}
+///
+/// let (a, b) = (Arc::new(RwLock::new(1)), Arc::new(RwLock::new(AtomicU32::new(2))));
+/// spawn(lock_all((a.reading_arc(), b.reading_arc())));
+/// ```
+fn atomic_sent_with_others() {}
+
+/// A guard of a reading or upgrading request gives no mutable access, and a writing one gives it to
+/// one reference at a time.
+///
+/// ```compile_fail,E0596
+/// use multilock::{RwLock, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let (mut first, second) = try_lock_all((a.reading(), b.writing())).unwrap();
+/// let shown: &mut i32 = &mut *second;
+/// ```
+///
+/// ```compile_fail,E0594
+/// use multilock::{RwLock, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let (mut first, second) = try_lock_all((a.reading(), b.writing())).unwrap();
+/// *first += 1;
+/// ```
+///
+/// ```compile_fail,E0594
+/// use multilock::{RwLock, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let (mut first, second) = try_lock_all((a.upgrading(), b.writing())).unwrap();
+/// *first += 1;
+/// ```
+///
+/// ```compile_fail,E0499
+/// use multilock::{RwLock, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let (first, mut second) = try_lock_all((a.reading(), b.writing())).unwrap();
+/// let (one, other): (&mut i32, &mut i32) = (&mut *second, &mut *second);
+/// *one += *other;
+/// ```
+fn reader_writes() {}
+
+/// A request is neither a lock nor a pair of a lock and a mode, and a lock alone is no request.
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, acquire_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// drop(acquire_all([a.reading(), b.reading()]));
+/// ```
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// drop(lock_all((&a, b.reading())));
+/// ```
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, lock_all};
+///
+/// let a = RwLock::new(1);
+/// drop(lock_all(a.reading()));
+/// ```
+fn no_request() {}
+
+/// Only this crate implements the traits of requests, and only it makes a guard of one.
+///
+/// ```compile_fail,E0277
+/// use multilock::{RwLock, requests::LockRequest};
+///
+/// struct Mine;
+///
+/// impl LockRequest for Mine {
+///     type Guard = ();
+///     unsafe fn into_guard(self) {}
+/// }
+/// ```
+///
+/// ```compile_fail,E0133
+/// use multilock::requests::LockRequest;
+///
+/// fn steal<R: LockRequest>(request: R) -> R::Guard {
+///     request.into_guard()
+/// }
+/// ```
+fn request_implemented() {}
 
 /// A guard that owns the lock cannot be sent if the data cannot. The last owner of the lock drops
 /// the data, which must be dropped in this thread.
