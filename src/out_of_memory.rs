@@ -221,6 +221,10 @@ fn c1_a_set_without_memory_leaves_no_reservation() {
     operations! { |locks|
         locks.held(&[Exclusive]), |_held| poll(locks.set().acquire(Shared));
         locks.held(&[Shared]), |_held| poll(acquire_all([(&*locks.lock, Exclusive)]));
+        locks.held(&[Shared]), |_held| poll(lock_all((locks.lock.in_mode(Exclusive), locks.data.writing())));
+        locks.held(&[]), |_held| poll(lock_all(std::vec![locks.lock.in_mode(Exclusive); 1]));
+        locks.held(&[]), |_held| try_lock_all(&[locks.data.writing()][..]);
+        locks.held(&[Exclusive]), |_held| poll(lock_all(&[locks.lock.in_mode(Shared); 2][..]));
         locks.held(&[]), |_held| turned_away(locks, Shared);
         locks.held(&[]), |_held| turned_away(locks, Exclusive);
     }
