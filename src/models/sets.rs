@@ -3,7 +3,7 @@
 use super::*;
 use crate::set::reservations::NEWCOMER;
 use crate::set::retry::RESERVE_AFTER;
-use crate::{LockSet, acquire_all};
+use crate::{LockSet, RwLock, RwLockUpgradableReadGuard, acquire_all, lock_all};
 
 /// Two locks, and numbers that are not atomic. Each number is safe to touch where its lock is held.
 /// The order of the locks is that of the array, in every run.
@@ -217,5 +217,84 @@ fn all_in_mixed_modes_exclude_each_other_and_enter() {
         }
         join([other]);
         pair.check([1, 1]);
+    });
+}
+
+/// A number that is not atomic, as the data of an [`RwLock`].
+struct Number(UnsafeCell<u32>);
+
+// SAFETY: `add_one` takes an exclusive reference, as a write guard gives it.
+unsafe impl Send for Number {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Number {}
+
+impl Number {
+    fn get(&self) -> u32 {
+        // SAFETY: `self` excludes exclusive references.
+        self.0.with(|number| unsafe { *number })
+    }
+
+    fn add_one(&mut self) {
+        // SAFETY: `self` excludes all other references.
+        self.0.with_mut(|number| unsafe { *number += 1 });
+    }
+}
+
+fn numbers() -> Arc<[RwLock<Number>; 2]> {
+    Arc::new([RwLock::new(Number(UnsafeCell::new(0))), RwLock::new(Number(UnsafeCell::new(0)))])
+}
+
+/// Two tasks lock two locks with data, and name them in opposite orders. One writes both numbers,
+/// and the other finds them equal.
+///
+/// Fails if the locks are released when the guards are made.
+#[test]
+fn all_data_is_consistent_whatever_the_order() {
+    model(|| {
+        let data = numbers();
+        let other = data.clone();
+        let writer = spawn(move || {
+            let [a, b] = &*other;
+            let (mut a, mut b) = block_on(lock_all((a.writing(), b.writing())), None).unwrap();
+            a.add_one();
+            b.add_one();
+        });
+        {
+            let [a, b] = &*data;
+            let (b, a) = block_on(lock_all((b.reading(), a.reading())), None).unwrap();
+            assert_eq!(a.get(), b.get());
+        }
+        join([writer]);
+        for lock in &*data {
+            assert_eq!(lock.raw().snapshot(), MultiLock::new().snapshot());
+            assert_eq!(lock.try_read().unwrap().get(), 1);
+        }
+    });
+}
+
+/// A lock is named twice, in shared mode, while another holder upgrades. The upgrade may begin
+/// between the two acquisitions, of which the second then fails.
+///
+/// Fails if the first acquisition is not released then.
+#[test]
+fn all_that_name_a_lock_twice_do_not_block_an_upgrade() {
+    model(|| {
+        let data = numbers();
+        let guard = data[0].try_upgradable_read().unwrap();
+        let other = data.clone();
+        let reader = spawn(move || {
+            let [a, b] = &*other;
+            let requests = (a.reading(), b.reading(), a.reading());
+            let (first, _, second) = block_on(lock_all(requests), None).unwrap();
+            assert_eq!(first.get(), second.get());
+        });
+        let mut guard = block_on(RwLockUpgradableReadGuard::upgrade(guard), None).unwrap();
+        guard.add_one();
+        drop(guard);
+        join([reader]);
+        for lock in &*data {
+            assert_eq!(lock.raw().snapshot(), MultiLock::new().snapshot());
+        }
+        assert_eq!(data[0].try_read().unwrap().get(), 1);
     });
 }
