@@ -86,6 +86,7 @@ macro_rules! suite {
             a_handle_of_a_set_is_released_by_another_task
             acquisitions_with_names
             a_mode_for_each_lock
+            locks_with_data_at_once
             one_function_for_all_that_is_lockable
         }
         #[cfg(feature = "std")]
@@ -93,6 +94,7 @@ macro_rules! suite {
             $Runtime:
             threads_that_block_beside_tasks
             threads_that_block_for_sets_beside_tasks
+            threads_that_block_for_data_beside_tasks
         }
     };
     ($Runtime:ty: $($scenario:ident)*) => {$(

@@ -12,11 +12,11 @@ use Mode::{Exclusive, Shared, Upgradable};
 use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, FutureExt, join, join_all, pending};
 use futures::stream::StreamExt;
-#[cfg(feature = "std")]
-use multilock::acquire_all_blocking;
 use multilock::{HandleLock, LockGuard, LockSet, Lockable, Mode, MultiLock, UpgradeError};
 use multilock::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuardArc};
-use multilock::{acquire_all, try_acquire_all};
+use multilock::{acquire_all, lock_all, lock_all_or, try_acquire_all, try_lock_all};
+#[cfg(feature = "std")]
+use multilock::{acquire_all_blocking, lock_all_blocking};
 
 use crate::Runtime;
 
@@ -995,6 +995,104 @@ pub(crate) async fn a_mode_for_each_lock<R: Runtime>() {
     });
     join_all(pairs).await;
     tables.iter().for_each(Table::assert_total);
+}
+
+/// Money moves between three accounts, in all directions at once. Their sum is the same whenever all
+/// of them are read, and so are the entries of the log.
+pub(crate) async fn locks_with_data_at_once<R: Runtime>() {
+    const START: usize = 100;
+
+    let accounts = Arc::new([START; 3].map(RwLock::new).map(Arc::new));
+    let log = Arc::new(RwLock::new(Vec::new()));
+    let tasks = (0..TASKS).map(|task| {
+        let (accounts, log) = (accounts.clone(), log.clone());
+        R::spawn(async move {
+            for round in 0..FEW_ROUNDS {
+                let mut dice = Dice::new(task, round);
+                let from = dice.roll(3);
+                let to = (from + 1 + dice.roll(2)) % 3;
+                let (from, to) = (&accounts[from], &accounts[to]);
+                match dice.roll(5) {
+                    0 => {
+                        let all: Vec<_> = accounts.iter().map(|it| it.reading()).collect();
+                        let all = lock_all(&all[..]).await;
+                        pause::<R>(&mut dice).await;
+                        assert_eq!(all.iter().map(|it| **it).sum::<usize>(), 3 * START);
+                    }
+                    1 => {
+                        // Named twice.
+                        let readers = (from.reading(), to.reading_arc(), from.reading());
+                        let Ok((one, _, same)) = try_lock_all(readers) else { continue };
+                        pause::<R>(&mut dice).await;
+                        assert_eq!(*one, *same);
+                    }
+                    2 => {
+                        let wanted = (from.upgrading(), to.writing(), log.writing());
+                        let limit = pin!(R::sleep(MOMENT));
+                        let Ok((rest, mut to, mut log)) = lock_all_or(wanted, limit).await else {
+                            continue;
+                        };
+                        if let Some(left) = rest.checked_sub(1) {
+                            pause::<R>(&mut dice).await;
+                            *RwLockUpgradableReadGuard::upgrade(rest).await = left;
+                            *to += 1;
+                            log.push(1);
+                        }
+                    }
+                    _ => {
+                        let wanted = (from.writing_arc(), to.writing_arc(), log.writing_arc());
+                        let (mut from, mut to, mut log) = lock_all(wanted).await;
+                        let amount = dice.roll(1 + *from);
+                        *from -= amount;
+                        pause::<R>(&mut dice).await;
+                        *to += amount;
+                        log.push(amount);
+                    }
+                }
+            }
+        })
+    });
+    join_all(tasks).await;
+    assert!(!log.try_read().unwrap().is_empty());
+    assert_eq!(accounts.iter().map(|it| *it.try_read().unwrap()).sum::<usize>(), 3 * START);
+    accounts.iter().for_each(|it| assert_idle(it.raw()));
+    assert_idle(log.raw());
+}
+
+/// Threads and tasks add one to two numbers at once, and find them equal.
+#[cfg(feature = "std")]
+pub(crate) async fn threads_that_block_for_data_beside_tasks<R: Runtime>() {
+    let numbers = Arc::new([0; 2].map(RwLock::new));
+    let threads = [[0, 1], [1, 0]].map(|order| {
+        let numbers = numbers.clone();
+        std::thread::spawn(move || {
+            for _ in 0..ROUNDS {
+                let mut guards = lock_all_blocking(order.map(|n| numbers[n].writing()));
+                assert_eq!(*guards[0], *guards[1]);
+                guards.iter_mut().for_each(|number| **number += 1);
+            }
+        })
+    });
+    let tasks = [[1, 0], [0, 1]].map(|order| {
+        let numbers = numbers.clone();
+        R::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut dice = Dice::new(order[0], round);
+                let mut guards = lock_all(order.map(|n| numbers[n].writing())).await;
+                assert_eq!(*guards[0], *guards[1]);
+                *guards[0] += 1;
+                pause::<R>(&mut dice).await;
+                *guards[1] += 1;
+            }
+        })
+    });
+    join_all(tasks).await;
+    until::<R>(|| threads.iter().all(|thread| thread.is_finished())).await;
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for number in &*numbers {
+        assert_eq!(*number.try_read().unwrap(), 4 * ROUNDS);
+        assert_idle(number.raw());
+    }
 }
 
 /// Acquires by every method, whatever the lockable is, and releases.
