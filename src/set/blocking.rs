@@ -97,10 +97,10 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 ///
 /// # Deadlocks
 ///
-/// Two threads that call this function cannot deadlock with each other, in whatever order they name
-/// the locks. The wait may never end if the thread already holds one of the locks: see
-/// [`LockSet`](LockSet#deadlocks). A call from async code deadlocks if a holder needs the blocked
-/// thread in order to go on.
+/// Threads that acquire all of their locks in one call do not wait for each other in a circle, in
+/// whatever order they name the locks, unless they upgrade: see [`lock_all`]. The wait may never
+/// end if the thread already holds one of the locks: see [`LockSet`](LockSet#deadlocks). A call
+/// from async code deadlocks if a holder needs the blocked thread in order to go on.
 ///
 /// # Panics
 ///

@@ -43,7 +43,8 @@ use crate::sync::future::Fused;
 /// [fairness](crate::LockSet#fairness) of `LockSet` apply here. The order of the requests makes no
 /// difference. Without requests, the future is ready at its first poll.
 ///
-/// Tuples and arrays allocate nothing. For a slice or a vector, the vector of guards is allocated. To put `n` locks in order, and to look for duplicates, takes time in proportion to
+/// Tuples and arrays allocate nothing. For a slice or a vector, the vector of guards is allocated.
+/// To put `n` locks in order, and to look for duplicates, takes time in proportion to
 /// `n`<sup>2</sup>, so use this function for a handful of locks.
 ///
 /// # Cancel safety
@@ -53,9 +54,12 @@ use crate::sync::future::Fused;
 ///
 /// # Deadlocks
 ///
-/// Two tasks that call this function cannot deadlock with each other, in whatever order they name
-/// the locks. The wait may never end if the task already holds one of the locks: see
-/// [`LockSet`](crate::LockSet#deadlocks).
+/// Tasks that acquire all of their locks in one call do not wait for each other in a circle, in
+/// whatever order they name the locks. The wait may never end if the task already holds one of the
+/// locks: see [`LockSet`](crate::LockSet#deadlocks).
+///
+/// An upgrade waits for the readers of its lock while the task holds the other locks. So two tasks
+/// deadlock if each upgrades a lock that the other reads. Request write access instead.
 ///
 /// # Panics
 ///
