@@ -61,7 +61,7 @@ pub use rwlock::owned::{
     RwLockWriteGuardArc,
 };
 pub use rwlock::{
-    MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    Changes, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
 };
 pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};

@@ -28,7 +28,7 @@ use multilock::requests::{
     Writing, WritingArc,
 };
 use multilock::{
-    AllGuard, CheckedLocks, DuplicateLock, Guard, GuardArc, Handle, HandleGuard, HandleId,
+    AllGuard, Changes, CheckedLocks, DuplicateLock, Guard, GuardArc, Handle, HandleGuard, HandleId,
     HandleInUse, HandleLock, LockGuard, LockSet, Lockable, MappedRwLockWriteGuard,
     MappedRwLockWriteGuardArc, Mode, Monitor, MonitorArc, MultiLock, ReleaseError, RwLock,
     RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
@@ -143,6 +143,7 @@ fn types() -> Vec<Row> {
         HandleId: auto Copy Clone Debug Display Eq Ord Hash;
         Mode: auto Copy Clone Debug Eq Ord Hash;
         Snapshot: auto Copy Clone Debug Eq Hash;
+        Changes<'static>: auto Debug FusedStream;
         Monitor<'static>: auto Debug FusedStream;
         MonitorArc: auto Debug FusedStream;
         UpgradeError: auto Copy Clone Debug Display Error Eq Hash;
@@ -323,6 +324,7 @@ fn values() -> Vec<Row> {
     let (third, sent_third) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let fourth = Arc::new(RwLock::new(0));
     let (other, sent_other) = (RwLock::new(0), RwLock::new(Cell::new(0)));
+    let (when, sent_when) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let (mut data, mut sent_data) =
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
     #[allow(unused_mut, clippy::let_and_return, reason = "with features there is more")]
@@ -399,6 +401,11 @@ fn values() -> Vec<Row> {
         "convert::upgrade_or" RwLockUpgradableReadGuard::upgrade_or(third.try_upgradable_read().unwrap(), ready(())) => Send Sync RefUnwindSafe;
         "convert::upgrade_or" RwLockUpgradableReadGuardArc::upgrade_or(fourth.try_upgradable_read_arc().unwrap(), ready(())) => Send Sync RefUnwindSafe;
         "convert::upgrade_or" RwLockUpgradableReadGuard::upgrade_or(sent_third.try_upgradable_read().unwrap(), ready(())) => ;
+        "condition::read_when" when.read_when(|_| true) => Send Sync FusedFuture;
+        "condition::read_when" sent_when.read_when(|_| true) => FusedFuture;
+        "condition::read_when_or" when.write_when_or(|_| true, ready(())) => Send Sync FusedFuture;
+        "condition::read_when_or" when.write_when_or(|_| true, ready(Rc::new(0))) => FusedFuture;
+        "condition::wait" when.changes().wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]
@@ -439,6 +446,7 @@ fn results_without_a_name_have_these_traits_and_no_others() {
 fn whatever_is_public_passes_where_panics_are_caught() {
     const REASONS: &[(&str, &str)] = &[
         ("RwLock", "there is no poisoning: a writer that panics leaves the data as it is"),
+        ("condition::read_when", "the future borrows an `RwLock`"),
         ("lock_api::", "its locks, and so its guards and their futures, are like `RwLock`"),
         ("::upgrade", "the future has an exclusive reference to the guard"),
     ];
@@ -531,6 +539,7 @@ macro_rules! shortens {
 shortens! { 'a:
     Guard<'static> => Guard<'a>;
     Monitor<'static> => Monitor<'a>;
+    Changes<'static> => Changes<'a>;
     HandleGuard<'static, u32> => HandleGuard<'a, u32>;
     HandleInUse<&'static str> => HandleInUse<&'a str>;
     TryAcquireError<&'static str> => TryAcquireError<&'a str>;
@@ -613,7 +622,7 @@ fn whatever_is_public_is_in_a_table() {
         functions.retain(|name| !name.starts_with("lock_api::"));
     }
     // Functions that a macro defines have no name in the source.
-    const MADE: [&str; 9] = [
+    const MADE: [&str; 11] = [
         "lock_api_read",
         "lock_api_upgradable_read",
         "lock_api_write",
@@ -623,6 +632,8 @@ fn whatever_is_public_is_in_a_table() {
         "read_arc_or",
         "upgradable_read_arc_or",
         "write_arc_or",
+        "read_when",
+        "read_when_or",
     ];
     let name = |row: Row| match row.0.split_once("::") {
         Some((module, name)) if MADE.contains(&name) => format!("{module}::"),

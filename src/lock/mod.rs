@@ -25,6 +25,7 @@ use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::{Monitor, Watcher};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
+use crate::raw::edges::Edge;
 use crate::raw::state::Snapshot;
 use crate::raw::{HasRaw, RawLock};
 use crate::sync::const_fn;
@@ -446,7 +447,7 @@ impl MultiLock {
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::<_>::new(async move {
             if !self.snapshot().admits(mode) {
-                Watcher::new(self, mode).wait().await;
+                Watcher::new(self, Edge::Acquirable(mode)).wait().await;
             }
         })
     }

@@ -15,30 +15,28 @@ use futures_core::stream::{FusedStream, Stream};
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
-use crate::raw::edges::EdgeCount;
-use crate::sync::future::Fused;
-use crate::sync::future::ready_if;
+use crate::raw::edges::{Edge, EdgeCount};
+use crate::sync::future::{Fused, ready_if};
 use crate::sync::once_box::may_fail;
 use crate::sync::unmodeled::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// Watches one lock for a monitor. The monitor is set if there was an edge that the watcher has not
-/// seen.
+/// Watches one lock for edges of one kind. Each edge that the watcher has not seen yet sets it.
 pub(crate) struct Watcher<L: Deref<Target = MultiLock>> {
     lock: L,
-    mode: Mode,
+    edge: Edge,
     /// The number of edges that the watcher has seen. `Relaxed`: a number that matters to the
     /// watcher only.
     seen: AtomicUsize,
 }
 
 impl<L: Deref<Target = MultiLock>> Watcher<L> {
-    pub(crate) fn new(lock: L, mode: Mode) -> Self {
-        let seen = AtomicUsize::new(lock.raw.monitor(mode).into_raw());
-        Self { lock, mode, seen }
+    pub(crate) fn new(lock: L, edge: Edge) -> Self {
+        let seen = AtomicUsize::new(lock.raw.watch(edge).into_raw());
+        Self { lock, edge, seen }
     }
 
     fn edges(&self) -> EdgeCount {
-        self.lock.raw.edges(self.mode)
+        self.lock.raw.edges(self.edge)
     }
 
     fn seen(&self) -> EdgeCount {
@@ -49,12 +47,16 @@ impl<L: Deref<Target = MultiLock>> Watcher<L> {
         self.edges() != self.seen()
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.seen.store(self.edges().into_raw(), Relaxed);
     }
 
+    /// Returns whether the mode can be acquired for which the watcher watches, if any.
     fn admits(&self) -> bool {
-        self.lock.snapshot().admits(self.mode)
+        match self.edge {
+            Edge::Acquirable(mode) => self.lock.snapshot().admits(mode),
+            Edge::Change => true,
+        }
     }
 
     pub(crate) async fn wait(&self) {
@@ -62,14 +64,14 @@ impl<L: Deref<Target = MultiLock>> Watcher<L> {
             // The closure borrows one field, because `self` as a whole may not be `Sync`.
             let seen = &self.seen;
             let look = |edges| ready_if(edges != EdgeCount::from_raw(seen.load(Relaxed)));
-            self.lock.raw.listen_to_edges(self.mode, look).await;
+            self.lock.raw.listen_to_edges(self.edge, look).await;
         }
     }
 }
 
 impl<L: Deref<Target = MultiLock>> Drop for Watcher<L> {
     fn drop(&mut self) {
-        self.lock.raw.unmonitor();
+        self.lock.raw.unwatch();
     }
 }
 
@@ -86,11 +88,11 @@ impl UnwindSafe for BoxedListener<'_> {}
 impl RefUnwindSafe for BoxedListener<'_> {}
 
 impl<'a> BoxedListener<'a> {
-    fn new<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, mode: Mode) -> Self {
+    fn new<L: Deref<Target = MultiLock> + Send + Sync + 'a>(lock: L, edge: Edge) -> Self {
         may_fail();
         Self(Box::pin(async move {
             loop {
-                lock.raw.listen_to_edges(mode, |_| Poll::Pending).await;
+                lock.raw.listen_to_edges(edge, |_| Poll::Pending).await;
             }
         }))
     }
@@ -114,7 +116,7 @@ impl<'a> BoxedListeners<'a> {
             may_fail();
             self.0.resize_with(watchers.len(), || None);
         }
-        let new = || BoxedListener::new(watchers[n].lock.clone(), watchers[n].mode);
+        let new = || BoxedListener::new(watchers[n].lock.clone(), watchers[n].edge);
         // If the waker panics, the listener is dropped, and the next poll makes a new one.
         let mut listener = self.0[n].take().unwrap_or_else(new);
         listener.listen(cx);
@@ -203,44 +205,42 @@ enum Watched<L: Deref<Target = MultiLock>> {
 }
 
 /// The parts of a monitor, of one lock or of several.
-pub(super) struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
+pub(crate) struct MonitorInner<'a, L: Deref<Target = MultiLock>> {
     watched: Watched<L>,
-    pub(super) mode: Mode,
     /// The listeners of the stream.
     listeners: BoxedListeners<'a>,
 }
 
 impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'a, L> {
-    pub(super) fn one(lock: L, mode: Mode) -> Self {
+    pub(crate) fn one(lock: L, edge: Edge) -> Self {
         Self {
-            watched: Watched::One(Watcher::new(lock, mode)),
-            mode,
+            watched: Watched::One(Watcher::new(lock, edge)),
             listeners: BoxedListeners::default(),
         }
     }
 
-    pub(super) fn is_set(&self) -> bool {
+    pub(crate) fn is_set(&self) -> bool {
         match &self.watched {
             Watched::One(watcher) => watcher.is_set(),
             Watched::All(watchers) => watchers.is_set(),
         }
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         match &self.watched {
             Watched::One(watcher) => watcher.clear(),
             Watched::All(watchers) => watchers.clear(),
         }
     }
 
-    pub(super) async fn wait(&self) {
+    pub(crate) async fn wait(&self) {
         match &self.watched {
             Watched::One(watcher) => watcher.wait().await,
             Watched::All(watchers) => watchers.wait().await,
         }
     }
 
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let ready = match &self.watched {
             Watched::One(watcher) => {
                 if !watcher.is_set() {
@@ -265,13 +265,13 @@ macro_rules! multilock_monitor {
     ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at"]
-        pub struct $Monitor $(<$lt>)? ($MonitorInner);
+        pub struct $Monitor $(<$lt>)? ($MonitorInner, Mode);
 
         impl $(<$lt>)? $Monitor $(<$lt>)? {
             /// Returns the mode that is monitored.
             #[must_use]
             pub fn mode(&self) -> Mode {
-                self.0.mode
+                self.1
             }
 
             /// Returns whether the monitor is set.
@@ -409,21 +409,18 @@ multilock_monitor! {
 
 impl<'a> Monitor<'a> {
     pub(crate) fn new(lock: &'a MultiLock, mode: Mode) -> Self {
-        Self(MonitorInner::one(lock, mode))
+        Self(MonitorInner::one(lock, Edge::Acquirable(mode)), mode)
     }
 
     /// Creates a monitor of several locks, each of which must be given once.
     pub(crate) fn all(locks: impl Iterator<Item = &'a MultiLock>, mode: Mode) -> Self {
         let watchers = locks.map(|lock| {
-            let watcher = Watcher::new(lock, mode);
+            let watcher = Watcher::new(lock, Edge::Acquirable(mode));
             may_fail();
             watcher
         });
         let watchers = watchers.collect();
-        Self(MonitorInner {
-            watched: Watched::All(SetWatcher::new(watchers)),
-            mode,
-            listeners: BoxedListeners::default(),
-        })
+        let watched = Watched::All(SetWatcher::new(watchers));
+        Self(MonitorInner { watched, listeners: BoxedListeners::default() }, mode)
     }
 }

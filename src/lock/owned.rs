@@ -16,6 +16,7 @@ use crate::lock::handle::Handle;
 use crate::lock::monitor::MonitorInner;
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
+use crate::raw::edges::Edge;
 use crate::set::lock_all::LockRequest;
 use crate::set::lock_all::sealed::Request;
 use crate::sync::future::Fused;
@@ -45,7 +46,7 @@ multilock_monitor! {
 
 impl MonitorArc {
     pub(crate) fn new(lock: Arc<MultiLock>, mode: Mode) -> Self {
-        Self(MonitorInner::one(lock, mode))
+        Self(MonitorInner::one(lock, Edge::Acquirable(mode)), mode)
     }
 }
 

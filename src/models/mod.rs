@@ -10,6 +10,7 @@
 //! The defects that each model finds are in `ci/defects/models`: a line `Found-by` in the header of a patch names
 //! each model that fails with the defect.
 
+mod conditions;
 #[cfg(not(loom))]
 mod crowds;
 mod monitors;

@@ -1,11 +1,38 @@
-//! Edges: the writes after which a mode can be acquired, and before which it could not. Monitors
-//! compare counts of edges, as in edge-triggered readiness.
+//! Edges: the writes after which a mode can be acquired, and before which it could not, and those
+//! after which the data may have changed. Watchers compare counts of edges, as in edge-triggered
+//! readiness.
 
+use crate::mode::Mode;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-/// Twice the number of times that a mode has become acquirable while there were monitors, plus
-/// [`LISTENED`].
+/// What watchers of a lock wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Edge {
+    /// The mode has become acquirable.
+    Acquirable(Mode),
+    /// An exclusive acquisition has ended, or has become weaker: the data may have changed.
+    Change,
+}
+
+impl Edge {
+    pub(super) const COUNT: usize = Mode::ALL.len() + 1;
+    pub(super) const ALL: [Self; Self::COUNT] = [
+        Self::Acquirable(Mode::Shared),
+        Self::Acquirable(Mode::Upgradable),
+        Self::Acquirable(Mode::Exclusive),
+        Self::Change,
+    ];
+
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Acquirable(mode) => mode as usize,
+            Self::Change => Mode::ALL.len(),
+        }
+    }
+}
+
+/// Twice the number of edges of one kind while there were watchers, plus [`LISTENED`].
 pub(super) struct Edges(AtomicUsize);
 
 /// The bit that says that a listener was queued, and that no edge has notified it since.

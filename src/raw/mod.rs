@@ -35,6 +35,7 @@ pub(crate) use waiter::Waiter;
 use crate::mode::Mode;
 use crate::raw::queue::{WaitLists, WaitQueue};
 use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlags};
+use crate::raw::wake::Release;
 use crate::sync::const_fn;
 use crate::sync::once_box::OnceBox;
 
@@ -113,7 +114,15 @@ impl RawLock {
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
         if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
-            self.wake_by(Transition::release(word, mode), true);
+            self.wake_by(Transition::release(word, mode), Release::Fair);
+        }
+    }
+
+    /// Ends the caller's exclusive hold, during which the data was not changed: those that wait for
+    /// a change go on waiting.
+    pub(crate) fn release_unchanged(&self) {
+        if let AfterRelease::WakeWaiters(word) = self.state.release(Mode::Exclusive) {
+            self.wake_by(Transition::release(word, Mode::Exclusive), Release::Unchanged);
         }
     }
 

@@ -6,7 +6,7 @@
 use alloc::boxed::Box;
 
 use crate::mode::Mode;
-use crate::raw::edges::Edges;
+use crate::raw::edges::{Edge, Edges};
 use crate::raw::list::List;
 use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
@@ -28,10 +28,12 @@ pub(crate) enum ListId {
     SharedMonitors,
     UpgradableMonitors,
     ExclusiveMonitors,
+    /// Those that wait for a change of the data.
+    ChangeWatchers,
 }
 
 impl ListId {
-    const COUNT: usize = 8;
+    const COUNT: usize = 9;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -47,17 +49,20 @@ impl ListId {
         match self {
             Self::Shared | Self::SharedMonitors => Mode::Shared,
             Self::Upgradable | Self::UpgradableMonitors => Mode::Upgradable,
-            Self::Exclusive | Self::Overtaken | Self::Upgrade | Self::ExclusiveMonitors => {
-                Mode::Exclusive
-            }
+            Self::Exclusive
+            | Self::Overtaken
+            | Self::Upgrade
+            | Self::ExclusiveMonitors
+            | Self::ChangeWatchers => Mode::Exclusive,
         }
     }
 
-    pub(crate) const fn of_monitors(mode: Mode) -> Self {
-        match mode {
-            Mode::Shared => Self::SharedMonitors,
-            Mode::Upgradable => Self::UpgradableMonitors,
-            Mode::Exclusive => Self::ExclusiveMonitors,
+    pub(crate) const fn of_watchers(edge: Edge) -> Self {
+        match edge {
+            Edge::Acquirable(Mode::Shared) => Self::SharedMonitors,
+            Edge::Acquirable(Mode::Upgradable) => Self::UpgradableMonitors,
+            Edge::Acquirable(Mode::Exclusive) => Self::ExclusiveMonitors,
+            Edge::Change => Self::ChangeWatchers,
         }
     }
 }
@@ -71,8 +76,8 @@ impl ListId {
 #[cfg_attr(feature = "std", repr(C, align(64)))]
 pub(crate) struct WaitQueue {
     waiters: Mutex<WaitLists>,
-    /// For each mode, the edges that monitors look at and wait for.
-    pub(super) edges: [Edges; Mode::ALL.len()],
+    /// For each kind of edge, the edges that watchers look at and wait for.
+    pub(super) edges: [Edges; Edge::COUNT],
     /// How many more newcomers yield one poll to waiters that were overtaken.
     pub(crate) deferrals: unmodeled::AtomicU8,
     /// Whether to spin for a moment before waiting.
@@ -145,7 +150,7 @@ impl WaitQueue {
                 reservation: Reservation::NONE,
                 last_turn: None,
             }),
-            edges: Mode::ALL.map(|_| Edges::new()),
+            edges: Edge::ALL.map(|_| Edges::new()),
             deferrals: unmodeled::AtomicU8::new(0),
             #[cfg(feature = "std")]
             spin: AdaptiveSpin::default(),

@@ -306,7 +306,7 @@ fn q3_a_thread_that_a_fair_release_misses_is_handed_the_lock_by_the_next() {
         let mut thread = waiting(&lock, mode, true);
         let AfterRelease::WakeWaiters(word) = lock.state.release(Mode::Exclusive) else { panic!() };
         assert!(lock.try_acquire(Mode::Exclusive));
-        lock.wake_by(Transition::release(word, Mode::Exclusive), true);
+        lock.wake_by(Transition::release(word, Mode::Exclusive), Release::Fair);
         assert!(!thread.is_woken() && thread.poll().is_pending());
         lock.release(Mode::Exclusive);
         assert!(thread.is_woken() && thread.was_handed_off());

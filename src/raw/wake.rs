@@ -8,6 +8,7 @@ use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
+use crate::raw::edges::Edge;
 use crate::raw::list::WaitState;
 use crate::raw::monitors::PendingEdges;
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
@@ -15,6 +16,17 @@ use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
+
+/// How a holder leaves, or becomes weaker.
+#[derive(Clone, Copy)]
+pub(super) enum Release {
+    Normal,
+    /// Blocked threads whose turn it is are handed the lock.
+    #[allow(dead_code, reason = "only `lock_api` has a fair release")]
+    Fair,
+    /// An exclusive holder has not changed the data.
+    Unchanged,
+}
 
 impl RawLock {
     /// Wakes waiters like [`wake`](Self::wake), after a release. What that needs beyond the word is
@@ -34,12 +46,12 @@ impl RawLock {
     /// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
     #[cold]
     pub(super) fn wake(&self, change: Transition) {
-        self.wake_by(change, false);
+        self.wake_by(change, Release::Normal);
     }
 
     #[cold]
     #[inline(never)]
-    pub(super) fn wake_by(&self, change: Transition, fair: bool) {
+    pub(super) fn wake_by(&self, change: Transition, release: Release) {
         // ORDERING: Acquire. The release was only a Release, for the sake of holders that have no
         // waiter to wake. With the fence, a waiter that set its flag in the word before that is
         // found in the queue and in its counts. Weakened, the model `p2_the_next_waiter_is_woken`
@@ -51,10 +63,17 @@ impl RawLock {
             return;
         };
         let word = change.after;
-        let mut wake = WakeAll::new(fair);
+        let mut wake = WakeAll::new(matches!(release, Release::Fair));
         // Edges are counted before any task is woken: the task might look at them.
         let edges = if word.has(WaitFlag::Monitors) {
-            PendingEdges::count(queue, |mode| change.is_edge(mode))
+            PendingEdges::count(queue, |edge| match edge {
+                Edge::Acquirable(mode) => change.is_edge(mode),
+                Edge::Change => {
+                    change.ends_exclusive()
+                        && word.mode() != Some(Mode::Exclusive)
+                        && !matches!(release, Release::Unchanged)
+                }
+            })
         } else {
             None
         };

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 #[cfg(not(loom))]
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::condition::check;
 use super::guards::{FORGOTTEN, HasLock};
 use super::owned::{RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -226,6 +227,130 @@ impl<T: ?Sized> RwLock<T> {
         // Not when the output is being returned: it would be leaked if a waker panics.
         drop(guard);
         output
+    }
+}
+
+/// Defines the methods that acquire the lock in one mode when a condition holds, and block the
+/// thread until then.
+macro_rules! when_blocking_methods {
+    (
+        $mode:ident, $access:literal, $Guard:ty, $self:ident [$($this:tt)*], $lock:expr,
+        $acquire:ident, $release:expr, $when:ident, $block:ident, $timeout:ident, $new:literal
+    ) => {
+        #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, blocking the thread until then.")]
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, and what it costs.")]
+        /// The call leaves the token of [`std::thread::park`] as it was.
+        ///
+        /// # Deadlocks
+        ///
+        /// The wait never ends if no other task or thread makes the condition true, or if the thread
+        /// already holds the lock. A call from async code deadlocks if the condition becomes true
+        /// only after the blocked thread has gone on.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        ///
+        #[doc = concat!("let lock = ", $new, ";")]
+        /// std::thread::scope(|scope| {
+        ///     scope.spawn(|| *lock.write_blocking() = true);
+        #[doc = concat!("    assert!(*lock.", stringify!($block), "(|ready: &bool| *ready));")]
+        /// });
+        /// ```
+        pub fn $block<C: FnMut(&T) -> bool>($($this)*, mut condition: C) -> $Guard {
+            let mut watcher = None;
+            loop {
+                let guard = $self.$acquire();
+                if let Some(guard) = check(&$self.lock, guard, &mut condition, &mut watcher, $release) {
+                    return guard;
+                }
+                if let Some(watcher) = &watcher {
+                    block_on(watcher.wait(), None);
+                }
+            }
+        }
+
+        #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, blocking the thread until then, but no longer than `timeout`.")]
+        ///
+        /// Returns `None` if the condition did not hold in time. At the end of `timeout` the method
+        /// tries once more. If `timeout` is too long for the clock, there is no limit.
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, and what it costs.")]
+        /// The call leaves the token of [`std::thread::park`] as it was.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        /// use std::time::Duration;
+        ///
+        #[doc = concat!("let lock = ", $new, ";")]
+        /// let limit = Duration::from_millis(1);
+        #[doc = concat!("assert!(lock.", stringify!($timeout), "(|ready: &bool| *ready, limit).is_none());")]
+        /// ```
+        #[cfg(not(loom))]
+        #[must_use = "access ends as soon as the guard is dropped"]
+        pub fn $timeout<C: FnMut(&T) -> bool>(
+            $($this)*,
+            mut condition: C,
+            timeout: Duration,
+        ) -> Option<$Guard> {
+            let Some(deadline) = Instant::now().checked_add(timeout) else {
+                return Some($self.$block(condition));
+            };
+            let (mut watcher, mut in_time) = (None, true);
+            loop {
+                let acquired = $self.lock.raw.acquire_blocking_deadline(Mode::$mode, deadline);
+                let guard = acquired.then(|| <$Guard>::new($lock, $self.data()))?;
+                let guard = check(&$self.lock, guard, &mut condition, &mut watcher, $release);
+                if guard.is_some() || !in_time {
+                    return guard;
+                }
+                if let Some(watcher) = &watcher {
+                    in_time = block_on(watcher.wait(), Some(deadline)).is_some();
+                }
+            }
+        }
+    };
+}
+
+impl<T: ?Sized> RwLock<T> {
+    when_blocking_methods! {
+        Shared, "read", RwLockReadGuard<'_, T>, self [&self], &self.lock,
+        read_blocking, drop,
+        read_when, read_when_blocking, read_when_blocking_timeout, "RwLock::new(false)"
+    }
+    when_blocking_methods! {
+        Shared, "read", RwLockReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
+        read_arc_blocking, drop,
+        read_arc_when, read_arc_when_blocking, read_arc_when_blocking_timeout,
+        "Arc::new(RwLock::new(false))"
+    }
+    when_blocking_methods! {
+        Upgradable, "upgradable read", RwLockUpgradableReadGuard<'_, T>, self [&self], &self.lock,
+        upgradable_read_blocking, drop,
+        upgradable_read_when, upgradable_read_when_blocking, upgradable_read_when_blocking_timeout, "RwLock::new(false)"
+    }
+    when_blocking_methods! {
+        Upgradable, "upgradable read", RwLockUpgradableReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
+        upgradable_read_arc_blocking, drop,
+        upgradable_read_arc_when, upgradable_read_arc_when_blocking, upgradable_read_arc_when_blocking_timeout,
+        "Arc::new(RwLock::new(false))"
+    }
+    when_blocking_methods! {
+        Exclusive, "write", RwLockWriteGuard<'_, T>, self [&self], &self.lock,
+        write_blocking, RwLockWriteGuard::release_unchanged,
+        write_when, write_when_blocking, write_when_blocking_timeout, "RwLock::new(false)"
+    }
+    when_blocking_methods! {
+        Exclusive, "write", RwLockWriteGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
+        write_arc_blocking, RwLockWriteGuardArc::release_unchanged,
+        write_arc_when, write_arc_when_blocking, write_arc_when_blocking_timeout,
+        "Arc::new(RwLock::new(false))"
     }
 }
 

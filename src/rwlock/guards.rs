@@ -193,6 +193,13 @@ rwlock_guard! {
 }
 deref_mut!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
 
+impl<T: ?Sized> RwLockWriteGuard<'_, T> {
+    /// Releases the lock after a look at the data that has changed nothing.
+    pub(super) fn release_unchanged(guard: Self) {
+        guard.into_parts().0.raw.release_unchanged();
+    }
+}
+
 rwlock_guard! {
     /// An RAII guard that gives write access to a part of the data of an [`RwLock`](crate::RwLock).
     ///

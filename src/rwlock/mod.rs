@@ -60,6 +60,7 @@ macro_rules! deadlocks {
 
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
+mod condition;
 #[macro_use]
 mod guards;
 #[macro_use]
@@ -83,6 +84,7 @@ use crate::mode::Mode;
 use crate::sync::const_fn;
 use crate::sync::future::Fused;
 
+pub use condition::Changes;
 use futures::{Read, UpgradableRead, Write};
 pub use guards::{
     MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,

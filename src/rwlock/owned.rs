@@ -12,6 +12,7 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
+use super::condition::{check, when_methods};
 use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
@@ -21,6 +22,7 @@ use crate::raw::acquire::RawAcquire;
 use crate::raw::{RawLock, RawUpgrade};
 use crate::set::lock_all::LockRequest;
 use crate::set::lock_all::sealed::Request;
+use crate::sync::future::Fused;
 
 impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
     #[inline]
@@ -392,5 +394,41 @@ impl<T: ?Sized> RwLock<T> {
     }
     acquire_arc_methods! {
         Exclusive, "write", RwLockWriteGuardArc, WriteArc, try_write_arc, write_arc, write_arc_or
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    when_methods! {
+        "read", RwLockReadGuardArc<T>, self [self: &Arc<Self>], read_arc, try_read_arc, drop,
+        read_arc_when, read_arc_when_or,
+        "The guard owns a clone of the `Arc`. Many tasks evaluate their conditions at a time, and none \
+        of them keeps another reader out.",
+        "Arc::new(RwLock::new(false))"
+    }
+
+    when_methods! {
+        "upgradable read", RwLockUpgradableReadGuardArc<T>, self [self: &Arc<Self>],
+        upgradable_read_arc, try_upgradable_read_arc, drop,
+        upgradable_read_arc_when, upgradable_read_arc_when_or,
+        "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
+        one after the other, beside readers.",
+        "Arc::new(RwLock::new(false))"
+    }
+
+    when_methods! {
+        "write", RwLockWriteGuardArc<T>, self [self: &Arc<Self>], write_arc, try_write_arc,
+        RwLockWriteGuardArc::release_unchanged,
+        write_arc_when, write_arc_when_or,
+        "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
+        one after the other. An evaluation is no change: it wakes no other task that waits for a \
+        condition.",
+        "Arc::new(RwLock::new(false))"
+    }
+}
+
+impl<T: ?Sized> RwLockWriteGuardArc<T> {
+    /// Releases the lock after a look at the data that has changed nothing.
+    pub(super) fn release_unchanged(guard: Self) {
+        guard.into_parts().0.lock.raw.release_unchanged();
     }
 }

@@ -1,0 +1,300 @@
+//! Waiting for a condition on the data, and for changes of the data.
+//!
+//! No holder signals a condition: the end of each exclusive acquisition wakes all that wait for
+//! one. A change cannot be missed. A task looks at the data with the lock held, and starts to watch
+//! for changes before it releases the lock. So an exclusive acquisition that ends after the look is
+//! an edge that the watcher has not seen.
+
+use core::fmt;
+use core::ops::Deref;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use futures_core::FusedFuture;
+use futures_core::stream::{FusedStream, Stream};
+
+use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use crate::lock::MultiLock;
+use crate::lock::cancel::first;
+use crate::lock::monitor::{MonitorInner, Watcher};
+use crate::raw::edges::Edge;
+use crate::sync::future::Fused;
+
+/// What watches one lock for changes of its data.
+pub(super) type ChangeWatcher<'a> = Watcher<&'a MultiLock>;
+
+/// Evaluates `condition` with `guard`, and returns the guard if it holds. If not, `release` releases
+/// the lock, and `watcher` has seen all changes up to the evaluation.
+pub(super) fn check<'a, G: Deref>(
+    lock: &'a MultiLock,
+    guard: G,
+    condition: &mut impl FnMut(&G::Target) -> bool,
+    watcher: &mut Option<ChangeWatcher<'a>>,
+    release: impl FnOnce(G),
+) -> Option<G> {
+    if condition(&guard) {
+        return Some(guard);
+    }
+    // The guard keeps exclusive holders out: no change comes between the evaluation and this.
+    watcher.get_or_insert_with(|| Watcher::new(lock, Edge::Change)).clear();
+    release(guard);
+    None
+}
+
+/// Defines the asynchronous methods that acquire the lock in one mode when a condition holds.
+macro_rules! when_methods {
+    (
+        $(#[$meta:meta])*
+        $access:literal, $Guard:ty, $self:ident [$($this:tt)*], $wait:ident, $try:ident, $release:expr,
+        $when:ident, $when_or:ident, $holds_lock:literal, $new:literal
+    ) => {
+        #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, waiting asynchronously.")]
+        ///
+        /// The condition is evaluated with the lock held, and holds while the guard that is returned
+        /// lives and nothing is written. If it does not hold, the lock is released, and the
+        /// condition is evaluated again when an exclusive acquisition has ended or was downgraded:
+        /// a holder does not signal anything, and no change is lost. A panic in the condition
+        /// releases the lock.
+        ///
+        #[doc = $holds_lock]
+        ///
+        /// The condition runs while the lock is held. It must not wait, and must not acquire the
+        /// same lock.
+        ///
+        /// # Cost
+        ///
+        /// Each end of an exclusive acquisition wakes all tasks that wait for a condition. Each of
+        /// them acquires the lock and evaluates its condition: with ten thousand of them, that is
+        /// ten thousand evaluations. While a task waits for a condition, each release looks for
+        /// watchers. A lock with no such task pays nothing.
+        ///
+        /// # Cancel safety
+        ///
+        /// The future may be dropped at any point. It then does not hold the lock, and no change is
+        /// lost for another task: a change wakes all that wait for one.
+        ///
+        /// # Deadlocks
+        ///
+        /// The wait never ends if no other task makes the condition true, or if the task already
+        /// holds the lock.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        /// use multilock::RwLock;
+        /// # #[allow(unused)] use std::sync::Arc;
+        ///
+        #[doc = concat!("let lock = ", $new, ";")]
+        #[doc = concat!("let waits = lock.", stringify!($when), "(|ready: &bool| *ready);")]
+        /// let writes = async { *lock.write().await = true };
+        /// let (guard, ()) = futures::join!(waits, writes);
+        /// assert!(*guard);
+        /// # });
+        /// ```
+        $(#[$meta])*
+        pub fn $when<C: FnMut(&T) -> bool>(
+            $($this)*,
+            mut condition: C,
+        ) -> impl FusedFuture<Output = $Guard> {
+            Fused::<_, (C, &Self)>::new(async move {
+                let mut watcher = None;
+                loop {
+                    let guard = $self.$wait().await;
+                    if let Some(guard) =
+                        check(&$self.lock, guard, &mut condition, &mut watcher, $release)
+                    {
+                        break guard;
+                    }
+                    if let Some(watcher) = &watcher {
+                        watcher.wait().await;
+                    }
+                }
+            })
+        }
+
+        #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, unless `cancel` is ready first.")]
+        ///
+        /// Returns the output of `cancel` if that was ready first, and the condition did not hold
+        /// at one more try. `cancel` is polled only while the method waits. It may be a timer of
+        /// any runtime.
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, what it costs, and deadlocks.")]
+        ///
+        /// # Cancel safety
+        ///
+        /// The future may be dropped at any point. It then does not hold the lock, and no change is
+        /// lost for another task: a change wakes all that wait for one.
+        ///
+        /// # Errors
+        ///
+        /// The output of `cancel`, if that was ready first.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        /// use multilock::RwLock;
+        /// # #[allow(unused)] use std::sync::Arc;
+        /// use std::time::Duration;
+        ///
+        #[doc = concat!("let lock = ", $new, ";")]
+        /// let timer = smol::Timer::after(Duration::from_millis(1));
+        #[doc = concat!("let guard = lock.", stringify!($when_or), "(|ready: &bool| *ready, timer).await;")]
+        /// assert!(guard.is_err());
+        /// # });
+        /// ```
+        $(#[$meta])*
+        pub fn $when_or<C: FnMut(&T) -> bool, D: Future>(
+            $($this)*,
+            mut condition: C,
+            cancel: D,
+        ) -> impl FusedFuture<Output = Result<$Guard, D::Output>> {
+            Fused::<_, (C, D, &Self)>::new(async move {
+                let output = match first($self.$when(&mut condition), cancel).await {
+                    Ok(guard) => return Ok(guard),
+                    Err(output) => output,
+                };
+                match $self.$try() {
+                    Some(guard) if condition(&guard) => {
+                        // The drop may panic. Until that is over, unwinding drops the guard.
+                        drop(output);
+                        Ok(guard)
+                    }
+                    Some(guard) => {
+                        $release(guard);
+                        Err(output)
+                    }
+                    None => Err(output),
+                }
+            })
+        }
+    };
+}
+pub(super) use when_methods;
+
+impl<T: ?Sized> RwLock<T> {
+    when_methods! {
+        "read", RwLockReadGuard<'_, T>, self [&self], read, try_read, drop,
+        read_when, read_when_or,
+        "Many tasks evaluate their conditions at a time, and none of them keeps another reader out.",
+        "RwLock::new(false)"
+    }
+
+    when_methods! {
+        "upgradable read", RwLockUpgradableReadGuard<'_, T>, self [&self],
+        upgradable_read, try_upgradable_read, drop,
+        upgradable_read_when, upgradable_read_when_or,
+        "The tasks that wait this way evaluate their conditions one after the other, beside readers.",
+        "RwLock::new(false)"
+    }
+
+    when_methods! {
+        "write", RwLockWriteGuard<'_, T>, self [&self], write, try_write, RwLockWriteGuard::release_unchanged,
+        write_when, write_when_or,
+        "The tasks that wait this way evaluate their conditions one after the other. An evaluation is \
+        no change: it wakes no other task that waits for a condition.",
+        "RwLock::new(false)"
+    }
+
+    /// Creates a stream of changes of the data.
+    ///
+    /// See [`Changes`]. A change is the end of an exclusive acquisition, or its downgrade: the data
+    /// may have changed. A new `Changes` is not set. So create it first, and then read the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use futures::StreamExt;
+    /// use multilock::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut changes = lock.changes();
+    /// *lock.write().await = 2;
+    /// changes.next().await;
+    /// assert_eq!(*lock.read().await, 2);
+    /// # });
+    /// ```
+    pub fn changes(&self) -> Changes<'_> {
+        Changes(MonitorInner::one(&self.lock, Edge::Change))
+    }
+}
+
+/// A monitor that reports that the data of an [`RwLock`] may have changed.
+///
+/// It is *set* by each end of an exclusive acquisition, and by its downgrade, until it is
+/// [cleared](Self::clear) or its [`Stream`] yields an item. It is not set when it is created.
+///
+/// It does not hold the lock and has no place among the waiters. No task waits because of it.
+///
+/// # Limitations
+///
+/// * Many changes between two looks are one: it does not count.
+/// * An exclusive acquisition that writes nothing is a change, too, except the look of
+///   [`write_when`](RwLock::write_when).
+/// * It may be set once more for a change that it has reported already, if it is cleared while an
+///   exclusive holder releases the lock. It misses no change.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// let changes = lock.changes();
+/// assert!(!changes.is_set());
+/// *lock.try_write().unwrap() = 2;
+/// assert!(changes.is_set());
+/// ```
+#[must_use = "a monitor does nothing unless it is looked at"]
+pub struct Changes<'a>(MonitorInner<'a, &'a MultiLock>);
+
+impl Changes<'_> {
+    /// Returns whether the data may have changed since the monitor was created or cleared.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.is_set()
+    }
+
+    /// Clears the monitor. So clear it first, and then read the data: it misses no change after the
+    /// clear.
+    pub fn clear(&self) {
+        self.0.clear();
+    }
+
+    /// Waits asynchronously until the monitor is set. Does not clear it.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, without an effect on any other task.
+    pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
+        Fused::<_>::new(self.0.wait())
+    }
+}
+
+/// Yields an item each time that a poll finds the monitor set, and clears the monitor with it. The
+/// stream has no end.
+///
+/// The first poll that finds the monitor not set allocates a listener. Later polls allocate only
+/// after a waker has panicked.
+impl Stream for Changes<'_> {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        self.0.poll_next(cx)
+    }
+}
+
+impl FusedStream for Changes<'_> {
+    /// Returns `false`: the stream has no end.
+    fn is_terminated(&self) -> bool {
+        false
+    }
+}
+
+impl fmt::Debug for Changes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").field("is_set", &self.is_set()).finish_non_exhaustive()
+    }
+}
