@@ -8,7 +8,8 @@
 //   mode                           the three modes
 //   raw                            the lock without guards: it alone touches the word and the queue
 //   lock, error                    `MultiLock`, its guards, handles and monitors
-//   set · named · rwlock · interop `LockSet` · `HandleLock` · `RwLock` · traits of other crates
+//   set · named                    `LockSet`, `lock_all` · `HandleLock`
+//   rwlock · interop               `RwLock`, which `lock_all` can lock · traits of other crates
 
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
@@ -88,10 +89,10 @@ pub mod futures {
 /// structure or a signature can contain them.
 pub mod requests {
     #[cfg(target_has_atomic = "ptr")]
-    pub use crate::lock::owned::InModeArc;
-    pub use crate::lock::request::InMode;
-    #[cfg(target_has_atomic = "ptr")]
     pub use crate::rwlock::owned::{ReadingArc, UpgradingArc, WritingArc};
     pub use crate::rwlock::requests::{Reading, Upgrading, Writing};
+    pub use crate::set::lock_all::in_mode::InMode;
+    #[cfg(target_has_atomic = "ptr")]
+    pub use crate::set::lock_all::in_mode_arc::InModeArc;
     pub use crate::set::lock_all::{LockRequest, LockRequests};
 }

@@ -10,7 +10,6 @@ pub(crate) mod handle;
 pub(crate) mod monitor;
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) mod owned;
-pub(crate) mod request;
 
 use core::fmt;
 use core::pin::Pin;

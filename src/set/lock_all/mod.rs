@@ -1,5 +1,8 @@
 //! Several locks and their data, each in a mode of its own, with the ordinary guards.
 
+pub(crate) mod in_mode;
+#[cfg(target_has_atomic = "ptr")]
+pub(crate) mod in_mode_arc;
 mod requests;
 
 pub(crate) use requests::sealed;

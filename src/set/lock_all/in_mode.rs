@@ -1,10 +1,10 @@
-//! A request for a [`MultiLock`] in a mode, for [`lock_all`](crate::lock_all).
+//! Requests for a [`MultiLock`] in a mode.
 
+use super::LockRequest;
+use super::sealed::Request;
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::mode::Mode;
-use crate::set::lock_all::LockRequest;
-use crate::set::lock_all::sealed::Request;
 
 /// A request for a [`MultiLock`] in a [`Mode`], for [`lock_all`](crate::lock_all).
 ///
