@@ -1,5 +1,6 @@
 //! The future of an acquisition by a handle.
 
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
@@ -7,9 +8,10 @@ use futures_core::FusedFuture;
 
 use crate::error::HandleInUse;
 use crate::lock::MultiLock;
+use crate::lock::guard::Guard;
 use crate::mode::Mode;
 use crate::named::registry::HandleReservation;
-use crate::named::{HandleLock, take_handle};
+use crate::named::{HandleLock, confirm_held, take_handle};
 use crate::raw::acquire::RawAcquire;
 
 /// An acquisition by a handle. The future is written by hand: that of an `async` block would have
@@ -65,6 +67,75 @@ impl<'a, H: Eq, T> Future for AcquireByHandle<'a, H, T> {
 }
 
 impl<H: Eq, T> FusedFuture for AcquireByHandle<'_, H, T> {
+    fn is_terminated(&self) -> bool {
+        self.handle.is_none() && self.reservation.is_none()
+    }
+}
+
+/// An acquisition by a handle that may be canceled. Written by hand for the same reason.
+pub(super) struct AcquireByHandleOr<'a, H, A> {
+    lock: &'a HandleLock<H>,
+    mode: Mode,
+    /// The handle, until the first poll.
+    handle: Option<H>,
+    /// The reservation of the handle, while the acquisition waits. It is dropped before `acquire`:
+    /// a waiter that is woken in place of this one may use the handle.
+    reservation: Option<HandleReservation<'a, H>>,
+    /// Acquires the lock in `mode`, or is canceled.
+    acquire: A,
+}
+
+impl<'a, H, A> AcquireByHandleOr<'a, H, A> {
+    pub(super) fn new(lock: &'a HandleLock<H>, mode: Mode, handle: H, acquire: A) -> Self {
+        Self { lock, mode, handle: Some(handle), reservation: None, acquire }
+    }
+}
+
+impl<'a, H, A, O> Future for AcquireByHandleOr<'a, H, A>
+where
+    H: Eq,
+    A: Future<Output = Result<Guard<'a>, O>>,
+{
+    type Output = Result<Result<(), HandleInUse<H>>, (H, O)>;
+
+    /// # Panics
+    ///
+    /// Panics if the future was ready before.
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // SAFETY: the acquisition, which alone is pinned with this future, is not moved.
+        let (acquire, handle, reservation, lock, mode) = unsafe {
+            let this = self.get_unchecked_mut();
+            let acquire = Pin::new_unchecked(&mut this.acquire);
+            (acquire, &mut this.handle, &mut this.reservation, this.lock, this.mode)
+        };
+        if handle.is_some() {
+            *reservation = lock.registry.reserve(handle);
+            if reservation.is_none() {
+                return Poll::Ready(Ok(Err(HandleInUse(take_handle(handle)))));
+            }
+        }
+        assert!(reservation.is_some(), "polled after it was ready");
+        let acquired = ready!(acquire.poll(cx));
+        let reservation = reservation.take().expect("the handle is reserved");
+        Poll::Ready(match acquired {
+            Ok(guard) => {
+                confirm_held(reservation, mode);
+                mem::forget(guard);
+                Ok(Ok(()))
+            }
+            Err(output) => {
+                reservation.cancel(handle);
+                Err((take_handle(handle), output))
+            }
+        })
+    }
+}
+
+impl<'a, H, A, O> FusedFuture for AcquireByHandleOr<'a, H, A>
+where
+    H: Eq,
+    A: Future<Output = Result<Guard<'a>, O>>,
+{
     fn is_terminated(&self) -> bool {
         self.handle.is_none() && self.reservation.is_none()
     }

@@ -9,7 +9,6 @@ mod registry;
 use alloc::vec::Vec;
 use core::borrow::Borrow;
 use core::fmt;
-use core::mem;
 use core::pin::pin;
 
 use futures_core::FusedFuture;
@@ -21,7 +20,7 @@ use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
-use crate::named::acquire::AcquireByHandle;
+use crate::named::acquire::{AcquireByHandle, AcquireByHandleOr};
 use crate::named::guard::HandleGuard;
 use crate::named::registry::{HandleReservation, HandleState, Registry};
 use crate::raw::acquire::RawAcquire;
@@ -299,27 +298,9 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         cancel: C,
     ) -> impl FusedFuture<Output = Result<Result<(), HandleInUse<H>>, (H, C::Output)>> {
-        let mut handle = Some(handle);
-        Fused::<_, (H, C)>::new(async move {
-            // Made before the handle is reserved, and dropped after the handle is removed: a waiter
-            // that is woken in place of this one may use the handle.
-            let last_try = || self.lock.try_acquire(mode);
-            let acquire = pin!(acquire_or(self.lock.acquire(mode), cancel, last_try));
-            let Some(reservation) = self.registry.reserve(&mut handle) else {
-                return Ok(Err(HandleInUse(take_handle(&mut handle))));
-            };
-            match acquire.await {
-                Ok(guard) => {
-                    confirm_held(reservation, mode);
-                    mem::forget(guard);
-                    Ok(Ok(()))
-                }
-                Err(output) => {
-                    reservation.cancel(&mut handle);
-                    Err((take_handle(&mut handle), output))
-                }
-            }
-        })
+        let last_try = move || self.lock.try_acquire(mode);
+        let acquire = acquire_or(self.lock.acquire(mode), cancel, last_try);
+        AcquireByHandleOr::new(self, mode, handle, acquire)
     }
 
     /// Acquires the lock in `mode` by a fresh handle, waiting asynchronously until the lock is
