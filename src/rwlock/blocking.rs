@@ -294,6 +294,7 @@ macro_rules! when_blocking_methods {
         /// ```
         #[cfg(not(loom))]
         #[must_use = "access ends as soon as the guard is dropped"]
+        #[allow(clippy::useless_conversion, reason = "a read guard keeps another pointer")]
         pub fn $timeout<C: FnMut(&T) -> bool>(
             $($this)*,
             mut condition: C,
