@@ -23,9 +23,9 @@ use moment::Moment;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::requests::InMode;
 use multilock::{
-    Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable, Monitor,
-    MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
-    Snapshot, UpgradeError, acquire_all, lock_all, lock_all_or,
+    Changes, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable,
+    Monitor, MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard,
+    RwLockUpgradableReadGuardArc, Snapshot, UpgradeError, acquire_all, lock_all, lock_all_or,
 };
 use random::{Choices, Random};
 use support::Task;
@@ -491,6 +491,10 @@ async fn monitor(monitor: Monitor<'_>) {
     monitor.wait().await;
 }
 
+async fn changes(changes: Changes<'_>) {
+    changes.wait().await;
+}
+
 async fn monitor_arc(monitor: MonitorArc) {
     monitor.clear();
     monitor.wait().await;
@@ -644,6 +648,66 @@ fn functions() -> Vec<Function> {
             |locks, _mode| locks.data.write_arc_or(pending::<()>()),
             |acquired| ok(acquired)
         ),
+        acquires!("RwLock::read_when", Data, &[Shared], |locks, _mode| locks
+            .data
+            .read_when(|_| true)),
+        acquires!(
+            "RwLock::read_when_or",
+            Data,
+            &[Shared],
+            |locks, _mode| locks.data.read_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!("RwLock::read_arc_when", Data, &[Shared], |locks, _mode| locks
+            .data
+            .read_arc_when(|_| true)),
+        acquires!(
+            "RwLock::read_arc_when_or",
+            Data,
+            &[Shared],
+            |locks, _mode| locks.data.read_arc_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!("RwLock::upgradable_read_when", Data, &[Upgradable], |locks, _mode| locks
+            .data
+            .upgradable_read_when(|_| true)),
+        acquires!(
+            "RwLock::upgradable_read_when_or",
+            Data,
+            &[Upgradable],
+            |locks, _mode| locks.data.upgradable_read_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!("RwLock::upgradable_read_arc_when", Data, &[Upgradable], |locks, _mode| locks
+            .data
+            .upgradable_read_arc_when(|_| true)),
+        acquires!(
+            "RwLock::upgradable_read_arc_when_or",
+            Data,
+            &[Upgradable],
+            |locks, _mode| locks.data.upgradable_read_arc_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!("RwLock::write_when", Data, &[Exclusive], |locks, _mode| locks
+            .data
+            .write_when(|_| true)),
+        acquires!(
+            "RwLock::write_when_or",
+            Data,
+            &[Exclusive],
+            |locks, _mode| locks.data.write_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
+        acquires!("RwLock::write_arc_when", Data, &[Exclusive], |locks, _mode| locks
+            .data
+            .write_arc_when(|_| true)),
+        acquires!(
+            "RwLock::write_arc_when_or",
+            Data,
+            &[Exclusive],
+            |locks, _mode| locks.data.write_arc_when_or(|_| true, pending::<()>()),
+            |acquired| ok(acquired)
+        ),
         visits!("RwLock::with", &[Shared], |locks| locks.data.with(|_| ())),
         visits!("RwLock::with_mut", &[Exclusive], |locks| locks.data.with_mut(|_| ())),
         #[cfg(feature = "lock_api")]
@@ -668,6 +732,7 @@ fn functions() -> Vec<Function> {
         waits!("Monitor::wait, of a set", Set, |locks, mode| monitor(locks.set.monitor(mode))),
         waits!("Monitor::wait, of names", Names, |locks, mode| monitor(locks.names.monitor(mode))),
         waits!("MonitorArc::wait", Lock, |locks, mode| monitor_arc(locks.lock.monitor_arc(mode))),
+        waits!("Changes::wait", Data, |locks, _mode| changes(locks.data.changes())),
         waits!("Monitor as a stream", Lock, |locks, mode| next(locks.lock.monitor(mode))),
         waits!("Monitor as a stream, of a set", Set, |locks, mode| next(locks.set.monitor(mode))),
         waits!("MonitorArc as a stream", Lock, |locks, mode| next_arc(
