@@ -23,7 +23,9 @@ use multilock::{
     RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockWriteGuard, TryLockAllError, acquire_all,
     lock_all, lock_all_or, try_lock_all,
 };
-use support::{Counting, Hooks, Task, allocations, assert_idle, message, now, without_allocation};
+#[cfg(all(feature = "std", panic = "unwind"))]
+use support::Hooks;
+use support::{Counting, Task, allocations, assert_idle, message, now, without_allocation};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
