@@ -2,7 +2,8 @@
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// The layers, lowest first. A module uses those above it in this list, and nothing of its own row.
+// The layers, lowest first. A module uses those above it in this list, and nothing of its own row
+// (but `lock` and `error` use each other).
 //
 //   sync                           atomics, cells, mutexes, blocking: of `std` or of a model checker
 //   mode                           the three modes

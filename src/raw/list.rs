@@ -1,7 +1,8 @@
 //! Intrusive lists of waiters, the next to be notified first. The nodes are in the futures of the waiters.
 //!
 //! A list links nodes, and writes the state of a node that is queued, notified or removed. It decides
-//! nothing: `wake.rs` does.
+//! nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which is taken out and
+//! woken.
 //!
 //! # Invariants
 //!
@@ -53,13 +54,13 @@ pub(crate) struct Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum WaitState {
-    /// The node is in no list. It belongs to its owner, and its drop has nothing to do.
+    /// The node is in no list, and belongs to its owner. The waiter may still be counted.
     Idle,
     /// The node is in a list, which may be touched by each thread that has locked it. The drop of
     /// the owner takes the node out.
     Queued,
-    /// The node was taken out of its list, and the waiter is woken. It belongs to its owner, whose
-    /// drop passes the wake-up on.
+    /// The node was taken out of its list, and the waiter is woken. It belongs to its owner. What
+    /// its drop passes on is for `RawLock::pass_on` to decide.
     Notified,
     /// As `Notified`, and the lock was acquired for the waiter. The drop of the owner releases it.
     HandedOff,

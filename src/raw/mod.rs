@@ -4,12 +4,18 @@
 //
 //   state                  the word. Each way to enter and to leave is one of its methods
 //   list, listener, queue  nodes, their registration, and the lists: they decide nothing
-//   acquire, waiter        an acquisition, from its first poll until it holds the lock or is dropped
+//   acquire, waiter        an acquisition, from its first poll until it holds the lock or is dropped;
+//                          it defers as `deferral` says
 //   wake, wakers           which waiters are notified; their wakers run with the queue unlocked
 //   reservation, deferral  which waiters defer to one that starves
 //   upgrade                the future of an upgrade
-//   spin, blocking         what comes before the queue; threads
-//   edges, monitors        monitors
+//   spin, blocking         what comes before the queue, and may enter; threads
+//   edges, monitors        monitors and conditions: what a release counts for them
+//
+// Only `state` writes the word. Its methods are called here (and through here by acquire, spin and
+// blocking), in waiter and upgrade, in wake for a handoff, and in deferral and monitors for a flag.
+// Only `listener` and `wake` touch the lists: a listener pushes and removes its own node, and `wake`
+// pops. Wakers run in `wakers`, or where a waiter wakes itself: in acquire and waiter.
 
 pub(crate) mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]

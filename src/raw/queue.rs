@@ -1,7 +1,8 @@
 //! The wait queue of a lock, in one allocation: the lists and counts of its waiters, the reservation,
-//! and what monitors and spinning remember.
+//! whose turn was last, how many newcomers still yield, and what monitors and spinning remember.
 //!
-//! The queue decides nothing: `wake.rs` does.
+//! The queue decides nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which
+//! is taken out and woken.
 
 use alloc::boxed::Box;
 

@@ -2,14 +2,17 @@
 //!
 //! A release wakes the next waiter but does not hand it the lock. So a newcomer, or a queued waiter
 //! that is polled for another reason, can *barge*: it takes the free lock ahead of the notified
-//! waiter, which is then *overtaken*. A waiter that was overtaken [`RACES`] times reserves the lock
-//! and is the *owner* of the reservation. Until the owner has entered, other waiters that
-//! could keep it out *defer* to it: they do not enter, wake themselves, and try again. A waiter that
-//! was notified before the owner does not defer.
+//! waiter, which is then *overtaken*. The waiter of a task that was overtaken [`RACES`] times
+//! reserves the lock, and is the *owner* of the reservation; a thread is handed the lock instead. A
+//! set that was turned away often reserves the locks before the one that it waits for.
+//!
+//! Until the owner has entered, other waiters that could keep it out *defer* to it: they do not
+//! enter, wake themselves, and try again. Waiters that were notified defer, too, once the owner was
+//! notified.
 //!
 //! The owner may never be polled again. So the reservation also ends when the other waiters have
-//! deferred for a bounded moment, by the clock or by a number of polls ([`Moment`]). The same owner
-//! can reserve the lock again only after it was polled, and overtaken, once more.
+//! deferred for a bounded moment, by the clock or by a number of polls ([`Moment`]). A waiter of one
+//! lock can reserve it again only after it was polled, and overtaken, once more.
 
 use self::moment::Moment;
 use crate::mode::Mode;

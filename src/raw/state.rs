@@ -230,7 +230,8 @@ impl Snapshot {
         self.0 & conflicting_bits(mode) == 0
     }
 
-    /// Returns whether a newcomer, or a waiter that was not notified, may enter in `mode`.
+    /// Returns whether a try, a newcomer that has yielded, or a waiter that was not notified may
+    /// enter in `mode`, but for reservations and handoff.
     ///
     /// This rule keeps exclusive waiters from starving: while one waits, it lets no other waiter
     /// and no newcomer join the holders.
@@ -321,7 +322,8 @@ impl Transition {
         self.before.0 & OWNER_MASK == EXCLUSIVE
     }
 
-    /// Returns whether a shared holder has left, and there was room for one more before.
+    /// Returns whether a shared holder has left a lock that had room for one more. That makes no room
+    /// for another shared or upgradable holder. It may free the lock.
     pub(crate) const fn makes_no_room(self) -> bool {
         self.before.0.wrapping_sub(self.after.0) == ONE_SHARED && self.before.0 & FULL == 0
     }
@@ -425,7 +427,8 @@ impl State {
         self.enter(mode, Snapshot::admits_newcomer)
     }
 
-    /// Acquires the lock, for a waiter that was notified and is still counted.
+    /// Acquires the lock if the mode fits: on behalf of a handoff waiter that is notified next, or for
+    /// a set that was notified or has reserved the lock.
     pub(crate) fn acquire_notified(&self, mode: Mode) -> bool {
         self.enter(mode, Snapshot::fits)
     }
@@ -568,11 +571,12 @@ impl State {
 
     /// Makes the upgrading holder exclusive if the last shared holder has left.
     ///
-    /// The caller's listener is in the list already.
+    /// The caller's listener is in the list, or was notified. In the latter case a caller that has to
+    /// wait on queues it, and calls again.
     pub(crate) fn finish_upgrade(&self) -> UpgradeStep {
         let is_last = |now: Snapshot| now.0 & !WAIT_FLAGS == UPGRADING;
         // ORDERING: Acquire, as in `try_upgrade`, with the same model. Release: pairs with the
-        // Acquire of `RawLock::wake`, which then finds the listener.
+        // fence in `RawLock::wake_by`, which then finds the listener.
         //
         // This writes even if nothing changes. So it is ordered with each release: either it sees
         // that the last shared holder has left, or the release of that holder sees this write, and

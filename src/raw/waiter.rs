@@ -6,6 +6,7 @@
 //! | waits                                | its mode           | queued      |
 //! | was woken, and not polled yet        | as before          | notified    |
 //! | was overtaken, and waits again       | mode and overtaken | queued      |
+//! | of a set was overtaken elsewhere     | overtaken, too     | idle        |
 //! | is a thread that was handed the lock | as before          | handed off  |
 //! | of a set has found the lock free     | as before          | idle        |
 //! | has entered, or has left             | nothing            | idle        |
@@ -233,7 +234,8 @@ impl<'a> Waiter<'a> {
         });
     }
 
-    /// Records that the waiter was woken and overtaken.
+    /// Counts the waiter of a set as overtaken: it found the lock held, or the set was turned away
+    /// elsewhere.
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let (lock, mode) = (self.lock, self.mode);
         let (flags, lost, listener) = self.parts();

@@ -1,5 +1,5 @@
 //! Which waiters are notified after a change of the word, when a waiter is dropped, and when one
-//! joins behind a thread that is handed the lock. The queue and its lists do as they are told here.
+//! joins behind a thread that is handed the lock. For a handoff waiter, `pop` also enters the lock.
 //!
 //! Whether a release comes here at all is decided in the word: it does if it sees a flag or an
 //! upgrade.
@@ -37,18 +37,14 @@ impl RawLock {
         self.wake(Transition::release(word, mode));
     }
 
-    /// Notifies the waiters that may enter after `change`: a hold has ended or has become weaker,
-    /// or a waiter has left.
-    ///
-    /// This is where shared and exclusive waiters take turns. After an exclusive hold come all
-    /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
-    /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
-    /// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
+    /// Wakes waiters like [`wake_by`](Self::wake_by), after a normal release.
     #[cold]
     pub(super) fn wake(&self, change: Transition) {
         self.wake_by(change, Release::Normal);
     }
 
+    /// Notifies the waiters that may enter after `change`: a hold has ended or has become weaker,
+    /// or a waiter has left. Then the edges of monitors are notified.
     #[cold]
     #[inline(never)]
     pub(super) fn wake_by(&self, change: Transition, release: Release) {
@@ -92,6 +88,14 @@ impl RawLock {
     }
 
     /// Notifies the waiters whose turn it is.
+    ///
+    /// This is where shared and exclusive waiters take turns. After an exclusive hold come all
+    /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
+    /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
+    /// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
+    ///
+    /// Where a function below returns whether there was a waiter, a handoff waiter that is left in
+    /// its list counts. A waiter that was notified earlier is in no list, and does not.
     #[inline]
     fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
@@ -140,16 +144,14 @@ impl RawLock {
         }
     }
 
-    /// Notifies all shared waiters, if they fit. Returns whether there is one,
-    /// notified or not.
+    /// Notifies all shared waiters, if they fit. Returns whether there was one.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
             && self.notify_all(queue, ListId::Shared, wake)
     }
 
-    /// Notifies the first upgradable waiter, if it fits. Returns whether there is one,
-    /// notified or not.
+    /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
     fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
         word.has(WaitFlag::Upgradable)
@@ -157,8 +159,7 @@ impl RawLock {
             && self.notify_first(queue, ListId::Upgradable, turn, wake)
     }
 
-    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there is
-    /// one, notified or not.
+    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
         word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
@@ -166,7 +167,7 @@ impl RawLock {
     }
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there is one, notified or not.
+    /// Returns whether there was one.
     ///
     /// If the waiter is notified and `turn` is a mode, that mode becomes the
     /// [last turn](WaitQueue::last_turn).
