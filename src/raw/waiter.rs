@@ -40,7 +40,8 @@ impl Drop for ReleaseOnDrop<'_> {
 pub(crate) struct Waiter<'a> {
     lock: &'a RawLock,
     listener: Listener<'a>,
-    /// The flags in which the waiter is counted. None before the first wait, and after the last.
+    /// The flags in which the waiter is counted: none before the first wait, but for the overtaken
+    /// flag of a set that was turned away, and none after the last.
     flags: WaitFlags,
     mode: Mode,
     /// Whether the waiter is a blocked thread. A blocked thread is certain to run once it is

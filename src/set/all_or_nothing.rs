@@ -201,7 +201,8 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
         }
         match result {
             Ok(()) => {
-                // A waker that is dropped may panic. From here on, unwinding releases all locks.
+                // No waker is dropped here, as the waiter is in no list. Should anything panic all
+                // the same, unwinding releases all locks.
                 let all = AllHeld(wanted);
                 queued(waiter.as_mut()).leave();
                 break all;
@@ -224,8 +225,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
             Err(_) => queued(waiter.as_mut()).set_overtaken(),
         }
     };
-    // E. Leaving the queue wakes other waiters, and their wakers may panic. Until that is done,
-    // unwinding drops `all`, which releases all locks.
+    // E. The waiter has left its queue, and the end of a reservation wakes no waiter.
     waiter.set(None);
     drop(reservations);
     mem::forget(all);
