@@ -171,6 +171,7 @@ macro_rules! when_methods {
         }
     };
 }
+#[cfg(target_has_atomic = "ptr")]
 pub(super) use when_methods;
 
 impl<T: ?Sized> RwLock<T> {
