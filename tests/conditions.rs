@@ -470,7 +470,7 @@ mod threads {
         assert_idle(lock.raw());
     }
 
-    /// Threads and tasks of several kinds at one bounded queue.
+    /// Threads that block in two ways at one bounded queue.
     #[test]
     fn p2_threads_pass_each_number_on_once() {
         const EACH: usize = if cfg!(miri) { 10 } else { 2_000 };
@@ -484,9 +484,8 @@ mod threads {
                         let mut guard = if producer == 0 {
                             queue.write_when_blocking(|queue: &VecDeque<_>| queue.len() < ROOM)
                         } else {
-                            smol::block_on(
-                                queue.write_when(|queue: &VecDeque<_>| queue.len() < ROOM),
-                            )
+                            let has_room = |queue: &VecDeque<_>| queue.len() < ROOM;
+                            queue.write_when_blocking_timeout(has_room, Duration::MAX).unwrap()
                         };
                         guard.push_back(n);
                         assert!(guard.len() <= ROOM);
