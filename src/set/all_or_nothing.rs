@@ -40,6 +40,7 @@ pub trait AddressOrdered {
 
     /// Returns how many acquisitions of `lock` are wanted beside the first. All of them are shared.
     #[doc(hidden)]
+    #[inline]
     fn shares(&self, _lock: &MultiLock) -> usize {
         0
     }
@@ -50,6 +51,7 @@ impl<W: AddressOrdered + ?Sized> AddressOrdered for &W {
         (**self).in_address_order()
     }
 
+    #[inline]
     fn shares(&self, lock: &MultiLock) -> usize {
         (**self).shares(lock)
     }
@@ -76,6 +78,7 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
 /// Another try would fail behind an exclusive waiter. A share does not, as any holder may share. It
 /// fails beside an upgrade that began meanwhile, and at the limit of holders. The lock is then
 /// released. One below the limit, the set tries again at each poll, until another holder leaves.
+#[inline]
 fn share(wanted: &impl AddressOrdered, lock: &MultiLock) -> bool {
     match (0..wanted.shares(lock)).find(|_| !lock.raw.share()) {
         None => true,
@@ -87,8 +90,12 @@ fn share(wanted: &impl AddressOrdered, lock: &MultiLock) -> bool {
 }
 
 /// Releases all acquisitions of `lock`.
+#[inline]
 fn release(wanted: &impl AddressOrdered, lock: &MultiLock, mode: Mode) {
-    for_each(0..=wanted.shares(lock), |_| lock.raw.release(mode));
+    match wanted.shares(lock) {
+        0 => lock.raw.release(mode),
+        shares => for_each(0..=shares, |_| lock.raw.release(mode)),
+    }
 }
 
 /// The lock that was unavailable, and the mode that was wanted of it.
