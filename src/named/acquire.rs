@@ -52,13 +52,9 @@ impl<'a, H: Eq, T> Future for AcquireByHandle<'a, H, T> {
             let acquire = Pin::new_unchecked(&mut this.acquire);
             (acquire, &mut this.handle, &mut this.reservation, this.lock, this.confirm)
         };
-        if handle.is_some() {
-            *reservation = lock.registry.reserve(handle);
-            if reservation.is_none() {
-                return Poll::Ready(Err(HandleInUse(take_handle(handle))));
-            }
+        if let Err(in_use) = reserve_once(lock, handle, reservation) {
+            return Poll::Ready(Err(in_use));
         }
-        assert!(reservation.is_some(), "polled after it was ready");
         let mode = acquire.mode();
         ready!(acquire.poll(cx));
         let reservation = reservation.take().expect("the handle is reserved");
@@ -70,6 +66,27 @@ impl<H: Eq, T> FusedFuture for AcquireByHandle<'_, H, T> {
     fn is_terminated(&self) -> bool {
         self.handle.is_none() && self.reservation.is_none()
     }
+}
+
+/// Reserves the handle at the first poll of an acquisition. Returns it if it is in use.
+///
+/// # Panics
+///
+/// Panics if there is neither a handle nor a reservation: the future was ready before.
+#[inline]
+fn reserve_once<'a, H: Eq>(
+    lock: &'a HandleLock<H>,
+    handle: &mut Option<H>,
+    reservation: &mut Option<HandleReservation<'a, H>>,
+) -> Result<(), HandleInUse<H>> {
+    if handle.is_some() {
+        *reservation = lock.registry.reserve(handle);
+        if reservation.is_none() {
+            return Err(HandleInUse(take_handle(handle)));
+        }
+    }
+    assert!(reservation.is_some(), "polled after it was ready");
+    Ok(())
 }
 
 /// An acquisition by a handle that may be canceled. Written by hand for the same reason.
@@ -108,13 +125,9 @@ where
             let acquire = Pin::new_unchecked(&mut this.acquire);
             (acquire, &mut this.handle, &mut this.reservation, this.lock, this.mode)
         };
-        if handle.is_some() {
-            *reservation = lock.registry.reserve(handle);
-            if reservation.is_none() {
-                return Poll::Ready(Ok(Err(HandleInUse(take_handle(handle)))));
-            }
+        if let Err(in_use) = reserve_once(lock, handle, reservation) {
+            return Poll::Ready(Ok(Err(in_use)));
         }
-        assert!(reservation.is_some(), "polled after it was ready");
         let acquired = ready!(acquire.poll(cx));
         let reservation = reservation.take().expect("the handle is reserved");
         Poll::Ready(match acquired {
