@@ -257,6 +257,32 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'
     }
 }
 
+/// Makes a stream of a type that contains a [`MonitorInner`].
+macro_rules! monitor_stream {
+    ($Monitor:ty) => {
+        /// Yields an item each time that a poll finds the monitor set, and clears the monitor. The
+        /// stream has no end.
+        ///
+        /// The first poll that finds the monitor unset allocates a listener for each lock. Later
+        /// polls allocate only after a waker has panicked.
+        impl Stream for $Monitor {
+            type Item = ();
+
+            fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+                self.0.poll_next(cx)
+            }
+        }
+
+        impl FusedStream for $Monitor {
+            /// Returns `false`: the stream has no end.
+            fn is_terminated(&self) -> bool {
+                false
+            }
+        }
+    };
+}
+pub(crate) use monitor_stream;
+
 /// Defines a monitor that borrows or owns its lock.
 macro_rules! multilock_monitor {
     (
@@ -304,25 +330,7 @@ macro_rules! multilock_monitor {
             }
         }
 
-        /// Yields an item each time that a poll finds the monitor set, and clears the monitor. The
-        /// stream has no end.
-        ///
-        /// The first poll that finds the monitor unset allocates a listener for each lock. Later
-        /// polls allocate only after a waker has panicked.
-        impl Stream for $Elided {
-            type Item = ();
-
-            fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
-                self.0.poll_next(cx)
-            }
-        }
-
-        impl FusedStream for $Elided {
-            /// Returns `false`: the stream has no end.
-            fn is_terminated(&self) -> bool {
-                false
-            }
-        }
+        monitor_stream!($Elided);
 
         impl fmt::Debug for $Elided {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -16,7 +16,7 @@ use futures_core::stream::{FusedStream, Stream};
 use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::lock::MultiLock;
 use crate::lock::cancel::first;
-use crate::lock::monitor::{MonitorInner, Watcher};
+use crate::lock::monitor::{MonitorInner, Watcher, monitor_stream};
 use crate::raw::edges::Edge;
 use crate::sync::future::Fused;
 
@@ -274,25 +274,7 @@ impl Changes<'_> {
     }
 }
 
-/// Yields an item each time that a poll finds the monitor set, and clears the monitor with it. The
-/// stream has no end.
-///
-/// The first poll that finds the monitor not set allocates a listener. Later polls allocate only
-/// after a waker has panicked.
-impl Stream for Changes<'_> {
-    type Item = ();
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
-        self.0.poll_next(cx)
-    }
-}
-
-impl FusedStream for Changes<'_> {
-    /// Returns `false`: the stream has no end.
-    fn is_terminated(&self) -> bool {
-        false
-    }
-}
+monitor_stream!(Changes<'_>);
 
 impl fmt::Debug for Changes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
