@@ -90,7 +90,7 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
 /// together: all or nothing. Returns one guard for each lock, which gives access to its data.
 ///
-/// [`lock_all`] says what `requests` can be, and who waits for whom.
+/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for.
 ///
 /// The thread waits in the queue of one lock after the other, as a task would. No release hands a
 /// lock to the thread. The call leaves the token of [`std::thread::park`] as it was.

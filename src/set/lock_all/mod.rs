@@ -161,7 +161,7 @@ pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAl
 /// Acquires several locks, each in a mode of its own, unless `cancel` is ready first: all or
 /// nothing. Returns one guard for each lock.
 ///
-/// [`lock_all`] says what `requests` can be, and who waits for whom.
+/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for.
 ///
 /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each poll
 /// tries to acquire the locks first, and polls `cancel` only if that fails. When `cancel` is ready,
