@@ -18,10 +18,11 @@ use std::time::{Duration, Instant};
 
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
-    Guard, HandleLock, LockSet, MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+    HandleLock, LockSet, MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
 };
 use support::{
-    Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once, without_allocation,
+    Counting, Hooks, Inline, Task, allocations, assert_idle, hold, now, poll_once,
+    without_allocation,
 };
 
 #[global_allocator]
@@ -32,10 +33,6 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// Effectively forever: more polls than a reservation lasts where there is no clock.
 const MANY: usize = if cfg!(miri) { 20 } else { 1100 };
-
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
-}
 
 // ------------------------------------------------------------------------- Waiters that are not polled
 

@@ -27,14 +27,14 @@ use std::time::{Duration, Instant};
 
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
-    Guard, HandleLock, LockSet, MultiLock, RwLock, RwLockUpgradableReadGuard,
+    HandleLock, LockSet, MultiLock, RwLock, RwLockUpgradableReadGuard,
     RwLockUpgradableReadGuardArc, acquire_all,
 };
 
 use fifo::{Fifo, turns};
 use moment::{Moment, TIMED};
 use random::{Choices, Random, for_seeds};
-use support::{Task, assert_idle};
+use support::{Task, assert_idle, hold};
 
 /// A round of polls that takes longer says nothing about fairness: on a busy machine it may take longer than a reservation
 /// lasts.
@@ -47,10 +47,6 @@ const SET_BOUND: usize = 1_000;
 
 /// More races than a waiter must lose before the lock is reserved for it.
 const LOSSES: usize = if cfg!(miri) { 5 } else { 12 };
-
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
-}
 
 // --------------------------------------------------------------------------------- Acquisitions
 

@@ -19,40 +19,26 @@ use std::task::{Context, Waker};
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::requests::{InMode, LockRequest, LockRequests, Reading, Writing};
 use multilock::{
-    CheckedLocks, DuplicateLock, Guard, Mode, MultiLock, RwLock, RwLockReadGuard,
-    RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockWriteGuard, TryLockAllError, acquire_all,
-    lock_all, lock_all_or, try_lock_all,
+    CheckedLocks, DuplicateLock, Mode, MultiLock, RwLock, RwLockReadGuard, RwLockReadGuardArc,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, TryLockAllError, acquire_all, lock_all,
+    lock_all_or, try_lock_all,
 };
 #[cfg(all(feature = "std", panic = "unwind"))]
 use support::Hooks;
-use support::{Counting, Task, allocations, assert_idle, message, now, without_allocation};
+use support::{
+    Counting, Task, allocations, assert_all_idle, assert_idle, hold, locks, message, modes, now,
+    without_allocation,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn locks<const N: usize>() -> [MultiLock; N] {
-    std::array::from_fn(|_| MultiLock::new())
-}
 
 fn cells<const N: usize>() -> [RwLock<u32>; N] {
     std::array::from_fn(|n| RwLock::new(n as u32))
 }
 
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
-}
-
 fn in_mode(locks: &[MultiLock; 3], mode: Mode) -> [InMode<'_>; 3] {
     locks.each_ref().map(|lock| lock.in_mode(mode))
-}
-
-fn modes(locks: &[MultiLock]) -> Vec<Option<Mode>> {
-    locks.iter().map(MultiLock::locked).collect()
-}
-
-#[track_caller]
-fn assert_all_idle(locks: &[MultiLock]) {
-    locks.iter().for_each(assert_idle);
 }
 
 /// The locks in the order of their addresses, in which they are acquired.

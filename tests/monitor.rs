@@ -18,18 +18,14 @@ use std::task::{Context, Poll, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::{FusedStream, Stream};
-use multilock::{Guard, LockSet, Mode, Monitor, MultiLock};
+use multilock::{LockSet, Mode, Monitor, MultiLock};
 use support::{
-    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, now, poll_once,
+    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, hold, now, poll_once,
     without_allocation,
 };
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
-}
 
 /// The next item of a stream.
 fn next<S: Stream<Item = ()> + Unpin>(stream: &mut S) -> impl Future<Output = ()> + '_ {

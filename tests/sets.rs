@@ -29,7 +29,8 @@ use random::{Choices, Random};
 #[cfg(feature = "std")]
 use support::Hooks;
 use support::{
-    Counting, Task, allocations, assert_idle, message, now, poll_once, without_allocation,
+    Counting, Task, allocations, assert_all_idle, assert_idle, hold, locks, message, modes, now,
+    poll_once, without_allocation,
 };
 
 #[global_allocator]
@@ -37,25 +38,8 @@ static ALLOCATOR: Counting = Counting;
 
 type Set<'a> = LockSet<&'a MultiLock>;
 
-fn locks<const N: usize>() -> [MultiLock; N] {
-    std::array::from_fn(|_| MultiLock::new())
-}
-
 fn set<'a>(locks: impl IntoIterator<Item = &'a MultiLock>) -> Set<'a> {
     locks.into_iter().collect()
-}
-
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
-}
-
-#[track_caller]
-fn assert_all_idle<'a>(locks: impl IntoIterator<Item = &'a MultiLock>) {
-    locks.into_iter().for_each(assert_idle);
-}
-
-fn modes(locks: &[MultiLock]) -> Vec<Option<Mode>> {
-    locks.iter().map(MultiLock::locked).collect()
 }
 
 // ----------------------------------------------------------------------------------- All or nothing

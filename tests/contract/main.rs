@@ -45,7 +45,7 @@ use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{Guard, GuardArc, Handle, HandleId, MultiLock, ReleaseError, UpgradeError};
 
 use support::{
-    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, message, now, overtakes,
+    Alarm, Counting, Hooks, Inline, Task, allocations, assert_idle, hold, message, now, overtakes,
     poll_once, until_awaited, without_a_leak, without_allocation,
 };
 
@@ -56,10 +56,6 @@ const LONG: Duration = Duration::from_secs(60);
 
 fn lock() -> MultiLock {
     MultiLock::new()
-}
-
-fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
-    lock.try_acquire(mode).expect("the lock can be acquired")
 }
 
 /// For each of `tasks`, whether it was woken since its last poll.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, RawWaker, RawWakerVTable, Wake, Waker};
 use std::thread::LocalKey;
 
-use multilock::{Mode, MultiLock};
+use multilock::{Guard, Mode, MultiLock};
 
 /// Counts its wake-ups.
 #[derive(Debug, Default)]
@@ -132,10 +132,30 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
     output
 }
 
+/// Acquires a lock that is available.
+#[track_caller]
+pub(crate) fn hold(lock: &MultiLock, mode: Mode) -> Guard<'_> {
+    lock.try_acquire(mode).expect("the lock can be acquired")
+}
+
+pub(crate) fn locks<const N: usize>() -> [MultiLock; N] {
+    std::array::from_fn(|_| MultiLock::new())
+}
+
+/// The mode in which each lock is held.
+pub(crate) fn modes(locks: &[MultiLock]) -> Vec<Option<Mode>> {
+    locks.iter().map(MultiLock::locked).collect()
+}
+
 /// Checks that the lock has no holder, no waiter, no monitor and no overtaken waiter.
 #[track_caller]
 pub(crate) fn assert_idle(lock: &MultiLock) {
     assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+}
+
+#[track_caller]
+pub(crate) fn assert_all_idle<'a>(locks: impl IntoIterator<Item = &'a MultiLock>) {
+    locks.into_iter().for_each(assert_idle);
 }
 
 /// Returns when another thread waits for `mode`.
