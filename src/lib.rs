@@ -53,6 +53,10 @@ pub use lock::handle::{Handle, HandleId};
 pub use lock::monitor::Monitor;
 #[cfg(target_has_atomic = "ptr")]
 pub use lock::owned::{GuardArc, MonitorArc};
+#[cfg(all(feature = "event-listener", target_has_atomic = "ptr"))]
+pub use lock::subscription::SubscriptionArc;
+#[cfg(feature = "event-listener")]
+pub use lock::subscription::{SharedEvent, Subscription};
 pub use mode::Mode;
 pub use named::HandleLock;
 pub use named::guard::HandleGuard;

@@ -37,6 +37,9 @@ use multilock::{
     try_acquire_all, try_lock_all,
 };
 
+#[cfg(feature = "event-listener")]
+use multilock::{SharedEvent, Subscription, SubscriptionArc};
+
 /// Asks whether `T` implements the trait with that number. Its inherent `has` takes precedence over that of
 /// [`Otherwise`], but exists only if `T` implements the trait.
 struct Probe<T, const TRAIT: usize>(PhantomData<T>);
@@ -135,7 +138,7 @@ type Seen = MutexGuard<'static, u32>;
 type Kept = Rc<u32>;
 
 fn types() -> Vec<Row> {
-    types! {
+    let rows = types! {
         MultiLock: auto Default Debug;
         Guard<'static>: auto Debug;
         GuardArc: auto Debug;
@@ -291,7 +294,18 @@ fn types() -> Vec<Row> {
         MappedRwLockWriteGuardArc<u32, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
-    }
+    };
+    #[cfg(feature = "event-listener")]
+    let rows = [
+        rows,
+        types! {
+            SharedEvent: auto Clone Debug;
+            Subscription<'static>: auto Debug;
+            SubscriptionArc: auto Debug;
+        },
+    ]
+    .concat();
+    rows
 }
 
 /// A closure that has captured a value.
@@ -524,8 +538,8 @@ fn what_keeps_its_lock_is_static() {
 }
 
 macro_rules! shortens {
-    ($a:lifetime: $($Long:ty => $Short:ty;)+) => {
-        $(const _: () = {
+    ($a:lifetime: $($(#[$meta:meta])* $Long:ty => $Short:ty;)+) => {
+        $($(#[$meta])* const _: () = {
             #[allow(dead_code, reason = "that it compiles is enough")]
             fn shorten<$a>(long: $Long) -> $Short {
                 long
@@ -539,6 +553,8 @@ macro_rules! shortens {
 shortens! { 'a:
     Guard<'static> => Guard<'a>;
     Monitor<'static> => Monitor<'a>;
+    #[cfg(feature = "event-listener")]
+    Subscription<'static> => Subscription<'a>;
     Changes<'static> => Changes<'a>;
     HandleGuard<'static, u32> => HandleGuard<'a, u32>;
     HandleInUse<&'static str> => HandleInUse<&'a str>;
@@ -575,7 +591,7 @@ fn whatever_is_public_is_in_a_table() {
 
     let lib = read(&src.join("lib.rs"));
     assert!(!lib.contains("::*"), "each item must be named");
-    let names: BTreeSet<_> = lib
+    let mut names: BTreeSet<_> = lib
         .split(';')
         .filter_map(|item| item.split_once("pub use "))
         .flat_map(|(_, path)| path.split([',', '{', '}']))
@@ -584,6 +600,9 @@ fn whatever_is_public_is_in_a_table() {
         .collect();
     let rows = types().into_iter().map(|row| identifier(row.0));
     let known: BTreeSet<_> = rows.chain(GENERIC.map(String::from)).collect();
+    if cfg!(not(feature = "event-listener")) {
+        names.retain(|name| !name.contains("Subscription") && name != "SharedEvent");
+    }
     assert_eq!(names, known);
     let is_guard = |name: &&String| name.contains("Guard") && *name != "LockGuard";
     let guards: Vec<_> = names.iter().filter(is_guard).collect();

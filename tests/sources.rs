@@ -109,12 +109,14 @@ fn a_result_that_is_not_used_is_warned_of() {
             .collect::<Vec<_>>()
     };
     let mut types: Vec<_> = sources().iter().flat_map(|(_, text)| named(text)).collect();
-    // The types that two macros define.
+    // The types that macros define.
     for (made, by) in [
         ("Guard", "$Guard"),
         ("GuardArc", "$Guard"),
         ("Monitor", "$Monitor"),
         ("MonitorArc", "$Monitor"),
+        ("Subscription", "$Subscription"),
+        ("SubscriptionArc", "$Subscription"),
     ] {
         assert!(types.iter().any(|one| one == by));
         types.push(made.to_owned());

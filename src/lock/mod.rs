@@ -10,6 +10,8 @@ pub(crate) mod handle;
 pub(crate) mod monitor;
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) mod owned;
+#[cfg(feature = "event-listener")]
+pub(crate) mod subscription;
 
 use core::fmt;
 use core::pin::Pin;
@@ -469,7 +471,6 @@ impl MultiLock {
     /// }
     /// # }
     /// ```
-    #[doc(alias = "notify")]
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         Monitor::new(self, mode)
     }

@@ -80,7 +80,7 @@ impl<L: Deref<Target = MultiLock>> Drop for Watcher<L> {
 /// A monitor that is polled as a stream cannot contain a future that borrows it, so it contains
 /// this listener. Each poll queues the listener with the waker of the polling task. An edge takes
 /// it out of the list until its next poll.
-struct BoxedListener<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
+pub(super) struct BoxedListener<'a>(Pin<Box<dyn Future<Output = Infallible> + Send + Sync + 'a>>);
 
 // The future contains only a listener. A `BoxedListener` whose poll has panicked is not polled
 // again.
@@ -97,7 +97,17 @@ impl<'a> BoxedListener<'a> {
         }))
     }
 
-    fn listen(&mut self, cx: &mut Context<'_>) {
+    /// Wakes the task at each edge of a kind, from the first `listen` until this is dropped.
+    #[cfg(feature = "event-listener")]
+    pub(super) fn of_event<L: Deref<Target = MultiLock> + Send + Sync + 'a>(
+        lock: L,
+        edge: Edge,
+    ) -> Self {
+        may_fail();
+        Self(Box::pin(async move { lock.raw.wake_at_edges(edge).await }))
+    }
+
+    pub(super) fn listen(&mut self, cx: &mut Context<'_>) {
         let Poll::Pending = self.0.as_mut().poll(cx);
     }
 }

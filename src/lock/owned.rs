@@ -164,7 +164,6 @@ impl MultiLock {
     ///
     /// The monitor owns a clone of the `Arc`. It is set at once if `mode` can be acquired now, and
     /// again each time `mode` becomes acquirable: see [`Monitor`](crate::Monitor).
-    #[doc(alias = "notify_arc")]
     pub fn monitor_arc(self: &Arc<Self>, mode: Mode) -> MonitorArc {
         MonitorArc::new(self.clone(), mode)
     }

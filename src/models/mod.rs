@@ -13,6 +13,9 @@
 mod conditions;
 #[cfg(not(loom))]
 mod crowds;
+// `event-listener` wakes in a mutex of its own, and shuttle knows of none but its own.
+#[cfg(all(feature = "event-listener", not(shuttle)))]
+mod events;
 mod monitors;
 mod names;
 mod queue;

@@ -19,6 +19,8 @@ use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
+#[cfg(feature = "event-listener")]
+use crate::lock::subscription::{SharedEvent, Subscription};
 use crate::mode::Mode;
 use crate::named::acquire::{AcquireByHandle, AcquireByHandleOr};
 use crate::named::guard::HandleGuard;
@@ -143,9 +145,18 @@ impl<H> HandleLock<H> {
     ///
     /// The monitor is set at once if `mode` can be acquired now, and again each time `mode` becomes
     /// acquirable: see [`Monitor`].
-    #[doc(alias = "notify")]
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         self.lock.monitor(mode)
+    }
+
+    /// Makes the lock notify `event` each time `mode` becomes acquirable, until the subscription is
+    /// dropped. It needs no handle.
+    ///
+    /// [`MultiLock::notify`] documents what an event is notified of, how to wait for it, and what it
+    /// costs.
+    #[cfg(feature = "event-listener")]
+    pub fn notify(&self, mode: Mode, event: impl Into<SharedEvent>) -> Subscription<'_> {
+        self.lock.notify(mode, event)
     }
 
     /// Returns the handle and the mode of each holder, in the order in which the holders asked for

@@ -82,7 +82,13 @@ pub(crate) enum WaiterKind {
     Thread,
     /// A thread that is notified only if what it waits for is handed to it.
     Handoff,
+    /// No waiter, but an event. It is notified again and again, and stays in its list.
+    #[cfg(feature = "event-listener")]
+    Event,
 }
+
+/// Whether a node must know its kind.
+const HAS_KINDS: bool = HAS_THREADS || cfg!(feature = "event-listener");
 
 struct Links {
     previous: *const Node,
@@ -163,13 +169,13 @@ impl Node {
     /// none where no thread waits.
     #[inline]
     pub(crate) fn is_handoff(&self) -> bool {
-        self.is(WaiterKind::Handoff)
+        HAS_THREADS && self.is(WaiterKind::Handoff)
     }
 
     /// Makes a handoff waiter of a thread. The node is in a locked list.
     #[inline]
     pub(crate) fn make_handoff_if_thread(&self) {
-        if self.is(WaiterKind::Thread) {
+        if HAS_THREADS && self.is(WaiterKind::Thread) {
             // ORDERING: Relaxed, as in `is`.
             self.kind.store(WaiterKind::Handoff as u8, Relaxed);
         }
@@ -178,7 +184,7 @@ impl Node {
     #[inline]
     fn is(&self, kind: WaiterKind) -> bool {
         // ORDERING: Relaxed. The kind is read and written with the lists locked.
-        HAS_THREADS && self.kind.load(Relaxed) == kind as u8
+        self.kind.load(Relaxed) == kind as u8
     }
 
     /// Runs `f` on the links.
@@ -213,7 +219,7 @@ impl List {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. The node still belongs to the caller alone.
         node.state.store(WaitState::Queued as u8, Relaxed);
-        if HAS_THREADS {
+        if HAS_KINDS {
             node.kind.store(kind as u8, Relaxed);
         }
         // SAFETY: the node is the caller's, and in no list. It is linked after the last one.
@@ -291,6 +297,21 @@ impl List {
         // ORDERING: Release, for `Node::state`. From here on the node may no longer exist.
         node.state.store(state as u8, Release);
         waker
+    }
+
+    /// Moves the first node to the end of the list, if it is that of an event. Returns a clone of
+    /// its waker, which is of this crate: the lists may be locked when it is cloned.
+    #[cfg(feature = "event-listener")]
+    pub(crate) fn rotate_event(&mut self) -> Option<Waker> {
+        // SAFETY: the first node is null, or in this list, and by L1 it still exists.
+        let node = unsafe { self.first.as_ref() }.filter(|node| node.is(WaiterKind::Event))?;
+        // SAFETY: the node is in this list, and after `unlink` in none. It is linked after the last.
+        unsafe {
+            let waker = self.unlink(node);
+            let clone = waker.clone();
+            self.link(node, self.last, ptr::null(), waker);
+            clone
+        }
     }
 
     /// Unlinks `node`. Returns its waker.

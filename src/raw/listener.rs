@@ -38,8 +38,13 @@ impl<'a> Listener<'a> {
     }
 
     /// Consumes a notification, if there is one, and is ready. Otherwise the listener is queued
-    /// from now on with the waker of `cx`: in `list`, unless it was queued before.
-    pub(crate) fn poll(mut self: Pin<&mut Self>, list: ListId, cx: &Context<'_>) -> Poll<()> {
+    /// from now on with the waker of `cx`: in `list`, as of this `kind`, unless it was queued before.
+    pub(crate) fn poll(
+        mut self: Pin<&mut Self>,
+        list: ListId,
+        kind: WaiterKind,
+        cx: &Context<'_>,
+    ) -> Poll<()> {
         let state = self.state();
         if !state.is_notified() {
             let clone_first = state == WaitState::Idle;
@@ -47,7 +52,7 @@ impl<'a> Listener<'a> {
                 if listener.state().is_notified() {
                     return Some(false);
                 }
-                listener.listen(list, WaiterKind::Task, cx, new).then_some(true)
+                listener.listen(list, kind, cx, new).then_some(true)
             });
             if is_queued {
                 return Poll::Pending;

@@ -10,7 +10,7 @@
 //   reservation, deferral  which waiters defer to one that starves
 //   upgrade                the future of an upgrade
 //   spin, blocking         what comes before the queue, and may enter; threads
-//   edges, monitors        monitors and conditions: what a release counts for them
+//   edges, monitors        monitors, conditions, subscriptions: what a release counts for them
 //
 // Only `state` writes the word. Its methods are called here (and through here by acquire, spin and
 // blocking), in waiter and upgrade, in wake for a handoff, and in deferral and monitors for a flag.

@@ -6,6 +6,7 @@ use core::task::{Context, Poll, Waker};
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
+use crate::raw::list::WaiterKind;
 use crate::raw::listener::Listener;
 use crate::raw::queue::ListId;
 use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
@@ -69,7 +70,7 @@ impl Future for RawUpgrade<'_> {
         while let Some(listener) = self.as_mut().listener() {
             // The listener is queued first, and the word is checked after that. So the release of
             // the last shared holder is either seen here, or notifies the listener.
-            let notified = listener.poll(ListId::Upgrade, cx);
+            let notified = listener.poll(ListId::Upgrade, WaiterKind::Task, cx);
             if lock.state.finish_upgrade() == UpgradeStep::Done {
                 break;
             }

@@ -83,7 +83,7 @@ impl RawLock {
         }
         // Monitors are notified last: no waiter depends on one.
         if let Some(edges) = edges {
-            edges.notify(self, &mut wake);
+            edges.notify(&mut wake);
         }
     }
 
@@ -187,7 +187,7 @@ impl RawLock {
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
-    pub(super) fn notify_all(&self, queue: &WaitQueue, list: ListId, wake: &mut WakeAll) -> bool {
+    fn notify_all(&self, queue: &WaitQueue, list: ListId, wake: &mut WakeAll) -> bool {
         let (mut notified, mut left) = self.notify_batch::<BATCH>(queue, list, None, wake);
         let any = notified + left > 0;
         while notified > 0 && left > 0 {

@@ -264,7 +264,6 @@ impl<L: Lockable> LockSet<L> {
     /// drop(second);
     /// assert!(monitor.is_set());
     /// ```
-    #[doc(alias = "notify")]
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         Monitor::all(self.locks(), mode)
     }
