@@ -19,6 +19,7 @@
 //! lists take wakers by value, and return them by value.
 
 use core::marker::PhantomPinned;
+use core::mem;
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr;
@@ -28,12 +29,11 @@ use crate::sync::atomic::AtomicU8;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::{HAS_THREADS, UnsafeCell};
 
-/// The ends of a list. Both are null if it is empty.
-pub(crate) struct List {
-    first: *const Node,
-    last: *const Node,
-    len: usize,
-}
+/// The first node of a list, or null if it is empty.
+///
+/// Nodes do not point to the list, so a list may be moved while there are nodes in it: those of
+/// futures that were forgotten.
+pub(crate) struct List(*const Node);
 
 // SAFETY: one thread may notify or remove a node that another has pushed: nodes may be reached
 // from any thread, and by L1 they still exist.
@@ -91,7 +91,9 @@ pub(crate) enum WaiterKind {
 const HAS_KINDS: bool = HAS_THREADS || cfg!(feature = "event-listener");
 
 struct Links {
+    /// The previous node. For the first node of a list, the last one.
     previous: *const Node,
+    /// The next node, or null for the last one.
     next: *const Node,
     /// The waker of the waiting task, as long as the node is in a list.
     waker: Option<Waker>,
@@ -202,10 +204,13 @@ impl Node {
 }
 
 impl List {
-    pub(crate) const EMPTY: Self = Self { first: ptr::null(), last: ptr::null(), len: 0 };
+    pub(crate) const EMPTY: Self = Self(ptr::null());
 
-    pub(crate) fn len(&self) -> usize {
-        self.len
+    /// Returns the address of the last node, or 0 if there is none.
+    pub(crate) fn last_address(&self) -> usize {
+        // SAFETY: the first node is null, or in this list, and by L1 it still exists. The lists are
+        // locked.
+        unsafe { self.0.as_ref().map_or(0, |first| first.with(|links| links.previous.addr())) }
     }
 
     /// Puts `node` at the end of the list, as a waiter of this `kind`.
@@ -222,8 +227,8 @@ impl List {
         if HAS_KINDS {
             node.kind.store(kind as u8, Relaxed);
         }
-        // SAFETY: the node is the caller's, and in no list. It is linked after the last one.
-        unsafe { self.link(node, self.last, ptr::null(), Some(waker)) };
+        // SAFETY: the node is the caller's, and in no list.
+        unsafe { self.link_last(node, Some(waker)) };
     }
 
     /// Moves `node` before all others.
@@ -233,41 +238,43 @@ impl List {
     /// The node is in this list.
     #[cold]
     pub(crate) unsafe fn move_to_front(&mut self, node: &Node) {
-        // SAFETY: the node is in this list, and after `unlink` in none. It is linked before the
-        // first.
+        // SAFETY: the node is in this list, and after `unlink` in none. Then it is the last one again,
+        // and `last` the one before it.
         unsafe {
             let waker = self.unlink(node);
-            self.link(node, ptr::null(), self.first, waker);
+            let first = self.0;
+            self.link_last(node, waker);
+            if !first.is_null() {
+                let last = node.with(|links| {
+                    links.next = first;
+                    links.previous
+                });
+                set(last, |links| links.next = ptr::null());
+                self.0 = node;
+            }
         }
     }
 
-    /// Links `node` between two neighbors. Either is null at an end of the list.
+    /// Links `node` after all others.
     ///
     /// # Safety
     ///
-    /// The node is in no list, and the lists are locked. The neighbors are null, or in this list.
+    /// The node is in no list, and the lists are locked.
     #[inline]
-    unsafe fn link(
-        &mut self,
-        node: &Node,
-        previous: *const Node,
-        next: *const Node,
-        waker: Option<Waker>,
-    ) {
+    unsafe fn link_last(&mut self, node: &Node, waker: Option<Waker>) {
+        let mut previous = ptr::from_ref(node);
+        // SAFETY: the first node is null, or in this list, and so is the last one; by L2 the lists
+        // are locked.
+        unsafe {
+            if set(self.0, |links| mem::swap(&mut links.previous, &mut previous)) {
+                set(previous, |links| links.next = node);
+            } else {
+                self.0 = node;
+            }
+        }
         // SAFETY: the node is in no list, and the lists are locked. The node has no waker then, so
         // none is dropped here.
-        unsafe { node.with(|links| *links = Links { previous, next, waker }) };
-        // SAFETY: the neighbors are null, or in this list; by L2 the lists are locked.
-        let linked = unsafe {
-            (set(previous, |links| links.next = node), set(next, |links| links.previous = node))
-        };
-        if !linked.0 {
-            self.first = node;
-        }
-        if !linked.1 {
-            self.last = node;
-        }
-        self.len += 1;
+        unsafe { node.with(|links| *links = Links { previous, next: ptr::null(), waker }) };
     }
 
     /// Takes `node`, which its owner queued, out of the list. Returns its waker.
@@ -288,9 +295,8 @@ impl List {
     /// waiter, or `None` if the list is empty.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<Waker> {
-        let node = self.first;
         // SAFETY: the first node is null, or in this list, and by L1 it still exists.
-        let node = unsafe { node.as_ref() }?;
+        let node = unsafe { self.0.as_ref() }?;
         let state = if node.is_handoff() { WaitState::HandedOff } else { WaitState::Notified };
         // SAFETY: the node is in this list.
         let waker = unsafe { self.unlink(node) };
@@ -304,12 +310,12 @@ impl List {
     #[cfg(feature = "event-listener")]
     pub(crate) fn rotate_event(&mut self) -> Option<Waker> {
         // SAFETY: the first node is null, or in this list, and by L1 it still exists.
-        let node = unsafe { self.first.as_ref() }.filter(|node| node.is(WaiterKind::Event))?;
-        // SAFETY: the node is in this list, and after `unlink` in none. It is linked after the last.
+        let node = unsafe { self.0.as_ref() }.filter(|node| node.is(WaiterKind::Event))?;
+        // SAFETY: the node is in this list, and after `unlink` in none.
         unsafe {
             let waker = self.unlink(node);
             let clone = waker.clone();
-            self.link(node, self.last, ptr::null(), waker);
+            self.link_last(node, waker);
             clone
         }
     }
@@ -324,17 +330,17 @@ impl List {
         // SAFETY: by L2 the lists are locked.
         let (previous, next, waker) =
             unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
-        // SAFETY: the neighbors are null, or in this list; by L2 the lists are locked.
-        let linked = unsafe {
-            (set(previous, |links| links.next = next), set(next, |links| links.previous = previous))
-        };
-        if !linked.0 {
-            self.first = next;
+        // SAFETY: the other nodes are in this list; by L2 the lists are locked.
+        unsafe {
+            if ptr::eq(self.0, node) {
+                self.0 = next;
+            } else {
+                set(previous, |links| links.next = next);
+            }
+            // Behind the last node comes the first.
+            let following = if next.is_null() { self.0 } else { next };
+            set(following, |links| links.previous = previous);
         }
-        if !linked.1 {
-            self.last = previous;
-        }
-        self.len -= 1;
         waker
     }
 
@@ -350,7 +356,7 @@ impl List {
         let renew = |links: &mut Links| {
             let known = links.waker.as_ref().is_some_and(|known| known.will_wake(waker));
             if !known && new.is_some() {
-                core::mem::swap(&mut links.waker, new);
+                mem::swap(&mut links.waker, new);
                 return true;
             }
             known
@@ -363,7 +369,7 @@ impl List {
     #[inline]
     pub(crate) fn first(&self) -> Option<&Node> {
         // SAFETY: the first node is null, or in this list, and by L1 it still exists.
-        unsafe { self.first.as_ref() }
+        unsafe { self.0.as_ref() }
     }
 }
 

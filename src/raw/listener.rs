@@ -153,7 +153,7 @@ impl LockedListener<'_> {
         // * the node is ours, and in no list: it is not queued;
         // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
         //   of this list: `list` is kept until then.
-        unsafe { self.waiters.list(list).push(self.node, waker, kind) };
+        unsafe { self.waiters.push(list, self.node, waker, kind) };
         true
     }
 
@@ -169,7 +169,7 @@ impl LockedListener<'_> {
     pub(crate) fn leave(&mut self) -> Option<Waker> {
         if self.state() == WaitState::Queued {
             // SAFETY: the node is in the list that it was put in.
-            return unsafe { self.waiters.list(*self.list).remove(&self.node) };
+            return unsafe { self.waiters.remove(*self.list, &self.node) };
         }
         self.node.consume();
         None

@@ -4,6 +4,7 @@
 #[cfg(feature = "event-listener")]
 use core::convert::Infallible;
 use core::future::poll_fn;
+use core::mem;
 use core::pin::pin;
 use core::task::Poll;
 
@@ -11,7 +12,7 @@ use crate::raw::RawLock;
 use crate::raw::edges::{Edge, EdgeCount};
 use crate::raw::list::WaiterKind;
 use crate::raw::listener::Listener;
-use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 
@@ -99,41 +100,56 @@ impl<'a> PendingEdges<'a> {
     pub(super) fn notify(mut self, wake: &mut WakeAll) {
         for edge in Edge::ALL {
             if self.listened[edge.index()] {
-                let mut left = usize::MAX;
-                while left > 0 {
+                let (mut end, mut total) = (None, 0);
+                loop {
                     let mut batch = WakeBatch::<BATCH>::EMPTY;
-                    self.queue.with(|waiters| self.pop_batch(waiters, edge, &mut left, &mut batch));
+                    let mut is_over = self
+                        .queue
+                        .with(|waiters| self.pop_batch(waiters, edge, &mut end, &mut batch));
+                    total += batch.len();
+                    is_over |= end.is_some_and(|end| end.is_behind(total));
                     batch.wakers().for_each(|waker| wake.one(waker));
+                    // All are woken. The compiler would look for wakers to drop.
+                    mem::forget(batch);
+                    if is_over {
+                        break;
+                    }
                 }
                 self.listened[edge.index()] = false;
             }
         }
     }
 
-    /// Notifies the next listeners of `edge`, at most as many as are `left`. The queue is locked.
+    /// Notifies the next listeners of `edge`, up to the `end` of their list. Returns whether that was
+    /// reached. The queue is locked.
     #[inline]
     fn pop_batch(
         &self,
         waiters: &mut WaitLists,
         edge: Edge,
-        left: &mut usize,
+        end: &mut Option<End>,
         batch: &mut WakeBatch<BATCH>,
-    ) {
-        let list = waiters.list(ListId::of_watchers(edge));
-        *left = list.len().min(*left);
-        while *left > 0 && batch.len() < BATCH {
-            *left -= 1;
+    ) -> bool {
+        let list = ListId::of_watchers(edge);
+        let end = end.get_or_insert_with(|| waiters.end_of(list));
+        while batch.len() < BATCH {
+            let Some(node) = waiters.list(list).first() else { return true };
+            let is_last = end.is_at(node);
             #[cfg(feature = "event-listener")]
-            if let Some(waker) = list.rotate_event() {
+            let event = waiters.list(list).rotate_event().inspect(|_| {
                 // An edge that was counted before this write, and did not see the bit, came before
                 // the event is notified. A later edge sees the bit. Without it, the model
                 // `p2_an_event_is_notified_of_each_edge` fails.
                 self.queue.edges[edge.index()].set_listened();
-                batch.push(Some(waker));
-                continue;
+            });
+            #[cfg(not(feature = "event-listener"))]
+            let event = None;
+            batch.push(event.or_else(|| waiters.pop(list)));
+            if is_last {
+                return true;
             }
-            batch.push(list.pop());
         }
+        false
     }
 }
 

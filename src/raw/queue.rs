@@ -5,10 +5,12 @@
 //! is taken out and woken.
 
 use alloc::boxed::Box;
+use core::pin::Pin;
+use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::edges::{Edge, Edges};
-use crate::raw::list::List;
+use crate::raw::list::{List, Node, WaiterKind};
 use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
@@ -96,8 +98,33 @@ pub(crate) struct WaitLists {
     counts: [u32; WaitFlag::COUNT],
     /// See [`WaitQueue::last_turn`].
     pub(super) last_turn: Option<Mode>,
+    /// The number of listeners in all lists.
+    queued: u32,
     /// For each [`ListId`], the waiters that are queued there, the next to be notified first.
     lists: [List; ListId::COUNT],
+}
+
+/// The end of what a release notifies in a list: the listeners that were queued when it began.
+#[derive(Clone, Copy)]
+pub(super) struct End {
+    /// The address of the last of them. It may leave before its turn.
+    last: usize,
+    /// How many there are at most.
+    at_most: usize,
+}
+
+impl End {
+    /// Returns whether `node` is the last listener.
+    #[inline]
+    pub(super) fn is_at(self, node: &Node) -> bool {
+        node.address() == self.last
+    }
+
+    /// Returns whether so many listeners were notified that none can be left.
+    #[inline]
+    pub(super) fn is_behind(self, notified: usize) -> bool {
+        notified >= self.at_most
+    }
 }
 
 impl WaitLists {
@@ -114,6 +141,52 @@ impl WaitLists {
     #[inline]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) {
         flags.each(|flag| self.counts[flag] -= 1);
+    }
+
+    /// Returns the end of a list as it is now.
+    #[inline]
+    pub(super) fn end_of(&mut self, list: ListId) -> End {
+        End { last: self.list(list).last_address(), at_most: self.queued as usize }
+    }
+
+    /// Puts `node` at the end of a list, as that of a waiter of this `kind`. Panics if a count
+    /// overflows, as [`count`](Self::count) does.
+    ///
+    /// # Safety
+    ///
+    /// * The node is the caller's, and in no list.
+    /// * Before the node is dropped, it is notified, or removed from this list.
+    #[inline]
+    pub(super) unsafe fn push(
+        &mut self,
+        list: ListId,
+        node: Pin<&Node>,
+        waker: Waker,
+        kind: WaiterKind,
+    ) {
+        self.queued = self.queued.checked_add(1).expect("fewer than 2^32 wait");
+        // SAFETY: the caller upholds the contract.
+        unsafe { self.list(list).push(node, waker, kind) };
+    }
+
+    /// Takes `node`, which its owner queued, out of a list. Returns its waker.
+    ///
+    /// # Safety
+    ///
+    /// The node is in this list.
+    #[inline]
+    pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Option<Waker> {
+        self.queued -= 1;
+        // SAFETY: the caller upholds the contract.
+        unsafe { self.list(list).remove(node) }
+    }
+
+    /// Takes the first node out of a list, and notifies its waiter. Returns its waker. The list is
+    /// not empty.
+    #[inline]
+    pub(super) fn pop(&mut self, list: ListId) -> Option<Waker> {
+        self.queued -= 1;
+        self.list(list).pop()
     }
 
     /// Returns the waiters that are queued in a list, the next to be notified first.
@@ -150,6 +223,7 @@ impl WaitQueue {
                 counts: [0; WaitFlag::COUNT],
                 reservation: Reservation::NONE,
                 last_turn: None,
+                queued: 0,
             }),
             edges: Edge::ALL.map(|_| Edges::new()),
             deferrals: unmodeled::AtomicU8::new(0),
@@ -188,8 +262,10 @@ mod tests {
         let lines = |of| (line(list(of)), line(list(of) + size_of::<List>() - 1));
         assert_eq!(align_of::<WaitQueue>(), 64);
         assert_eq!((line(0), line(offset_of!(WaitLists, last_turn))), (0, 0));
-        assert_eq!((lines(ListId::Exclusive), lines(ListId::Overtaken)), ((1, 1), (1, 1)));
-        assert_eq!((lines(ListId::Shared), lines(ListId::Upgradable)), ((2, 2), (2, 2)));
+        assert_eq!(line(offset_of!(WaitLists, queued)), 1);
+        for of in [ListId::Exclusive, ListId::Overtaken, ListId::Shared, ListId::Upgradable] {
+            assert_eq!(lines(of), (1, 1));
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Whether a release comes here at all is decided in the word: it does if it sees a flag or an
 //! upgrade.
 
+use core::mem;
 use core::task::Waker;
 
 use crate::mode::Mode;
@@ -146,9 +147,7 @@ impl RawLock {
 
     /// Notifies all shared waiters, if they fit. Returns whether there was one.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        word.has(WaitFlag::Shared)
-            && word.fits(Mode::Shared)
-            && self.notify_all(queue, ListId::Shared, wake)
+        word.has(WaitFlag::Shared) && word.fits(Mode::Shared) && self.notify_all_shared(queue, wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
@@ -178,50 +177,55 @@ impl RawLock {
         turn: Option<Mode>,
         wake: &mut WakeAll,
     ) -> bool {
-        let (notified, left) = self.notify_batch::<1>(queue, list, turn, wake);
-        notified + left > 0
-    }
-
-    /// Notifies all waiters of `list`, but not those that join meanwhile. Returns whether there are
-    /// any.
-    ///
-    /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
-    /// cannot enter either.
-    fn notify_all(&self, queue: &WaitQueue, list: ListId, wake: &mut WakeAll) -> bool {
-        let (mut notified, mut left) = self.notify_batch::<BATCH>(queue, list, None, wake);
-        let any = notified + left > 0;
-        while notified > 0 && left > 0 {
-            // Fewer than a batch need no second array of wakers, which costs more than the locks.
-            notified = if left < BATCH {
-                self.notify_batch::<1>(queue, list, None, wake).0
-            } else {
-                self.notify_batch::<BATCH>(queue, list, None, wake).0
-            };
-            left -= notified;
-        }
-        any
-    }
-
-    /// Notifies the first `N` waiters of `list`, or as many as there are, and wakes them when the
-    /// queue is unlocked again. Returns how many it has notified, and how many are left.
-    fn notify_batch<const N: usize>(
-        &self,
-        queue: &WaitQueue,
-        list: ListId,
-        turn: Option<Mode>,
-        wake: &mut WakeAll,
-    ) -> (usize, usize) {
-        // Made here and not moved: only what must be done is done while the queue is locked.
-        let mut batch = WakeBatch::<N>::EMPTY;
-        let left = queue.with(|waiters| {
-            while batch.len() < N && self.pop(waiters, list, wake.is_fair(), &mut batch) {}
+        let mut batch = WakeBatch::<1>::EMPTY;
+        let found = queue.with(|waiters| {
+            let found = waiters.list(list).first().is_some();
+            self.pop(waiters, list, wake.is_fair(), &mut batch);
             if turn.is_some() && batch.len() > 0 {
                 waiters.last_turn = turn;
             }
-            waiters.list(list).len()
+            found
         });
         batch.wakers().for_each(|waker| wake.one(waker));
-        (batch.len(), left)
+        found
+    }
+
+    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
+    ///
+    /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
+    /// cannot enter either.
+    fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
+        let (mut end, mut total) = (None, 0);
+        loop {
+            // Made here and not moved: only what must be done is done while the queue is locked.
+            let mut batch = WakeBatch::<BATCH>::EMPTY;
+            let (found, is_over) = queue.with(|waiters| {
+                let end = end.get_or_insert_with(|| waiters.end_of(ListId::Shared));
+                let mut found = false;
+                while batch.len() < BATCH {
+                    let Some(node) = waiters.list(ListId::Shared).first() else {
+                        return (found, true);
+                    };
+                    found = true;
+                    let (is_last, notified) = (end.is_at(node), batch.len());
+                    let together = self.pop(waiters, ListId::Shared, wake.is_fair(), &mut batch);
+                    if is_last || !together {
+                        // A handoff waiter that is left in the list begins the next batch.
+                        let is_over = is_last && batch.len() > notified;
+                        return (found, is_over || batch.len() == 0);
+                    }
+                }
+                (found, false)
+            });
+            total += batch.len();
+            let is_over = is_over || end.is_some_and(|end| end.is_behind(total));
+            batch.wakers().for_each(|waker| wake.one(waker));
+            // All are woken. The compiler would look for wakers to drop.
+            mem::forget(batch);
+            if is_over {
+                return found || total > 0;
+            }
+        }
     }
 
     /// Notifies the first waiter of `list`, and adds its waker to `batch`. Returns whether the next
@@ -246,7 +250,7 @@ impl RawLock {
         if is_handoff && (batch.len() > 0 || !self.acquire_notified(list.mode())) {
             return false;
         }
-        batch.push(waiters.list(list).pop());
+        batch.push(waiters.pop(list));
         if waiters.reservation.is_of(waiter) {
             waiters.reservation.set_owner_notified();
         }

@@ -132,6 +132,69 @@ fn f3_all_waiting_shared_are_woken_together() {
     assert!(crowd.iter().all(|task| task.wakes() == 1 && task.polls() == 2));
 }
 
+/// Waits behind a writer, and makes another one wait each time that one is woken.
+fn join(lock: &Arc<MultiLock>, joined: &Arc<Mutex<Vec<Task<Pin<Box<dyn Wait>>>>>>) {
+    let waker = Hooks {
+        on_wake: {
+            let (lock, joined) = (lock.clone(), joined.clone());
+            Box::new(move || join(&lock, &joined))
+        },
+        ..Hooks::default()
+    }
+    .waker();
+    let mut newcomer = Task::new(Box::pin(lock.acquire_arc(Shared)) as Pin<Box<dyn Wait>>);
+    assert!(newcomer.poll_with(&waker).is_pending());
+    let mut joined = joined.lock().unwrap();
+    assert!(joined.len() < 100, "a release does not end");
+    joined.push(newcomer);
+}
+
+trait Wait: Future<Output = GuardArc> + Send {}
+impl<F: Future<Output = GuardArc> + Send> Wait for F {}
+
+/// A reader enters while the others are woken, and newcomers join behind the writer. A release knows
+/// by the last waiter where to stop, and if that one leaves meanwhile, by their number.
+#[test]
+fn f3_all_waiting_shared_are_woken_though_others_join_and_leave_meanwhile() {
+    for leaves in [false, true] {
+        let lock = Arc::new(lock());
+        let guard = hold(&lock, Exclusive);
+        let writer = Task::queued(lock.acquire(Exclusive));
+        // Its memory stays, so no newcomer is at the same address.
+        let last = Arc::new(Mutex::new(Box::pin(None)));
+        let (reader, joined) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
+        let waker = Hooks {
+            on_wake: {
+                let (lock, last) = (lock.clone(), last.clone());
+                let (reader, joined) = (reader.clone(), joined.clone());
+                Box::new(move || {
+                    *reader.lock().unwrap() = lock.try_acquire_arc(Shared);
+                    if leaves {
+                        last.lock().unwrap().as_mut().set(None);
+                    }
+                    // More than a batch.
+                    (0..10).for_each(|_| join(&lock, &joined));
+                })
+            },
+            ..Hooks::default()
+        }
+        .waker();
+        let mut first = Task::new(lock.acquire(Shared));
+        assert!(first.poll_with(&waker).is_pending());
+        let mut crowd: Vec<_> = (0..20).map(|_| Task::queued(lock.acquire(Shared))).collect();
+        {
+            let mut last = last.lock().unwrap();
+            last.set(Some(lock.acquire_arc(Shared)));
+            assert!(poll_once(last.as_mut().as_pin_mut().unwrap()).is_pending());
+        }
+        drop(guard);
+        assert!(crowd.iter().all(|task| task.wakes() == 1));
+        assert!(leaves || joined.lock().unwrap().len() == 10, "a newcomer was woken");
+        joined.lock().unwrap().clear();
+        drop((crowd.iter_mut().map(Task::finish).collect::<Vec<_>>(), first.finish(), writer));
+    }
+}
+
 #[test]
 fn f4_a_newcomer_barges_past_a_dormant_exclusive_waiter() {
     for mode in Mode::ALL {
