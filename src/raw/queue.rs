@@ -15,7 +15,7 @@ use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::sync::{Mutex, unmodeled};
+use crate::sync::{LeafMutex, unmodeled};
 
 /// A list of the queue, in which a waiter is queued. The order puts the lists of exclusive waiters on
 /// one cache line: see [`WaitQueue`].
@@ -78,7 +78,7 @@ impl ListId {
 /// (`cargo bench --bench locks -- short/`).
 #[cfg_attr(feature = "std", repr(C, align(64)))]
 pub(crate) struct WaitQueue {
-    waiters: Mutex<WaitLists>,
+    waiters: LeafMutex<WaitLists>,
     /// For each kind of edge, the edges that watchers look at and wait for.
     pub(super) edges: [Edges; Edge::COUNT],
     /// How many more newcomers yield one poll to waiters that were overtaken.
@@ -218,7 +218,7 @@ impl WaitLists {
 impl WaitQueue {
     pub(super) fn new() -> Box<Self> {
         Box::new(Self {
-            waiters: Mutex::new(WaitLists {
+            waiters: LeafMutex::new(WaitLists {
                 lists: [const { List::EMPTY }; ListId::COUNT],
                 counts: [0; WaitFlag::COUNT],
                 reservation: Reservation::NONE,
@@ -232,10 +232,12 @@ impl WaitQueue {
         })
     }
 
-    /// Runs `f` with the queue locked: see [`Mutex::with`].
+    /// Runs `f` with the queue locked: see [`Mutex::with`](crate::sync::Mutex::with).
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut WaitLists) -> R) -> R {
-        self.waiters.with(f)
+        // SAFETY: each `f` is in this folder. None locks the queue, and none runs foreign code: it
+        // moves wakers, and does not clone, wake or drop one that is not of this crate.
+        unsafe { self.waiters.with(f) }
     }
 
     /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
@@ -256,7 +258,7 @@ mod tests {
     fn a_wait_touches_two_cache_lines() {
         use core::mem::{align_of, offset_of, size_of};
 
-        let waiters = size_of::<Mutex<WaitLists>>() - size_of::<WaitLists>();
+        let waiters = size_of::<LeafMutex<WaitLists>>() - size_of::<WaitLists>();
         let line = |offset| (offset_of!(WaitQueue, waiters) + waiters + offset) / 64;
         let list = |of| offset_of!(WaitLists, lists) + of as usize * size_of::<List>();
         let lines = |of| (line(list(of)), line(list(of) + size_of::<List>() - 1));

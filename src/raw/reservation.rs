@@ -135,19 +135,22 @@ mod moment {
     pub(super) struct Moment(u16);
 
     impl Moment {
+        /// It counts up from zero, so that a static lock is all zeros.
+        pub(super) const NEW: Self = Self(0);
+
         /// More than 910: an executor of one thread may poll each of seven rivals 130 times before it polls the
         /// notified waiter.
-        pub(super) const NEW: Self = Self(if cfg!(any(loom, shuttle)) {
+        const POLLS: u16 = if cfg!(any(loom, shuttle)) {
             3
         } else if cfg!(miri) {
             64
         } else {
             1024
-        });
+        };
 
         pub(super) fn is_over(&mut self) -> bool {
-            self.0 = self.0.saturating_sub(1);
-            self.0 == 0
+            self.0 = self.0.saturating_add(1);
+            self.0 >= Self::POLLS
         }
     }
 }
