@@ -169,9 +169,9 @@ fn types() -> Vec<Row> {
         TryAcquireError<Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display Error;
         TryAcquireError<Kept>: Unpin UnwindSafe RefUnwindSafe Clone Debug Display Error Eq Hash;
 
-        LockSet<MultiLock>: auto Default Debug;
-        LockSet<&'static MultiLock>: auto Clone Default Debug;
-        LockSet<Arc<LockSet<Arc<MultiLock>>>>: auto Clone Default Debug;
+        LockSet<MultiLock>: auto Default Debug Eq Hash;
+        LockSet<&'static MultiLock>: auto Clone Default Debug Eq Hash;
+        LockSet<Arc<LockSet<Arc<MultiLock>>>>: auto Clone Default Debug Eq Hash;
         LockSet<Rc<MultiLock>>: Unpin UnwindSafe RefUnwindSafe;
         LockSet<Sent>: Send Unpin UnwindSafe;
         LockSet<Seen>: Sync Unpin UnwindSafe RefUnwindSafe;

@@ -12,6 +12,7 @@ mod support;
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn, ready};
+use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -258,6 +259,54 @@ fn sets_are_made_of_locks_references_arcs_and_sets() {
     let pair = set(&some);
     let both: Set<'_> = pair.locks().chain([&one, &some[0]]).collect();
     assert_eq!(both.len(), 3);
+}
+
+/// Whatever the order, the types of the members, and the state of the locks.
+#[test]
+fn sets_are_equal_if_they_contain_the_same_locks() {
+    let arcs = locks::<4>().map(Arc::new);
+    let all: Set<'_> = arcs.iter().map(|lock| &**lock).collect();
+    let backwards: LockSet<Arc<MultiLock>> = arcs.iter().rev().cloned().collect();
+    let halves: [Set<'_>; 2] = [set([&*arcs[3], &arcs[0], &arcs[3]]), set([&*arcs[1], &arcs[2]])];
+    let nested: LockSet<&Set<'_>> = halves.iter().collect();
+    let _guard = halves[0].try_acquire(Exclusive);
+    assert_eq!(all, backwards);
+    assert_eq!(backwards, nested);
+    assert_eq!(all, all.clone());
+    assert_eq!(Set::default(), LockSet::<MultiLock>::default());
+
+    // Fewer locks, more locks, and as many others.
+    assert_ne!(all, halves[0]);
+    assert_ne!(halves[0], all);
+    assert_ne!(halves[0], halves[1]);
+    let (owned, other): (LockSet<MultiLock>, LockSet<MultiLock>) =
+        (locks::<4>().into_iter().collect(), locks::<4>().into_iter().collect());
+    assert_ne!(owned, other);
+    assert_ne!(all, owned);
+
+    let hasher = RandomState::new();
+    let hash = hasher.hash_one(&all);
+    assert_eq!([hasher.hash_one(&backwards), hasher.hash_one(&nested)], [hash; 2]);
+    assert_ne!(hasher.hash_one(&halves[0]), hasher.hash_one(&halves[1]));
+    // The locks of a set that is moved stay in their places.
+    let hash = hasher.hash_one(&owned);
+    assert_eq!(hasher.hash_one(Box::new(owned)), hash);
+}
+
+#[test]
+fn sets_contain_the_locks_of_their_members() {
+    let locks = locks::<6>();
+    for wanted in 0..1 << locks.len() {
+        let wanted = |n: &usize| wanted & 1 << n != 0;
+        let flat = set((0..locks.len()).rev().filter(wanted).map(|n| &locks[n]));
+        let in_pairs: Vec<&MultiLock> = flat.locks().collect();
+        let nested: LockSet<Set<'_>> =
+            in_pairs.chunks(2).map(|pair| set(pair.iter().copied())).collect();
+        for (n, lock) in locks.iter().enumerate() {
+            assert_eq!(flat.contains(lock), wanted(&n));
+            assert_eq!(nested.contains(lock), wanted(&n));
+        }
+    }
 }
 
 // -------------------------------------------------------------------------------- Progress, members

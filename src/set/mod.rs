@@ -14,6 +14,7 @@ pub(crate) mod retry;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 use core::mem;
 
 use futures_core::FusedFuture;
@@ -34,6 +35,10 @@ use crate::sync::unwind::for_each;
 /// Collect a set from anything [`Lockable`]: locks, references to locks, `Arc`s of locks, and other
 /// sets. A lock that occurs twice counts once, even if it comes from another set. The order in
 /// which the locks are given makes no difference. A set of no locks can always be acquired.
+///
+/// Two sets are equal if they contain the same locks, whatever the types of their members. The
+/// state of the locks makes no difference, so a set can be the key of a map, although Clippy's
+/// `mutable_key_type` warns about that. Only a set and its clones accept each other's handles.
 ///
 /// To acquire several locks in different modes, use [`acquire_all`](crate::acquire_all).
 ///
@@ -124,6 +129,31 @@ impl<L: Lockable> LockSet<L> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
+    }
+
+    /// Returns whether `lock` is one of the [locks](Self::locks) of the set.
+    ///
+    /// # Examples
+    ///
+    /// The locks of two sets, and those that the sets have in common:
+    ///
+    /// ```
+    /// use multilock::{LockSet, MultiLock};
+    ///
+    /// let [a, b, c] = [const { MultiLock::new() }; 3];
+    /// let ab: LockSet<&MultiLock> = [&a, &b].into_iter().collect();
+    /// let bc: LockSet<&MultiLock> = [&b, &c].into_iter().collect();
+    /// assert!(ab.contains(&a) && !bc.contains(&a));
+    ///
+    /// let union: LockSet<&MultiLock> = ab.locks().chain(bc.locks()).collect();
+    /// assert_eq!(union, [&a, &b, &c].into_iter().collect::<LockSet<_>>());
+    /// let common: LockSet<&MultiLock> = ab.locks().filter(|lock| bc.contains(lock)).collect();
+    /// assert_eq!(common, [&b].into_iter().collect::<LockSet<_>>());
+    /// ```
+    #[must_use]
+    pub fn contains(&self, lock: &MultiLock) -> bool {
+        let address_at = |&(member, n): &(usize, usize)| address(self.members[member].nth(n));
+        self.order.binary_search_by_key(&address(lock), address_at).is_ok()
     }
 
     /// Returns an iterator over the locks, each once, in the order in which the set acquires them.
@@ -324,6 +354,22 @@ impl<L: Lockable + Clone> Clone for LockSet<L> {
 impl<L: Lockable> Default for LockSet<L> {
     fn default() -> Self {
         Self::from_iter([])
+    }
+}
+
+/// Sets are equal if they contain the same locks, in whatever state.
+impl<L: Lockable, M: Lockable> PartialEq<LockSet<M>> for LockSet<L> {
+    fn eq(&self, other: &LockSet<M>) -> bool {
+        self.locks().map(address).eq(other.locks().map(address))
+    }
+}
+
+impl<L: Lockable> Eq for LockSet<L> {}
+
+impl<L: Lockable> Hash for LockSet<L> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.len().hash(state);
+        self.locks().for_each(|lock| address(lock).hash(state));
     }
 }
 
