@@ -24,6 +24,7 @@ compile_error!(
 
 #[cfg(doctest)]
 mod compile_fail_tests;
+pub mod diagnosis;
 mod error;
 mod interop;
 mod lock;

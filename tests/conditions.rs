@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::Stream;
-use multilock::{Mode, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
+use multilock::{LockSet, Mode, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use support::{Counting, Task, assert_idle, now, poll_once, without_allocation};
 
 #[global_allocator]
@@ -268,6 +268,33 @@ fn x2_a_condition_allocates_nothing_after_the_first_wait() {
 }
 
 // ------------------------------------------------------------------------------------------ Changes
+
+/// What watches the lock is shown as such, and not as a waiter for the lock.
+#[test]
+fn a_snapshot_shows_whether_the_lock_is_watched() {
+    let lock = RwLock::new(0);
+    let raw = lock.raw();
+    let set: LockSet<_> = [raw].into_iter().collect();
+    let _reader = lock.try_read();
+    let unwatched = format!("{raw:?}");
+    let watched = unwatched.replace("monitored: false", "monitored: true");
+    macro_rules! is_watched_by {
+        ($($watch:expr;)+) => {$(
+            let watch = $watch;
+            assert_eq!(format!("{raw:?}"), watched);
+            drop(watch);
+            assert_eq!(format!("{raw:?}"), unwatched);
+        )+};
+    }
+    is_watched_by! {
+        raw.monitor(Shared);
+        set.monitor(Exclusive);
+        lock.changes();
+        Task::queued(raw.wait(Exclusive));
+        Task::queued(set.wait(Exclusive));
+        Task::queued(lock.read_when(|number| *number == 1));
+    }
+}
 
 fn poll_next(changes: &mut multilock::Changes<'_>) -> bool {
     poll_once(std::future::poll_fn(|cx| Pin::new(&mut *changes).poll_next(cx))).is_ready()
