@@ -12,6 +12,7 @@
 //   set · named                    `LockSet`, `lock_all` · `HandleLock`
 //   rwlock · interop               `RwLock`, which `lock_all` can lock · traits of other crates
 
+#[cfg(any(feature = "alloc", test))]
 extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
@@ -32,6 +33,7 @@ mod mode;
 #[cfg(test)]
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod models;
+#[cfg(feature = "alloc")]
 mod named;
 #[cfg(test)]
 #[cfg(all(panic = "unwind", not(any(loom, shuttle))))]
@@ -41,9 +43,7 @@ mod rwlock;
 mod set;
 mod sync;
 
-pub use error::{
-    DuplicateLock, HandleInUse, ReleaseError, TryAcquireError, TryLockAllError, UpgradeError,
-};
+pub use error::{DuplicateLock, ReleaseError, TryLockAllError, UpgradeError};
 #[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
 pub use interop::lock_api::{
     lock_api_read, lock_api_upgradable_read, lock_api_upgrade, lock_api_write,
@@ -52,17 +52,21 @@ pub use lock::MultiLock;
 pub use lock::guard::Guard;
 pub use lock::handle::{Handle, HandleId};
 pub use lock::monitor::Monitor;
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use lock::owned::{GuardArc, MonitorArc};
 #[cfg(all(feature = "event-listener", target_has_atomic = "ptr"))]
 pub use lock::subscription::SubscriptionArc;
 #[cfg(feature = "event-listener")]
 pub use lock::subscription::{SharedEvent, Subscription};
 pub use mode::Mode;
+#[cfg(feature = "alloc")]
 pub use named::HandleLock;
+#[cfg(feature = "alloc")]
+pub use named::error::{HandleInUse, TryAcquireError};
+#[cfg(feature = "alloc")]
 pub use named::guard::HandleGuard;
 pub use raw::state::Snapshot;
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use rwlock::owned::{
     MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
     RwLockWriteGuardArc,
@@ -75,8 +79,9 @@ pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::blocking::{acquire_all_blocking, lock_all_blocking};
 pub use set::lock_all::{CheckedLocks, lock_all, lock_all_or, try_lock_all};
+#[cfg(feature = "alloc")]
+pub use set::lock_set::{LockSet, SetGuard};
 pub use set::lockable::{LockGuard, Lockable};
-pub use set::{LockSet, SetGuard};
 
 /// The futures of [`RwLock`], as named types.
 ///
@@ -85,7 +90,7 @@ pub use set::{LockSet, SetGuard};
 /// [`pin!`](core::pin::pin) it.
 pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
-    #[cfg(target_has_atomic = "ptr")]
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     pub use crate::rwlock::owned::{ReadArc, UpgradableReadArc, UpgradeArc, WriteArc};
 }
 
@@ -94,11 +99,11 @@ pub mod futures {
 /// Methods of [`RwLock`] and [`MultiLock`] return the requests. Their types have names, so that a
 /// structure or a signature can contain them.
 pub mod requests {
-    #[cfg(target_has_atomic = "ptr")]
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     pub use crate::rwlock::owned::{ReadingArc, UpgradingArc, WritingArc};
     pub use crate::rwlock::requests::{Reading, Upgrading, Writing};
     pub use crate::set::lock_all::in_mode::InMode;
-    #[cfg(target_has_atomic = "ptr")]
+    #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
     pub use crate::set::lock_all::in_mode_arc::InModeArc;
     pub use crate::set::lock_all::{LockRequest, LockRequests};
 }

@@ -53,7 +53,7 @@ serialize_guards! {
     [U: ?Sized] MappedRwLockWriteGuard<'_, U> => U;
 }
 
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod owned {
     use serde::{Serialize, Serializer};
 

@@ -122,6 +122,7 @@ impl LockId {
     }
 
     /// Creates a second `LockId` with the same identity.
+    #[cfg(feature = "alloc")]
     pub(crate) fn same(&self) -> Self {
         Self(AtomicUsize::new(self.get().get()))
     }

@@ -10,10 +10,10 @@ use futures_core::stream::{FusedStream, Stream};
 
 use crate::error::{ReleaseError, UpgradeError};
 use crate::lock::MultiLock;
+use crate::lock::boxed::MonitorInner;
 use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Acquisition;
 use crate::lock::handle::Handle;
-use crate::lock::monitor::MonitorInner;
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::edges::Edge;
@@ -44,7 +44,7 @@ multilock_monitor! {
 
 impl MonitorArc {
     pub(crate) fn new(lock: Arc<MultiLock>, mode: Mode) -> Self {
-        Self(MonitorInner::one(lock, Edge::Acquirable(mode)), mode)
+        Self(MonitorInner::new(lock, Edge::Acquirable(mode)), mode)
     }
 }
 

@@ -13,7 +13,8 @@ use core::task::{Context, RawWaker, RawWakerVTable, Waker};
 use event_listener::{Event, IntoNotification};
 
 use crate::lock::MultiLock;
-use crate::lock::monitor::{BoxedListener, Watcher};
+use crate::lock::boxed::BoxedListener;
+use crate::lock::monitor::Watcher;
 use crate::mode::Mode;
 use crate::raw::edges::Edge;
 use crate::sync::once_box::may_fail;

@@ -6,10 +6,10 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
 
-use crate::error::HandleInUse;
 use crate::lock::MultiLock;
 use crate::lock::guard::Guard;
 use crate::mode::Mode;
+use crate::named::error::HandleInUse;
 use crate::named::registry::HandleReservation;
 use crate::named::{HandleLock, confirm_held, take_handle};
 use crate::raw::acquire::RawAcquire;

@@ -3,10 +3,10 @@
 #[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
-use crate::error::HandleInUse;
-#[cfg(not(loom))]
-use crate::error::TryAcquireError;
 use crate::mode::Mode;
+use crate::named::error::HandleInUse;
+#[cfg(not(loom))]
+use crate::named::error::TryAcquireError;
 use crate::named::{HandleLock, confirm_held, take_handle};
 
 impl<H: Eq> HandleLock<H> {

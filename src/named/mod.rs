@@ -3,6 +3,7 @@
 mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 mod blocking;
+pub(crate) mod error;
 pub(crate) mod guard;
 mod registry;
 
@@ -13,7 +14,6 @@ use core::pin::pin;
 
 use futures_core::FusedFuture;
 
-use crate::error::{HandleInUse, TryAcquireError};
 use crate::lock::MultiLock;
 use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Guard;
@@ -23,6 +23,7 @@ use crate::lock::monitor::Monitor;
 use crate::lock::subscription::{SharedEvent, Subscription};
 use crate::mode::Mode;
 use crate::named::acquire::{AcquireByHandle, AcquireByHandleOr};
+use crate::named::error::{HandleInUse, TryAcquireError};
 use crate::named::guard::HandleGuard;
 use crate::named::registry::{HandleReservation, HandleState, Registry};
 use crate::raw::acquire::RawAcquire;

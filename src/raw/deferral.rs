@@ -6,7 +6,6 @@ use crate::raw::RawLock;
 use crate::raw::queue::WaitLists;
 use crate::raw::reservation::{RACES, Reservation};
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::sync::unmodeled::Ordering::Relaxed;
 
 /// What the reservation of another waiter requires of a waiter.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,14 +31,14 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     pub(crate) fn take_deferral(&self) -> bool {
-        let queue = self.queue();
-        let left = queue.deferrals.load(Relaxed);
-        if left > 0 {
-            // Newcomers may overwrite each other's stores: then a few more of them yield.
-            queue.deferrals.store(left - 1, Relaxed);
-            return true;
-        }
-        queue.with(|waiters| waiters.reservation.is_made() && waiters.reservation.defer_or_end())
+        self.queue().with(|waiters| {
+            let reservation = &mut waiters.reservation;
+            if let Some(left) = reservation.deferrals.checked_sub(1) {
+                reservation.deferrals = left;
+                return true;
+            }
+            reservation.is_made() && reservation.defer_or_end()
+        })
     }
 
     /// Returns what the reservation of another waiter, if there is one, requires of a waiter in
@@ -117,7 +116,7 @@ impl RawLock {
             if !waiters.reservation.is_of(waiter) {
                 waiters.reservation.make(waiter, mode, true);
             }
-            self.queue().deferrals.store(0, Relaxed);
+            waiters.reservation.deferrals = 0;
         });
     }
 
@@ -136,7 +135,7 @@ impl RawLock {
     pub(super) fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
         if waiters.reservation.is_of(waiter) {
             waiters.reservation.end();
-            self.queue().deferrals.store(DEFERRALS, Relaxed);
+            waiters.reservation.deferrals = DEFERRALS;
         }
     }
 
@@ -158,8 +157,8 @@ impl RawLock {
         if lost >= RACES && reserves {
             waiters.reservation.make(waiter, mode, false);
         }
-        let deferrals = if waiters.reservation.is_made() { 0 } else { DEFERRALS };
-        self.queue().deferrals.store(deferrals, Relaxed);
+        let reservation = &mut waiters.reservation;
+        reservation.deferrals = if reservation.is_made() { 0 } else { DEFERRALS };
         lost
     }
 }

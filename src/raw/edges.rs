@@ -5,6 +5,7 @@
 use crate::mode::Mode;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use crate::sync::const_fn;
 
 /// What watchers of a lock wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,8 +60,10 @@ impl EdgeCount {
 }
 
 impl Edges {
-    pub(super) fn new() -> Self {
-        Self(AtomicUsize::new(0))
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self(AtomicUsize::new(0))
+        }
     }
 
     /// Returns how many edges have been counted.

@@ -39,11 +39,10 @@ pub(crate) use upgrade::RawUpgrade;
 pub(crate) use waiter::Waiter;
 
 use crate::mode::Mode;
-use crate::raw::queue::{WaitLists, WaitQueue};
+use crate::raw::queue::{LazyQueue, WaitLists, WaitQueue};
 use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlags};
 use crate::raw::wake::Release;
 use crate::sync::const_fn;
-use crate::sync::once_box::OnceBox;
 
 /// A lock that has a raw lock. So a future that acquires it borrows one thing.
 pub(crate) trait HasRaw {
@@ -60,13 +59,13 @@ impl HasRaw for RawLock {
 /// The lock without guards: the caller that acquires it must release it.
 pub(crate) struct RawLock {
     state: State,
-    queue: OnceBox<WaitQueue>,
+    queue: LazyQueue,
 }
 
 impl RawLock {
     const_fn! {
         pub(crate) fn new() -> Self {
-            Self { state: State::new(), queue: OnceBox::new() }
+            Self { state: State::new(), queue: LazyQueue::new() }
         }
     }
 
@@ -99,7 +98,7 @@ impl RawLock {
     /// Returns the wait queue. The first wait or the first monitor allocates it: all that the lock
     /// will ever allocate.
     pub(crate) fn queue(&self) -> &WaitQueue {
-        self.queue.get_or_make(WaitQueue::new)
+        self.queue.get_or_make()
     }
 
     /// Ends the caller's hold in `mode`.

@@ -4,6 +4,7 @@
 //! The queue decides nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which
 //! is taken out and woken.
 
+#[cfg(all(feature = "alloc", not(multilock_inline_queue)))]
 use alloc::boxed::Box;
 use core::pin::Pin;
 use core::task::Waker;
@@ -15,7 +16,9 @@ use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::sync::{LeafMutex, unmodeled};
+#[cfg(all(feature = "alloc", not(multilock_inline_queue)))]
+use crate::sync::once_box::OnceBox;
+use crate::sync::{LeafMutex, const_fn};
 
 /// A list of the queue, in which a waiter is queued. The order puts the lists of exclusive waiters on
 /// one cache line: see [`WaitQueue`].
@@ -81,25 +84,31 @@ pub(crate) struct WaitQueue {
     waiters: LeafMutex<WaitLists>,
     /// For each kind of edge, the edges that watchers look at and wait for.
     pub(super) edges: [Edges; Edge::COUNT],
-    /// How many more newcomers yield one poll to waiters that were overtaken.
-    pub(crate) deferrals: unmodeled::AtomicU8,
     /// Whether to spin for a moment before waiting.
     #[cfg(feature = "std")]
     pub(crate) spin: AdaptiveSpin,
 }
 
+/// A number of waiters.
+#[cfg(feature = "alloc")]
+type Count = u32;
+/// A number of waiters: a chip without a heap has no room for more.
+#[cfg(not(feature = "alloc"))]
+type Count = u16;
+
+const TOO_MANY: &str =
+    if cfg!(feature = "alloc") { "fewer than 2^32 wait" } else { "fewer than 2^16 wait" };
+
 /// The waiters and their counts: what is touched only with the queue locked. For the order of the
 /// fields, see [`WaitQueue`].
 #[cfg_attr(feature = "std", repr(C))]
 pub(crate) struct WaitLists {
-    /// The reservation for a starving waiter.
+    /// The reservation for a starving waiter, and whose turn it is.
     pub(crate) reservation: Reservation,
     /// For each [`WaitFlag`], the number of its waiters.
-    counts: [u32; WaitFlag::COUNT],
-    /// See [`WaitQueue::last_turn`].
-    pub(super) last_turn: Option<Mode>,
+    counts: [Count; WaitFlag::COUNT],
     /// The number of listeners in all lists.
-    queued: u32,
+    queued: Count,
     /// For each [`ListId`], the waiters that are queued there, the next to be notified first.
     lists: [List; ListId::COUNT],
 }
@@ -129,11 +138,11 @@ impl End {
 
 impl WaitLists {
     /// Counts one more waiter in each of `flags`. Panics if a count overflows: so many waiters
-    /// would fill a quarter of a terabyte.
+    /// would fill a quarter of a terabyte, or four megabytes of a chip without a heap.
     #[inline]
     pub(crate) fn count(&mut self, flags: WaitFlags) {
         flags.each(|flag| {
-            self.counts[flag] = self.counts[flag].checked_add(1).expect("fewer than 2^32 wait");
+            self.counts[flag] = self.counts[flag].checked_add(1).expect(TOO_MANY);
         });
     }
 
@@ -164,7 +173,7 @@ impl WaitLists {
         waker: Waker,
         kind: WaiterKind,
     ) {
-        self.queued = self.queued.checked_add(1).expect("fewer than 2^32 wait");
+        self.queued = self.queued.checked_add(1).expect(TOO_MANY);
         // SAFETY: the caller upholds the contract.
         unsafe { self.list(list).push(node, waker, kind) };
     }
@@ -197,8 +206,8 @@ impl WaitLists {
 
     /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
     pub(crate) fn give_back_turn(&mut self, mode: Mode) {
-        if self.last_turn == Some(mode) {
-            self.last_turn = None;
+        if self.reservation.last_turn == Some(mode) {
+            self.reservation.last_turn = None;
         }
     }
 
@@ -215,21 +224,69 @@ impl WaitLists {
     }
 }
 
+/// The wait queue of a lock, in a box that the first wait makes.
+#[cfg(all(feature = "alloc", not(multilock_inline_queue)))]
+pub(super) struct LazyQueue(OnceBox<WaitQueue>);
+
+#[cfg(all(feature = "alloc", not(multilock_inline_queue)))]
+impl LazyQueue {
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self(OnceBox::new())
+        }
+    }
+
+    /// Returns the queue, if there is one.
+    #[inline]
+    pub(super) fn get(&self) -> Option<&WaitQueue> {
+        self.0.get()
+    }
+
+    #[inline]
+    pub(super) fn get_or_make(&self) -> &WaitQueue {
+        self.0.get_or_make(|| Box::new(WaitQueue::new()))
+    }
+}
+
+/// The wait queue of a lock, in the lock. Nothing points to it but what borrows the lock, so the lock
+/// may be moved.
+#[cfg(not(all(feature = "alloc", not(multilock_inline_queue))))]
+pub(super) struct LazyQueue(WaitQueue);
+
+#[cfg(not(all(feature = "alloc", not(multilock_inline_queue))))]
+impl LazyQueue {
+    const_fn! {
+        pub(super) fn new() -> Self {
+            Self(WaitQueue::new())
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self) -> Option<&WaitQueue> {
+        Some(&self.0)
+    }
+
+    #[inline]
+    pub(super) fn get_or_make(&self) -> &WaitQueue {
+        &self.0
+    }
+}
+
 impl WaitQueue {
-    pub(super) fn new() -> Box<Self> {
-        Box::new(Self {
-            waiters: LeafMutex::new(WaitLists {
-                lists: [const { List::EMPTY }; ListId::COUNT],
-                counts: [0; WaitFlag::COUNT],
-                reservation: Reservation::NONE,
-                last_turn: None,
-                queued: 0,
-            }),
-            edges: Edge::ALL.map(|_| Edges::new()),
-            deferrals: unmodeled::AtomicU8::new(0),
-            #[cfg(feature = "std")]
-            spin: AdaptiveSpin::default(),
-        })
+    const_fn! {
+        fn new() -> Self {
+            Self {
+                waiters: LeafMutex::new(WaitLists {
+                    lists: [const { List::EMPTY }; ListId::COUNT],
+                    counts: [0; WaitFlag::COUNT],
+                    reservation: Reservation::NONE,
+                    queued: 0,
+                }),
+                edges: [Edges::new(), Edges::new(), Edges::new(), Edges::new()],
+                #[cfg(feature = "std")]
+                spin: AdaptiveSpin::new(),
+            }
+        }
     }
 
     /// Runs `f` with the queue locked: see [`Mutex::with`](crate::sync::Mutex::with).
@@ -244,7 +301,7 @@ impl WaitQueue {
     /// waited, unless that waiter did not enter.
     #[cold]
     pub(crate) fn last_turn(&self) -> Option<Mode> {
-        self.with(|waiters| waiters.last_turn)
+        self.with(|waiters| waiters.reservation.last_turn)
     }
 }
 
@@ -261,20 +318,18 @@ mod tests {
         let waiters = size_of::<LeafMutex<WaitLists>>() - size_of::<WaitLists>();
         let line = |offset| (offset_of!(WaitQueue, waiters) + waiters + offset) / 64;
         let list = |of| offset_of!(WaitLists, lists) + of as usize * size_of::<List>();
-        let lines = |of| (line(list(of)), line(list(of) + size_of::<List>() - 1));
         assert_eq!(align_of::<WaitQueue>(), 64);
-        assert_eq!((line(0), line(offset_of!(WaitLists, last_turn))), (0, 0));
-        assert_eq!(line(offset_of!(WaitLists, queued)), 1);
+        assert_eq!((line(0), line(offset_of!(WaitLists, counts))), (0, 0));
         for of in [ListId::Exclusive, ListId::Overtaken, ListId::Shared, ListId::Upgradable] {
-            assert_eq!(lines(of), (1, 1));
+            assert!(line(list(of) + size_of::<List>() - 1) <= 1);
         }
     }
 
     #[test]
-    #[should_panic = "fewer than 2^32 wait"]
+    #[should_panic = "wait"]
     fn more_waiters_than_can_be_counted_are_refused() {
         WaitQueue::new().with(|waiters| {
-            waiters.counts[WaitFlag::Shared as usize] = u32::MAX;
+            waiters.counts[WaitFlag::Shared as usize] = Count::MAX;
             waiters.count(WaitFlags::of(WaitFlag::Shared));
         });
     }

@@ -16,6 +16,7 @@
 
 use self::moment::Moment;
 use crate::mode::Mode;
+use crate::raw::list::Node;
 
 /// How many races a waiter loses before the lock is reserved for it.
 ///
@@ -28,22 +29,31 @@ pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 2 };
 /// An id that no waiter has.
 pub(crate) const NO_WAITER: usize = 0;
 
-/// The reservation of a lock, of which there is at most one. It is touched only with the queue
-/// locked.
+/// The reservation of a lock, of which there is at most one, and what else decides which waiters go
+/// before others. It is touched only with the queue locked.
 pub(crate) struct Reservation {
-    /// The address of the owner's node, or [`NO_WAITER`] if there is no reservation. The address is
-    /// compared, and never followed.
+    /// The address of the owner's node, and two flags, or [`NO_WAITER`] if there is no reservation.
+    /// The address is compared, and never followed.
     owner: usize,
-    mode: Mode,
-    /// Whether waiters that were notified defer, too: once the owner was notified, or from the start
-    /// if it waits at another lock.
-    binds_notified: bool,
     moment: Moment,
+    /// How many more newcomers yield one poll to waiters that were overtaken.
+    pub(super) deferrals: u8,
+    /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
+    /// unless that waiter did not enter.
+    pub(super) last_turn: Option<Mode>,
 }
+
+/// The owner wants the lock exclusively.
+const IS_EXCLUSIVE: usize = 0b01;
+/// Waiters that were notified defer, too: once the owner was notified, or from the start if it waits
+/// at another lock.
+const BINDS_NOTIFIED: usize = 0b10;
+const FLAGS: usize = IS_EXCLUSIVE | BINDS_NOTIFIED;
+const _: () = assert!(align_of::<Node>() > FLAGS);
 
 impl Reservation {
     pub(crate) const NONE: Self =
-        Self { owner: NO_WAITER, mode: Mode::Shared, binds_notified: false, moment: Moment::NEW };
+        Self { owner: NO_WAITER, moment: Moment::NEW, deferrals: 0, last_turn: None };
 
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
@@ -53,8 +63,10 @@ impl Reservation {
     /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not
     /// over.
     pub(crate) fn make(&mut self, owner: usize, mode: Mode, binds_notified: bool) {
-        if !self.is_made() || self.owner == owner || self.moment.is_over() {
-            *self = Self { owner, mode, binds_notified, moment: Moment::NEW };
+        if !self.is_made() || self.is_of(owner) || self.moment.is_over() {
+            let exclusive = if mode == Mode::Exclusive { IS_EXCLUSIVE } else { 0 };
+            let binds = if binds_notified { BINDS_NOTIFIED } else { 0 };
+            (self.owner, self.moment) = (owner | exclusive | binds, Moment::NEW);
         }
     }
 
@@ -64,12 +76,13 @@ impl Reservation {
 
     #[inline]
     pub(crate) fn is_of(&self, waiter: usize) -> bool {
-        self.is_made() && self.owner == waiter
+        self.is_made() && self.owner & !FLAGS == waiter
     }
 
     /// Records that the owner was notified: its moment begins anew.
     pub(crate) fn set_owner_notified(&mut self) {
-        (self.binds_notified, self.moment) = (true, Moment::NEW);
+        self.owner |= BINDS_NOTIFIED;
+        self.moment = Moment::NEW;
     }
 
     /// Returns whether `waiter`, in `mode` and `notified` or not, has to defer to the owner.
@@ -79,9 +92,9 @@ impl Reservation {
     #[inline]
     pub(crate) fn applies_to(&self, waiter: usize, mode: Mode, notified: bool) -> bool {
         self.is_made()
-            && self.owner != waiter
-            && (mode != Mode::Shared || self.mode == Mode::Exclusive)
-            && (self.binds_notified || !notified)
+            && !self.is_of(waiter)
+            && (mode != Mode::Shared || self.owner & IS_EXCLUSIVE != 0)
+            && (self.owner & BINDS_NOTIFIED != 0 || !notified)
     }
 
     /// Returns whether a waiter that could enter defers. Once the moment is over, the waiter does

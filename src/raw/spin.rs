@@ -74,7 +74,6 @@ impl RawLock {
 /// trying, and tries less and less often as spinning fails.
 ///
 /// This is a guess and no more: an update is lost if another thread overwrites it.
-#[derive(Default)]
 pub(crate) struct AdaptiveSpin {
     /// How many waiters still skip the spin.
     left: unmodeled::AtomicUsize,
@@ -85,6 +84,10 @@ pub(crate) struct AdaptiveSpin {
 impl AdaptiveSpin {
     /// The most waiters that skip the spin between two that do not.
     const LONGEST: usize = 1023;
+
+    pub(crate) const fn new() -> Self {
+        Self { left: unmodeled::AtomicUsize::new(0), pause: unmodeled::AtomicUsize::new(0) }
+    }
 
     /// Runs `look` if spinning is worthwhile. Returns whether `look` saw what it was looking for.
     pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn it_spins_less_often_the_less_it_pays() {
-        let spin = AdaptiveSpin::default();
+        let spin = AdaptiveSpin::new();
         // How many waiters skip the spin before the next one spins, and sees something or not.
         let until_look = |sees| {
             let goes_by = |_: &usize| {

@@ -182,7 +182,7 @@ impl RawLock {
             let found = waiters.list(list).first().is_some();
             self.pop(waiters, list, wake.is_fair(), &mut batch);
             if turn.is_some() && batch.len() > 0 {
-                waiters.last_turn = turn;
+                waiters.reservation.last_turn = turn;
             }
             found
         });

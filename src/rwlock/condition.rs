@@ -7,16 +7,23 @@
 
 use core::fmt;
 use core::ops::Deref;
+#[cfg(feature = "alloc")]
 use core::pin::Pin;
+#[cfg(feature = "alloc")]
 use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
+#[cfg(feature = "alloc")]
 use futures_core::stream::{FusedStream, Stream};
 
 use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
 use crate::lock::MultiLock;
+#[cfg(feature = "alloc")]
+use crate::lock::boxed::{MonitorInner, monitor_stream};
 use crate::lock::cancel::first;
-use crate::lock::monitor::{MonitorInner, Watcher, monitor_stream};
+#[cfg(not(feature = "alloc"))]
+use crate::lock::monitor::MonitorInner;
+use crate::lock::monitor::Watcher;
 use crate::raw::edges::Edge;
 use crate::sync::future::Fused;
 
@@ -171,7 +178,7 @@ macro_rules! when_methods {
         }
     };
 }
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(super) use when_methods;
 
 impl<T: ?Sized> RwLock<T> {
@@ -218,7 +225,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # });
     /// ```
     pub fn changes(&self) -> Changes<'_> {
-        Changes(MonitorInner::one(&self.lock, Edge::Change))
+        Changes(MonitorInner::new(&self.lock, Edge::Change))
     }
 }
 
@@ -274,6 +281,7 @@ impl Changes<'_> {
     }
 }
 
+#[cfg(feature = "alloc")]
 monitor_stream!(Changes<'_>);
 
 impl fmt::Debug for Changes<'_> {

@@ -69,7 +69,7 @@ mod convert;
 pub(crate) mod futures;
 #[macro_use]
 pub(crate) mod requests;
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod owned;
 
 use core::cell::UnsafeCell;

@@ -1,7 +1,7 @@
 //! Several locks, each in a mode of its own, without a set.
 
-use alloc::boxed::Box;
-use alloc::vec::Vec;
+#[cfg(feature = "alloc")]
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 
 use futures_core::FusedFuture;
@@ -44,7 +44,9 @@ macro_rules! pairs {
         }
     )*};
 }
-pairs! { [const N: usize] [(L, Mode); N]  [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
+pairs! { [const N: usize] [(L, Mode); N] }
+#[cfg(feature = "alloc")]
+pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 
 /// Acquires several locks, each in a mode of its own, waiting asynchronously until they are
 /// available together: all or nothing.

@@ -257,11 +257,3 @@ fn join_queue<'a>(
 fn queued<'p, 'a>(waiter: Pin<&'p mut Option<Waiter<'a>>>) -> Pin<&'p mut Waiter<'a>> {
     waiter.as_pin_mut().expect("the set waits at a lock")
 }
-
-/// Waits until all locks can be acquired, as far as a look at one after the other can tell.
-pub(crate) async fn wait(wanted: impl AddressOrdered) {
-    while let Some((lock, mode)) = first_blocker(&wanted, |lock, mode| lock.snapshot().admits(mode))
-    {
-        lock.wait(mode).await;
-    }
-}

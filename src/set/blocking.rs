@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::mode::Mode;
 use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
 use crate::set::lock_all::{LockRequests, lock_all};
+use crate::set::lock_set::{LockSet, SetGuard};
 use crate::set::lockable::Lockable;
-use crate::set::{LockSet, SetGuard};
 use crate::sync::block::block_on;
 
 impl<L: Lockable> LockSet<L> {

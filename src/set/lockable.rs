@@ -207,6 +207,7 @@ macro_rules! lock_guard {
         }
     };
 }
+#[cfg(feature = "alloc")]
 pub(crate) use lock_guard;
 
 lock_guard!([] Guard<'_>);
@@ -260,6 +261,7 @@ macro_rules! lockable {
         }
     };
 }
+#[cfg(feature = "alloc")]
 pub(crate) use lockable;
 
 /// Implements [`Lockable`] for a pointer to a lockable type.
@@ -281,5 +283,5 @@ macro_rules! lockable_pointer {
 
 lockable!([] MultiLock, Guard<'a>, |lock| lock);
 lockable_pointer!(&L);
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 lockable_pointer!(alloc::sync::Arc<L>);

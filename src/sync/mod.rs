@@ -7,6 +7,7 @@
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod block;
 pub(crate) mod future;
+#[cfg(feature = "alloc")]
 pub(crate) mod once_box;
 pub(crate) mod unwind;
 
@@ -128,6 +129,7 @@ impl<T> UnsafeCell<T> {
 }
 
 /// A blocking mutex, for short critical sections.
+#[allow(dead_code, reason = "only `HandleLock` and debug builds need its check")]
 pub(crate) struct Mutex<T>(section::Cell<T>);
 
 // A panic in a critical section comes from foreign code. A caller that runs foreign code there
@@ -135,6 +137,7 @@ pub(crate) struct Mutex<T>(section::Cell<T>);
 impl<T> UnwindSafe for Mutex<T> {}
 impl<T> RefUnwindSafe for Mutex<T> {}
 
+#[allow(dead_code, reason = "only `HandleLock` and debug builds need its check")]
 impl<T> Mutex<T> {
     const_fn! {
         pub(crate) fn new(value: T) -> Self {
@@ -230,6 +233,7 @@ mod section {
 /// With `critical-section`, a critical section: no interrupt handler and no other core enters it
 /// meanwhile. If `f` entered it again, the cell would panic.
 #[cfg(all(not(any(loom, shuttle)), feature = "critical-section"))]
+#[allow(dead_code, reason = "only `HandleLock` and debug builds need its check")]
 mod section {
     use core::cell::RefCell;
 

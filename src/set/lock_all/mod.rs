@@ -1,9 +1,11 @@
 //! Several locks and their data, each in a mode of its own, with the ordinary guards.
 
 pub(crate) mod in_mode;
-#[cfg(target_has_atomic = "ptr")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod in_mode_arc;
 mod requests;
+#[cfg(feature = "alloc")]
+mod vectors;
 
 pub(crate) use requests::sealed;
 pub use requests::{CheckedLocks, LockRequest, LockRequests};

@@ -1,14 +1,12 @@
 //! What [`lock_all`](crate::lock_all) takes: several requests, in a tuple, an array, a slice or a
 //! vector.
 
-use alloc::vec::Vec;
 use core::ptr;
 
 use crate::error::DuplicateLock;
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::set::address_order::AsGiven;
-use crate::sync::once_box::may_fail;
 
 pub(crate) mod sealed {
     use crate::lock::MultiLock;
@@ -204,6 +202,7 @@ tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9 }
 tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10 }
 tuples! { A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8, J 9, K 10, L 11 }
 
+/// Implements [`AsGiven`] for what has a slice of requests.
 macro_rules! given_by_slice {
     ($([$($generics:tt)*] $Type:ty)*) => {$(
         impl<R: LockRequest, $($generics)*> AsGiven for $Type {
@@ -213,7 +212,10 @@ macro_rules! given_by_slice {
         }
     )*};
 }
-given_by_slice! { [const N: usize] [R; N]  [] &[R]  [] Vec<R> }
+#[cfg(feature = "alloc")]
+pub(super) use given_by_slice;
+
+given_by_slice! { [const N: usize] [R; N] }
 
 impl<R: LockRequest, const N: usize> LockRequests for [R; N] {
     type Guards = [R::Guard; N];
@@ -224,40 +226,5 @@ impl<R: LockRequest, const N: usize> LockRequests for [R; N] {
     unsafe fn into_guards(self, (): ()) -> Self::Guards {
         // SAFETY: as the caller promises, for each of the requests.
         self.map(|request| unsafe { request.into_guard() })
-    }
-}
-
-fn room_for<G>(len: usize) -> Vec<G> {
-    may_fail();
-    Vec::with_capacity(len)
-}
-
-impl<R: LockRequest + Clone> LockRequests for &[R] {
-    type Guards = Vec<R::Guard>;
-    type Room = Vec<R::Guard>;
-
-    fn room(&self) -> Vec<R::Guard> {
-        room_for(self.len())
-    }
-
-    unsafe fn into_guards(self, mut room: Vec<R::Guard>) -> Self::Guards {
-        // SAFETY: as the caller promises, for each of the requests.
-        room.extend(self.iter().map(|request| unsafe { request.clone().into_guard() }));
-        room
-    }
-}
-
-impl<R: LockRequest> LockRequests for Vec<R> {
-    type Guards = Vec<R::Guard>;
-    type Room = Vec<R::Guard>;
-
-    fn room(&self) -> Vec<R::Guard> {
-        room_for(self.len())
-    }
-
-    unsafe fn into_guards(self, mut room: Vec<R::Guard>) -> Self::Guards {
-        // SAFETY: as the caller promises, for each of the requests.
-        room.extend(self.into_iter().map(|request| unsafe { request.into_guard() }));
-        room
     }
 }
