@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
 
-use crate::flag::Flag;
+use crate::flag::{Flag, until_set};
 use crate::random::{Bytes, Choices, Random};
 use crate::word::RACES;
 
@@ -121,8 +121,7 @@ impl Task {
         let mode = guard.mode();
         let future = async move {
             if id % 2 == 0 {
-                let stop = poll_fn(|_| if stopped.get() { Poll::Ready(()) } else { Poll::Pending });
-                return match guard.upgrade_or(stop).await {
+                return match guard.upgrade_or(until_set(stopped)).await {
                     Ok(result) => Done::Upgraded(guard, result),
                     Err(()) => Done::Stopped(guard),
                 };

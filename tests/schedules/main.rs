@@ -40,7 +40,7 @@ fn every_step_of_schedules_made_of_bytes_is_as_promised() {
 
 #[test]
 fn every_step_of_random_schedules_of_sets_is_as_promised() {
-    for_seeds(if cfg!(miri) { 2 } else { 5_000 }, sets::run_seed);
+    for_seeds(if cfg!(miri) { 2 } else { 10_000 }, sets::run_seed);
 }
 
 #[test]

@@ -1,11 +1,12 @@
-//! Random steps in one thread on three locks that are acquired singly, in sets, and in different modes,
-//! beside a model of the holders.
+//! Random steps in one thread on three locks that are acquired singly, in sets, in different modes, and with
+//! a guard for each, beside a model of the holders.
 //!
 //! The model cannot know at which member a set waits. So it reads from the words which modes are awaited,
 //! and predicts the outcome from that.
 
 #![allow(dead_code, reason = "each driver uses a part")]
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::future::poll_fn;
 use std::mem;
@@ -17,12 +18,13 @@ use std::thread;
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::Stream;
+use multilock::requests::InMode;
 use multilock::{
     AllGuard, Guard, Handle, LockSet, Mode, Monitor, MultiLock, SetGuard, UpgradeError,
-    acquire_all, try_acquire_all,
+    acquire_all, lock_all, lock_all_or, try_acquire_all, try_lock_all,
 };
 
-use crate::flag::Flag;
+use crate::flag::{Flag, until_set};
 use crate::random::{Bytes, Choices, Random};
 use crate::word::{Word, is_overtaken};
 
@@ -56,10 +58,15 @@ impl Place {
     }
 }
 
+/// Two or three requests. The last may name the first lock once more.
+type Each = [Option<(usize, Mode)>; LOCKS];
+
 #[derive(Clone, Copy, Debug)]
 enum Wanted {
     At(Place, Mode),
     Both([(usize, Mode); 2]),
+    /// By `lock_all`, which makes a guard for each that is named.
+    Each(Each),
 }
 
 impl Wanted {
@@ -76,6 +83,8 @@ impl Wanted {
             Self::Both(both) => {
                 both.iter().for_each(|(n, mode)| modes[*n] = modes[*n].max(Some(*mode)))
             }
+            // Here it is shared twice.
+            Self::Each(each) => each.iter().flatten().for_each(|(n, mode)| modes[*n] = Some(*mode)),
         }
         modes
     }
@@ -90,6 +99,8 @@ enum Step {
     Upgrade(Id),
     Poll(Id),
     PollWithNewWaker(Id),
+    /// Makes the `cancel` of `lock_all_or` ready, and polls.
+    Cancel(Id),
     Drop(Id),
     Release(Id),
     Downgrade(Id, Mode),
@@ -106,7 +117,7 @@ enum Step {
 }
 
 /// How often each kind of step is tried, if the schedule has it at all.
-const WEIGHTS: [usize; 16] = [6, 4, 5, 2, 2, 1, 2, 4, 2, 1, 1, 1, 1, 1, 1, 1];
+const WEIGHTS: [usize; 17] = [6, 4, 5, 2, 2, 1, 2, 4, 2, 1, 1, 1, 1, 1, 1, 1, 1];
 
 enum Holder<'a> {
     One(Guard<'a>),
@@ -123,6 +134,8 @@ struct Hold<'a> {
 
 enum Done<'a> {
     Entered(Holder<'a>),
+    EnteredEach(Vec<Guard<'a>>),
+    Canceled,
     Upgraded(Guard<'a>, Result<(), UpgradeError>),
     Told,
     Item(Monitor<'a>),
@@ -143,6 +156,7 @@ struct Task<'a> {
     id: Id,
     job: Job,
     future: Run<'a>,
+    cancel: Rc<Cell<bool>>,
     flag: Arc<Flag>,
     polled: bool,
     /// A poll was pending although all locks could be acquired.
@@ -163,6 +177,10 @@ impl Task<'_> {
             Job::Acquire(wanted) => Some(wanted),
             _ => None,
         }
+    }
+
+    fn can_be_canceled(&self) -> bool {
+        self.id % 2 == 0 && matches!(self.job, Job::Acquire(Wanted::Each(_)))
     }
 }
 
@@ -377,6 +395,10 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 _ => Step::Clear(choices.pick(monitors)?.id),
             },
             14 => Step::WaitForMonitor(id, has_room.then(|| choices.pick(monitors))??.id),
+            16 => {
+                let can = |task: &&Task<'_>| task.can_be_canceled();
+                Step::Cancel(choices.pick(self.tasks.iter().filter(can))?.id)
+            }
             _ if choices.one_in(2) => Step::Unmonitor(choices.pick(unused)?.id),
             _ => Step::Next(id, has_room.then(|| choices.pick(unused))??.id),
         })
@@ -394,6 +416,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
         let (locks, sets) = (self.locks, self.sets);
         match step {
             Step::Acquire(id, wanted) => {
+                let cancel = Rc::new(Cell::new(false));
                 let acquire: Run<'a> =
                     match wanted {
                         Wanted::At(Place::Lock(n), mode) => Box::pin(async move {
@@ -408,8 +431,19 @@ impl<'a, C: Choices> Schedule<'a, C> {
                                 async move { Done::Entered(Holder::All(acquire_all(both).await)) },
                             )
                         }
+                        Wanted::Each(each) if id % 2 == 0 => {
+                            let all = lock_all_or(requests(locks, each), until_set(cancel.clone()));
+                            let done =
+                                |all: Result<_, _>| all.map_or(Done::Canceled, Done::EnteredEach);
+                            Box::pin(async move { done(all.await) })
+                        }
+                        Wanted::Each(each) => {
+                            let all = lock_all(requests(locks, each));
+                            Box::pin(async { Done::EnteredEach(all.await) })
+                        }
                     };
                 self.spawn(id, Job::Acquire(wanted), acquire);
+                self.tasks.last_mut().unwrap().cancel = cancel;
             }
             Step::TryAcquire(id, wanted) => {
                 let expected = self.can(wanted, Word::admits);
@@ -419,6 +453,12 @@ impl<'a, C: Choices> Schedule<'a, C> {
                     Wanted::Both(both) => {
                         try_acquire_all(both.map(|(n, mode)| (&locks[n], mode)).to_vec())
                             .map(Holder::All)
+                    }
+                    Wanted::Each(each) => {
+                        let guards = try_lock_all(requests(locks, each)).ok();
+                        assert_eq!(guards.is_some(), expected, "try_lock_all");
+                        guards.into_iter().for_each(|guards| self.hold_each(each, guards));
+                        return false;
                     }
                 };
                 assert_eq!(holder.is_some(), expected, "try_acquire");
@@ -444,6 +484,10 @@ impl<'a, C: Choices> Schedule<'a, C> {
             }
             Step::Poll(id) => return self.poll(id, false),
             Step::PollWithNewWaker(id) => return self.poll(id, true),
+            Step::Cancel(id) => {
+                self.tasks.iter().find(|task| task.id == id).unwrap().cancel.set(true);
+                return self.poll(id, false);
+            }
             Step::Drop(id) => {
                 let task = self.take_task(id);
                 task.flag.take();
@@ -564,7 +608,9 @@ impl<'a, C: Choices> Schedule<'a, C> {
             |place: Place, mode: Mode| place.members().iter().all(|n| admits[*n][mode as usize]);
         let find = |id| self.monitors.iter().find(|monitor| monitor.id == id).unwrap();
         let mut conflict = false;
+        let is_canceled = task.cancel.get();
         let expected = match job {
+            Job::Acquire(_) if is_canceled => Happened::Yes,
             Job::Acquire(wanted) if !can(&words, wanted, Word::fits) => Happened::No,
             // At this poll or the next.
             Job::Acquire(wanted) if can(&words, wanted, Word::admits) && task.in_vain => {
@@ -609,9 +655,21 @@ impl<'a, C: Choices> Schedule<'a, C> {
         }
         let is_seen = !matches!(job, Job::Acquire(wanted) if !wanted.is_one());
         let Poll::Ready(done) = poll else { return is_seen };
-        drop(self.take_task(id));
+        let task = self.take_task(id);
+        if is_canceled {
+            // It may have deferred before, and woken itself.
+            task.flag.take();
+        }
+        drop(task);
         match (done, job) {
             (Done::Entered(holder), Job::Acquire(wanted)) => self.hold(id, wanted.modes(), holder),
+            (Done::EnteredEach(guards), Job::Acquire(Wanted::Each(each))) => {
+                self.hold_each(each, guards);
+            }
+            // It has left its queue, and has tried once more.
+            (Done::Canceled, Job::Acquire(wanted)) => {
+                assert!(!self.can(wanted, Word::admits), "canceled; {words:?}");
+            }
             (Done::Upgraded(guard, result), Job::Upgrade(n, from)) => {
                 assert_eq!(result, if conflict { Err(UpgradeError::Conflict) } else { Ok(()) });
                 let mut modes = [None; LOCKS];
@@ -739,7 +797,15 @@ impl<'a, C: Choices> Schedule<'a, C> {
 
     fn spawn(&mut self, id: Id, job: Job, future: Run<'a>) {
         self.last_id = self.last_id.max(id);
-        self.tasks.push(Task { id, job, future, flag: Flag::new(), polled: false, in_vain: false });
+        self.tasks.push(Task {
+            id,
+            job,
+            future,
+            cancel: Rc::default(),
+            flag: Flag::new(),
+            polled: false,
+            in_vain: false,
+        });
     }
 
     fn take_task(&mut self, id: Id) -> Task<'a> {
@@ -752,6 +818,17 @@ impl<'a, C: Choices> Schedule<'a, C> {
     fn hold(&mut self, id: Id, modes: [Option<Mode>; LOCKS], holder: Holder<'a>) {
         self.last_id = self.last_id.max(id);
         self.holds.push(Hold { id, modes, holder });
+    }
+
+    /// From here on each of the guards is released on its own.
+    fn hold_each(&mut self, each: Each, guards: Vec<Guard<'a>>) {
+        assert_eq!(guards.len(), each.iter().flatten().count());
+        for ((n, mode), guard) in each.into_iter().flatten().zip(guards) {
+            assert_eq!(guard.mode(), mode);
+            let mut modes = [None; LOCKS];
+            modes[n] = Some(mode);
+            self.hold(self.last_id + 1, modes, Holder::One(guard));
+        }
     }
 
     fn take_hold(&mut self, id: Id) -> Hold<'a> {
@@ -796,12 +873,27 @@ fn place(choices: &mut impl Choices) -> Place {
 }
 
 fn wanted(choices: &mut impl Choices) -> Wanted {
-    if choices.one_in(4) {
-        Wanted::Both([(); 2].map(|()| (choices.below(LOCKS), choices.mode())))
-    } else {
-        let place = place(choices);
-        Wanted::At(place, choices.mode())
+    match choices.below(5) {
+        0 => Wanted::Both([(); 2].map(|()| (choices.below(LOCKS), choices.mode()))),
+        4 => {
+            let first = choices.below(LOCKS);
+            let mut each = [0, 1, 2].map(|k| Some(((first + k) % LOCKS, choices.mode())));
+            match choices.below(3) {
+                0 => {}
+                1 => each[2] = None,
+                _ => (each[0], each[2]) = (Some((first, Shared)), Some((first, Shared))),
+            }
+            Wanted::Each(each)
+        }
+        _ => {
+            let place = place(choices);
+            Wanted::At(place, choices.mode())
+        }
     }
+}
+
+fn requests(locks: &Locks, each: Each) -> Vec<InMode<'_>> {
+    each.into_iter().flatten().map(|(n, mode)| locks[n].in_mode(mode)).collect()
 }
 
 trait Told: Future<Output = ()> + Sized {

@@ -1,8 +1,11 @@
-//! The waker of a task that is polled by hand.
+//! The waker of a task that is polled by hand, and what cancels such a task.
 
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::Wake;
+use std::task::{Poll, Wake};
 
 /// Counts the wake-ups of one waker.
 pub(crate) struct Flag(AtomicUsize);
@@ -25,4 +28,9 @@ impl Wake for Flag {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Relaxed);
     }
+}
+
+/// Is ready when it is polled after `flag` was set.
+pub(crate) fn until_set(flag: Rc<Cell<bool>>) -> impl Future<Output = ()> {
+    poll_fn(move |_| if flag.get() { Poll::Ready(()) } else { Poll::Pending })
 }
