@@ -1,12 +1,13 @@
-//! Random schedules in one thread: random steps on a lock, on sets of locks, and on a lock whose acquisitions
-//! have names, beside a model that predicts their outcome. And schedules with threads, where only the data can
-//! show an error.
+//! Random schedules in one thread: random steps on a lock, on a lock with data, on sets of locks, and on a lock
+//! whose acquisitions have names, beside a model that predicts their outcome. And schedules with threads, where
+//! only the data can show an error.
 //!
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
 //! `MULTILOCK_CASES=<number>` sets the number of sequences.
 
 #![cfg(not(any(loom, shuttle)))]
 
+mod data;
 #[path = "../support/flag.rs"]
 mod flag;
 mod lock;
@@ -59,6 +60,18 @@ fn every_step_of_random_schedules_of_names_is_as_promised() {
 fn every_step_of_schedules_of_names_made_of_bytes_is_as_promised() {
     for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| {
         names::run_bytes(&bytes(&mut Random(seed), 250));
+    });
+}
+
+#[test]
+fn every_step_of_random_schedules_of_data_is_as_promised() {
+    for_seeds(if cfg!(miri) { 3 } else { 10_000 }, data::run_seed);
+}
+
+#[test]
+fn every_step_of_schedules_of_data_made_of_bytes_is_as_promised() {
+    for_seeds(if cfg!(miri) { 1 } else { 3_000 }, |seed| {
+        data::run_bytes(&bytes(&mut Random(seed), 250));
     });
 }
 
