@@ -22,7 +22,7 @@ mod worker;
 
 use std::array;
 use std::cell::UnsafeCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::fmt;
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use Mode::{Exclusive, Shared, Upgradable};
-use multilock::{HandleId, HandleLock, Mode, MultiLock, Snapshot};
+use multilock::{HandleId, HandleLock, Mode, MultiLock, RwLock, Snapshot};
 use random::{Choices, Random};
 #[cfg(not(miri))]
 use runtimes::Runtimes;
@@ -45,8 +45,16 @@ use runtimes::{Pool, Runtime, Threads};
 use watch::{Desk, PATIENCE};
 use worker::{Habits, Way, Worker, within_polls};
 
-/// There is also one lock whose acquisitions have names.
 const LOCKS: usize = 6;
+/// After those comes one lock whose acquisitions have names, and then the locks with data.
+const NAMED: usize = LOCKS;
+const QUEUE: usize = NAMED + 1;
+const FIRST_ACCOUNT: usize = QUEUE + 1;
+const ACCOUNTS: usize = 3;
+const ALL_LOCKS: usize = FIRST_ACCOUNT + ACCOUNTS;
+
+/// How many numbers the queue has room for.
+const ROOM: usize = 2;
 
 /// The number of names that are reused.
 const NAMES: usize = 6;
@@ -143,8 +151,14 @@ impl From<HandleId> for Name {
 struct World {
     locks: [Arc<MultiLock>; LOCKS],
     named: HandleLock<Name>,
-    /// One for each lock; the last is for the lock with names.
-    data: [Data; LOCKS + 1],
+    /// Workers wait until it has room, and until it has a number.
+    queue: RwLock<VecDeque<usize>>,
+    /// The sum of the numbers in the queue.
+    queued: AtomicUsize,
+    /// The total is zero while no worker transfers.
+    accounts: [RwLock<i64>; ACCOUNTS],
+    /// One for each lock.
+    data: [Data; ALL_LOCKS],
     /// The number of tasks that use each name.
     users: [AtomicUsize; NAMES],
     desks: Vec<Desk>,
@@ -157,6 +171,9 @@ impl World {
         Arc::new(Self {
             locks: Default::default(),
             named: HandleLock::new(),
+            queue: RwLock::default(),
+            queued: AtomicUsize::new(0),
+            accounts: Default::default(),
             data: Default::default(),
             users: Default::default(),
             desks: iter::repeat_with(Desk::default).take(workers).collect(),
@@ -172,18 +189,27 @@ impl World {
         }
     }
 
-    /// The word of the `n`th lock, or of the lock with names.
+    /// The word of the `n`th lock.
     fn word(&self, n: usize) -> Snapshot {
-        self.locks.get(n).map_or_else(|| self.named.snapshot(), |lock| lock.snapshot())
+        match n {
+            NAMED => self.named.snapshot(),
+            QUEUE => self.queue.raw().snapshot(),
+            FIRST_ACCOUNT.. => self.accounts[n - FIRST_ACCOUNT].raw().snapshot(),
+            _ => self.locks[n].snapshot(),
+        }
     }
 
     fn assert_total(&self) {
-        for n in 0..=LOCKS {
+        for n in 0..ALL_LOCKS {
             self.data[n].assert_total();
             assert_eq!(self.word(n), MultiLock::new().snapshot(), "of lock {n}");
         }
         assert_eq!(self.named.holders(), []);
         assert_eq!(self.on_the_way.load(Relaxed), 0);
+        assert_eq!(self.queue.try_read().unwrap().len(), 0);
+        assert_eq!(self.queued.load(Relaxed), 0, "a number was lost or came twice");
+        let total = self.accounts.iter().map(|account| *account.try_read().unwrap());
+        assert_eq!(total.sum::<i64>(), 0);
     }
 }
 
@@ -315,6 +341,9 @@ const WAYS: &[&str] = &[
     "acquire_or",
     "acquire",
     "all",
+    "each",
+    "transfer",
+    "queue",
     "upgrade",
     "monitor",
     "monitor of a set",

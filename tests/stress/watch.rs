@@ -15,7 +15,7 @@ use super::*;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(miri) { 600 } else { 20 });
 
 /// This many workers are listed for each lock, and the rest are counted.
-const NAMED: usize = 12;
+const LISTED: usize = 12;
 
 /// The state of a worker. It causes no synchronization between workers: each writes to its own desk, and
 /// only the watchdog reads it.
@@ -193,8 +193,14 @@ pub(crate) fn watch(world: &World, ended: Receiver<thread::Result<Tally>>) -> Ve
 /// Prints each lock: its word, its data, its holders and its waiters.
 pub(crate) fn print(world: &World) {
     let says: Vec<_> = world.desks.iter().map(Desk::look).collect();
-    for n in 0..=LOCKS {
-        let (named, word) = (if n == LOCKS { ", the named one" } else { "" }, world.word(n));
+    for n in 0..ALL_LOCKS {
+        let named = match n {
+            NAMED => ", the named one",
+            QUEUE => ", the queue",
+            FIRST_ACCOUNT.. => ", an account",
+            _ => "",
+        };
+        let word = world.word(n);
         if word == MultiLock::new().snapshot() {
             eprintln!("lock {n}{named}: free; guards {:?}", world.data[n]);
         } else {
@@ -233,7 +239,7 @@ pub(crate) fn print(world: &World) {
 }
 
 fn print_some(what: &str, mut rows: impl Iterator<Item = String>) {
-    rows.by_ref().take(NAMED).for_each(|row| eprintln!("  {what} {row}"));
+    rows.by_ref().take(LISTED).for_each(|row| eprintln!("  {what} {row}"));
     let more = rows.count();
     if more > 0 {
         eprintln!("  {what} {more} more");

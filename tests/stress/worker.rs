@@ -9,7 +9,7 @@ use std::task::{Context, Wake, Waker};
 
 use futures_core::Stream;
 use multilock::{Guard, GuardArc, Handle, LockGuard, LockSet, Lockable, Monitor};
-use multilock::{Snapshot, acquire_all, try_acquire_all};
+use multilock::{Snapshot, acquire_all, lock_all, lock_all_or, try_acquire_all, try_lock_all};
 
 use super::*;
 
@@ -33,6 +33,9 @@ pub(crate) enum Way {
     One,
     Set,
     All,
+    Each,
+    Transfer,
+    Queue,
     Upgrade,
     Monitor,
     MonitorOfSet,
@@ -45,6 +48,9 @@ impl Way {
         Self::One,
         Self::Set,
         Self::All,
+        Self::Each,
+        Self::Transfer,
+        Self::Queue,
         Self::Upgrade,
         Self::Monitor,
         Self::MonitorOfSet,
@@ -55,7 +61,8 @@ impl Way {
     /// Methods that do not wake all waiters each time, as ten thousand waiters would be woken ten thousand
     /// times.
     #[cfg(not(miri))]
-    pub(crate) const FEW_WAKE_UPS: &[Self] = &[Self::One, Self::All, Self::Upgrade, Self::Name];
+    pub(crate) const FEW_WAKE_UPS: &[Self] =
+        &[Self::One, Self::All, Self::Each, Self::Transfer, Self::Upgrade, Self::Name];
 }
 
 /// What the workers of an episode have in common. Each episode leaves out some of the methods, as one may
@@ -323,6 +330,9 @@ impl Worker {
                 self.alike::<R, _>(&set(&[&named, twice].concat()), &named).await
             }
             Way::All => ("all", self.all::<R>().await),
+            Way::Each => ("each", self.each::<R>().await),
+            Way::Transfer => ("transfer", self.transfer::<R>().await),
+            Way::Queue => ("queue", self.queue::<R>().await),
             Way::Upgrade => ("upgrade", self.upgrade::<R>().await),
             Way::Monitor => {
                 let named = self.seats(1);
@@ -422,6 +432,110 @@ impl Worker {
         true
     }
 
+    /// Acquires several locks, each in a mode of its own, and releases them one by one.
+    async fn each<R: Runtime>(&mut self) -> bool {
+        let world = self.world.clone();
+        let named = self.some_seats();
+        let wanted: Vec<_> =
+            named.into_iter().map(|n| (n, self.habits.mode(&mut self.random))).collect();
+        let mut requests: Vec<_> =
+            wanted.iter().map(|&(n, mode)| world.locks[n].in_mode(mode)).collect();
+        // One lock is shared twice.
+        if wanted[0].1 == Shared && self.random.one_in(2) {
+            requests.push(requests[0]);
+        }
+        self.desk().wants("locks each", &wanted);
+        let guards = match self.random.below(8) {
+            0 => try_lock_all(requests).ok(),
+            1 => lock_all_or(requests, countdown(self.random.below(8))).await.ok(),
+            #[cfg(feature = "std")]
+            2 | 3 if R::BLOCKS => Some(multilock::lock_all_blocking(requests)),
+            _ => self.patient::<R, _>(lock_all(requests)).await,
+        };
+        let Some(mut guards) = guards else { return false };
+        self.visit(&wanted).await;
+        guards.truncate(1);
+        self.visit(&wanted[..1]).await;
+        true
+    }
+
+    /// Transfers from one account to another, or adds up all accounts.
+    async fn transfer<R: Runtime>(&mut self) -> bool {
+        let world = self.world.clone();
+        let hold = |mode| move |n| (FIRST_ACCOUNT + n, mode);
+        if self.random.one_in(4) {
+            let all: [Hold; ACCOUNTS] = array::from_fn(hold(Shared));
+            self.desk().wants("adds up", &all);
+            let readings = world.accounts.each_ref().map(RwLock::reading);
+            let guards = self.patient::<R, _>(lock_all(readings)).await;
+            let Some(guards) = guards else { return false };
+            let total = || guards.iter().map(|guard| **guard).sum::<i64>();
+            assert_eq!(total(), 0);
+            self.visit(&all).await;
+            assert_eq!(total(), 0, "another worker transfers");
+            return true;
+        }
+        let named = self.random.seats(2, ACCOUNTS);
+        let both = [named[0], named[1]];
+        self.desk().wants("transfers", &both.map(hold(Exclusive)));
+        let writings = both.map(|n| world.accounts[n].writing());
+        let guards = match self.random.below(8) {
+            0 => try_lock_all(writings).ok(),
+            1 => lock_all_or(writings, countdown(self.random.below(8))).await.ok(),
+            #[cfg(feature = "std")]
+            2 | 3 if R::BLOCKS => Some(multilock::lock_all_blocking(writings)),
+            _ => self.patient::<R, _>(lock_all(writings)).await,
+        };
+        let Some([mut from, mut to]) = guards else { return false };
+        *from -= 1;
+        self.visit(&both.map(hold(Exclusive))).await;
+        *to += 1;
+        true
+    }
+
+    /// Pushes a number when the queue has room, and pops one when there is one.
+    async fn queue<R: Runtime>(&mut self) -> bool {
+        let (world, hold) = (self.world.clone(), [(QUEUE, Exclusive)]);
+        let has_room = |queue: &VecDeque<usize>| queue.len() < ROOM;
+        let is_filled = |queue: &VecDeque<usize>| !queue.is_empty();
+        self.desk().wants("pushes", &hold);
+        let guard = match self.random.below(8) {
+            0 => world.queue.write_when_or(has_room, countdown(self.random.below(8))).await.ok(),
+            #[cfg(feature = "std")]
+            1 | 2 if R::BLOCKS => Some(world.queue.write_when_blocking(has_room)),
+            #[cfg(feature = "std")]
+            3 if R::BLOCKS => {
+                world.queue.write_when_blocking_timeout(has_room, Duration::from_micros(200))
+            }
+            _ => self.patient::<R, _>(world.queue.write_when(has_room)).await,
+        };
+        let Some(mut guard) = guard else { return false };
+        guard.push_back(self.number);
+        assert!(guard.len() <= ROOM);
+        world.queued.fetch_add(self.number, Relaxed);
+        self.visit(&hold).await;
+        drop(guard);
+        self.desk().holds(&[]);
+
+        // Each worker that has pushed a number pops one, so the others do not wait forever.
+        self.desk().wants("pops", &hold);
+        let mut guard = loop {
+            let guard = match self.random.below(8) {
+                #[cfg(feature = "std")]
+                0 if R::BLOCKS => Some(world.queue.write_when_blocking(is_filled)),
+                _ => self.patient::<R, _>(world.queue.write_when(is_filled)).await,
+            };
+            match guard {
+                Some(guard) => break guard,
+                None => self.desk().does("pops again"),
+            }
+        };
+        let number = guard.pop_front().expect("it is filled");
+        world.queued.fetch_sub(number, Relaxed);
+        self.visit(&hold).await;
+        true
+    }
+
     /// Acquires one lock, and upgrades. No other writer enters in between. Then the guard may be shared.
     async fn upgrade<R: Runtime>(&mut self) -> bool {
         let world = self.world.clone();
@@ -493,7 +607,7 @@ impl Worker {
         let (mut name, mut context) = (Name::Number(self.random.below(NAMES)), None);
         #[cfg(feature = "std")]
         let limit = Duration::from_micros(200);
-        self.desk().wants("acquires by a name", &[(LOCKS, mode)]);
+        self.desk().wants("acquires by a name", &[(NAMED, mode)]);
         let acquired = match self.random.below(8) {
             0 => lock.try_acquire(mode, name.clone()).is_ok(),
             1 | 2 => {
@@ -527,7 +641,7 @@ impl Worker {
         let users = world.users(&name);
         let others = users.map_or(0, |users| users.fetch_add(1, Relaxed));
         assert_eq!(others, 0, "{name:?} is used twice");
-        self.visit(&[(LOCKS, mode)]).await;
+        self.visit(&[(NAMED, mode)]).await;
         let holders = lock.holders();
         let (mine, others): (Vec<_>, Vec<_>) = holders.iter().partition(|holder| holder.0 == name);
         assert!(mine.iter().map(|holder| holder.1).eq([mode]), "{name:?} is not in {holders:?}");
@@ -536,7 +650,7 @@ impl Worker {
         if context.is_some() {
             assert_eq!(lock.release(&name), None, "{name:?} has a guard");
         } else if self.random.one_in(2) {
-            self.leave_behind(Left::Name((LOCKS, mode), name));
+            self.leave_behind(Left::Name((NAMED, mode), name));
         } else {
             assert_eq!(lock.release(&name), Some(mode), "{name:?} was released before");
         }
