@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
-use multilock::{AllGuard, Guard, Mode, MultiLock, acquire_all};
+use multilock::{AllGuard, Guard, Mode, MultiLock, RwLock, acquire_all, lock_all};
 use random::{Choices, Random, for_seeds};
 use support::{Alarm, Hooks, assert_idle};
 
@@ -32,7 +32,10 @@ fn wakers_that_misbehave_leave_no_task_asleep_and_nothing_behind() {
 
 /// After each schedule the locks are as they were before. Their addresses do not change, because the
 /// order in which a set acquires them depends on the addresses.
-static LOCKS: [MultiLock; 2] = [const { MultiLock::new() }; 2];
+static LOCKS: [RwLock<usize>; 2] = [const { RwLock::new(0) }; 2];
+
+/// The data is one of so many numbers, and a condition waits for one of them.
+const NUMBERS: usize = 3;
 
 const MOST_TASKS: usize = 40;
 
@@ -42,13 +45,16 @@ const DEPTH: usize = 3;
 enum Hold {
     One(usize, Guard<'static>),
     Both(AllGuard<[(&'static MultiLock, Mode); 2]>),
+    /// A guard with data.
+    Data(usize, Mode, #[expect(dead_code, reason = "it is dropped")] Box<dyn Any>),
 }
 
 impl Hold {
     fn mode_at(&self, at: usize) -> Option<Mode> {
         match self {
             Self::One(place, guard) => (*place == at).then(|| guard.mode()),
-            Self::Both(guard) => guard.mode_of(&LOCKS[at]),
+            Self::Both(guard) => guard.mode_of(LOCKS[at].raw()),
+            Self::Data(place, mode, _) => (*place == at).then_some(*mode),
         }
     }
 }
@@ -67,7 +73,7 @@ enum Kind {
 
 struct Task {
     kind: Kind,
-    future: Pin<Box<dyn Future<Output = Option<Hold>>>>,
+    future: Pin<Box<dyn Future<Output = Vec<Hold>>>>,
     alarm: Arc<Alarm>,
     waker: Waker,
     wakes_answered: usize,
@@ -159,7 +165,7 @@ fn new_waker(id: Id) -> (Arc<Alarm>, Waker) {
 }
 
 /// A task, polled once.
-fn spawn(what: &str, kind: Kind, future: impl Future<Output = Option<Hold>> + 'static) {
+fn spawn(what: &str, kind: Kind, future: impl Future<Output = Vec<Hold>> + 'static) {
     let id = world(|w| w.tasks.len());
     if id == MOST_TASKS {
         return;
@@ -186,9 +192,9 @@ fn poll(id: Id) {
     }));
     match result {
         Ok(Poll::Pending) => world(|w| w.tasks[id] = Some(task)),
-        Ok(Poll::Ready(hold)) => {
+        Ok(Poll::Ready(holds)) => {
             log(format!("{id} is ready"));
-            hold.into_iter().for_each(enter);
+            holds.into_iter().for_each(enter);
         }
         Err(panic) if panic.is::<Planned>() => {
             if task.kind == Kind::Acquire && world(|w| w.random.one_in(2)) {
@@ -222,7 +228,7 @@ fn take_guard() -> Option<(usize, Guard<'static>)> {
         let index = w.holds.iter().position(|hold| matches!(hold, Hold::One(..)))?;
         match w.holds.swap_remove(index) {
             Hold::One(at, guard) => Some((at, guard)),
-            Hold::Both(_) => unreachable!(),
+            _ => unreachable!(),
         }
     })
 }
@@ -231,26 +237,26 @@ fn step() {
     let (kind, n, at, modes) = world(|w| {
         let random = &mut w.random;
         let at = usize::from(random.one_in(3));
-        (random.below(16), random.below(MOST_TASKS), at, [random.mode(), random.mode()])
+        (random.below(20), random.below(MOST_TASKS), at, [random.mode(), random.mode()])
     });
-    let (lock, mode) = (&LOCKS[at], modes[0]);
+    let (data, lock, mode) = (&LOCKS[at], LOCKS[at].raw(), modes[0]);
     match kind {
         0..=2 => {
             let mut acquire = Box::pin(lock.acquire(mode));
             let hold = poll_fn(move |cx| {
-                acquire.as_mut().poll(cx).map(|guard| Some(Hold::One(at, guard)))
+                acquire.as_mut().poll(cx).map(|guard| vec![Hold::One(at, guard)])
             });
             spawn(&format!("acquire {at} {mode:?}"), Kind::Acquire, hold);
         }
         3 => {
-            let wanted = [(&LOCKS[0], modes[0]), (&LOCKS[1], modes[1])];
-            let hold = async move { Some(Hold::Both(acquire_all(wanted).await)) };
+            let wanted = [(LOCKS[0].raw(), modes[0]), (LOCKS[1].raw(), modes[1])];
+            let hold = async move { vec![Hold::Both(acquire_all(wanted).await)] };
             spawn(&format!("acquire all {modes:?}"), Kind::Other, hold);
         }
         4 => {
             let wait = async move {
                 lock.wait(mode).await;
-                None
+                vec![]
             };
             spawn(&format!("wait {at} {mode:?}"), Kind::Other, wait);
         }
@@ -258,7 +264,7 @@ fn step() {
             if let Some((at, mut guard)) = take_guard() {
                 let upgrade = async move {
                     let _ = guard.upgrade().await;
-                    Some(Hold::One(at, guard))
+                    vec![Hold::One(at, guard)]
                 };
                 spawn(&format!("upgrade {at}"), Kind::Upgrade(at), upgrade);
             }
@@ -288,6 +294,41 @@ fn step() {
                 result.unwrap_or_else(|panic| resume_unwind(panic));
             }
         }
+        13 => {
+            let requests = [0, 1].map(|at| LOCKS[at].raw().in_mode(modes[at]));
+            let holds = async move {
+                let [first, second] = lock_all(requests).await;
+                vec![Hold::One(0, first), Hold::One(1, second)]
+            };
+            spawn(&format!("lock all {modes:?}"), Kind::Other, holds);
+        }
+        14 | 15 => {
+            let is_n = move |number: &usize| *number == n % NUMBERS;
+            let hold = async move {
+                let guard: Box<dyn Any> = match mode {
+                    Mode::Shared => Box::new(data.read_when(is_n).await),
+                    Mode::Upgradable => Box::new(data.upgradable_read_when(is_n).await),
+                    Mode::Exclusive => Box::new(data.write_when(is_n).await),
+                };
+                vec![Hold::Data(at, mode, guard)]
+            };
+            spawn(&format!("when {at} is {} {mode:?}", n % NUMBERS), Kind::Other, hold);
+        }
+        16 if n % 2 == 0 => {
+            let changes = data.changes();
+            let wait = async move {
+                changes.wait().await;
+                vec![]
+            };
+            spawn(&format!("changes of {at}"), Kind::Other, wait);
+        }
+        16 => {
+            let write = async move {
+                data.with_mut(|number| *number = n % NUMBERS).await;
+                vec![]
+            };
+            spawn(&format!("write {} to {at}", n % NUMBERS), Kind::Other, write);
+        }
         _ => release(world(|w| n % w.holds.len().max(1))),
     }
 }
@@ -309,17 +350,31 @@ fn outermost(f: impl FnOnce()) {
             let upgrading = w.tasks.iter().flatten().filter(upgrades).count();
             let held: Vec<_> = w.holds.iter().filter_map(|hold| hold.mode_at(at)).collect();
             let shared = held.iter().filter(|mode| **mode == Mode::Shared).count();
-            assert_eq!(lock.locked().is_some(), upgrading > 0 || !held.is_empty(), "lock {at}");
-            let found = lock.snapshot().shared_holders();
+            assert_eq!(
+                lock.raw().locked().is_some(),
+                upgrading > 0 || !held.is_empty(),
+                "lock {at}"
+            );
+            let found = lock.raw().snapshot().shared_holders();
             assert!((shared..=shared + upgrading).contains(&found), "lock {at}: {held:?}");
         }
     });
 }
 
-/// From here on wakers behave, tasks run only when they are woken, and acquisitions end.
+/// From here on wakers behave, tasks run only when they are woken, acquisitions end, and each condition holds once.
 fn run_all() {
     log("all behave".into());
     world(|w| w.misbehaves = false);
+    run_woken();
+    for number in 0..NUMBERS {
+        log(format!("write {number}"));
+        LOCKS.iter().for_each(|lock| *lock.try_write().expect("it is free") = number);
+        run_woken();
+    }
+    world(|w| assert!(w.tasks.iter().flatten().next().is_none(), "a task is left asleep"));
+}
+
+fn run_woken() {
     let next = |w: &mut World| {
         let World { random, tasks, holds, .. } = w;
         let is_woken = |id: &Id| tasks[*id].as_ref().is_some_and(Task::is_woken);
@@ -330,7 +385,6 @@ fn run_all() {
         outermost(|| next.map_or_else(release, poll));
         assert!(world(|w| w.steps.len()) < 5_000, "the schedule does not end");
     }
-    world(|w| assert!(w.tasks.iter().flatten().next().is_none(), "a task is left asleep"));
 }
 
 fn run(seed: u64) {
@@ -351,7 +405,7 @@ fn run(seed: u64) {
         outermost(step);
     }
     run_all();
-    LOCKS.iter().for_each(assert_idle);
+    LOCKS.iter().for_each(|lock| assert_idle(lock.raw()));
     for alarm in world(|w| mem::take(&mut w.alarms)) {
         assert_eq!(Arc::strong_count(&alarm), 1, "a waker was leaked");
     }
