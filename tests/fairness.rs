@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
     HandleLock, LockSet, MultiLock, RwLock, RwLockUpgradableReadGuard,
-    RwLockUpgradableReadGuardArc, acquire_all,
+    RwLockUpgradableReadGuardArc, acquire_all, lock_all,
 };
 
 use fifo::{Fifo, turns};
@@ -369,6 +369,45 @@ fn q3_no_waiter_starves_at_locks_with_data_that_may_be_canceled() {
         Upgradable => boxed(async { lock.upgradable_read_or(pending::<()>()).await.unwrap() }),
         Exclusive => boxed(async { lock.write_or(pending::<()>()).await.unwrap() }),
     });
+}
+
+#[test]
+fn q3_no_waiter_starves_whose_condition_holds() {
+    check("RwLock::read_when", RwLock::<u32>::default, |lock, mode| match mode {
+        Shared => boxed(lock.read_when(|_| true)),
+        Upgradable => boxed(lock.upgradable_read_when(|_| true)),
+        Exclusive => boxed(lock.write_when(|_| true)),
+    });
+}
+
+/// The rivals make it hold, and are there before the waiter learns of it.
+#[test]
+fn q3_no_waiter_starves_whose_condition_comes_to_hold() {
+    let mut cases = Cases::new(BOUND);
+    for mode in Mode::ALL {
+        for rivals in Rivals::all() {
+            let (lock, writes) = (&RwLock::new(0), &Cell::new(0));
+            let rival = |_| {
+                boxed(async {
+                    let mut guard = lock.write().await;
+                    *guard += 1;
+                    writes.set(*guard);
+                    guard
+                })
+            };
+            let waiter = || {
+                let enough = writes.get() + 5;
+                let holds = move |number: &usize| *number >= enough;
+                match mode {
+                    Shared => boxed(lock.read_when(holds)),
+                    Upgradable => boxed(lock.upgradable_read_when(holds)),
+                    Exclusive => boxed(lock.write_when(holds)),
+                }
+            };
+            cases.run((mode, rivals), |most| race(rivals, most, waiter, rival, |_| 1));
+        }
+    }
+    cases.check("a condition that comes to hold");
 }
 
 #[test]
@@ -719,6 +758,16 @@ fn q3_acquire_all_does_not_starve_where_one_lock_is_contended() {
     check_sets("acquire_all", |several, mode| {
         let wanted: Vec<_> = several.locks.iter().map(|lock| (&**lock, mode)).collect();
         boxed(acquire_all(wanted))
+    });
+}
+
+/// The first lock is named twice where that is allowed.
+#[test]
+fn q3_lock_all_does_not_starve_where_one_lock_is_contended() {
+    check_sets("lock_all", |several, mode| {
+        let twice = several.locks.iter().take(usize::from(mode == Shared));
+        let requests = several.locks.iter().chain(twice).map(|lock| lock.in_mode(mode));
+        boxed(lock_all(requests.collect::<Vec<_>>()))
     });
 }
 
