@@ -48,7 +48,7 @@ sanitize:
 bench *args:
     cargo bench --bench locks -- {{args}}
 
-# Lets a fuzzer choose the schedules (4 min).
+# Lets a fuzzer choose the schedules (5 min).
 fuzz *args:
     ci/fuzz {{args}}
 

@@ -81,10 +81,11 @@ fn every_step_of_schedules_of_data_made_of_bytes_is_as_promised() {
 #[cfg(not(any(miri, target_family = "wasm")))]
 fn every_step_of_schedules_that_a_fuzzer_has_kept_is_as_promised() {
     type Run = fn(&[u8]);
-    let kinds: [(&str, Run); 3] = [
+    let kinds: [(&str, Run); 4] = [
         ("schedules", |bytes| Schedule::of_bytes(bytes).run()),
         ("sets", sets::run_bytes),
         ("names", names::run_bytes),
+        ("data", data::run_bytes),
     ];
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     for (kind, run) in kinds.into_iter().filter(|_| corpus.exists()) {
