@@ -21,7 +21,7 @@ use multilock::{
 
 use crate::flag::{Flag, until_set};
 use crate::random::{Bytes, Choices, Random};
-use crate::word::{Word, is_overtaken};
+use crate::word::{Word, is_overtaken, to_the_end};
 
 /// The data is one of so many numbers, and a condition waits for one of them.
 const NUMBERS: usize = 3;
@@ -238,11 +238,8 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let holds = self.holds.iter().map(|hold| Step::Release(hold.0));
             let Some(step) = self.choices.pick(tasks.chain(holds)) else { break };
             self.step(step);
-            // A waiter that defers lets the others run.
-            if let Some(index) =
-                self.tasks.iter().position(|task| matches!(step, Step::Poll(id) if id == task.id))
-            {
-                self.tasks[index..].rotate_left(1);
+            if let Step::Poll(id) = step {
+                to_the_end(&mut self.tasks, |task| task.id == id);
             }
             assert!(self.steps.len() < last, "the schedule does not end");
         }

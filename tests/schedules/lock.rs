@@ -17,7 +17,7 @@ use multilock::{GuardArc, Handle, Mode, MultiLock, UpgradeError};
 
 use crate::flag::{Flag, until_set};
 use crate::random::{Bytes, Choices, Random};
-use crate::word::RACES;
+use crate::word::{RACES, to_the_end};
 
 /// The identity of a task, of the guard that it acquires, and of the upgrade of that guard.
 type Id = usize;
@@ -346,10 +346,7 @@ impl<C: Choices> Schedule<C> {
         while let Some(step) = can_proceed(self) {
             self.step(step);
             if let Step::Poll(id) = step {
-                // A waiter that defers lets the others run.
-                if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
-                    self.tasks[index..].rotate_left(1);
-                }
+                to_the_end(&mut self.tasks, |task| task.id == id);
             }
             assert!(self.steps.len() < last, "the schedule does not end");
         }

@@ -16,8 +16,7 @@ use multilock::{HandleGuard, HandleId, HandleLock, Mode, TryAcquireError, Upgrad
 
 use crate::flag::Flag;
 use crate::random::{Bytes, Choices, Random};
-use crate::word::RACES;
-use crate::word::Word;
+use crate::word::{RACES, Word, to_the_end};
 
 /// More names than a lock has room for at first.
 const NAMES: usize = 12;
@@ -198,6 +197,9 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let held = self.names.iter().filter(is_held).map(|used| Step::Release(used.0));
             let Some(step) = self.choices.pick(tasks.chain(guards).chain(held)) else { break };
             self.step(step);
+            if let Step::Poll(id) = step {
+                to_the_end(&mut self.tasks, |task| task.id == id);
+            }
             assert!(self.steps.len() < last, "the schedule does not end");
         }
         assert!(self.tasks.is_empty(), "a task is left asleep");

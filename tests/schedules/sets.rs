@@ -26,7 +26,7 @@ use multilock::{
 
 use crate::flag::{Flag, until_set};
 use crate::random::{Bytes, Choices, Random};
-use crate::word::{Word, is_overtaken};
+use crate::word::{Word, is_overtaken, to_the_end};
 
 const LOCKS: usize = 3;
 /// The members of each set.
@@ -344,10 +344,7 @@ impl<'a, C: Choices> Schedule<'a, C> {
             let Some(step) = self.choices.pick(holds.chain(tasks)) else { break };
             self.step(step);
             if let Step::Poll(id) = step {
-                // A waiter that defers lets the others run.
-                if let Some(index) = self.tasks.iter().position(|task| task.id == id) {
-                    self.tasks[index..].rotate_left(1);
-                }
+                to_the_end(&mut self.tasks, |task| task.id == id);
             }
             assert!(self.steps.len() < last, "the schedule does not end");
         }

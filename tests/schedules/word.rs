@@ -34,6 +34,13 @@ impl Word {
     }
 }
 
+/// Moves the task that was polled behind the others. So a waiter that defers lets them run.
+pub(crate) fn to_the_end<T>(tasks: &mut [T], was_polled: impl Fn(&T) -> bool) {
+    if let Some(index) = tasks.iter().position(was_polled) {
+        tasks[index..].rotate_left(1);
+    }
+}
+
 /// Whether a waiter was woken and overtaken, or a set was turned away. Only `Debug` shows this.
 pub(crate) fn is_overtaken(snapshot: Snapshot) -> bool {
     format!("{snapshot:?}").contains("overtaken: true")
