@@ -36,7 +36,7 @@ mod models;
 #[cfg(feature = "alloc")]
 mod named;
 #[cfg(test)]
-#[cfg(all(panic = "unwind", not(any(loom, shuttle))))]
+#[cfg(all(feature = "alloc", panic = "unwind", not(any(loom, shuttle))))]
 mod out_of_memory;
 mod raw;
 mod rwlock;

@@ -4,6 +4,7 @@
 //! For each type in the tables, all of [`TRAITS`] are checked: a trait that is gained or lost is a failure. So
 //! is a public type in no table, and a function in no table whose return type has no name.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 
 use std::cell::Cell;

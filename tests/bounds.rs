@@ -3,6 +3,7 @@
 //!
 //! The letters are those of the contract. `w` stands for what wakers may do and may expect.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     any(not(feature = "std"), target_family = "wasm"),

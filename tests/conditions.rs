@@ -1,5 +1,6 @@
 //! Conditions on the data of a lock, and changes of it, by hand-polled tasks.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",

@@ -7,6 +7,7 @@
 //! A waiter *loses a race* when it was woken and finds the lock held. For a waiter that has lost some races the lock is
 //! reserved until it has acquired the lock, or proves *dormant*: it is not polled.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 
 #[path = "support/fifo.rs"]

@@ -1,6 +1,7 @@
 //! Forgets futures (`mem::forget`) of every public function that returns one, at every point. The other holders release,
 //! and the other waiters acquire, as beside a future that is no longer polled.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 
 #[path = "support/moment.rs"]

@@ -1,6 +1,7 @@
 //! The lock whose acquisitions have names: what it promises about names, with futures that are polled by
 //! hand. What the lock itself promises is in `tests/contract`.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",

@@ -1,6 +1,7 @@
 //! What firmware relies on, as far as it can be checked without an interrupt. The implementation of `critical-section`
 //! for `std` is one mutex for all threads: if another thread can lock it, no thread is in a critical section.
 
+#![cfg(feature = "alloc")]
 #![cfg(all(feature = "critical-section", not(feature = "std")))]
 
 use std::future::Future;

@@ -1,5 +1,6 @@
 //! Several locks and their data at once, with `lock_all`, by hand-polled tasks.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",

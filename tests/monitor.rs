@@ -1,5 +1,6 @@
 //! Monitors, by hand-polled tasks.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     target_family = "wasm",

@@ -2,6 +2,7 @@
 //! future leaves the lock held, or an `Arc` alive, after its end. The order of waiters is tested in
 //! `tests/contract`.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     any(not(feature = "std"), target_family = "wasm"),

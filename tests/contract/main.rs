@@ -5,6 +5,7 @@
 //! (`f`: while a woken waiter is not polled), fairness (`q`), Cancellation, Upgrade and downgrade,
 //! cost (`x`). Other names are plain sentences.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 #![cfg_attr(
     any(not(feature = "std"), target_family = "wasm"),

@@ -3,6 +3,7 @@
 //!
 //! A test is named by its runtime and its scenario: `cargo test --test executors smol`.
 
+#![cfg(feature = "alloc")]
 #![cfg(all(
     any(feature = "std", feature = "critical-section"),
     not(any(loom, shuttle, miri, target_family = "wasm"))

@@ -5,6 +5,7 @@
 //! A failure prints its seed and its steps. `MULTILOCK_SEED=<seed>` runs that sequence alone, and
 //! `MULTILOCK_CASES=<number>` sets the number of sequences.
 
+#![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
 
 mod data;

@@ -9,6 +9,7 @@
 //! `MULTILOCK_SEED=<seed>` begins with that episode, which does not make the threads meet in the same way
 //! again.
 
+#![cfg(feature = "alloc")]
 #![cfg(all(
     any(feature = "std", feature = "critical-section"),
     not(any(loom, shuttle, target_family = "wasm"))
