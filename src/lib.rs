@@ -78,6 +78,8 @@ pub use rwlock::{
 pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::blocking::{acquire_all_blocking, lock_all_blocking};
+#[cfg(all(feature = "std", not(any(loom, target_family = "wasm"))))]
+pub use set::blocking::{lock_all_blocking_deadline, lock_all_blocking_timeout};
 pub use set::lock_all::{CheckedLocks, lock_all, lock_all_or, try_lock_all};
 #[cfg(feature = "alloc")]
 pub use set::lock_set::{LockSet, SetGuard};

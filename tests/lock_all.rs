@@ -684,7 +684,16 @@ fn bad_use_a_lock_that_is_named_twice_panics_at_once() {
         Box::new(|| drop(lock_all_or(requests, ready(())))),
     ];
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    calls.push(Box::new(|| drop(multilock::lock_all_blocking(requests))));
+    {
+        use std::time::{Duration, Instant};
+
+        use multilock::{lock_all_blocking, lock_all_blocking_deadline, lock_all_blocking_timeout};
+
+        calls.push(Box::new(|| drop(lock_all_blocking(requests))));
+        calls.push(Box::new(|| drop(lock_all_blocking_timeout(requests, Duration::MAX))));
+        calls.push(Box::new(|| drop(lock_all_blocking_timeout(requests, Duration::ZERO))));
+        calls.push(Box::new(|| drop(lock_all_blocking_deadline(requests, Instant::now()))));
+    }
     for call in calls.drain(..) {
         let panic = catch_unwind(AssertUnwindSafe(call)).unwrap_err();
         assert_eq!(
@@ -856,4 +865,44 @@ fn e2_threads_transfer_in_opposite_directions() {
         }
     });
     accounts.iter().for_each(|account| assert_idle(account.raw()));
+}
+
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+#[test]
+fn e1_a_limit_for_a_thread_acquires_all_or_nothing() {
+    use std::time::{Duration, Instant};
+
+    use multilock::{lock_all_blocking_deadline, lock_all_blocking_timeout};
+
+    let (a, b) = (RwLock::new(1), Arc::new(RwLock::new(2)));
+    let reader = b.try_read().unwrap();
+    for limit in [Duration::ZERO, Duration::from_millis(2)] {
+        let start = Instant::now();
+        assert!(lock_all_blocking_timeout((a.writing(), b.writing()), limit).is_none());
+        assert!(lock_all_blocking_deadline([b.writing_arc()], start + limit * 2).is_none());
+        assert!(start.elapsed() >= limit * 2);
+        // What it could acquire is free, and it waits in no queue.
+        assert_idle(a.raw());
+        assert!(!Mode::ALL.into_iter().any(|mode| b.raw().snapshot().is_awaited(mode)));
+    }
+    let writes_and_reads = (a.writing(), b.reading());
+    for limit in [Duration::ZERO, Duration::from_secs(60), Duration::MAX] {
+        let (mut first, second) = lock_all_blocking_timeout(writes_and_reads, limit).unwrap();
+        *first += *second;
+    }
+    // A deadline that is over makes one try.
+    let over = Instant::now();
+    let (first, _) = lock_all_blocking_deadline(writes_and_reads, over).unwrap();
+    assert_eq!(*first, 7);
+    drop(first);
+    // The locks become available in time.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            support::until_awaited(b.raw(), Exclusive);
+            drop(reader);
+        });
+        let limit = Duration::from_secs(60);
+        assert!(lock_all_blocking_timeout((a.reading(), b.writing()), limit).is_some());
+    });
+    [a.raw(), b.raw()].into_iter().for_each(assert_idle);
 }

@@ -17,6 +17,7 @@ use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
     HandleLock, LockSet, Lockable, MultiLock, RwLock, RwLockUpgradableReadGuard,
     RwLockUpgradableReadGuardArc, acquire_all_blocking, lock_all_blocking,
+    lock_all_blocking_deadline, lock_all_blocking_timeout,
 };
 
 use support::{Hooks, until_awaited};
@@ -166,6 +167,8 @@ fn calls() -> Vec<Call> {
         "RwLock::write_arc_blocking_timeout": |l, t| l.data.write_arc_blocking_timeout(t).is_some();
         "LockSet::acquire_blocking_timeout": |l, t| l.set().acquire_blocking_timeout(Exclusive, t).is_some();
         "LockSet::acquire_blocking_deadline": |l, t| l.set().acquire_blocking_deadline(Exclusive, at(t)).is_some();
+        "lock_all_blocking_timeout": |l, t| lock_all_blocking_timeout((l.lock.in_mode(Shared), l.data.writing()), t).is_some();
+        "lock_all_blocking_deadline": |l, t| lock_all_blocking_deadline([l.data.writing_arc()], at(t)).is_some();
         "HandleLock::acquire_blocking_timeout": |l, t| {
             l.named.acquire_blocking_timeout(Exclusive, "waits", t).is_ok() && l.named.release("waits").is_some()
         };

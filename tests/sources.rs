@@ -173,7 +173,7 @@ fn a_panic_says_where_the_caller_is() {
     use Mode::{Exclusive, Shared};
     use multilock::{
         HandleLock, LockGuard, LockSet, Mode, MultiLock, RwLock, RwLockUpgradableReadGuard,
-        lock_all, lock_all_blocking, lock_all_or,
+        lock_all, lock_all_blocking, lock_all_blocking_timeout, lock_all_or,
     };
 
     thread_local! {
@@ -214,6 +214,7 @@ fn a_panic_says_where_the_caller_is() {
     check(|| drop(lock_all(twice)), line!());
     check(|| drop(lock_all_or(twice, std::future::ready(()))), line!());
     check(|| drop(lock_all_blocking(twice)), line!());
+    check(|| drop(lock_all_blocking_timeout(twice, std::time::Duration::ZERO)), line!());
 }
 
 /// Whatever a promise depends on is checked in every build. These are checked in debug builds only,

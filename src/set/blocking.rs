@@ -5,7 +5,11 @@ use std::time::{Duration, Instant};
 
 use crate::mode::Mode;
 use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
+#[cfg(not(loom))]
+use crate::set::all_or_nothing;
 use crate::set::lock_all::{LockRequests, lock_all};
+#[cfg(not(loom))]
+use crate::set::lock_all::{assert_no_duplicate, guards_if_acquired};
 use crate::set::lock_set::{LockSet, SetGuard};
 use crate::set::lockable::Lockable;
 use crate::sync::block::block_on;
@@ -121,4 +125,91 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 #[must_use = "the locks are released as soon as the guards are dropped"]
 pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
     block_on(lock_all(requests), None).expect("there is no deadline")
+}
+
+/// Acquires several locks, each in a mode of its own, blocking the thread until they are available
+/// together, but no longer than `timeout`: all or nothing. Returns one guard for each lock.
+///
+/// Returns `None` if the locks were not available in time; then none of them is held. At the end of
+/// `timeout` the function tries once more, like [`try_lock_all`](crate::try_lock_all). If `timeout`
+/// is zero, the function does not block. If `timeout` is too long for the clock, there is no limit.
+///
+/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for. The thread
+/// waits in the queue of one lock after the other, as a task would. No release hands a lock to the
+/// thread. The call leaves the token of [`std::thread::park`] as it was.
+///
+/// # Panics
+///
+/// Panics if two requests name the same lock, unless both are shared. To get an error instead,
+/// check the requests with [`CheckedLocks::new`](crate::CheckedLocks::new).
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{RwLock, lock_all_blocking_timeout};
+/// use std::time::Duration;
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let reader = b.try_read();
+/// let limit = Duration::from_millis(1);
+/// assert!(lock_all_blocking_timeout((a.writing(), b.writing()), limit).is_none());
+/// drop(reader);
+/// let (mut first, second) = lock_all_blocking_timeout((a.writing(), b.reading()), limit).unwrap();
+/// *first += *second;
+/// ```
+#[cfg(not(loom))]
+#[track_caller]
+#[must_use = "the locks are released as soon as the guards are dropped"]
+pub fn lock_all_blocking_timeout<R: LockRequests>(
+    requests: R,
+    timeout: Duration,
+) -> Option<R::Guards> {
+    match Instant::now().checked_add(timeout) {
+        Some(deadline) => lock_all_blocking_deadline(requests, deadline),
+        None => Some(lock_all_blocking(requests)),
+    }
+}
+
+/// Acquires several locks, each in a mode of its own, blocking the thread until they are available
+/// together, but no longer than until `deadline`: all or nothing. Returns one guard for each lock.
+///
+/// Returns `None` if the locks were not available in time; then none of them is held. At `deadline`
+/// the function tries once more, like [`try_lock_all`](crate::try_lock_all). If `deadline` has
+/// already passed, the function does not block.
+///
+/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for. The thread
+/// waits in the queue of one lock after the other, as a task would. No release hands a lock to the
+/// thread. The call leaves the token of [`std::thread::park`] as it was.
+///
+/// # Panics
+///
+/// Panics if two requests name the same lock, unless both are shared. To get an error instead,
+/// check the requests with [`CheckedLocks::new`](crate::CheckedLocks::new).
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock, RwLock, lock_all_blocking_deadline};
+/// use std::time::{Duration, Instant};
+///
+/// let (order, data) = (MultiLock::new(), RwLock::new(2));
+/// let deadline = Instant::now() + Duration::from_secs(1);
+/// let requests = (order.in_mode(Mode::Exclusive), data.writing());
+/// let (_alone, mut number) = lock_all_blocking_deadline(requests, deadline).expect("in time");
+/// *number += 1;
+/// ```
+#[cfg(not(loom))]
+#[track_caller]
+#[must_use = "the locks are released as soon as the guards are dropped"]
+pub fn lock_all_blocking_deadline<R: LockRequests>(
+    requests: R,
+    deadline: Instant,
+) -> Option<R::Guards> {
+    assert_no_duplicate(&requests);
+    guards_if_acquired(requests, |requested| {
+        let in_time = Instant::now() < deadline;
+        let wait = || block_on(all_or_nothing::acquire(requested), Some(deadline));
+        let acquired = in_time.then(wait).flatten();
+        acquired.or_else(|| all_or_nothing::try_acquire(requested))
+    })
 }

@@ -153,11 +153,8 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
 /// ```
 pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAllError> {
     requests.check()?;
-    let requested = Requested(requests);
-    let held = all_or_nothing::try_acquire(&requested).ok_or(TryLockAllError::WouldBlock)?;
-    let room = detach(held);
-    // SAFETY: the locks have been acquired, and nothing else releases them.
-    Ok(unsafe { requested.0.into_guards(room) })
+    let acquired = guards_if_acquired(requests, |requested| all_or_nothing::try_acquire(requested));
+    acquired.ok_or(TryLockAllError::WouldBlock)
 }
 
 /// Acquires several locks, each in a mode of its own, unless `cancel` is ready first: all or
@@ -223,14 +220,25 @@ pub fn lock_all_or<R: LockRequests, C: Future>(
 }
 
 #[track_caller]
-fn assert_no_duplicate(requests: &impl LockRequests) {
+pub(super) fn assert_no_duplicate(requests: &impl LockRequests) {
     if let Err(error) = requests.check() {
         panic!("{error}");
     }
 }
 
+/// Returns the guards of `requests`, which have no duplicates, if `acquire` acquires the locks.
+pub(super) fn guards_if_acquired<R: LockRequests>(
+    requests: R,
+    acquire: impl FnOnce(&Requested<R>) -> Option<AllHeld<&Requested<R>>>,
+) -> Option<R::Guards> {
+    let requested = Requested(requests);
+    let room = detach(acquire(&requested)?);
+    // SAFETY: the locks have been acquired, and nothing else releases them.
+    Some(unsafe { requested.0.into_guards(room) })
+}
+
 /// Requests without duplicates.
-struct Requested<R>(R);
+pub(super) struct Requested<R>(R);
 
 /// Makes room for the guards. From then on, the guards stand for the acquisitions of `held`.
 ///
