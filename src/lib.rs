@@ -68,7 +68,7 @@ pub use named::guard::HandleGuard;
 pub use raw::state::Snapshot;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use rwlock::owned::{
-    MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
+    ChangesArc, MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
     RwLockWriteGuardArc,
 };
 pub use rwlock::{

@@ -29,13 +29,13 @@ use multilock::requests::{
     Writing, WritingArc,
 };
 use multilock::{
-    AllGuard, Changes, CheckedLocks, DuplicateLock, Guard, GuardArc, Handle, HandleGuard, HandleId,
-    HandleInUse, HandleLock, LockGuard, LockSet, Lockable, MappedRwLockWriteGuard,
-    MappedRwLockWriteGuardArc, Mode, Monitor, MonitorArc, MultiLock, ReleaseError, RwLock,
-    RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
-    RwLockUpgradedGuard, RwLockWriteGuard, RwLockWriteGuardArc, SetGuard, Snapshot,
-    TryAcquireError, TryLockAllError, UpgradeError, Wanted, acquire_all, lock_all, lock_all_or,
-    try_acquire_all, try_lock_all,
+    AllGuard, Changes, ChangesArc, CheckedLocks, DuplicateLock, Guard, GuardArc, Handle,
+    HandleGuard, HandleId, HandleInUse, HandleLock, LockGuard, LockSet, Lockable,
+    MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, Monitor, MonitorArc, MultiLock,
+    ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard,
+    RwLockUpgradableReadGuardArc, RwLockUpgradedGuard, RwLockWriteGuard, RwLockWriteGuardArc,
+    SetGuard, Snapshot, TryAcquireError, TryLockAllError, UpgradeError, Wanted, acquire_all,
+    lock_all, lock_all_or, try_acquire_all, try_lock_all,
 };
 
 #[cfg(feature = "event-listener")]
@@ -148,6 +148,10 @@ fn types() -> Vec<Row> {
         Mode: auto Copy Clone Debug Eq Ord Hash;
         Snapshot: auto Copy Clone Debug Eq Hash;
         Changes<'static>: auto Debug FusedStream;
+        ChangesArc<u32>: auto Debug FusedStream;
+        ChangesArc<Sent>: Unpin;
+        ChangesArc<Seen>: Unpin UnwindSafe RefUnwindSafe;
+        ChangesArc<Kept>: Unpin UnwindSafe RefUnwindSafe;
         Monitor<'static>: auto Debug FusedStream;
         MonitorArc: auto Debug FusedStream;
         UpgradeError: auto Copy Clone Debug Display Error Eq Hash;
@@ -421,6 +425,7 @@ fn values() -> Vec<Row> {
         "condition::read_when_or" when.write_when_or(|_| true, ready(())) => Send Sync FusedFuture;
         "condition::read_when_or" when.write_when_or(|_| true, ready(Rc::new(0))) => FusedFuture;
         "condition::wait" when.changes().wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "condition::wait" arc_data.changes_arc().wait() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "lockable::wait" Lockable::wait(&set, Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
     };
     #[cfg(feature = "lock_api")]
@@ -533,7 +538,10 @@ fn what_keeps_its_lock_is_static() {
     all((set, try_acquire_all([(lock, Shared)])));
     let data = Arc::new(RwLock::new(0));
     all((data.try_read_arc(), data.try_write_arc(), data.try_upgradable_read_arc()));
-    all(data.try_upgradable_read_arc().map(RwLockUpgradableReadGuardArc::upgrade));
+    all((
+        data.try_upgradable_read_arc().map(RwLockUpgradableReadGuardArc::upgrade),
+        data.changes_arc(),
+    ));
     all(lock_all((data.reading_arc(), data.reading_arc())));
     all(try_lock_all([data.writing_arc()]));
 }

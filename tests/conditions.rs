@@ -297,51 +297,81 @@ fn a_snapshot_shows_whether_the_lock_is_watched() {
     }
 }
 
-fn poll_next(changes: &mut multilock::Changes<'_>) -> bool {
+fn poll_next(changes: &mut (impl Stream + Unpin)) -> bool {
     poll_once(std::future::poll_fn(|cx| Pin::new(&mut *changes).poll_next(cx))).is_ready()
+}
+
+/// Runs `$check` with a monitor that borrows the lock, and with one that owns it.
+macro_rules! for_each_changes {
+    (|$lock:ident, $changes:ident| $check:block) => {{
+        for_each_changes!(changes, |$lock, $changes| $check);
+        for_each_changes!(changes_arc, |$lock, $changes| $check);
+    }};
+    ($changes_of:ident, |$lock:ident, $changes:ident| $check:block) => {{
+        let $lock = Arc::new(RwLock::new(0));
+        let mut $changes = $lock.$changes_of();
+        $check
+        assert!(!poll_next(&mut $changes));
+        drop($changes);
+        assert_idle($lock.raw());
+        assert_eq!(Arc::strong_count(&$lock), 1);
+    }};
 }
 
 #[test]
 fn changes_are_set_by_each_change_and_by_nothing_else() {
-    let lock = RwLock::new(0);
-    let changes = lock.changes();
-    assert!(!changes.is_set());
-    drop(lock.try_read().unwrap());
-    drop(lock.try_upgradable_read().unwrap());
-    assert!(!changes.is_set());
-    let guard = lock.try_write().unwrap();
-    assert!(!changes.is_set(), "not before it ends");
-    drop(guard);
-    assert!(changes.is_set());
-    changes.clear();
-    assert!(!changes.is_set());
-    drop(changes);
-    assert_idle(lock.raw());
+    for_each_changes!(|lock, changes| {
+        assert!(!changes.is_set());
+        drop(lock.try_read().unwrap());
+        drop(lock.try_upgradable_read().unwrap());
+        assert!(!changes.is_set());
+        let guard = lock.try_write().unwrap();
+        assert!(!changes.is_set(), "not before it ends");
+        drop(guard);
+        assert!(changes.is_set() && format!("{changes:?}").contains("is_set: true"));
+        changes.clear();
+        assert!(!changes.is_set());
+    });
 }
 
 #[test]
 fn changes_are_a_stream() {
-    let lock = RwLock::new(0);
-    let mut changes = lock.changes();
-    assert!(!poll_next(&mut changes));
-    *lock.try_write().unwrap() = 1;
-    *lock.try_write().unwrap() = 2;
-    assert!(poll_next(&mut changes), "two changes between two looks are one");
-    assert!(!poll_next(&mut changes));
-    *lock.try_write().unwrap() = 3;
-    assert!(poll_next(&mut changes));
+    for_each_changes!(|lock, changes| {
+        assert!(!poll_next(&mut changes));
+        *lock.try_write().unwrap() = 1;
+        *lock.try_write().unwrap() = 2;
+        assert!(poll_next(&mut changes), "two changes between two looks are one");
+        assert!(!poll_next(&mut changes));
+        *lock.try_write().unwrap() = 3;
+        assert!(poll_next(&mut changes));
+    });
 }
 
 #[test]
 fn changes_wake_the_task_that_waits_for_them() {
-    let lock = RwLock::new(0);
-    let changes = lock.changes();
-    let mut task = Task::queued(changes.wait());
-    drop(lock.try_read().unwrap());
-    assert!(!task.woken());
-    drop(lock.try_write().unwrap());
-    assert!(task.woken());
-    task.finish();
+    for_each_changes!(|lock, changes| {
+        let mut task = Task::queued(changes.wait());
+        drop(lock.try_read().unwrap());
+        assert!(!task.woken());
+        drop(lock.try_write().unwrap());
+        assert!(task.woken());
+        task.finish();
+        drop(task);
+        changes.clear();
+    });
+}
+
+#[test]
+fn changes_of_an_arc_keep_the_lock_alive() {
+    let lock: Arc<RwLock<dyn std::fmt::Debug + Send + Sync>> = Arc::new(RwLock::new(0));
+    let alive = Arc::downgrade(&lock);
+    let mut changes = lock.changes_arc();
+    drop(lock);
+    assert!(!poll_next(&mut changes));
+    drop(alive.upgrade().unwrap().try_write().unwrap());
+    assert!(poll_next(&mut changes));
+    drop(changes);
+    assert!(alive.upgrade().is_none());
 }
 
 // ------------------------------------------------------------------------------- Against plain models

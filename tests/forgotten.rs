@@ -24,8 +24,8 @@ use moment::Moment;
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::requests::InMode;
 use multilock::{
-    Changes, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet, Lockable,
-    Monitor, MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard,
+    Changes, ChangesArc, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet,
+    Lockable, Monitor, MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard,
     RwLockUpgradableReadGuardArc, Snapshot, UpgradeError, acquire_all, lock_all, lock_all_or,
 };
 use random::{Choices, Random};
@@ -496,19 +496,27 @@ async fn changes(changes: Changes<'_>) {
     changes.wait().await;
 }
 
+async fn changes_arc(changes: ChangesArc<u32>) {
+    changes.wait().await;
+}
+
 async fn monitor_arc(monitor: MonitorArc) {
     monitor.clear();
     monitor.wait().await;
 }
 
-async fn next(mut monitor: Monitor<'_>) {
-    monitor.clear();
-    poll_fn(|cx| Pin::new(&mut monitor).poll_next(cx)).await;
+async fn next(mut stream: impl Stream + Unpin) {
+    poll_fn(|cx| Pin::new(&mut stream).poll_next(cx)).await;
 }
 
-async fn next_arc(mut monitor: MonitorArc) {
+fn next_edge<'a>(monitor: Monitor<'a>) -> impl Future<Output = ()> + use<'a> {
     monitor.clear();
-    poll_fn(|cx| Pin::new(&mut monitor).poll_next(cx)).await;
+    next(monitor)
+}
+
+fn next_edge_arc(monitor: MonitorArc) -> impl Future<Output = ()> {
+    monitor.clear();
+    next(monitor)
 }
 
 fn pairs(locks: &Locks, mode: Mode) -> [(&MultiLock, Mode); 3] {
@@ -734,9 +742,14 @@ fn functions() -> Vec<Function> {
         waits!("Monitor::wait, of names", Names, |locks, mode| monitor(locks.names.monitor(mode))),
         waits!("MonitorArc::wait", Lock, |locks, mode| monitor_arc(locks.lock.monitor_arc(mode))),
         waits!("Changes::wait", Data, |locks, _mode| changes(locks.data.changes())),
-        waits!("Monitor as a stream", Lock, |locks, mode| next(locks.lock.monitor(mode))),
-        waits!("Monitor as a stream, of a set", Set, |locks, mode| next(locks.set.monitor(mode))),
-        waits!("MonitorArc as a stream", Lock, |locks, mode| next_arc(
+        waits!("ChangesArc::wait", Data, |locks, _mode| changes_arc(locks.data.changes_arc())),
+        waits!("Changes as a stream", Data, |locks, _mode| next(locks.data.changes())),
+        waits!("ChangesArc as a stream", Data, |locks, _mode| next(locks.data.changes_arc())),
+        waits!("Monitor as a stream", Lock, |locks, mode| next_edge(locks.lock.monitor(mode))),
+        waits!("Monitor as a stream, of a set", Set, |locks, mode| next_edge(
+            locks.set.monitor(mode)
+        )),
+        waits!("MonitorArc as a stream", Lock, |locks, mode| next_edge_arc(
             locks.lock.monitor_arc(mode)
         )),
     ]

@@ -117,6 +117,8 @@ fn a_result_that_is_not_used_is_warned_of() {
         ("MonitorArc", "$Monitor"),
         ("Subscription", "$Subscription"),
         ("SubscriptionArc", "$Subscription"),
+        ("Changes", "$Changes"),
+        ("ChangesArc", "$Changes"),
     ] {
         assert!(types.iter().any(|one| one == by));
         types.push(made.to_owned());

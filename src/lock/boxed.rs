@@ -232,13 +232,13 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> MonitorInner<'
 
 /// Makes a stream of a type that contains a [`MonitorInner`].
 macro_rules! monitor_stream {
-    ($Monitor:ty) => {
+    ([$($generics:tt)*] $Monitor:ty) => {
         /// Yields an item each time that a poll finds the monitor set, and clears the monitor. The
         /// stream has no end.
         ///
         /// The first poll that finds the monitor unset allocates a listener for each lock. Later
         /// polls allocate only after a waker has panicked.
-        impl Stream for $Monitor {
+        impl<$($generics)*> Stream for $Monitor {
             type Item = ();
 
             fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
@@ -246,7 +246,7 @@ macro_rules! monitor_stream {
             }
         }
 
-        impl FusedStream for $Monitor {
+        impl<$($generics)*> FusedStream for $Monitor {
             /// Returns `false`: the stream has no end.
             fn is_terminated(&self) -> bool {
                 false

@@ -118,7 +118,7 @@ macro_rules! multilock_monitor {
         }
 
         #[cfg(feature = "alloc")]
-        monitor_stream!($Elided);
+        monitor_stream!([] $Elided);
 
         impl fmt::Debug for $Elided {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -229,63 +229,77 @@ impl<T: ?Sized> RwLock<T> {
     }
 }
 
-/// A monitor that reports that the data of an [`RwLock`] may have changed.
-///
-/// It is *set* by each end of an exclusive acquisition, and by its downgrade, until it is
-/// [cleared](Self::clear) or its [`Stream`] yields an item. It is not set when it is created.
-///
-/// It does not hold the lock and has no place among the waiters. No task waits because of it.
-///
-/// # Limitations
-///
-/// * Many changes between two looks are one: it does not count.
-/// * An exclusive acquisition that writes nothing is a change, too, except the look of
-///   [`write_when`](RwLock::write_when).
-/// * It may be set once more for a change that it has reported already, if it is cleared while an
-///   exclusive holder releases the lock. It misses no change.
-///
-/// # Examples
-///
-/// ```
-/// use multilock::RwLock;
-///
-/// let lock = RwLock::new(1);
-/// let changes = lock.changes();
-/// assert!(!changes.is_set());
-/// *lock.try_write().unwrap() = 2;
-/// assert!(changes.is_set());
-/// ```
-#[must_use = "a monitor does nothing unless it is looked at"]
-pub struct Changes<'a>(MonitorInner<'a, &'a MultiLock>);
+/// Defines a monitor of changes that borrows or owns its lock.
+macro_rules! changes_monitor {
+    ($(#[$meta:meta])* $Changes:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $Inner:ty) => {
+        $(#[$meta])*
+        #[must_use = "a monitor does nothing unless it is looked at"]
+        pub struct $Changes<$($generics)*>(pub(super) $Inner);
 
-impl Changes<'_> {
-    /// Returns whether the data may have changed since the monitor was created or cleared.
-    #[must_use]
-    pub fn is_set(&self) -> bool {
-        self.0.is_set()
-    }
+        impl<$($bounded)*> $Changes<$($args)*> {
+            /// Returns whether the data may have changed since the monitor was created or cleared.
+            #[must_use]
+            pub fn is_set(&self) -> bool {
+                self.0.is_set()
+            }
 
-    /// Clears the monitor. So clear it first, and then read the data: it misses no change after the
-    /// clear.
-    pub fn clear(&self) {
-        self.0.clear();
-    }
+            /// Clears the monitor. So clear it first, and then read the data: it misses no change
+            /// after the clear.
+            pub fn clear(&self) {
+                self.0.clear();
+            }
 
-    /// Waits asynchronously until the monitor is set. Does not clear it.
-    ///
-    /// # Cancel safety
-    ///
-    /// The future may be dropped at any point, without an effect on any other task.
-    pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
-        Fused::<_>::new(self.0.wait())
-    }
+            /// Waits asynchronously until the monitor is set. Does not clear it.
+            ///
+            /// # Cancel safety
+            ///
+            /// The future may be dropped at any point, without an effect on any other task.
+            pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
+                Fused::<_>::new(self.0.wait())
+            }
+        }
+
+        #[cfg(feature = "alloc")]
+        monitor_stream!([$($bounded)*] $Changes<$($args)*>);
+
+        impl<$($bounded)*> fmt::Debug for $Changes<$($args)*> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($Changes))
+                    .field("is_set", &self.is_set())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
 }
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub(super) use changes_monitor;
 
-#[cfg(feature = "alloc")]
-monitor_stream!(Changes<'_>);
-
-impl fmt::Debug for Changes<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Changes").field("is_set", &self.is_set()).finish_non_exhaustive()
-    }
+changes_monitor! {
+    /// A monitor that reports that the data of an [`RwLock`] may have changed.
+    ///
+    /// It is *set* by each end of an exclusive acquisition, and by its downgrade, until it is
+    /// [cleared](Self::clear) or its [`Stream`] yields an item. It is not set when it is created.
+    ///
+    /// It does not hold the lock and has no place among the waiters. No task waits because of it.
+    ///
+    /// # Limitations
+    ///
+    /// * Many changes between two looks are one: it does not count.
+    /// * An exclusive acquisition that writes nothing is a change, too, except the look of
+    ///   [`write_when`](RwLock::write_when).
+    /// * It may be set once more for a change that it has reported already, if it is cleared while an
+    ///   exclusive holder releases the lock. It misses no change.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// let changes = lock.changes();
+    /// assert!(!changes.is_set());
+    /// *lock.try_write().unwrap() = 2;
+    /// assert!(changes.is_set());
+    /// ```
+    Changes ['a] ['a] ['a], MonitorInner<'a, &'a MultiLock>
 }

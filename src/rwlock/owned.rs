@@ -11,14 +11,17 @@ use core::ptr::{self, NonNull};
 use core::task::{Context, Poll, ready};
 
 use futures_core::FusedFuture;
+use futures_core::stream::{FusedStream, Stream};
 
-use super::condition::{check, when_methods};
+use super::condition::{changes_monitor, check, when_methods};
 use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
 use crate::lock::cancel::{acquire_or, first};
+use crate::lock::boxed::{MonitorInner, monitor_stream};
 use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
+use crate::raw::edges::Edge;
 use crate::raw::{RawLock, RawUpgrade};
 use crate::set::lock_all::LockRequest;
 use crate::set::lock_all::sealed::Request;
@@ -265,6 +268,7 @@ unwind_safe! {
     [T: ?Sized + UnwindSafe + RefUnwindSafe] ReadingArc<T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe] UpgradingArc<T>;
     [T: ?Sized + UnwindSafe + RefUnwindSafe] WritingArc<T>;
+    [T: ?Sized + UnwindSafe + RefUnwindSafe] ChangesArc<T>;
 }
 
 /// Defines the asynchronous methods that acquire the lock in one mode, with a guard that owns it.
@@ -423,6 +427,66 @@ impl<T: ?Sized> RwLock<T> {
         one after the other. An evaluation is no change: it wakes no other task that waits for a \
         condition.",
         "Arc::new(RwLock::new(false))"
+    }
+}
+
+/// The `MultiLock` of a lock with data, in the `Arc` of that lock.
+pub(crate) struct MultiLockOf<T: ?Sized>(Arc<RwLock<T>>);
+
+impl<T: ?Sized> Clone for MultiLockOf<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T: ?Sized> Deref for MultiLockOf<T> {
+    type Target = MultiLock;
+
+    fn deref(&self) -> &MultiLock {
+        &self.0.lock
+    }
+}
+
+changes_monitor! {
+    /// A monitor that reports that the data of an [`RwLock`] in an [`Arc`] may have changed.
+    ///
+    /// The monitor owns a clone of the `Arc`, so it is `'static`. It does not hold the lock, and
+    /// has no place among the waiters. [`Changes`](crate::Changes) is the monitor that borrows the
+    /// lock. Its documentation says when a monitor is set, and what the limitations are.
+    ChangesArc [T: ?Sized] [T: ?Sized + Send + Sync + 'static] [T],
+    MonitorInner<'static, MultiLockOf<T>>
+}
+
+impl<T: ?Sized + Send + Sync + 'static> RwLock<T> {
+    /// Creates a stream of changes of the data that is `'static`.
+    ///
+    /// The stream owns a clone of the `Arc`: see [`ChangesArc`]. A change is the end of an exclusive
+    /// acquisition, or its downgrade: the data may have changed. A new `ChangesArc` is not set. So
+    /// create it first, and then read the data.
+    ///
+    /// # Examples
+    ///
+    /// A task that reacts to each change, and is not bound to the scope of the lock:
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use futures::StreamExt;
+    /// use multilock::RwLock;
+    /// use std::sync::Arc;
+    ///
+    /// let limit = Arc::new(RwLock::new(1));
+    /// let mut changes = limit.changes_arc();
+    /// let reads = limit.clone();
+    /// let task = smol::spawn(async move {
+    ///     changes.next().await;
+    ///     *reads.read().await
+    /// });
+    /// *limit.write().await = 2;
+    /// assert_eq!(task.await, 2);
+    /// # });
+    /// ```
+    pub fn changes_arc(self: &Arc<Self>) -> ChangesArc<T> {
+        ChangesArc(MonitorInner::new(MultiLockOf(self.clone()), Edge::Change))
     }
 }
 
