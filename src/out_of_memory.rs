@@ -132,8 +132,10 @@ fn u2_an_upgrade_without_memory_leaves_the_hold_as_it_was() {
         locks.held_arc(&[Upgradable, Shared]), |held| poll(held[0].upgrade());
         locks.held(&[Shared, Shared]), |held| poll(held[0].upgrade_or(ready(())));
         locks.held_by_name(&[Upgradable, Shared]), |held| poll(held[0].upgrade());
+        locks.held_by_name(&[Shared, Shared]), |held| poll(held[0].upgrade_or(ready(())));
         locks.read(), |held| poll(Reads::upgrade_in_place(&mut held.as_mut().unwrap().0));
         locks.read_arc(), |held| poll(ReadsArc::upgrade_in_place(&mut held.as_mut().unwrap().0));
+        locks.read(), |held| poll(Reads::upgrade_in_place_or(&mut held.as_mut().unwrap().0, ready(())));
     }
     // These upgrades take the guard by value, so it is dropped by the panic.
     let locks = Locks::default();
@@ -178,6 +180,7 @@ fn c1_a_name_without_memory_is_not_in_use() {
         locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.acquire(Shared, 8));
         locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.acquire_or(Shared, 8, ready(())));
         locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.context(Shared, 8));
+        locks.held_by_name(&[Exclusive]), |_held| poll(locks.names.context_or(Shared, 8, ready(())));
         // One chunk is full.
         locks.held_by_name(&[Shared; 8]), |_held| locks.names.try_context(Shared, 8);
         locks.held_by_name(&[Shared; 8]), |_held| poll(locks.names.context(Exclusive, 8));

@@ -375,10 +375,16 @@ fn values() -> Vec<Row> {
         "named::context" names.context(Shared, 1) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "named::context" sent.context(Shared, Cell::new(1)) => Send UnwindSafe FusedFuture;
         "named::context" kept.context(Shared, Rc::new(1)) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::context_or" names.context_or(Shared, 1, ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "named::context_or" names.context_or(Shared, 1, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "named::context_or" sent.context_or(Shared, Cell::new(1), ready(())) => Send UnwindSafe FusedFuture;
+        "named::context_or" kept.context_or(Shared, Rc::new(1), ready(())) => UnwindSafe RefUnwindSafe FusedFuture;
         "named::wait" kept.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "guard::upgrade" names.try_context(Shared, 2).unwrap().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" sent.try_context(Shared, Cell::new(2)).unwrap().upgrade() => Send Sync RefUnwindSafe;
         "guard::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
+        "guard::upgrade_or" names.try_context(Shared, 3).unwrap().upgrade_or(ready(())) => Send Sync RefUnwindSafe;
+        "guard::upgrade_or" sent.try_context(Shared, Cell::new(3)).unwrap().upgrade_or(ready(Rc::new(0))) => RefUnwindSafe;
         "set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
@@ -399,6 +405,9 @@ fn values() -> Vec<Row> {
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut data) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuardArc::upgrade_in_place(&mut owned) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place" RwLockUpgradableReadGuard::upgrade_in_place(&mut sent_data) => ;
+        "convert::upgrade_in_place_or" RwLockUpgradableReadGuard::upgrade_in_place_or(&mut RwLock::new(0).try_upgradable_read().unwrap(), ready(())) => Send Sync RefUnwindSafe;
+        "convert::upgrade_in_place_or" RwLockUpgradableReadGuardArc::upgrade_in_place_or(&mut Arc::new(RwLock::new(0)).try_upgradable_read_arc().unwrap(), ready(Rc::new(0))) => RefUnwindSafe;
+        "convert::upgrade_in_place_or" RwLockUpgradableReadGuard::upgrade_in_place_or(&mut RwLock::new(Cell::new(0)).try_upgradable_read().unwrap(), ready(())) => ;
         "rwlock::read_or" other.read_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::read_or" other.read_or(ready(Cell::new(0))) => Send UnwindSafe FusedFuture;
         "rwlock::read_or" other.read_or(ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
@@ -511,11 +520,13 @@ fn what_is_generic_may_be_sent() {
             lock.context(Shared, name.clone()),
             lock.acquire_new(Shared),
             lock.acquire_or(Shared, name.clone(), ready(())),
+            lock.context_or(Shared, name.clone(), ready(())),
         ));
         sent(async move {
             let mut guard = lock.context(Shared, name.clone()).await.ok();
             if let Some(guard) = &mut guard {
                 guard.upgrade().await.unwrap();
+                guard.upgrade_or(ready(())).await.unwrap().unwrap();
             }
         });
     }

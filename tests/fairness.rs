@@ -435,6 +435,10 @@ fn q3_no_waiter_starves_for_guards_with_names() {
         let context = named.lock.context(mode, named.name());
         boxed(async move { context.await.unwrap() })
     });
+    check("HandleLock::context_or", Named::default, |named, mode| {
+        let context = named.lock.context_or(mode, named.name(), pending::<()>());
+        boxed(async move { context.await.unwrap().unwrap() })
+    });
 }
 
 #[test]

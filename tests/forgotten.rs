@@ -605,6 +605,13 @@ fn functions() -> Vec<Function> {
             |locks, mode| locks.names.context(mode, locks.name()),
             |acquired| ok(acquired)
         ),
+        acquires!(
+            "HandleLock::context_or",
+            Names,
+            all,
+            |locks, mode| locks.names.context_or(mode, locks.name(), pending::<()>()),
+            |acquired| ok(ok(acquired))
+        ),
         acquires!("RwLock::read", Data, &[Shared], |locks, _mode| locks.data.read()),
         acquires!("RwLock::read_arc", Data, &[Shared], |locks, _mode| locks.data.read_arc()),
         acquires!("RwLock::upgradable_read", Data, &[Upgradable], |locks, _mode| {
@@ -976,7 +983,23 @@ macro_rules! upgrades_or {
         }
     )+};
 }
-upgrades_or!(Guard<'_>, GuardArc);
+upgrades_or!(Guard<'_>, GuardArc, HandleGuard<'_, Name>);
+
+macro_rules! upgrades_in_place_or {
+    ($($Guard:ident<$($args:tt),+>),+) => {$(
+        impl Upgrades for Or<$Guard<$($args),+>> {
+            fn upgrade(&mut self) -> BoxFuture<'_, Result<Hold<'_>, UpgradeError>> {
+                let upgrade = $Guard::upgrade_in_place_or(&mut self.0, pending::<()>());
+                Box::pin(async { Ok(boxed(upgrade.await.unwrap())) })
+            }
+
+            fn mode(&self) -> Option<Mode> {
+                Some(Upgradable)
+            }
+        }
+    )+};
+}
+upgrades_in_place_or!(RwLockUpgradableReadGuard<'_, u32>, RwLockUpgradableReadGuardArc<u32>);
 
 /// The guard is moved into the future.
 struct ByValue<G, F>(Option<G>, fn(G) -> F);
@@ -1033,6 +1056,12 @@ fn upgrades() -> Vec<Upgrade> {
             guard: |locks, mode| Box::new(locks.names.try_context(mode, locks.name()).unwrap()),
         },
         Upgrade {
+            name: "HandleGuard::upgrade_or",
+            part: Part::Names,
+            modes: both,
+            guard: |locks, mode| Box::new(Or(locks.names.try_context(mode, locks.name()).unwrap())),
+        },
+        Upgrade {
             name: "RwLockUpgradableReadGuard::upgrade_in_place",
             part: Part::Data,
             modes: upgradable,
@@ -1043,6 +1072,18 @@ fn upgrades() -> Vec<Upgrade> {
             part: Part::Data,
             modes: upgradable,
             guard: |locks, _| Box::new(locks.data.try_upgradable_read_arc().unwrap()),
+        },
+        Upgrade {
+            name: "RwLockUpgradableReadGuard::upgrade_in_place_or",
+            part: Part::Data,
+            modes: upgradable,
+            guard: |locks, _| Box::new(Or(locks.data.try_upgradable_read().unwrap())),
+        },
+        Upgrade {
+            name: "RwLockUpgradableReadGuardArc::upgrade_in_place_or",
+            part: Part::Data,
+            modes: upgradable,
+            guard: |locks, _| Box::new(Or(locks.data.try_upgradable_read_arc().unwrap())),
         },
         Upgrade {
             name: "RwLockUpgradableReadGuard::upgrade",

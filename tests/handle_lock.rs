@@ -250,13 +250,14 @@ fn c4_a_dropped_acquisition_leaves_nothing() {
                 let acquire = Task::queued(lock.acquire(mode, 102));
                 let context = Task::queued(lock.context(mode, 103));
                 let acquire_or = Task::queued(lock.acquire_or(mode, 104, pending::<()>()));
+                let context_or = Task::queued(lock.context_or(mode, 105, pending::<()>()));
                 if woken {
                     first = None;
                     assert_eq!(acquire.woken(), mode != Exclusive);
                 }
-                drop((new, acquire, context, acquire_or));
+                drop((new, acquire, context, acquire_or, context_or));
                 drop(first);
-                (100..105).for_each(|name| assert!(!is_used(&lock, name), "{name}"));
+                (100..106).for_each(|name| assert!(!is_used(&lock, name), "{name}"));
                 (0..holders).for_each(|name| assert_eq!(lock.release(&name), Some(Shared)));
                 assert_idle(&lock);
             }
@@ -324,6 +325,42 @@ fn an_acquisition_or_a_cancel_future_ends_with_one_of_them() {
         assert_eq!(waiter.finish(), Ok(Ok(())));
         drop(waiter);
         lock.release(&2).unwrap();
+        assert_idle(&lock);
+    }
+}
+
+#[test]
+fn a_guard_or_a_cancel_future_ends_with_one_of_them() {
+    for mode in Mode::ALL {
+        let lock = Lock::new();
+        let never = || poll_fn(|_| -> Poll<()> { panic!("polled needlessly") });
+        let guard = now(lock.context_or(mode, 1, never())).unwrap().unwrap();
+        assert_eq!((guard.mode(), lock.release(&1)), (mode, None));
+        let in_use = now(lock.context_or(mode, 1, never())).unwrap().map(drop);
+        assert_eq!(in_use, Err(HandleInUse(1)));
+        drop(guard);
+        assert_idle(&lock);
+
+        // Acquired by a release.
+        lock.try_acquire(Exclusive, 1).unwrap();
+        let mut waiter = Task::queued(lock.context_or(mode, 2, pending::<()>()));
+        lock.release(&1).unwrap();
+        let guard = waiter.run().expect("woken").unwrap().unwrap();
+        assert!(waiter.future().is_terminated());
+        drop(waiter);
+        assert_eq!(lock.holders(), [(2, mode)]);
+        drop(guard);
+
+        // Canceled: the name is returned, and is not in use any more.
+        lock.try_acquire(Exclusive, 1).unwrap();
+        assert_eq!(now(lock.context_or(mode, 2, ready("late"))).map(drop), Err((2, "late")));
+        assert!(!is_used_exclusively(&lock, 2) && !lock.snapshot().is_awaited(mode));
+
+        // The holder leaves while `cancel` is polled.
+        let leaves = poll_fn(|_| Poll::Ready(lock.release(&1)));
+        let guard = now(lock.context_or(mode, 2, leaves)).unwrap().unwrap();
+        assert_eq!(lock.holders(), [(2, mode)]);
+        drop(guard);
         assert_idle(&lock);
     }
 }
@@ -526,6 +563,48 @@ fn u2_a_guard_upgrades_when_the_other_holders_have_left() {
     assert_eq!((guard.mode(), lock.holders()), (Exclusive, vec![(1, Exclusive)]));
     drop(guard);
     assert_idle(&lock);
+}
+
+#[test]
+fn u2_an_upgrade_of_a_guard_or_a_cancel_future_ends_with_one_of_them() {
+    for from in [Shared, Upgradable] {
+        let lock = Lock::new();
+        let mut guard = lock.try_context(from, 1).unwrap();
+        lock.try_acquire(Shared, 2).unwrap();
+        // Canceled: the guard is as it was, and what waits is woken.
+        let cancel = Cell::new(false);
+        let canceled = poll_fn(|_| if cancel.get() { Poll::Ready(7) } else { Poll::Pending });
+        let mut upgrade = Task::queued(guard.upgrade_or(canceled));
+        assert_eq!(lock.holders(), [(1, Upgradable), (2, Shared)]);
+        let mut waiter = Task::queued(lock.acquire(Shared, 3));
+        cancel.set(true);
+        assert_eq!(upgrade.finish(), Err(7));
+        drop(upgrade);
+        assert_eq!((guard.mode(), lock.holders()[0]), (from, (1, from)));
+        waiter.run().expect("woken").unwrap();
+        drop(waiter);
+        lock.release(&3).unwrap();
+
+        // The other holder leaves while `cancel` is polled.
+        assert_eq!(now(guard.upgrade_or(poll_fn(|_| Poll::Ready(lock.release(&2))))), Ok(Ok(())));
+        assert_eq!((guard.mode(), lock.holders()), (Exclusive, vec![(1, Exclusive)]));
+        guard.downgrade(from);
+
+        // Upgraded by a release, and at once.
+        lock.try_acquire(Shared, 2).unwrap();
+        let mut upgrade = Task::queued(guard.upgrade_or(pending::<()>()));
+        lock.release(&2).unwrap();
+        assert_eq!(upgrade.run(), Some(Ok(Ok(()))));
+        drop(upgrade);
+        assert_eq!(now(guard.upgrade_or(pending::<()>())), Ok(Ok(())));
+        drop(guard);
+        assert_idle(&lock);
+    }
+    let lock = Lock::new();
+    let _upgradable = lock.try_context(Upgradable, 1).unwrap();
+    let mut second = lock.try_context(Shared, 2).unwrap();
+    assert_eq!(now(second.upgrade_or(ready(()))), Ok(Err(UpgradeError::Conflict)));
+    assert_eq!(lock.holders(), [(1, Upgradable), (2, Shared)]);
 }
 
 #[test]
@@ -961,6 +1040,7 @@ fn a_future_that_is_done_says_so() {
     check(lock.acquire(Shared, 1));
     check(lock.context(Shared, 2));
     check(lock.acquire_or(Shared, 3, pending::<()>()));
+    check(lock.context_or(Shared, 4, pending::<()>()));
     let lock: HandleLock<HandleId> = HandleLock::new();
     check(lock.acquire_new(Shared));
 }
@@ -1054,6 +1134,15 @@ fn x_operations_need_stack_for_a_few_names_only() {
             );
         }),
         ("context", |lock, name| assert!(Task::new(lock.context(Shared, *name)).poll().is_ready())),
+        ("context_or", |lock, name| {
+            assert!(Task::new(lock.context_or(Shared, *name, pending::<()>())).poll().is_ready());
+        }),
+        ("context_or, cancelled", |lock, name| {
+            assert!(Task::new(lock.context_or(Exclusive, *name, ready(()))).poll().is_ready());
+        }),
+        ("the future of context_or", |lock, name| {
+            has_room_for_one(&lock.context_or(Shared, *name, pending::<()>()))
+        }),
         ("try_context", |lock, name| assert!(lock.try_context(Shared, *name).is_ok())),
         ("handle", |lock, name| {
             let guard = lock.try_context(Shared, *name).ok().unwrap();

@@ -396,6 +396,52 @@ macro_rules! suite {
                 assert_over(&lock);
             }
 
+            #[test]
+            fn u2_an_upgrade_in_place_or_a_cancel_future_ends_with_one_of_them() {
+                let lock = lock();
+                let mut guard = now(lock.$upgradable());
+                let never = poll_fn(|_| -> Poll<()> { panic!("polled needlessly") });
+                now($Upgradable::upgrade_in_place_or(&mut guard, never)).unwrap().0 = 7;
+                assert_held(&lock, Upgradable);
+
+                // Upgraded, by a release.
+                let reads = lock.$try_read().unwrap();
+                let pends = pending::<()>();
+                let mut upgrade = Task::queued($Upgradable::upgrade_in_place_or(&mut guard, pends));
+                assert!(lock.raw().snapshot().is_upgrading());
+                drop(reads);
+                let writes = upgrade.run().expect("woken").unwrap();
+                assert_held(&lock, Exclusive);
+                drop(writes);
+                drop(upgrade);
+                assert_held(&lock, Upgradable);
+
+                // Canceled. The guard is as it was, and what waited is woken.
+                let mut reads = lock.$try_read();
+                let cancel = Cell::new(false);
+                let canceled =
+                    poll_fn(|_| if cancel.get() { Poll::Ready(7) } else { Poll::Pending });
+                let mut upgrade =
+                    Task::queued($Upgradable::upgrade_in_place_or(&mut guard, canceled));
+                let mut waits = Task::queued(lock.$read());
+                cancel.set(true);
+                assert_eq!(upgrade.finish().map(drop), Err(7));
+                drop((waits.run().expect("woken"), waits, upgrade));
+                assert_held(&lock, Upgradable);
+
+                // The last reader leaves while `cancel` is polled.
+                let leaves = poll_fn(|_| {
+                    reads = None;
+                    Poll::Ready(())
+                });
+                let writes = now($Upgradable::upgrade_in_place_or(&mut guard, leaves)).unwrap();
+                assert_held(&lock, Exclusive);
+                drop(writes);
+                assert_eq!(guard.0, 7);
+                drop(guard);
+                assert_over(&lock);
+            }
+
             /// Not polled, waiting, and woken.
             #[test]
             fn u2_an_upgrade_with_a_cancel_future_that_is_dropped_drops_its_guard() {
@@ -435,6 +481,16 @@ macro_rules! suite {
                 let guard = now(lock.$upgradable());
                 panics_with("in drop", || drop(now($Upgradable::upgrade_or(guard, cancel))));
                 assert_over(&lock);
+                let mut reads = lock.$try_read();
+                let leaves = poll_fn(|_| {
+                    reads = None;
+                    Poll::Ready(PanicsOnDrop)
+                });
+                let mut guard = now(lock.$upgradable());
+                let upgrade = $Upgradable::upgrade_in_place_or(&mut guard, leaves);
+                panics_with("in drop", || drop(now(upgrade)));
+                assert_held(&lock, Upgradable);
+                drop(guard);
                 let mut reads = lock.$try_read();
                 let leaves = poll_fn(|_| {
                     reads = None;

@@ -62,11 +62,7 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
         cancel: C,
     ) -> Result<Result<(), UpgradeError>, C::Output> {
         let upgraded = first(self.upgrade(), cancel).await;
-        match upgraded {
-            Err(output) if self.try_upgrade().is_err() => Err(output),
-            Err(_) => Ok(Ok(())),
-            Ok(result) => Ok(result),
-        }
+        upgraded.or_else(|output| self.try_upgrade().map(Ok).map_err(|_| output))
     }
 
     pub(super) fn share(&self) -> Option<Self>

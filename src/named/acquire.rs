@@ -11,7 +11,7 @@ use crate::lock::guard::Guard;
 use crate::mode::Mode;
 use crate::named::error::HandleInUse;
 use crate::named::registry::HandleReservation;
-use crate::named::{HandleLock, confirm_held, take_handle};
+use crate::named::{HandleLock, take_handle};
 use crate::raw::acquire::RawAcquire;
 
 /// An acquisition by a handle. The future is written by hand: that of an `async` block would have
@@ -90,7 +90,7 @@ fn reserve_once<'a, H: Eq>(
 }
 
 /// An acquisition by a handle that may be canceled. Written by hand for the same reason.
-pub(super) struct AcquireByHandleOr<'a, H, A> {
+pub(super) struct AcquireByHandleOr<'a, H, A, T> {
     lock: &'a HandleLock<H>,
     mode: Mode,
     /// The handle, until the first poll.
@@ -100,30 +100,37 @@ pub(super) struct AcquireByHandleOr<'a, H, A> {
     reservation: Option<HandleReservation<'a, H>>,
     /// Acquires the lock in `mode`, or is canceled.
     acquire: A,
+    confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
 }
 
-impl<'a, H, A> AcquireByHandleOr<'a, H, A> {
-    pub(super) fn new(lock: &'a HandleLock<H>, mode: Mode, handle: H, acquire: A) -> Self {
-        Self { lock, mode, handle: Some(handle), reservation: None, acquire }
+impl<'a, H, A, T> AcquireByHandleOr<'a, H, A, T> {
+    pub(super) fn new(
+        lock: &'a HandleLock<H>,
+        mode: Mode,
+        handle: H,
+        acquire: A,
+        confirm: fn(&'a HandleLock<H>, HandleReservation<'a, H>, Mode) -> T,
+    ) -> Self {
+        Self { lock, mode, handle: Some(handle), reservation: None, acquire, confirm }
     }
 }
 
-impl<'a, H, A, O> Future for AcquireByHandleOr<'a, H, A>
+impl<'a, H, A, T, O> Future for AcquireByHandleOr<'a, H, A, T>
 where
     H: Eq,
     A: Future<Output = Result<Guard<'a>, O>>,
 {
-    type Output = Result<Result<(), HandleInUse<H>>, (H, O)>;
+    type Output = Result<Result<T, HandleInUse<H>>, (H, O)>;
 
     /// # Panics
     ///
     /// Panics if the future was ready before.
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         // SAFETY: the acquisition, which alone is pinned with this future, is not moved.
-        let (acquire, handle, reservation, lock, mode) = unsafe {
+        let (acquire, handle, reservation, lock, mode, confirm) = unsafe {
             let this = self.get_unchecked_mut();
             let acquire = Pin::new_unchecked(&mut this.acquire);
-            (acquire, &mut this.handle, &mut this.reservation, this.lock, this.mode)
+            (acquire, &mut this.handle, &mut this.reservation, this.lock, this.mode, this.confirm)
         };
         if let Err(in_use) = reserve_once(lock, handle, reservation) {
             return Poll::Ready(Ok(Err(in_use)));
@@ -132,9 +139,9 @@ where
         let reservation = reservation.take().expect("the handle is reserved");
         Poll::Ready(match acquired {
             Ok(guard) => {
-                confirm_held(reservation, mode);
+                let held = confirm(lock, reservation, mode);
                 mem::forget(guard);
-                Ok(Ok(()))
+                Ok(Ok(held))
             }
             Err(output) => {
                 reservation.cancel(handle);
@@ -144,7 +151,7 @@ where
     }
 }
 
-impl<'a, H, A, O> FusedFuture for AcquireByHandleOr<'a, H, A>
+impl<'a, H, A, T, O> FusedFuture for AcquireByHandleOr<'a, H, A, T>
 where
     H: Eq,
     A: Future<Output = Result<Guard<'a>, O>>,

@@ -32,7 +32,7 @@ impl<H: Eq> HandleLock<H> {
         match self.registry.reserve(&mut handle) {
             Some(reservation) => {
                 self.lock.raw.acquire_blocking(mode);
-                confirm_held(reservation, mode);
+                confirm_held(self, reservation, mode);
                 Ok(())
             }
             None => Err(HandleInUse(take_handle(&mut handle))),

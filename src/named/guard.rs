@@ -6,6 +6,7 @@ use core::mem::ManuallyDrop;
 use core::pin::pin;
 
 use crate::error::UpgradeError;
+use crate::lock::cancel::first;
 use crate::lock::guard::Guard;
 use crate::mode::Mode;
 use crate::named::HandleLock;
@@ -158,6 +159,60 @@ impl<'a, H> HandleGuard<'a, H> {
             ends_as.mode = Mode::Exclusive;
         }
         Ok(())
+    }
+
+    /// Upgrades the guard to exclusive mode, unless `cancel` is ready first.
+    ///
+    /// The outer `Result` says which of the two was ready. The inner one is that of
+    /// [`upgrade`](Self::upgrade).
+    ///
+    /// With a timer as `cancel`, this is an upgrade with a time limit, on any runtime:
+    /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of some. Each poll
+    /// tries to upgrade first, and polls `cancel` only if other holders are left. When `cancel` is
+    /// ready, the future tries once more, like [`try_upgrade`](Self::try_upgrade). So if both are
+    /// ready, the guard is upgraded.
+    ///
+    /// An exclusive guard stays as it is. From the first poll of the future on, no newcomer
+    /// acquires the lock, in any mode, until `cancel` is ready. So the upgrade waits only for
+    /// holders that hold the lock at its first poll. While it waits,
+    /// [`holders`](HandleLock::holders) shows the guard as upgradable.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point, and `cancel` is dropped with it. The guard then keeps
+    /// the mode that it had, and the waiters that waited because of the upgrade are woken.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task holds the same lock once more in shared mode, by whatever handle, the wait ends
+    /// only when `cancel` is ready.
+    ///
+    /// # Errors
+    ///
+    /// Returns the output of `cancel` in the outer `Result`. The guard then has the mode that it
+    /// had, and the waiters that waited because of the upgrade are woken.
+    ///
+    /// Returns [`UpgradeError::Conflict`] in the inner `Result`, at the first poll, if the guard is
+    /// shared, and another holder is upgradable or is upgrading. The guard then keeps its mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{HandleGuard, Mode};
+    /// # async fn example(guard: &mut HandleGuard<'_, u32>, sleep: impl Future<Output = ()>) {
+    /// match guard.upgrade_or(sleep).await {
+    ///     Ok(Ok(())) => assert_eq!(guard.mode(), Mode::Exclusive),
+    ///     Ok(Err(conflict)) => println!("{conflict}"),
+    ///     Err(()) => println!("too late"),
+    /// }
+    /// # }
+    /// ```
+    pub async fn upgrade_or<C: Future>(
+        &mut self,
+        cancel: C,
+    ) -> Result<Result<(), UpgradeError>, C::Output> {
+        let upgraded = first(self.upgrade(), cancel).await;
+        upgraded.or_else(|output| self.try_upgrade().map(Ok).map_err(|_| output))
     }
 
     /// Returns the acquisition as a `Guard`, which can change its mode or release it.

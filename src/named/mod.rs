@@ -15,7 +15,6 @@ use core::pin::pin;
 use futures_core::FusedFuture;
 
 use crate::lock::MultiLock;
-use crate::lock::cancel::acquire_or;
 use crate::lock::guard::Guard;
 use crate::lock::handle::HandleId;
 use crate::lock::monitor::Monitor;
@@ -253,9 +252,7 @@ impl<H: Eq> HandleLock<H> {
         mode: Mode,
         handle: H,
     ) -> impl FusedFuture<Output = Result<(), HandleInUse<H>>> {
-        AcquireByHandle::new(self, mode, handle, |_, reservation, mode| {
-            confirm_held(reservation, mode)
-        })
+        AcquireByHandle::new(self, mode, handle, confirm_held)
     }
 
     /// Acquires the lock in `mode` by `handle`, unless `cancel` is ready first.
@@ -310,9 +307,7 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         cancel: C,
     ) -> impl FusedFuture<Output = Result<Result<(), HandleInUse<H>>, (H, C::Output)>> {
-        let last_try = move || self.lock.try_acquire(mode);
-        let acquire = acquire_or(self.lock.acquire(mode), cancel, last_try);
-        AcquireByHandleOr::new(self, mode, handle, acquire)
+        AcquireByHandleOr::new(self, mode, handle, self.lock.acquire_or(mode, cancel), confirm_held)
     }
 
     /// Acquires the lock in `mode` by a fresh handle, waiting asynchronously until the lock is
@@ -364,7 +359,7 @@ impl<H: Eq> HandleLock<H> {
             let acquire = pin!(RawAcquire::new(&self.lock, mode));
             let reservation = self.reserve_new(&mut handle);
             acquire.await;
-            confirm_held(reservation, mode);
+            confirm_held(self, reservation, mode);
             take_handle(&mut handle)
         })
     }
@@ -396,7 +391,7 @@ impl<H: Eq> HandleLock<H> {
         if !self.lock.raw.try_acquire(mode) {
             return None;
         }
-        confirm_held(reservation, mode);
+        confirm_held(self, reservation, mode);
         handle
     }
 
@@ -476,6 +471,63 @@ impl<H: Eq> HandleLock<H> {
         AcquireByHandle::new(self, mode, handle, HandleGuard::new)
     }
 
+    /// Acquires the lock in `mode` by `handle`, unless `cancel` is ready first, and returns a guard
+    /// that releases it.
+    ///
+    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness).
+    ///
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+    /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. Each poll tries to
+    /// acquire the lock first, and polls `cancel` only if that fails. When `cancel` is ready, the
+    /// future tries once more, like [`try_context`](Self::try_context). So if both are ready, the
+    /// lock is acquired. The handle is in use until after that try.
+    ///
+    /// The outer `Result` says which of the two was ready. The inner one is that of
+    /// [`context`](Self::context).
+    ///
+    /// # Cancel safety
+    ///
+    /// The future may be dropped at any point before it is ready, and `cancel` is dropped with it.
+    /// It then does not hold the lock, and has lost its place in the queue. If it had been woken,
+    /// its drop passes the wake-up on to the next waiter. The handle is dropped with the future,
+    /// and is not in use any more.
+    ///
+    /// # Deadlocks
+    ///
+    /// If the task already holds the same lock, by whatever handle, the wait may end only when
+    /// `cancel` is ready: see [`MultiLock`](MultiLock#deadlocks).
+    ///
+    /// # Errors
+    ///
+    /// Returns the handle, which is not in use any more, and the output of `cancel` in the outer
+    /// `Result`. The acquisition has then lost its place in the queue, and does not hold the lock.
+    ///
+    /// Returns [`HandleInUse`] in the inner `Result`, at the first poll, if the handle is in use.
+    /// The error contains the handle, and changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use multilock::{HandleLock, Mode};
+    /// # async fn example(lock: &HandleLock<u32>, sleep: impl Future<Output = ()>) {
+    /// match lock.context_or(Mode::Shared, 1, sleep).await {
+    ///     Ok(Ok(guard)) => assert_eq!(guard.handle(), 1),
+    ///     Ok(Err(error)) => println!("{error}"),
+    ///     Err((handle, ())) => println!("{handle}: too late"),
+    /// }
+    /// # }
+    /// ```
+    pub fn context_or<C: Future>(
+        &self,
+        mode: Mode,
+        handle: H,
+        cancel: C,
+    ) -> impl FusedFuture<Output = Result<Result<HandleGuard<'_, H>, HandleInUse<H>>, (H, C::Output)>>
+    {
+        let acquire = self.lock.acquire_or(mode, cancel);
+        AcquireByHandleOr::new(self, mode, handle, acquire, HandleGuard::new)
+    }
+
     /// Acquires the lock in `mode` by `handle` if that is possible now, and returns a guard that
     /// releases it. Never waits.
     ///
@@ -529,7 +581,9 @@ impl<H: Eq> HandleLock<H> {
         handle: H,
         acquire: impl FnOnce() -> bool,
     ) -> Result<(), TryAcquireError<H>> {
-        self.reserve_and_acquire(handle, acquire, |reservation| confirm_held(reservation, mode))
+        self.reserve_and_acquire(handle, acquire, |reservation| {
+            confirm_held(self, reservation, mode)
+        })
     }
 
     /// Reserves `handle`, runs `acquire`, and confirms the reservation if the lock was acquired.
@@ -562,7 +616,7 @@ fn take_handle<H>(handle: &mut Option<H>) -> H {
 
 /// Confirms `reservation` for a caller that has acquired the lock in `mode`: the lock stays held
 /// until it is released by an equal handle.
-fn confirm_held<H>(reservation: HandleReservation<'_, H>, mode: Mode) {
+fn confirm_held<H>(_: &HandleLock<H>, reservation: HandleReservation<'_, H>, mode: Mode) {
     reservation.confirm(HandleState::Held(mode));
 }
 

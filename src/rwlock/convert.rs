@@ -315,20 +315,13 @@ macro_rules! guard_conversions {
                 cancel: C,
             ) -> Result<$Write<$($args)*>, (Self, C::Output)> {
                 // The guard in place is forgotten, so the lock stays upgraded.
-                let upgraded = first(Self::upgrade_in_place(&mut guard), cancel).await;
+                let upgraded = Self::upgrade_in_place_or(&mut guard, cancel).await;
                 match upgraded.map(core::mem::forget) {
                     Ok(()) => {
                         let (lock, data) = guard.into_parts();
                         Ok($Write::new(lock, data))
                     }
-                    Err(output) => match Self::try_upgrade(guard) {
-                        Ok(guard) => {
-                            // The drop may panic, and then drops the guard: see `First`.
-                            drop(output);
-                            Ok(guard)
-                        }
-                        Err(guard) => Err((guard, output)),
-                    },
+                    Err(output) => Err((guard, output)),
                 }
             }
 
@@ -369,6 +362,77 @@ macro_rules! guard_conversions {
                 let upgraded = RawUpgrade::new(&lock.raw, Mode::Upgradable).await;
                 assert!(upgraded, "{FORGOTTEN}");
                 RwLockUpgradedGuard::new(lock, guard.data)
+            }
+
+            /// Upgrades to write access in place, unless `cancel` is ready first.
+            ///
+            /// With a timer as `cancel`, this is an upgrade with a time limit, on any runtime:
+            /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of
+            /// some. Each poll tries to upgrade first, and polls `cancel` only if other readers are
+            /// left. When `cancel` is ready, the future tries once more, like
+            /// [`try_upgrade_in_place`](Self::try_upgrade_in_place). So if both are ready, the guard
+            /// is upgraded.
+            ///
+            /// From the first poll on, no other task acquires the lock, in any mode, until `cancel`
+            /// is ready. So the data has not changed since this guard read it. Write access ends
+            /// when the returned guard is dropped. Then this guard reads again, with no other writer
+            /// in between.
+            ///
+            /// # Cancel safety
+            ///
+            /// The future may be dropped at any point, and `cancel` is dropped with it. If it has
+            /// waited, its drop leaves the guard as it was, and wakes the waiters that waited
+            /// because of the upgrade.
+            ///
+            /// # Deadlocks
+            ///
+            /// If the task keeps another read guard of the same lock meanwhile, the wait ends only
+            /// when `cancel` is ready.
+            ///
+            /// # Panics
+            ///
+            /// Panics if an earlier upgrade in place, or the [`RwLockUpgradedGuard`] of one, was
+            /// forgotten (`mem::forget`).
+            ///
+            /// # Errors
+            ///
+            /// Returns the output of `cancel`. This guard is then as it was. Other readers can read
+            /// beside it again, and those that waited because of the upgrade are woken.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # use std::time::Duration;
+            #[doc = example!("try_upgradable_read", $arc)]
+            /// # smol::block_on(async {
+            /// let reader = lock.read().await;
+            /// let timer = smol::Timer::after(Duration::from_millis(1));
+            #[doc = concat!("assert!(", stringify!($Upgradable), "::upgrade_in_place_or(&mut guard, timer).await.is_err());")]
+            /// assert_eq!(guard.0, 1);
+            /// drop(reader);
+            /// let never = smol::Timer::never();
+            #[doc = concat!(stringify!($Upgradable), "::upgrade_in_place_or(&mut guard, never).await.unwrap().0 += 1;")]
+            /// assert_eq!(guard.0, 2);
+            /// # });
+            /// ```
+            pub async fn upgrade_in_place_or<C: Future>(
+                guard: &mut Self,
+                cancel: C,
+            ) -> Result<RwLockUpgradedGuard<'_, T>, C::Output> {
+                // The guard is forgotten and made anew: otherwise it would borrow `guard` during the
+                // last try, as far as the compiler knows.
+                let upgraded = first(Self::upgrade_in_place(guard), cancel).await;
+                match upgraded.map(core::mem::forget) {
+                    Ok(()) => Ok(RwLockUpgradedGuard::new(guard.lock.multilock(), guard.data)),
+                    Err(output) => match Self::try_upgrade_in_place(guard) {
+                        Some(guard) => {
+                            // The drop may panic, and then drops the guard: see `First`.
+                            drop(output);
+                            Ok(guard)
+                        }
+                        None => Err(output),
+                    },
+                }
             }
 
             /// Upgrades to write access in place if there is no other reader. Never waits.

@@ -266,6 +266,10 @@ impl<'a, C: Choices> Schedule<'a, C> {
                     Form::AcquireNew => {
                         Box::pin(async move { Done::Named(lock.acquire_new(mode).await) })
                     }
+                    Form::Context if id % 2 == 0 => Box::pin(async move {
+                        let result = lock.context_or(mode, name, pending::<()>()).await.unwrap();
+                        Done::Guarded(result.map_err(multilock::HandleInUse::into_handle))
+                    }),
                     Form::Context => Box::pin(async move {
                         let result = lock.context(mode, name).await;
                         Done::Guarded(result.map_err(multilock::HandleInUse::into_handle))
