@@ -69,6 +69,13 @@ impl RawLock {
         }
     }
 
+    /// Creates a lock with as many shared holders as can enter.
+    #[cfg(test)]
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn full() -> Self {
+        Self { state: State::full(), queue: LazyQueue::new() }
+    }
+
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.state.load()
     }

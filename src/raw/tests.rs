@@ -27,7 +27,7 @@ impl Wake for Wakes {
 #[test]
 fn e3_at_the_maximum_acquire_waits_until_one_leaves() {
     for mode in [Mode::Shared, Mode::Upgradable] {
-        let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+        let lock = RawLock::full();
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(wakes.clone());
         let cx = Context::from_waker(&waker);
@@ -386,7 +386,7 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
         let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         ((z ^ (z >> 31)) % limit as u64) as usize
     };
-    let lock = RawLock { state: State::full(), queue: LazyQueue::new() };
+    let lock = RawLock::full();
     let full = lock.snapshot().shared_holders();
     let (mut shared, mut upgradable) = (full, 0);
     let mut waiters: Vec<TestWaiter<'_>> = Vec::new();

@@ -71,6 +71,9 @@ pub(crate) mod futures;
 pub(crate) mod requests;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod owned;
+#[cfg(test)]
+#[cfg(not(any(loom, shuttle)))]
+mod tests;
 
 use core::cell::UnsafeCell;
 use core::fmt;
