@@ -88,6 +88,9 @@ macro_rules! suite {
             acquisitions_with_names
             a_mode_for_each_lock
             locks_with_data_at_once
+            a_bounded_queue_by_conditions
+            tasks_take_turns_by_conditions
+            changes_drive_tasks
             one_function_for_all_that_is_lockable
         }
         #[cfg(feature = "std")]
@@ -96,6 +99,7 @@ macro_rules! suite {
             threads_that_block_beside_tasks
             threads_that_block_for_sets_beside_tasks
             threads_that_block_for_data_beside_tasks
+            threads_that_block_for_conditions_beside_tasks
         }
     };
     ($Runtime:ty: $($scenario:ident)*) => {$(

@@ -3,6 +3,7 @@
 //! None depends on timing. Where a task must have reached some point, the lock shows it. A sleep only
 //! makes an interesting order likely.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -16,7 +17,7 @@ use multilock::{HandleLock, LockGuard, LockSet, Lockable, Mode, MultiLock, Upgra
 use multilock::{RwLock, RwLockUpgradableReadGuard, RwLockWriteGuardArc};
 use multilock::{acquire_all, lock_all, lock_all_or, try_acquire_all, try_lock_all};
 #[cfg(feature = "std")]
-use multilock::{acquire_all_blocking, lock_all_blocking};
+use multilock::{acquire_all_blocking, lock_all_blocking, lock_all_blocking_timeout};
 
 use crate::Runtime;
 
@@ -266,7 +267,8 @@ pub(crate) async fn data_with_limits<R: Runtime>() {
             R::spawn(async move {
                 for round in 0..ROUNDS {
                     let mut dice = Dice::new(task, round);
-                    let limit = R::sleep(MOMENT / 8 * dice.roll(8) as u32);
+                    let time = MOMENT / 8 * dice.roll(8) as u32;
+                    let limit = R::sleep(time);
                     match dice.roll(5) {
                         0 => {
                             let Ok(guard) = lock.read_or(limit).await else { continue };
@@ -306,7 +308,10 @@ pub(crate) async fn data_with_limits<R: Runtime>() {
                                 changes.fetch_add(1, Relaxed);
                             });
                             // Dropped in the middle of the wait, and never in that of the change.
-                            R::select(change, limit).await;
+                            match dice.roll(2) {
+                                0 => _ = R::timeout(time, change).await,
+                                _ => _ = R::select(change, limit).await,
+                            }
                         }
                     }
                 }
@@ -1059,6 +1064,202 @@ pub(crate) async fn locks_with_data_at_once<R: Runtime>() {
     assert_idle(log.raw());
 }
 
+/// Waits for `condition` to write, without a limit or with one limit after the other.
+async fn write_when<R: Runtime, T: Send + Sync + 'static>(
+    lock: &Arc<RwLock<T>>,
+    condition: impl Fn(&T) -> bool + Copy + Send + Sync,
+    dice: &mut Dice,
+) -> RwLockWriteGuardArc<T> {
+    loop {
+        let limit = MOMENT / 8 * dice.roll(8) as u32;
+        let guard = match dice.roll(3) {
+            0 => R::timeout(limit, lock.write_arc_when(condition)).await,
+            1 => lock.write_arc_when_or(condition, R::sleep(limit)).await.ok(),
+            _ => Some(lock.write_arc_when(condition).await),
+        };
+        if let Some(guard) = guard {
+            assert!(condition(&guard));
+            return guard;
+        }
+    }
+}
+
+/// Producers and consumers, which signal nothing, at a queue with little room.
+pub(crate) async fn a_bounded_queue_by_conditions<R: Runtime>() {
+    const ROOM: usize = 3;
+    const PRODUCERS: usize = TASKS / 2;
+    #[derive(Default)]
+    struct Queue {
+        numbers: VecDeque<usize>,
+        is_closed: bool,
+    }
+
+    let queue = Arc::new(RwLock::new(Queue::default()));
+    let consumers: Vec<_> = (PRODUCERS..TASKS)
+        .map(|task| {
+            let queue = queue.clone();
+            R::spawn(async move {
+                let mut got = Vec::new();
+                loop {
+                    let mut dice = Dice::new(task, got.len());
+                    let is_ready = |queue: &Queue| !queue.numbers.is_empty() || queue.is_closed;
+                    let mut guard = write_when::<R, _>(&queue, is_ready, &mut dice).await;
+                    let Some(number) = guard.numbers.pop_front() else { break got };
+                    pause::<R>(&mut dice).await;
+                    got.push(number);
+                }
+            })
+        })
+        .collect();
+    let end = {
+        let queue = queue.clone();
+        R::spawn(async move {
+            let queue = queue.read_when(|it: &Queue| it.is_closed && it.numbers.is_empty()).await;
+            assert!(queue.numbers.is_empty());
+        })
+    };
+    let producers = (0..PRODUCERS).map(|task| {
+        let queue = queue.clone();
+        R::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut dice = Dice::new(task, round);
+                let has_room = |queue: &Queue| queue.numbers.len() < ROOM;
+                let mut guard = write_when::<R, _>(&queue, has_room, &mut dice).await;
+                pause::<R>(&mut dice).await;
+                guard.numbers.push_back(task * ROUNDS + round);
+            }
+        })
+    });
+    join_all(producers).await;
+    queue.with_mut(|queue| queue.is_closed = true).await;
+    let mut got = Vec::new();
+    for one in join_all(consumers).await {
+        for producer in 0..PRODUCERS {
+            assert!(one.iter().filter(|number| *number / ROUNDS == producer).is_sorted());
+        }
+        got.extend(one);
+    }
+    end.await;
+    got.sort_unstable();
+    assert!(got.into_iter().eq(0..PRODUCERS * ROUNDS), "each number arrives once");
+    assert_idle(queue.raw());
+}
+
+/// Each task waits for its turn, in all ways, and passes it on.
+pub(crate) async fn tasks_take_turns_by_conditions<R: Runtime>() {
+    let turn = Arc::new(RwLock::new(0));
+    let tasks = (0..TASKS).map(|task| {
+        let turn = turn.clone();
+        R::spawn(async move {
+            for round in 0..FEW_ROUNDS {
+                let mut dice = Dice::new(task, round);
+                let mine = round * TASKS + task;
+                let is_mine = |turn: &usize| *turn == mine;
+                match dice.roll(3) {
+                    0 => *write_when::<R, _>(&turn, is_mine, &mut dice).await += 1,
+                    1 => {
+                        let guard = turn.upgradable_read_when(is_mine).await;
+                        pause::<R>(&mut dice).await;
+                        *RwLockUpgradableReadGuard::upgrade(guard).await += 1;
+                    }
+                    _ => {
+                        assert_eq!(*turn.read_when(is_mine).await, mine);
+                        turn.with_mut(|turn| *turn += 1).await;
+                    }
+                }
+            }
+        })
+    });
+    join_all(tasks).await;
+    assert_eq!(*turn.try_read().unwrap(), TASKS * FEW_ROUNDS);
+    assert_idle(turn.raw());
+}
+
+/// Tasks follow a number to which others add. None of them sleeps through the last change.
+pub(crate) async fn changes_drive_tasks<R: Runtime>() {
+    const LAST: usize = TASKS * FEW_ROUNDS;
+
+    let number = Arc::new(RwLock::new(0));
+    let followers: Vec<_> = (0..3)
+        .map(|_| {
+            let (number, mut changes) = (number.clone(), number.changes_arc());
+            R::spawn(async move {
+                let mut seen = 0;
+                while seen < LAST {
+                    changes.next().await;
+                    let now = number.with(|number| *number).await;
+                    assert!(now >= seen);
+                    seen = now;
+                }
+            })
+        })
+        .collect();
+    let tasks = (0..TASKS).map(|task| {
+        let number = number.clone();
+        R::spawn(async move {
+            for round in 0..FEW_ROUNDS {
+                let mut dice = Dice::new(task, round);
+                match dice.roll(3) {
+                    0 => *number.write().await += 1,
+                    1 => number.with_mut(|number| *number += 1).await,
+                    _ => {
+                        let mut guard = number.upgradable_read().await;
+                        pause::<R>(&mut dice).await;
+                        *RwLockUpgradableReadGuard::upgrade_in_place(&mut guard).await += 1;
+                    }
+                }
+                pause::<R>(&mut dice).await;
+            }
+        })
+    });
+    // These borrow the lock.
+    let changes = number.changes();
+    let last = number.read_when(|number| *number == LAST);
+    let (_, last) = join(join_all(tasks), last).await;
+    assert!(changes.is_set());
+    drop((last, changes));
+    join_all(followers).await;
+    assert_idle(number.raw());
+}
+
+/// Threads and tasks take turns.
+#[cfg(feature = "std")]
+pub(crate) async fn threads_that_block_for_conditions_beside_tasks<R: Runtime>() {
+    let turn = Arc::new(RwLock::new(0));
+    let threads = [0, 1].map(|thread| {
+        let turn = turn.clone();
+        std::thread::spawn(move || {
+            for round in 0..ROUNDS {
+                let is_mine = |turn: &usize| *turn == 3 * round + thread;
+                let mut guard = loop {
+                    let guard = match round % 2 {
+                        0 => turn.write_when_blocking_timeout(is_mine, MOMENT),
+                        _ => Some(turn.write_when_blocking(is_mine)),
+                    };
+                    if let Some(guard) = guard {
+                        break guard;
+                    }
+                };
+                *guard += 1;
+            }
+        })
+    });
+    let task = {
+        let turn = turn.clone();
+        R::spawn(async move {
+            for round in 0..ROUNDS {
+                let mut dice = Dice::new(2, round);
+                let is_mine = |turn: &usize| *turn == 3 * round + 2;
+                *write_when::<R, _>(&turn, is_mine, &mut dice).await += 1;
+            }
+        })
+    };
+    task.await;
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(*turn.try_read().unwrap(), 3 * ROUNDS);
+    assert_idle(turn.raw());
+}
+
 /// Threads and tasks add one to two numbers at once, and find them equal.
 #[cfg(feature = "std")]
 pub(crate) async fn threads_that_block_for_data_beside_tasks<R: Runtime>() {
@@ -1067,7 +1268,9 @@ pub(crate) async fn threads_that_block_for_data_beside_tasks<R: Runtime>() {
         let numbers = numbers.clone();
         std::thread::spawn(move || {
             for _ in 0..ROUNDS {
-                let mut guards = lock_all_blocking(order.map(|n| numbers[n].writing()));
+                let requests = || order.map(|n| numbers[n].writing());
+                let in_time = lock_all_blocking_timeout(requests(), MOMENT / 4);
+                let mut guards = in_time.unwrap_or_else(|| lock_all_blocking(requests()));
                 assert_eq!(*guards[0], *guards[1]);
                 guards.iter_mut().for_each(|number| **number += 1);
             }
