@@ -168,6 +168,12 @@ fn c1_an_acquisition_without_memory_leaves_no_waiter() {
         locks.read_arc(), |_held| poll(locks.data.write_arc_or(ready(())));
         locks.read(), |_held| poll(locks.data.with_mut(|_| unreachable!("it has not waited")));
         locks.read_arc(), |_held| poll(locks.data.write_arc());
+        locks.read(), |_held| poll(locks.data.read_when(|_| false));
+        locks.read_arc(), |_held| poll(locks.data.read_arc_when_or(|_| false, ready(())));
+        locks.read(), |_held| poll(locks.data.write_when(|_| true));
+        locks.held(&[]), |_held| poll(locks.data.upgradable_read_when(|_| false));
+        locks.held(&[]), |_held| poll(locks.data.write_when(|_| false));
+        locks.held(&[]), |_held| poll(locks.data.write_arc_when_or(|_| false, ready(())));
     }
 }
 
@@ -193,6 +199,8 @@ fn c1_a_monitor_without_memory_leaves_nothing() {
         locks.held(&[Exclusive]), |_held| locks.lock.monitor(Shared);
         locks.held(&[Exclusive]), |_held| poll_next(locks.lock.monitor(Shared));
         locks.held(&[Exclusive]), |_held| poll_next(locks.lock.monitor_arc(Shared));
+        locks.read(), |_held| poll_next(locks.data.changes());
+        locks.read_arc(), |_held| poll_next(locks.data.changes_arc());
         locks.held(&[Exclusive]), |_held| poll_next(locks.set().monitor(Shared));
         locks.held(&[Exclusive]), |_held| poll(locks.set().monitor(Shared).wait());
         locks.held(&[Exclusive]), |_held| poll(locks.set().wait(Shared));
@@ -251,6 +259,9 @@ fn c1_a_thread_without_memory_leaves_no_waiter() {
         locks.held(&[Exclusive]), |_held| locks.set().acquire_blocking_timeout(Shared, SOON);
         locks.held_by_name(&[Exclusive]), |_held| locks.names.acquire_blocking_timeout(Shared, 8, SOON);
         locks.read(), |_held| locks.data.write_blocking_timeout(SOON);
+        locks.read(), |_held| locks.data.read_when_blocking_timeout(|_| false, SOON);
+        locks.held(&[]), |_held| locks.data.write_arc_when_blocking_timeout(|_| false, SOON);
+        locks.read(), |_held| lock_all_blocking_timeout([locks.data.writing()], SOON);
     }
 }
 

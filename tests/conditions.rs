@@ -13,13 +13,16 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 #[cfg(panic = "unwind")]
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use futures_core::stream::Stream;
 use multilock::{LockSet, Mode, RwLock, RwLockUpgradableReadGuard, RwLockWriteGuard};
-use support::{Counting, Task, assert_idle, now, poll_once, without_allocation};
+use support::{
+    Counting, Task, allocations, assert_idle, now, poll_once, without_a_leak, without_allocation,
+};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -257,15 +260,37 @@ fn acquire_or_returns_the_output_of_cancel_unless_the_condition_holds() {
 }
 
 #[test]
-fn x2_a_condition_allocates_nothing_after_the_first_wait() {
-    let lock = RwLock::new(0);
-    drop(Task::queued(lock.read_when(|number| *number == 1)));
-    without_allocation("read_when", || {
-        assert!(poll_once(lock.read_when(|number| *number == 1)).is_pending());
-        assert!(poll_once(lock.write_when(|number| *number == 1)).is_pending());
+fn x1_a_condition_that_holds_allocates_nothing() {
+    let lock = Arc::new(RwLock::new(1));
+    without_allocation("true at once", || {
+        drop(now(lock.read_when(|number| *number == 1)));
+        drop(now(lock.upgradable_read_arc_when(|number| *number == 1)));
+        drop(now(lock.write_when_or(|number| *number == 1, std::future::pending::<()>())));
+        #[cfg(all(feature = "std", not(target_family = "wasm")))]
+        drop(lock.write_arc_when_blocking(|number| *number == 1));
     });
-    let lock = RwLock::new(1);
-    without_allocation("true at once", || drop(now(lock.read_when(|number| *number == 1))));
+}
+
+/// Not even if it is evaluated again and again.
+#[test]
+fn x2_a_condition_allocates_nothing_after_the_first_wait() {
+    let lock = Arc::new(RwLock::new(0));
+    let is_two = |number: &i32| *number == 2;
+    drop(Task::queued(lock.read_when(is_two)));
+    without_allocation("waits", || {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut read = pin!(lock.read_when(is_two));
+        let mut upgradable = pin!(lock.upgradable_read_arc_when(is_two));
+        let mut write = pin!(lock.write_when_or(is_two, std::future::pending::<()>()));
+        for number in 0..=2 {
+            assert!(read.as_mut().poll(&mut cx).is_pending());
+            assert!(upgradable.as_mut().poll(&mut cx).is_pending());
+            assert!(write.as_mut().poll(&mut cx).is_pending());
+            *lock.try_write().unwrap() = number;
+        }
+        assert!(read.poll(&mut cx).is_ready() && upgradable.poll(&mut cx).is_ready());
+        assert!(write.poll(&mut cx).is_ready());
+    });
 }
 
 // ------------------------------------------------------------------------------------------ Changes
@@ -358,6 +383,36 @@ fn changes_wake_the_task_that_waits_for_them() {
         task.finish();
         drop(task);
         changes.clear();
+    });
+}
+
+#[test]
+fn x2_changes_allocate_for_their_stream_and_for_nothing_else() {
+    for_each_changes!(|lock, changes| {
+        // The first monitor of the lock has allocated what the first waiter would allocate.
+        without_allocation("more", || drop((lock.changes(), lock.changes_arc())));
+        without_allocation("wait", || assert!(poll_once(changes.wait()).is_pending()));
+        let (item, first) = allocations(|| poll_next(&mut changes));
+        assert!(!item && (1..=2).contains(&first), "{first}");
+        without_allocation("the rest", || {
+            for number in 0..3 {
+                *lock.try_write().unwrap() = number;
+                assert!(poll_next(&mut changes) && !poll_next(&mut changes));
+            }
+        });
+    });
+}
+
+#[test]
+fn x2_what_changes_and_conditions_have_allocated_is_freed() {
+    without_a_leak("conditions", || {
+        let lock = RwLock::new(0);
+        assert!(poll_once(lock.write_when(|number| *number == 1)).is_pending());
+    });
+    without_a_leak("changes", || assert!(!poll_next(&mut RwLock::new(0).changes())));
+    without_a_leak("changes of an `Arc`", || {
+        let mut changes = Arc::new(RwLock::new(0)).changes_arc();
+        assert!(!poll_next(&mut changes));
     });
 }
 

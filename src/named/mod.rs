@@ -517,6 +517,10 @@ impl<H: Eq> HandleLock<H> {
     /// }
     /// # }
     /// ```
+    #[allow(
+        clippy::type_complexity,
+        reason = "a name for it would not say which `Result` is which"
+    )]
     pub fn context_or<C: Future>(
         &self,
         mode: Mode,
