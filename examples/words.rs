@@ -71,9 +71,10 @@ async fn read(shared: &Shared, path: &str) -> io::Result<()> {
     let mut lines = BufReader::new(file?).lines();
     let is_decided = |state: &State| !matches!(state, State::Opening(_));
     // The guard is dropped at the end of the statement.
-    let state = *shared.state.read_when(is_decided).await;
-    while state == State::Ready {
-        let Some(line) = lines.next().await else { break };
+    if *shared.state.read_when(is_decided).await == State::Failed {
+        return Ok(());
+    }
+    while let Some(line) = lines.next().await {
         let line = line?;
         let mut queue = shared.queue.write_when(|queue| queue.lines.len() < ROOM).await;
         queue.lines.push_back(line);

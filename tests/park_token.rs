@@ -56,7 +56,9 @@ impl Locks {
             self.raw_api().snapshot(),
         ];
         snapshots.iter().any(|word| {
-            word.is_upgrading() || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode))
+            word.is_upgrading()
+                || Mode::ALL.into_iter().any(|mode| word.is_awaited(mode))
+                || format!("{word:?}").contains("monitored: true")
         })
     }
 
@@ -85,6 +87,8 @@ impl Locks {
 enum Obstacle {
     /// Another thread holds all locks in this mode, and releases them.
     Hold(Mode),
+    /// A condition does not hold, and another thread makes it true.
+    Condition,
     /// The call hands the lock to a thread that waits for it.
     #[cfg(feature = "lock_api")]
     Writer,
@@ -176,6 +180,28 @@ fn calls() -> Vec<Call> {
             l.named.acquire_blocking_deadline(Exclusive, "waits", at(t)).is_ok() && l.named.release("waits").is_some()
         };
     };
+    fn is_one(number: &u32) -> bool {
+        *number == 1
+    }
+    calls! { calls, Obstacle::Condition, false:
+        "RwLock::read_when_blocking": |l, _| done(l.data.read_when_blocking(is_one));
+        "RwLock::read_arc_when_blocking": |l, _| done(l.data.read_arc_when_blocking(is_one));
+        "RwLock::upgradable_read_when_blocking": |l, _| done(l.data.upgradable_read_when_blocking(is_one));
+        "RwLock::upgradable_read_arc_when_blocking": |l, _| done(l.data.upgradable_read_arc_when_blocking(is_one));
+        "RwLock::write_when_blocking": |l, _| done(l.data.write_when_blocking(is_one));
+        "RwLock::write_arc_when_blocking": |l, _| done(l.data.write_arc_when_blocking(is_one));
+    };
+    calls! { calls, Obstacle::Condition, true:
+        "RwLock::read_when_blocking_timeout": |l, t| l.data.read_when_blocking_timeout(is_one, t).is_some();
+        "RwLock::read_arc_when_blocking_timeout": |l, t| l.data.read_arc_when_blocking_timeout(is_one, t).is_some();
+        "RwLock::upgradable_read_when_blocking_timeout": |l, t| l.data.upgradable_read_when_blocking_timeout(is_one, t).is_some();
+        "RwLock::upgradable_read_arc_when_blocking_timeout": |l, t| l.data.upgradable_read_arc_when_blocking_timeout(is_one, t).is_some();
+        "RwLock::write_when_blocking_timeout": |l, t| l.data.write_when_blocking_timeout(is_one, t).is_some();
+        "RwLock::write_arc_when_blocking_timeout": |l, t| l.data.write_arc_when_blocking_timeout(is_one, t).is_some();
+    };
+    calls! { calls, Hold(Exclusive), true:
+        "RwLock::write_when_blocking_timeout, held": |l, t| l.data.write_when_blocking_timeout(|_| true, t).is_some();
+    };
     #[cfg(feature = "lock_api")]
     calls! { calls, Hold(Exclusive), false:
         "lock_api::RwLock::read": |l, _| done(l.api.read());
@@ -259,6 +285,7 @@ fn outcome(call: &Call, time: Duration, unparks: bool) -> Outcome {
         };
         let held = match call.obstacle {
             Hold(mode) => Some(locks.hold(mode)),
+            Obstacle::Condition => None,
             #[cfg(feature = "lock_api")]
             Obstacle::Writer => None,
         };
@@ -282,6 +309,9 @@ fn outcome(call: &Call, time: Duration, unparks: bool) -> Outcome {
         }
         if time == LONG {
             drop(held);
+            if matches!(call.obstacle, Obstacle::Condition) {
+                *locks.data.write_blocking() = 1;
+            }
             return thread.join().unwrap();
         }
         let outcome = thread.join().unwrap();
