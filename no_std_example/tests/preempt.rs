@@ -15,11 +15,13 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use critical_section::Mutex;
+use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
 use embassy_sync::once_lock::OnceLock;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
-use multilock::{Guard, Handle, HandleLock, LockSet, Mode, MultiLock, SetGuard, acquire_all};
+use multilock::{Guard, Handle, HandleLock, LockSet, Mode, MultiLock, RwLock, SetGuard};
+use multilock::{acquire_all, lock_all, try_lock_all};
 use no_std_example::sweep::{
     Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers, wakers_run_unmasked,
 };
@@ -29,18 +31,18 @@ const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
 
 /// Everything that operations and interrupts use.
 struct Locks {
-    lock: MultiLock,
+    data: RwLock<u32>,
     other: MultiLock,
     names: HandleLock<u32>,
 }
 
 impl Locks {
     const fn new() -> Self {
-        Self { lock: MultiLock::new(), other: MultiLock::new(), names: HandleLock::new() }
+        Self { data: RwLock::new(0), other: MultiLock::new(), names: HandleLock::new() }
     }
 
     fn assert_unused(&self) {
-        for lock in [&self.lock, &self.other] {
+        for lock in [self.data.raw(), &self.other] {
             // The whole word: no waiter was overtaken, and there are no monitors.
             assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
         }
@@ -58,8 +60,12 @@ fn locks() -> &'static Locks {
     unsafe { &*CURRENT.load(SeqCst) }
 }
 
+fn data() -> &'static RwLock<u32> {
+    &locks().data
+}
+
 fn lock() -> &'static MultiLock {
-    &locks().lock
+    data().raw()
 }
 
 fn other() -> &'static MultiLock {
@@ -198,6 +204,7 @@ const UNCONTENDED: &[(&str, fn())] = &[
     ("adopt a handle", adopt_a_handle),
     ("try a set", try_a_set),
     ("acquire a set", acquire_a_set),
+    ("try_lock_all", try_lock_all_locks),
 ];
 
 const CONTENDED: &[(&str, fn())] = &[
@@ -238,6 +245,9 @@ const CONTENDED: &[(&str, fn())] = &[
     ("cancel a set", cancel_a_set),
     ("release a set", release_a_set),
     ("acquire_all", acquire_all_waits),
+    ("lock_all", lock_all_waits),
+    ("with_mut", with_mut),
+    ("write_when and with_mut", wait_for_a_condition),
     ("monitor of a set", monitor_of_a_set),
 ];
 
@@ -645,6 +655,51 @@ fn acquire_all_waits() {
     });
 }
 
+fn try_lock_all_locks() {
+    under_fire(|| drop(try_lock_all((data().reading(), other().in_mode(Exclusive)))));
+}
+
+fn lock_all_waits() {
+    hold(Exclusive);
+    under_fire(|| {
+        wait!(waiter = lock_all((data().writing(), other().in_mode(Shared))), 0);
+        let_go();
+        drop(waiter.finish().unwrap());
+    });
+}
+
+fn with_mut() {
+    hold(Shared);
+    under_fire(|| {
+        wait!(change = data().with_mut(|number| *number += 1), 0);
+        let_go();
+        change.finish().unwrap();
+    });
+}
+
+/// Whether the task of the interrupt makes the condition true.
+static CHANGES: AtomicBool = AtomicBool::new(false);
+
+/// The interrupt may hold the lock when the condition is first evaluated, and when it becomes true.
+fn wait_for_a_condition() {
+    data().try_write().map(|mut number| *number = 0).unwrap();
+    under_fire(|| {
+        let waits = data().write_when(|number| *number == 1);
+        let changes = async {
+            if !CHANGES.load(SeqCst) {
+                data().with_mut(|number| *number = 1).await;
+            }
+        };
+        // In one task: a waiter that is not polled would keep the other asleep.
+        wait!(both = join(waits, changes), 0);
+        if CHANGES.load(SeqCst) {
+            wait_for_shot();
+        }
+        let (number, ()) = both.finish().unwrap();
+        assert_eq!(*number, 1);
+    });
+}
+
 fn monitor_of_a_set() {
     let set = set();
     hold(Exclusive);
@@ -716,6 +771,7 @@ const INTERRUPTS: &[(&str, fn())] = &[
     }),
     ("task: shared", || ask(|| Job::Acquire(Shared))),
     ("task: exclusive", || ask(|| Job::Acquire(Exclusive))),
+    (CHANGE, || ask(|| Job::Change)),
     ("task: upgrade", || ask(|| Job::Upgrade)),
     ("task: set", || ask(|| Job::Set)),
     ("task: monitor", || ask(|| Job::Monitor)),
@@ -747,11 +803,13 @@ fn give_back() -> bool {
 }
 
 const RELEASE: &str = "release the hold";
+const CHANGE: &str = "task: change";
 
 /// What the task on the interrupt executor does: it preempts the interrupt that asks for it, or runs
 /// after that interrupt has ended, before the thread.
 enum Job {
     Acquire(Mode),
+    Change,
     Upgrade,
     Set,
     Monitor,
@@ -771,6 +829,7 @@ async fn urgent() {
     loop {
         match JOBS.receive().await {
             Job::Acquire(mode) => THREAD.allows(&lock().acquire(mode).await),
+            Job::Change => data().with_mut(|number| *number = 1).await,
             Job::Upgrade => {
                 let mut guard = lock().acquire(Upgradable).await;
                 guard.upgrade().await.unwrap();
@@ -824,6 +883,7 @@ fn main() -> ! {
         let mut late = 0;
         for &interrupt in INTERRUPTS {
             RELEASES.store(interrupt.0 == RELEASE, SeqCst);
+            CHANGES.store(interrupt.0 == CHANGE, SeqCst);
             let swept = sweep(operation, interrupt, end_turn);
             preemptions += swept.preemptions;
             places = places.max(swept.places);
