@@ -385,11 +385,11 @@ fn values() -> Vec<Row> {
         "guard::upgrade" kept.try_context(Shared, Rc::new(2)).unwrap().upgrade() => RefUnwindSafe;
         "guard::upgrade_or" names.try_context(Shared, 3).unwrap().upgrade_or(ready(())) => Send Sync RefUnwindSafe;
         "guard::upgrade_or" sent.try_context(Shared, Cell::new(3)).unwrap().upgrade_or(ready(Rc::new(0))) => RefUnwindSafe;
-        "set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
-        "set::wait" set.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
-        "set::locks" set.locks() => auto;
+        "lock_set::acquire" set.acquire(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_set::acquire_or" set.acquire_or(Shared, ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_set::acquire_or" set.acquire_or(Shared, ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_set::wait" set.wait(Shared) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "lock_set::locks" set.locks() => auto;
         "acquire_all::acquire_all" acquire_all(pairs) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "acquire_all::holds" try_acquire_all(pairs).unwrap().holds() => auto;
         "lock_all::lock_all" lock_all(mixed) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;

@@ -156,53 +156,58 @@ impl<T> Mutex<T> {
     }
 }
 
-/// A mutex for critical sections that lock nothing else of this crate.
-///
-/// With `critical-section` it has no room for a check of that, apart from debug builds. The check
-/// takes a word, and some instructions with interrupts disabled.
-#[cfg(any(loom, shuttle, not(feature = "critical-section"), debug_assertions))]
-pub(crate) struct LeafMutex<T>(Mutex<T>);
-
-#[cfg(not(any(loom, shuttle, not(feature = "critical-section"), debug_assertions)))]
-pub(crate) struct LeafMutex<T>(critical_section::Mutex<core::cell::UnsafeCell<T>>);
+/// A mutex for critical sections that run no foreign code, and lock nothing else of this crate.
+pub(crate) use leaf::LeafMutex;
 
 impl<T> UnwindSafe for LeafMutex<T> {}
 impl<T> RefUnwindSafe for LeafMutex<T> {}
 
 #[cfg(any(loom, shuttle, not(feature = "critical-section"), debug_assertions))]
-impl<T> LeafMutex<T> {
-    const_fn! {
-        pub(crate) fn new(value: T) -> Self {
-            Self(Mutex::new(value))
-        }
-    }
+mod leaf {
+    pub(crate) struct LeafMutex<T>(super::Mutex<T>);
 
-    /// Runs `f` on the value, as [`Mutex::with`] does.
-    ///
-    /// # Safety
-    ///
-    /// `f` does not lock this mutex.
-    #[inline]
-    pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        self.0.with(f)
+    impl<T> LeafMutex<T> {
+        super::const_fn! {
+            pub(crate) fn new(value: T) -> Self {
+                Self(super::Mutex::new(value))
+            }
+        }
+
+        /// Runs `f` on the value, as [`Mutex::with`](super::Mutex::with) does.
+        ///
+        /// # Safety
+        ///
+        /// `f` does not lock this mutex.
+        #[inline]
+        pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+            self.0.with(f)
+        }
     }
 }
 
+/// With `critical-section`, a mutex without a check that `f` keeps the contract. The check takes a
+/// word, and some instructions with interrupts disabled.
 #[cfg(not(any(loom, shuttle, not(feature = "critical-section"), debug_assertions)))]
-impl<T> LeafMutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
-        Self(critical_section::Mutex::new(core::cell::UnsafeCell::new(value)))
-    }
+mod leaf {
+    use core::cell::UnsafeCell;
 
-    /// Runs `f` on the value, as [`Mutex::with`] does.
-    ///
-    /// # Safety
-    ///
-    /// `f` does not lock this mutex.
-    #[inline]
-    pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-        // SAFETY: one critical section runs at a time, and by the contract it comes here once.
-        critical_section::with(|section| f(unsafe { &mut *self.0.borrow(section).get() }))
+    pub(crate) struct LeafMutex<T>(critical_section::Mutex<UnsafeCell<T>>);
+
+    impl<T> LeafMutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(critical_section::Mutex::new(UnsafeCell::new(value)))
+        }
+
+        /// Runs `f` on the value, as [`Mutex::with`](super::Mutex::with) does.
+        ///
+        /// # Safety
+        ///
+        /// `f` does not lock this mutex.
+        #[inline]
+        pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+            // SAFETY: one critical section runs at a time, and by the contract it comes here once.
+            critical_section::with(|section| f(unsafe { &mut *self.0.borrow(section).get() }))
+        }
     }
 }
 

@@ -133,7 +133,7 @@ fn f3_all_waiting_shared_are_woken_together() {
 }
 
 /// Waits behind a writer, and makes another one wait each time that one is woken.
-fn join(lock: &Arc<MultiLock>, joined: &Arc<Mutex<Vec<Task<Pin<Box<dyn Wait>>>>>>) {
+fn join(lock: &Arc<MultiLock>, joined: &Arc<Mutex<Joined>>) {
     let waker = Hooks {
         on_wake: {
             let (lock, joined) = (lock.clone(), joined.clone());
@@ -149,6 +149,7 @@ fn join(lock: &Arc<MultiLock>, joined: &Arc<Mutex<Vec<Task<Pin<Box<dyn Wait>>>>>
     joined.push(newcomer);
 }
 
+type Joined = Vec<Task<Pin<Box<dyn Wait>>>>;
 trait Wait: Future<Output = GuardArc> + Send {}
 impl<F: Future<Output = GuardArc> + Send> Wait for F {}
 
