@@ -93,6 +93,11 @@ macro_rules! suite {
             changes_drive_tasks
             one_function_for_all_that_is_lockable
         }
+        #[cfg(feature = "event-listener")]
+        crate::suite! {
+            $Runtime:
+            one_event_for_two_locks
+        }
         #[cfg(feature = "std")]
         crate::suite! {
             $Runtime:

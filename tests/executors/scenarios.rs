@@ -1222,6 +1222,70 @@ pub(crate) async fn changes_drive_tasks<R: Runtime>() {
     assert_idle(number.raw());
 }
 
+/// Tasks, and a thread, change whichever of two tables is free. They listen to one event of both.
+#[cfg(feature = "event-listener")]
+pub(crate) async fn one_event_for_two_locks<R: Runtime>() {
+    use event_listener::Event;
+
+    let tables = Arc::new([Table::default(), Table::default()]);
+    let event = Arc::new(Event::new());
+    let subscriptions = [0, 1].map(|at| tables[at].lock.notify_arc(Exclusive, &event));
+    let acquire = |tables: &[Table; 2]| {
+        (0..2).find_map(|at| Some((at, tables[at].lock.try_acquire_arc(Exclusive)?)))
+    };
+    let tasks = (0..TASKS).map(|task| {
+        let (tables, event) = (tables.clone(), event.clone());
+        R::spawn(async move {
+            for round in 0..FEW_ROUNDS {
+                let mut dice = Dice::new(task, round);
+                let (at, guard) = loop {
+                    let listener = event.listen();
+                    match acquire(&tables) {
+                        Some(acquired) => break acquired,
+                        // A limit may end the wait, as any other wait for the event.
+                        None if dice.roll(4) == 0 => {
+                            R::timeout(MOMENT, listener).await;
+                        }
+                        None => listener.await,
+                    }
+                };
+                tables[at].change::<R>(&mut dice).await;
+                drop(guard);
+                pause::<R>(&mut dice).await;
+            }
+        })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    #[cfg(feature = "std")]
+    let thread = {
+        use event_listener::Listener;
+
+        let (tables, event) = (tables.clone(), event.clone());
+        std::thread::spawn(move || {
+            for _ in 0..FEW_ROUNDS {
+                let _acquired = loop {
+                    let listener = event.listen();
+                    match acquire(&tables) {
+                        Some(acquired) => break acquired,
+                        None => listener.wait(),
+                    }
+                };
+                std::thread::yield_now();
+            }
+        })
+    };
+    join_all(tasks).await;
+    #[cfg(feature = "std")]
+    thread.join().unwrap();
+    let total: usize = tables.iter().map(|table| table.changes.load(Relaxed)).sum();
+    assert_eq!(total, TASKS * FEW_ROUNDS);
+    drop(subscriptions);
+    tables.iter().for_each(|table| {
+        table.assert_total();
+        assert_idle(&table.lock);
+    });
+}
+
 /// Threads and tasks take turns.
 #[cfg(feature = "std")]
 pub(crate) async fn threads_that_block_for_conditions_beside_tasks<R: Runtime>() {
