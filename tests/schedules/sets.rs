@@ -198,7 +198,31 @@ impl From<bool> for Happened {
     }
 }
 
+/// An event that the lock of a monitor notifies of the same edges.
+#[cfg(feature = "event-listener")]
+struct Subscribed<'a> {
+    _subscription: multilock::Subscription<'a>,
+    event: std::sync::Arc<event_listener::Event>,
+    listener: event_listener::EventListener,
+}
+
+#[cfg(feature = "event-listener")]
+impl<'a> Subscribed<'a> {
+    fn new(lock: &'a MultiLock, mode: Mode) -> Self {
+        let event = std::sync::Arc::new(event_listener::Event::new());
+        Self { _subscription: lock.notify(mode, &event), listener: event.listen(), event }
+    }
+
+    /// Whether the event was notified since the last look.
+    fn is_notified(&mut self) -> bool {
+        let listener = std::mem::replace(&mut self.listener, self.event.listen());
+        event_listener::Listener::discard(listener)
+    }
+}
+
 struct MonitorModel<'a> {
+    #[cfg(feature = "event-listener")]
+    subscribed: Option<Subscribed<'a>>,
     id: Id,
     place: Place,
     mode: Mode,
@@ -562,7 +586,20 @@ impl<'a, C: Choices> Schedule<'a, C> {
                 let set = place.members().iter().all(|n| edges[*n] == Happened::Yes).into();
                 let (real, is_watched) = (Some(Rc::new(real)), self.choices.one_in(2));
                 self.last_id = self.last_id.max(id);
-                self.monitors.push(MonitorModel { id, place, mode, real, edges, set, is_watched });
+                self.monitors.push(MonitorModel {
+                    #[cfg(feature = "event-listener")]
+                    subscribed: match place {
+                        Place::Lock(n) => Some(Subscribed::new(&locks[n], mode)),
+                        Place::Set(_) => None,
+                    },
+                    id,
+                    place,
+                    mode,
+                    real,
+                    edges,
+                    set,
+                    is_watched,
+                });
             }
             Step::Clear(id) => {
                 let monitor = self.monitor(id);
@@ -728,10 +765,22 @@ impl<'a, C: Choices> Schedule<'a, C> {
             for n in monitor.place.members() {
                 let [before, after] =
                     [before, &admits].map(|admits| admits[*n][monitor.mode as usize]);
-                if after && !before {
-                    monitor.edges[*n] = Happened::Yes;
-                } else if !is_seen && monitor.edges[*n] == Happened::No {
-                    monitor.edges[*n] = Happened::Perhaps;
+                let edge = match (after && !before, is_seen) {
+                    (true, _) => Happened::Yes,
+                    (false, true) => Happened::No,
+                    (false, false) => Happened::Perhaps,
+                };
+                if edge > monitor.edges[*n] {
+                    monitor.edges[*n] = edge;
+                }
+                #[cfg(feature = "event-listener")]
+                if let Some(subscribed) = &mut monitor.subscribed {
+                    let notified = Happened::from(subscribed.is_notified());
+                    let id = monitor.id;
+                    assert!(
+                        edge == Happened::Perhaps || notified == edge,
+                        "the event of {id} was notified: {notified:?}, edge: {edge:?}"
+                    );
                 }
             }
         }
