@@ -1,0 +1,18 @@
+//! What the images of this workspace share: a board with two cores and a watchdog, critical sections for
+//! them, and the work that both do with the same locks.
+
+#![no_std]
+
+pub mod board;
+#[path = "../../src/heap.rs"]
+pub mod heap;
+pub mod section;
+pub mod work;
+
+pub use semihosting::println;
+
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo) -> ! {
+    board::mask();
+    board::fail(101, format_args!("{info}"))
+}
