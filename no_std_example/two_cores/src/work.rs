@@ -25,9 +25,11 @@ const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
 const WORKERS: usize = 4;
 /// How many operations each of them does. Without compare-and-swap there are fewer: each atomic step is a
 /// critical section, and while the host lets the core in it rest, the other one waits.
-const ROUNDS: u32 = if cfg!(target_has_atomic = "ptr") { 40_000 } else { 5_000 };
+const ROUNDS: u32 = if cfg!(target_has_atomic = "ptr") { 30_000 } else { 2_000 };
 /// How often the turn passes from one core to the other.
 const TURNS: u32 = ROUNDS / 2;
+/// How often one core lets go of what the other one waits for, and nothing else happens.
+const DUELS: u32 = ROUNDS / 4;
 
 // ---- What is locked
 
@@ -72,6 +74,8 @@ static TABLES: [Table; 2] = [const { Table { lock: MultiLock::new(), pair: Pair:
 static DATA: RwLock<[u32; 2]> = RwLock::new([0; 2]);
 /// Whose turn it is: that of core 0 if it is even.
 static TURN: RwLock<u32> = RwLock::new(0);
+/// The locks of the duels.
+static DUEL: [MultiLock; 2] = [const { MultiLock::new() }; 2];
 /// What the courier of each core is to do.
 static MAIL: [RwLock<Option<Letter>>; CORES] = [const { RwLock::new(None) }; CORES];
 /// Held until the workers may begin.
@@ -85,7 +89,7 @@ enum Letter {
 }
 
 /// All of these locks, and their names.
-fn locks() -> [(&'static str, &'static MultiLock); 8] {
+fn locks() -> [(&'static str, &'static MultiLock); 10] {
     let [one, two] = TABLES.each_ref().map(|table| &table.lock);
     let [mail_0, mail_1] = MAIL.each_ref().map(RwLock::raw);
     [
@@ -93,6 +97,8 @@ fn locks() -> [(&'static str, &'static MultiLock); 8] {
         ("table 1", two),
         ("data", DATA.raw()),
         ("turn", TURN.raw()),
+        ("duel 0", &DUEL[0]),
+        ("duel 1", &DUEL[1]),
         ("mail 0", mail_0),
         ("mail 1", mail_1),
         ("gate", &GATE),
@@ -231,7 +237,8 @@ impl Random {
 
 // ---- The tasks
 
-/// Waits for its turn, and passes it on to the other core: each wake-up is one across cores.
+/// First waits for its turn, and passes it on to the other core: each wake-up is one across cores. Then
+/// takes part in the duels.
 #[embassy_executor::task(pool_size = CORES)]
 async fn player(core: usize) {
     let counters = &PLAYER[core];
@@ -245,6 +252,129 @@ async fn player(core: usize) {
         *turn += 1;
     }
     *ENDED.write().await += 1;
+
+    let mut duel = Duel { core, counters, random: Random(core as u32 + 1), meetings: 0 };
+    for round in 0..DUELS {
+        let action = Action::ALL[round as usize % Action::ALL.len()];
+        if (core as u32 + round).is_multiple_of(2) {
+            duel.let_go(action);
+        } else {
+            duel.wait(action).await;
+        }
+    }
+    *ENDED.write().await += 1;
+}
+
+/// What one core does when the other one lets go of the locks of the duels.
+#[derive(Clone, Copy)]
+enum Action {
+    Acquire,
+    AcquireBoth,
+    /// Waits behind a future that it drops.
+    Cancel,
+    Upgrade,
+    EnterADowngraded,
+    Watch,
+}
+
+impl Action {
+    const ALL: [Self; 6] = [
+        Self::Acquire,
+        Self::AcquireBoth,
+        Self::Cancel,
+        Self::Upgrade,
+        Self::EnterADowngraded,
+        Self::Watch,
+    ];
+}
+
+/// A core lets go while the other one begins to wait, or gives up. There is no other task that would wake
+/// the waiter later, if it is not woken now.
+struct Duel {
+    core: usize,
+    counters: &'static Counters,
+    random: Random,
+    meetings: u32,
+}
+
+impl Duel {
+    /// Waits until the other core has come, too. Most of the time it takes the other one not long.
+    fn meet(&mut self) {
+        static MEETINGS: [AtomicU32; CORES] = [const { AtomicU32::new(0) }; CORES];
+        self.meetings += 1;
+        MEETINGS[self.core].store(self.meetings, SeqCst);
+        while MEETINGS[(self.core + 1) % CORES].load(SeqCst) < self.meetings {
+            spin_loop();
+        }
+    }
+
+    /// So that the cores meet at another point in each round.
+    fn aim(&mut self, end: u32) {
+        spin(self.random.below(end));
+    }
+
+    fn let_go(&mut self, action: Action) {
+        let mode = if let Action::Upgrade = action { Shared } else { Exclusive };
+        let [one, mut two] = DUEL.each_ref().map(|lock| lock.try_acquire(mode).unwrap());
+        self.meet();
+        self.aim(200);
+        if let Action::EnterADowngraded = action {
+            two.downgrade(Shared);
+            self.meet();
+        }
+        drop(two);
+        self.aim(200);
+        drop(one);
+        self.meet();
+    }
+
+    async fn wait(&mut self, action: Action) {
+        let ([one, two], counters, mode) = (&DUEL, self.counters, self.random.mode());
+        self.meet();
+        self.aim(50);
+        match action {
+            Action::Acquire => drop(counters.wait(two.acquire(mode)).await),
+            Action::AcquireBoth => {
+                let both = [(one, mode), (two, self.random.mode())];
+                drop(counters.wait(acquire_all(both)).await);
+            }
+            Action::Cancel => {
+                let mut first = pin!(Some(two.acquire(mode)));
+                let mut second = pin!(two.acquire(self.random.mode()));
+                let second = poll_fn(|cx| {
+                    if let Some(first) = first.as_mut().as_pin_mut() {
+                        // If it acquires the lock already, the guard is dropped. It wakes another task
+                        // than the second.
+                        _ = first.poll(&mut Context::from_waker(Waker::noop()));
+                        self.aim(50);
+                    }
+                    let poll = second.as_mut().poll(cx);
+                    if first.is_some() {
+                        self.aim(50);
+                        first.set(None);
+                    }
+                    poll
+                });
+                drop(counters.wait(second).await);
+            }
+            Action::Upgrade => {
+                let mut guard = two.acquire(Upgradable).await;
+                counters.wait(guard.upgrade()).await.unwrap();
+            }
+            Action::EnterADowngraded => {
+                drop(counters.wait(two.acquire(Shared)).await);
+                self.meet();
+            }
+            Action::Watch => {
+                let monitor = two.monitor(Exclusive);
+                if two.try_acquire(Exclusive).is_none() {
+                    counters.wait(monitor.wait()).await;
+                }
+            }
+        }
+        counters.count(Acquisition);
+        self.meet();
+    }
 }
 
 /// Releases the handles that the other core sends.
@@ -493,18 +623,23 @@ async fn supervisor(gate: Guard<'static>) {
     let before = heap::stats();
     // First the players are alone: then a core sleeps until the other one wakes it.
     wait_for(CORES).await;
-    drop(gate);
     println!(
         "turns      {TURNS}, {} wake-ups across cores, {} polls in vain",
         board::wake_ups_across(),
         total(Pending)
     );
     assert!(board::wake_ups_across() > TURNS / 4, "the cores did not wait for each other");
-    wait_for(CORES + CORES * WORKERS).await;
+    let before_duels = total(Pending);
+    wait_for(2 * CORES).await;
+    let waits = total(Pending) - before_duels;
+    println!("duels      {DUELS}, {waits} polls in vain");
+    assert!(waits > DUELS / 20, "the waiters always came too late");
+    drop(gate);
+    wait_for(2 * CORES + CORES * WORKERS).await;
     for mail in &MAIL {
         *mail.write_when(Option::is_none).await = Some(Letter::End);
     }
-    wait_for(CORES + CORES * WORKERS + CORES).await;
+    wait_for(3 * CORES + CORES * WORKERS).await;
     BE_QUIET.store(1, SeqCst);
     while QUIET.iter().any(|core| core.load(SeqCst) == 0) {
         yield_now().await;
