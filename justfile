@@ -36,7 +36,7 @@ defects KIND="models" FILTER="":
 miri:
     .ci/run miri
 
-# Runs the firmware in QEMU, on three kinds of cores, and checks its cost (4 min).
+# Runs the firmware in QEMU, on three kinds of cores and on two cores, and checks its cost (5 min).
 firmware:
     .ci/run firmware-
 
