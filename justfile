@@ -27,7 +27,7 @@ models:
     ci/models
     ci/shuttle
 
-# Checks that planted defects are found: those of KIND (models, crowds or firmware) that contain FILTER (1 to 3 min).
+# Checks that planted defects are found: those of KIND (models, crowds or firmware) that contain FILTER (1 to 4 min).
 defects KIND="models" FILTER="":
     ci/defects-apply
     ci/defects-{{KIND}} {{quote(FILTER)}}
