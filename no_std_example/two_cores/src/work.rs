@@ -321,13 +321,13 @@ impl Duel {
         let mode = if let Action::Upgrade = action { Shared } else { Exclusive };
         let [one, mut two] = DUEL.each_ref().map(|lock| lock.try_acquire(mode).unwrap());
         self.meet();
-        self.aim(200);
+        self.aim(300);
         if let Action::EnterADowngraded = action {
             two.downgrade(Shared);
             self.meet();
         }
         drop(two);
-        self.aim(200);
+        self.aim(300);
         drop(one);
         self.meet();
     }
