@@ -54,7 +54,6 @@ pub fn start<R>(init: impl FnOnce() -> R) -> Option<R> {
     if core() != 0 {
         return None;
     }
-    crate::heap::init();
     let result = init();
     (1..=WATCHDOG).for_each(interrupt);
     Some(result)

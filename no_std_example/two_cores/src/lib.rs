@@ -1,11 +1,9 @@
 //! What the images of this workspace share: a board with two cores and a watchdog, critical sections for
-//! them, and the work that both do with the same locks.
+//! them, and the work that both do with the same locks. There is no allocator.
 
 #![no_std]
 
 pub mod board;
-#[path = "../../src/heap.rs"]
-pub mod heap;
 pub mod section;
 pub mod work;
 
