@@ -45,9 +45,11 @@ use crate::sync::future::Fused;
 /// `MultiLock` with data. Each acquisition returns a [`Guard`], which releases the lock when it is
 /// dropped. A guard can be detached into a [`Handle`], which can be released from anywhere.
 ///
-/// The lock needs no async runtime. The first wait allocates the queue, in one piece, for the life
-/// of the lock. If two waiters arrive at once, a second queue is allocated for a moment. No later
-/// wait of a task allocates. The first blocking wait of a thread also allocates the parker that the
+/// The lock needs no async runtime. With the feature `alloc`, which `std` implies, it has three
+/// words, and the first wait allocates the queue, in one piece, for the life of the lock. If two
+/// waiters arrive at once, a second queue is allocated for a moment. No later wait of a task
+/// allocates. Without `alloc` the queue is in the lock, which then has 20 words, and nothing ever
+/// allocates. The first blocking wait of a thread also allocates the parker that the
 /// thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits
 /// allocate a parker for themselves: a wait in a waker that another blocking wait of the thread
 /// runs, and a wait in the destructor of a thread-local.
@@ -142,6 +144,9 @@ use crate::sync::future::Fused;
 /// Where a pointer has 32 bits, there can be 2<sup>24</sup> shared holders at once. Where a pointer
 /// has 64 bits, there can be 2<sup>56</sup>. There can be one upgradable holder beside them. At the
 /// limit a try fails and an acquisition waits.
+///
+/// Without the feature `alloc`, 65,535 waiters can be queued at a lock at once, and with it
+/// 2<sup>32</sup> - 1. A poll that would queue one more panics.
 ///
 /// # When not to use it
 ///
