@@ -102,8 +102,8 @@ impl RawLock {
         self.state.acquire_notified(mode)
     }
 
-    /// Returns the wait queue. The first wait or the first monitor allocates it: all that the lock
-    /// will ever allocate.
+    /// Returns the wait queue. With `alloc`, the first wait or the first monitor allocates it: all
+    /// that the lock will ever allocate.
     pub(crate) fn queue(&self) -> &WaitQueue {
         self.queue.get_or_make()
     }

@@ -1,4 +1,4 @@
-//! The wait queue of a lock, in one allocation: the lists and counts of its waiters, the reservation,
+//! The wait queue of a lock, in the lock or in one allocation: the lists and counts of its waiters, the reservation,
 //! whose turn was last, how many newcomers still yield, and what monitors and spinning remember.
 //!
 //! The queue decides nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which

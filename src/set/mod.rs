@@ -1,4 +1,4 @@
-//! Several locks as one: [`LockSet`] in one mode for all, [`acquire_all`](crate::acquire_all) in a
+//! Several locks as one: [`LockSet`](crate::LockSet) in one mode for all, [`acquire_all`](crate::acquire_all) in a
 //! mode for each, and [`lock_all`](crate::lock_all) with a mode and a guard for each.
 
 pub(crate) mod acquire_all;
