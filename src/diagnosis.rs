@@ -53,7 +53,7 @@
 //! | `upgrading` | [`is_upgrading`](crate::Snapshot::is_upgrading) | An upgrade waits for the shared holders to leave, and keeps all others out. `mode` is `Some(Upgradable)` then. |
 //! | `shared_wait`, `upgradable_wait`, `exclusive_wait` | [`is_awaited`](crate::Snapshot::is_awaited) | At least one acquisition in that mode is queued. One that was woken counts until it is polled and acquires the lock, or is dropped. A set is queued at one lock at a time. |
 //! | `overtaken` | | A woken waiter has found the lock taken again, or a set has found another lock taken. The lock is contended. |
-//! | `monitored` | | There is a monitor, a stream of changes, or a task that waits with `wait` or for a condition. None of them keeps a task out. |
+//! | `monitored` | | There is a monitor, a stream of changes, a subscription of an event, or a task that waits with `wait` or for a condition. None of them keeps a task out. |
 //!
 //! The lock knows neither which tasks hold it, nor which tasks wait, nor how many wait. If the
 //! acquisitions have names, a [`HandleLock`](crate::HandleLock) lists its
