@@ -72,7 +72,7 @@ pub(crate) mod requests;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod owned;
 #[cfg(test)]
-#[cfg(not(any(loom, shuttle)))]
+#[cfg(all(feature = "alloc", not(any(loom, shuttle))))]
 mod tests;
 
 use core::cell::UnsafeCell;
