@@ -1,5 +1,5 @@
-//! What the images of this workspace share: a board, a clock, a heap that counts, and the sweep of
-//! interrupts.
+//! What the images of this workspace share: a board, a clock, the sweep of interrupts, and, with the
+//! feature `heap`, a heap that counts.
 
 #![no_std]
 

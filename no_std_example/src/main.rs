@@ -6,12 +6,9 @@
 #![no_std]
 #![no_main]
 
-extern crate alloc;
-
-use alloc::boxed::Box;
 use core::future::poll_fn;
 use core::pin::pin;
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::SeqCst};
+use core::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
 use embassy_executor::{SendSpawner, Spawner};
 use embassy_futures::yield_now;
@@ -28,14 +25,9 @@ struct Table {
     cells: [AtomicU32; 8],
 }
 
-/// The table, while there is one.
-static TABLE: AtomicPtr<Table> = AtomicPtr::new(core::ptr::null_mut());
+static TABLE: Table = Table { lock: MultiLock::new(), cells: [const { AtomicU32::new(0) }; 8] };
 
 impl Table {
-    fn new() -> Self {
-        Self { lock: MultiLock::new(), cells: [const { AtomicU32::new(0) }; 8] }
-    }
-
     /// The value in all cells. The caller holds the lock.
     fn value(&self, hold: &Guard<'_>) -> u32 {
         assert!(core::ptr::eq(hold.lock(), &self.lock));
@@ -106,12 +98,12 @@ const ROUNDS: u32 = 100;
 
 /// Reads the table, and holds the lock for a while.
 #[embassy_executor::task(pool_size = 2)]
-async fn reader(table: &'static Table) {
+async fn reader() {
     for round in 0..ROUNDS {
-        let hold = table.lock.acquire(Shared).await;
-        let before = table.value(&hold);
+        let hold = TABLE.lock.acquire(Shared).await;
+        let before = TABLE.value(&hold);
         Timer::after_millis(if round % 4 == 0 { 5 } else { 1 }).await;
-        assert_eq!(table.value(&hold), before);
+        assert_eq!(TABLE.value(&hold), before);
         READS.add_one();
         drop(hold);
         yield_now().await;
@@ -121,16 +113,16 @@ async fn reader(table: &'static Table) {
 
 /// Reads beside the readers whether there is something to revise, and only then excludes them.
 #[embassy_executor::task]
-async fn writer(table: &'static Table) {
+async fn writer() {
     for round in 0..ROUNDS {
-        let mut hold = table.lock.acquire(Upgradable).await;
-        let seen = table.value(&hold);
+        let mut hold = TABLE.lock.acquire(Upgradable).await;
+        let seen = TABLE.value(&hold);
         if round % 3 == 0 {
             hold.upgrade().await.unwrap();
-            assert_eq!(table.value(&hold), seen, "no writer enters before an upgrade");
-            table.add_one_slowly(&hold).await;
+            assert_eq!(TABLE.value(&hold), seen, "no writer enters before an upgrade");
+            TABLE.add_one_slowly(&hold).await;
             hold.downgrade(Shared);
-            assert_eq!(table.value(&hold), seen + 1, "no writer enters at a downgrade");
+            assert_eq!(TABLE.value(&hold), seen + 1, "no writer enters at a downgrade");
             REVISIONS.add_one();
         } else {
             LOOKS.add_one();
@@ -143,12 +135,12 @@ async fn writer(table: &'static Table) {
 
 /// Preempts the other tasks, and cancels if a wait takes too long.
 #[embassy_executor::task]
-async fn corrector(table: &'static Table) {
+async fn corrector() {
     for round in 0..ROUNDS {
         let patience = Duration::from_millis(if round % 2 == 0 { 2 } else { 20 });
-        match with_timeout(patience, table.lock.acquire(Exclusive)).await {
+        match with_timeout(patience, TABLE.lock.acquire(Exclusive)).await {
             Ok(hold) => {
-                table.add_one_slowly(&hold).await;
+                TABLE.add_one_slowly(&hold).await;
                 CORRECTIONS.add_one();
             }
             Err(_) => TIMEOUTS.add_one(),
@@ -160,12 +152,9 @@ async fn corrector(table: &'static Table) {
 
 /// Runs each millisecond, in an interrupt, and does not wait.
 fn measure() {
-    // SAFETY: before the table is freed, the pointer is cleared, and no interrupt is in progress after
-    // that.
-    let Some(table) = (unsafe { TABLE.load(SeqCst).as_ref() }) else { return };
-    match table.lock.try_acquire(Exclusive) {
+    match TABLE.lock.try_acquire(Exclusive) {
         Some(hold) => {
-            table.add_one(&hold);
+            TABLE.add_one(&hold);
             MEASUREMENTS.add_one();
         }
         None => MISSED.add_one(),
@@ -179,10 +168,10 @@ static SERVED: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 static POLLS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 static NEXT: Counter = Counter::new();
 
-async fn queue_up(table: &'static Table, arrival: u32) {
+async fn queue_up(arrival: u32) {
     Timer::after_millis(arrival.into()).await;
     let mut polls = 0;
-    let mut acquire = pin!(table.lock.acquire(Exclusive));
+    let mut acquire = pin!(TABLE.lock.acquire(Exclusive));
     let hold = poll_fn(|cx| {
         polls += 1;
         acquire.as_mut().poll(cx)
@@ -198,66 +187,56 @@ async fn queue_up(table: &'static Table, arrival: u32) {
 }
 
 #[embassy_executor::task(pool_size = 2)]
-async fn waiter(table: &'static Table, arrival: u32) {
-    queue_up(table, arrival).await;
+async fn waiter(arrival: u32) {
+    queue_up(arrival).await;
 }
 
 #[embassy_executor::task]
-async fn urgent_waiter(table: &'static Table, arrival: u32) {
-    queue_up(table, arrival).await;
+async fn urgent_waiter(arrival: u32) {
+    queue_up(arrival).await;
 }
 
 // ---- All of it
 
 #[embassy_executor::task]
 async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
-    let at_first = heap::stats();
-    let owned = Box::into_raw(Box::new(Table::new()));
-    // SAFETY: the table is freed at the end, when no task has the reference any more.
-    let table: &'static Table = unsafe { &*owned };
-    TABLE.store(owned, SeqCst);
     println!("machine    {}", board::NAME);
 
     // 1. Without contention.
-    let before = heap::stats();
+    let at_first = heap::stats();
     for _ in 0..100 {
         for mode in [Shared, Upgradable, Exclusive] {
-            table.value(&table.lock.acquire(mode).await);
+            TABLE.value(&TABLE.lock.acquire(mode).await);
         }
-        if let Some(mut hold) = table.lock.try_acquire(Upgradable) {
+        if let Some(mut hold) = TABLE.lock.try_acquire(Upgradable) {
             hold.try_upgrade().unwrap();
         }
     }
-    let allocated = heap::stats().allocations - before.allocations;
-    println!("at first   400 holds, {allocated} allocations");
-    assert_eq!(allocated, 0);
+    println!("at first   400 holds");
+    assert_eq!(heap::stats(), at_first, "an acquisition without contention allocates");
 
     // 2. A long acquisition, and three waiters.
-    let hold = table.lock.acquire(Exclusive).await;
+    let hold = TABLE.lock.acquire(Exclusive).await;
     // At the beginning of a millisecond, so that they arrive in different ones.
     Timer::after_millis(1).await;
-    tasks.spawn(waiter(table, 1).unwrap());
-    urgent.spawn(urgent_waiter(table, 2).unwrap());
-    tasks.spawn(waiter(table, 3).unwrap());
+    tasks.spawn(waiter(1).unwrap());
+    urgent.spawn(urgent_waiter(2).unwrap());
+    tasks.spawn(waiter(3).unwrap());
     Timer::after_millis(10).await;
-    let in_vain = with_timeout(Duration::from_millis(10), table.lock.acquire(Shared)).await;
+    let in_vain = with_timeout(Duration::from_millis(10), TABLE.lock.acquire(Shared)).await;
     assert!(in_vain.is_err());
     drop(hold);
     until_ended(3).await;
     let queue = heap::stats();
-    let (pieces, bytes) = (queue.allocations - before.allocations, queue.bytes - before.bytes);
-    println!(
-        "long hold  served {SERVED:?}, with {POLLS:?} polls; {pieces} allocations, {bytes} bytes, for the queue"
-    );
+    println!("long hold  served {SERVED:?}, with {POLLS:?} polls");
     assert_eq!(SERVED.each_ref().map(|served| served.load(SeqCst)), [1, 2, 3]);
     assert!(POLLS.iter().all(|polls| polls.load(SeqCst) <= 2));
-    assert_eq!((pieces, bytes), (1, 84), "the README says so");
 
     // 3. All tasks work.
-    tasks.spawn(reader(table).unwrap());
-    tasks.spawn(reader(table).unwrap());
-    tasks.spawn(writer(table).unwrap());
-    urgent.spawn(corrector(table).unwrap());
+    tasks.spawn(reader().unwrap());
+    tasks.spawn(reader().unwrap());
+    tasks.spawn(writer().unwrap());
+    urgent.spawn(corrector().unwrap());
     until_ended(7).await;
     println!(
         "work       {} reads, {} looks and {} revisions, {} corrections and {} time-outs",
@@ -272,9 +251,8 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
         MEASUREMENTS.get(),
         MISSED.get()
     );
-    let allocated = heap::stats().allocations - queue.allocations;
-    println!("checks     {} torn reads, {allocated} allocations for all waits", TORN.get());
-    assert_eq!((TORN.get(), allocated), (0, 0));
+    println!("checks     {} torn reads", TORN.get());
+    assert_eq!(TORN.get(), 0);
     assert_eq!(READS.get(), 2 * ROUNDS);
     assert_eq!(CORRECTIONS.get() + TIMEOUTS.get(), ROUNDS);
     // Each of these has happened, so each has been tested.
@@ -283,16 +261,28 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
     }
 
     // 4. The end.
-    TABLE.store(core::ptr::null_mut(), SeqCst);
-    let hold = table.lock.try_acquire(Shared).unwrap();
+    let hold = TABLE.lock.try_acquire(Shared).unwrap();
     let writes = REVISIONS.get() + CORRECTIONS.get() + MEASUREMENTS.get();
-    assert_eq!(table.value(&hold), writes, "no write is lost");
+    assert_eq!(TABLE.value(&hold), writes, "no write is lost");
     drop(hold);
-    // SAFETY: all other tasks have ended, and the interrupt does not find the table any more.
-    drop(unsafe { Box::from_raw(owned) });
-    let left = heap::stats().bytes - at_first.bytes;
-    println!("at the end {left} bytes are in use");
-    assert_eq!(left, 0);
+
+    // 5. Memory.
+    let size = size_of::<MultiLock>();
+    let [pieces, bytes] = [queue.allocations - at_first.allocations, queue.bytes - at_first.bytes];
+    println!("memory     the lock has {size} bytes");
+    if cfg!(feature = "heap") {
+        let all = heap::stats().allocations - queue.allocations;
+        println!(
+            "heap       {pieces} allocation, {bytes} bytes, for the queue; {all} for all waits"
+        );
+        assert_eq!((size, pieces, bytes, all), (12, 1, 84, 0), "the README says so");
+        // Since the table is not dropped.
+        let before = heap::stats().bytes;
+        drop(MultiLock::new().monitor(Shared));
+        assert_eq!(heap::stats().bytes, before, "a lock that is dropped frees its queue");
+    } else {
+        assert_eq!(size, 80, "the README says so");
+    }
     board::exit(0)
 }
 

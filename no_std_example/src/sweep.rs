@@ -3,8 +3,9 @@
 //! The machine counts time in instructions. So if the timer is armed for one tick more in each turn, its
 //! interrupt arrives once at each place of the operation, between any two instructions.
 
-use core::cell::Cell;
-use core::ops::DerefMut;
+use core::cell::{Cell, UnsafeCell};
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
@@ -189,6 +190,69 @@ impl<P: DerefMut<Target: Future>> Waiter<P> {
             }
             self.poll();
         }
+    }
+}
+
+/// A future in one of a few places in static memory: a box that needs no heap.
+pub struct Placed<'a, T> {
+    future: &'a mut (dyn Future<Output = T> + Send + 'a),
+    place: &'static Place,
+}
+
+/// Room for a future.
+struct Place {
+    is_used: AtomicBool,
+    memory: UnsafeCell<MaybeUninit<[u64; 12]>>,
+}
+
+// SAFETY: only the one `Placed` that has set `is_used` touches the memory.
+unsafe impl Sync for Place {}
+
+static PLACES: [Place; 10] = [const {
+    Place { is_used: AtomicBool::new(false), memory: UnsafeCell::new(MaybeUninit::uninit()) }
+}; 10];
+
+impl<'a, T> Placed<'a, T> {
+    pub fn pin<F: Future<Output = T> + Send + 'a>(future: F) -> Pin<Self> {
+        const {
+            assert!(size_of::<F>() <= size_of::<[u64; 12]>());
+            assert!(align_of::<F>() <= align_of::<u64>());
+        }
+        let find = || {
+            let place = PLACES.iter().find(|place| !place.is_used.load(SeqCst))?;
+            place.is_used.store(true, SeqCst);
+            Some(place)
+        };
+        let place = critical_section::with(|_| find()).expect("a free place");
+        let memory = place.memory.get().cast::<F>();
+        // SAFETY: the place was free, and has room for the future. The future stays there until it is
+        // dropped, which frees the place.
+        unsafe {
+            memory.write(future);
+            Pin::new_unchecked(Self { future: &mut *memory, place })
+        }
+    }
+}
+
+impl<'a, T> Deref for Placed<'a, T> {
+    type Target = dyn Future<Output = T> + Send + 'a;
+
+    fn deref(&self) -> &Self::Target {
+        self.future
+    }
+}
+
+impl<T> DerefMut for Placed<'_, T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.future
+    }
+}
+
+impl<T> Drop for Placed<'_, T> {
+    fn drop(&mut self) {
+        // SAFETY: nothing uses the future after that.
+        unsafe { core::ptr::drop_in_place(self.future) };
+        self.place.is_used.store(false, SeqCst);
     }
 }
 

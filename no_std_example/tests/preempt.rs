@@ -4,28 +4,41 @@
 #![no_std]
 #![no_main]
 
-extern crate alloc;
-
-use alloc::boxed::Box;
 use core::array;
 use core::cell::RefCell;
 use core::future::ready;
 use core::pin::pin;
 use core::ptr;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicUsize, Ordering::SeqCst};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 
 use critical_section::Mutex;
 use embassy_futures::join::join;
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::channel::Channel;
-use embassy_sync::once_lock::OnceLock;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
-use multilock::{Guard, Handle, HandleLock, LockSet, Mode, MultiLock, RwLock, SetGuard};
+use multilock::{Guard, Handle, Mode, MultiLock, RwLock};
 use multilock::{acquire_all, lock_all, try_lock_all};
 use no_std_example::sweep::{
-    Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers, wakers_run_unmasked,
+    Placed, Waiter, give_back_with, sweep, under_fire, wait_for_shot, wakers, wakers_run_unmasked,
 };
 use no_std_example::{board, heap, println, wait};
+
+/// Names, sets, and the first wait on a lock, which need a heap.
+#[cfg(feature = "heap")]
+#[path = "preempt/owning.rs"]
+mod owning;
+
+#[cfg(not(feature = "heap"))]
+mod owning {
+    use super::Operation;
+
+    pub const UNCONTENDED: &[Operation] = &[];
+    pub const CONTENDED: &[Operation] = &[];
+    pub const INTERRUPTS: &[Operation] = &[];
+}
+
+/// The name of what an operation of the thread does, or an interrupt.
+type Operation = (&'static str, fn());
 
 const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
 
@@ -33,12 +46,18 @@ const MODES: [Mode; 3] = [Shared, Upgradable, Exclusive];
 struct Locks {
     data: RwLock<u32>,
     other: MultiLock,
-    names: HandleLock<u32>,
+    #[cfg(feature = "heap")]
+    names: multilock::HandleLock<u32>,
 }
 
 impl Locks {
     const fn new() -> Self {
-        Self { data: RwLock::new(0), other: MultiLock::new(), names: HandleLock::new() }
+        Self {
+            data: RwLock::new(0),
+            other: MultiLock::new(),
+            #[cfg(feature = "heap")]
+            names: multilock::HandleLock::new(),
+        }
     }
 
     fn assert_unused(&self) {
@@ -46,18 +65,19 @@ impl Locks {
             // The whole word: no waiter was overtaken, and there are no monitors.
             assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
         }
+        #[cfg(feature = "heap")]
         assert_eq!(self.names.snapshot(), MultiLock::new().snapshot());
         assert_eq!(wakers(), 0, "wakers were leaked, or dropped twice");
     }
 }
 
 static LOCKS: Locks = Locks::new();
-/// [`LOCKS`], or new ones that have no queue yet.
-static CURRENT: AtomicPtr<Locks> = AtomicPtr::new((&raw const LOCKS).cast_mut());
 
 fn locks() -> &'static Locks {
-    // SAFETY: a static, or locks of `with_new_locks`, which are not used after its end.
-    unsafe { &*CURRENT.load(SeqCst) }
+    #[cfg(feature = "heap")]
+    return owning::locks();
+    #[cfg(not(feature = "heap"))]
+    &LOCKS
 }
 
 fn data() -> &'static RwLock<u32> {
@@ -72,30 +92,15 @@ fn other() -> &'static MultiLock {
     &locks().other
 }
 
-type Set = LockSet<&'static MultiLock>;
-
-fn set() -> Set {
-    [other(), lock()].into_iter().collect()
-}
-
-fn with_new_locks(operation: fn()) {
-    let new = Box::into_raw(Box::new(Locks::new()));
-    CURRENT.store(new, SeqCst);
-    operation();
-    wait_for_shot();
-    end_turn();
-    CURRENT.store((&raw const LOCKS).cast_mut(), SeqCst);
-    // SAFETY: the operation and the interrupt have released everything, and have no reference any more.
-    drop(unsafe { Box::from_raw(new) });
-}
-
 // ---- What the thread holds, and an interrupt may release
 
 enum Hold {
     Guard(Guard<'static>),
     Handle(Handle),
-    Named(u32),
-    Set(SetGuard<'static, &'static MultiLock>),
+    #[cfg(feature = "heap")]
+    Name(u32),
+    #[cfg(feature = "heap")]
+    Set(multilock::SetGuard<'static, &'static MultiLock>),
 }
 
 static HOLD: Mutex<RefCell<Option<Hold>>> = Mutex::new(RefCell::new(None));
@@ -113,7 +118,9 @@ fn release(hold: Hold) {
     match hold {
         Hold::Guard(guard) => drop(guard),
         Hold::Handle(handle) => lock().release(handle).unwrap(),
-        Hold::Named(name) => assert!(locks().names.release(&name).is_some()),
+        #[cfg(feature = "heap")]
+        Hold::Name(name) => assert!(locks().names.release(&name).is_some()),
+        #[cfg(feature = "heap")]
         Hold::Set(guard) => drop(guard),
     }
 }
@@ -132,12 +139,12 @@ fn let_go() {
 }
 
 /// A future of the thread that waits for the lock, and that an interrupt may drop.
-type Going = Waiter<Box<dyn Future<Output = Guard<'static>> + Send>>;
+type Going = Waiter<Placed<'static, Guard<'static>>>;
 
 static GOING: Mutex<RefCell<Option<Going>>> = Mutex::new(RefCell::new(None));
 
 fn put_going(mode: Mode) {
-    let going: Going = Waiter::new(12, Box::pin(lock().acquire(mode)));
+    let going: Going = Waiter::new(12, Placed::pin(lock().acquire(mode)));
     assert!(going.is_pending());
     critical_section::with(|section| GOING.replace(section, Some(going)));
 }
@@ -192,7 +199,7 @@ static RELEASES: AtomicBool = AtomicBool::new(false);
 // ---- The operations
 
 /// Only the interrupt interferes with these operations.
-const UNCONTENDED: &[(&str, fn())] = &[
+const UNCONTENDED: &[Operation] = &[
     ("try_acquire shared", || try_acquire(Shared)),
     ("try_acquire upgradable", || try_acquire(Upgradable)),
     ("try_acquire exclusive", || try_acquire(Exclusive)),
@@ -202,16 +209,13 @@ const UNCONTENDED: &[(&str, fn())] = &[
     ("try_upgrade", try_upgrade),
     ("share", share),
     ("adopt a handle", adopt_a_handle),
-    ("try a set", try_a_set),
-    ("acquire a set", acquire_a_set),
     ("try_lock_all", try_lock_all_locks),
 ];
 
-const CONTENDED: &[(&str, fn())] = &[
+const CONTENDED: &[Operation] = &[
     ("wait shared", || wait_behind(Exclusive, Shared)),
     ("wait upgradable", || wait_behind(Upgradable, Upgradable)),
     ("wait exclusive", || wait_behind(Shared, Exclusive)),
-    ("first wait", || with_new_locks(|| wait_behind(Exclusive, Exclusive))),
     ("release to one", release_to_one),
     ("release to one of two", release_to_one_of_two),
     ("release to a crowd", release_to_a_crowd),
@@ -232,23 +236,11 @@ const CONTENDED: &[(&str, fn())] = &[
     ("drop a monitor", drop_a_monitor),
     ("poll with another waker", poll_with_another_waker),
     ("poll a monitor with another", poll_a_monitor_with_another_waker),
-    ("cancel a wait with a name", cancel_a_name),
-    ("release a name", release_a_name),
-    ("monitor, first", || with_new_locks(monitor)),
     ("release by handle", release_by_handle),
-    ("names", names),
-    ("names of a crowd", names_of_a_crowd),
-    ("holders of a crowd", holders_of_a_crowd),
-    ("adopt a handle, first", || with_new_locks(adopt_a_handle)),
-    ("wait for a name", wait_for_a_name),
-    ("wait for a set", wait_for_a_set),
-    ("cancel a set", cancel_a_set),
-    ("release a set", release_a_set),
     ("acquire_all", acquire_all_waits),
     ("lock_all", lock_all_waits),
     ("with_mut", with_mut),
     ("write_when and with_mut", wait_for_a_condition),
-    ("monitor of a set", monitor_of_a_set),
 ];
 
 fn try_acquire(mode: Mode) {
@@ -295,7 +287,8 @@ fn release_to_one_of_two() {
 fn release_to_a_crowd() {
     hold(Exclusive);
     put_going(Shared);
-    let crowd: [_; 9] = array::from_fn(|task| Waiter::new(task, Box::pin(lock().acquire(Shared))));
+    let crowd: [_; 9] =
+        array::from_fn(|task| Waiter::new(task, Placed::pin(lock().acquire(Shared))));
     under_fire(let_go);
     for guard in crowd.map(|waiter| waiter.finish().unwrap()) {
         assert_eq!(guard.mode(), Shared);
@@ -351,7 +344,7 @@ fn cancel_a_waiter() {
 /// The interrupt may wake the waiter that is dropped.
 fn cancel_one_of_two() {
     hold(Exclusive);
-    let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
+    let first = Waiter::new(0, Placed::pin(lock().acquire(Exclusive)));
     wait!(second = lock().acquire(Exclusive), 1);
     under_fire(|| drop(first));
     let_go();
@@ -360,7 +353,7 @@ fn cancel_one_of_two() {
 
 fn cancel_an_exclusive_waiter() {
     hold(Shared);
-    let exclusive = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
+    let exclusive = Waiter::new(0, Placed::pin(lock().acquire(Exclusive)));
     wait!(shared = lock().acquire(Shared), 1);
     under_fire(|| drop(exclusive));
     if is_awaited_by_task() {
@@ -372,7 +365,7 @@ fn cancel_an_exclusive_waiter() {
 
 fn cancel_a_woken_waiter() {
     hold(Exclusive);
-    let first = Waiter::new(0, Box::pin(lock().acquire(Exclusive)));
+    let first = Waiter::new(0, Placed::pin(lock().acquire(Exclusive)));
     wait!(second = lock().acquire(Exclusive), 1);
     release_hold();
     under_fire(|| drop(first));
@@ -407,7 +400,7 @@ fn try_upgrade() {
 fn cancel_an_upgrade() {
     hold(Shared);
     let mut guard = lock().try_acquire(Upgradable).unwrap();
-    let upgrade = Waiter::new(0, Box::pin(guard.upgrade()));
+    let upgrade = Waiter::new(0, Placed::pin(guard.upgrade()));
     assert!(upgrade.is_pending());
     wait!(kept_out = lock().acquire(Shared), 1);
     assert!(kept_out.is_pending());
@@ -506,29 +499,6 @@ fn poll_a_monitor_with_another_waker() {
     waiter.finish().unwrap();
 }
 
-fn cancel_a_name() {
-    let names = &locks().names;
-    names.try_acquire(Exclusive, 1).unwrap();
-    put_hold(Hold::Named(1));
-    under_fire(|| {
-        wait!(_waiter = names.acquire(Exclusive, 2), 0);
-    });
-    // The name is in use if the interrupt has released the other one.
-    names.release(&2);
-    let_go();
-}
-
-/// Whether the interrupts that find the lock free must find the name free.
-static RELEASES_A_NAME: AtomicBool = AtomicBool::new(false);
-
-fn release_a_name() {
-    let names = &locks().names;
-    names.try_acquire(Exclusive, 1).unwrap();
-    RELEASES_A_NAME.store(true, SeqCst);
-    under_fire(|| names.release(&1));
-    RELEASES_A_NAME.store(false, SeqCst);
-}
-
 fn release_by_handle() {
     let guard = lock().try_acquire(Exclusive).unwrap();
     put_hold(Hold::Handle(guard.into_handle()));
@@ -544,106 +514,6 @@ fn adopt_a_handle() {
         let handle = other().release(handle).unwrap_err().into_handle();
         drop(lock().adopt(handle).unwrap());
     });
-}
-
-fn names() {
-    let names = &locks().names;
-    under_fire(|| {
-        let ours = [1, 2, 3].map(|name| {
-            let is_ours = names.try_acquire(Shared, name).is_ok();
-            assert!(!is_ours || names.try_acquire(Shared, name).is_err());
-            (name, is_ours)
-        });
-        let mut holders = names.holders();
-        holders.sort_unstable();
-        assert!(holders.windows(2).all(|two| two[0].0 != two[1].0), "two holders with one name");
-        for (name, _) in ours.iter().filter(|(_, is_ours)| *is_ours) {
-            assert_eq!(names.release(name), Some(Shared));
-        }
-    });
-}
-
-/// As many names as are compared in one critical section.
-fn names_of_a_crowd() {
-    let names = &locks().names;
-    for name in 10..17 {
-        names.try_acquire(Shared, name).unwrap();
-    }
-    under_fire(|| {
-        assert!(names.try_acquire(Shared, 16).is_err());
-        names.try_acquire(Shared, 17).unwrap();
-        assert_eq!(names.release(&17), Some(Shared));
-    });
-    for name in 10..17 {
-        names.release(&name);
-    }
-}
-
-/// As many names as are copied in one critical section.
-fn holders_of_a_crowd() {
-    let names = &locks().names;
-    for name in 10..18 {
-        names.try_acquire(Shared, name).unwrap();
-    }
-    under_fire(|| assert!(names.holders().len() >= 8));
-    for name in 10..18 {
-        names.release(&name);
-    }
-}
-
-fn wait_for_a_name() {
-    let names = &locks().names;
-    names.try_acquire(Exclusive, 1).unwrap();
-    put_hold(Hold::Named(1));
-    under_fire(|| {
-        wait!(waiter = names.acquire(Exclusive, 2), 0);
-        let_go();
-        waiter.finish().unwrap().unwrap();
-        assert_eq!(names.release(&2), Some(Exclusive));
-    });
-}
-
-fn try_a_set() {
-    let set = set();
-    under_fire(|| drop(set.try_acquire(Exclusive)));
-}
-
-fn acquire_a_set() {
-    let set = set();
-    under_fire(|| {
-        wait!(waiter = set.acquire(Exclusive), 0);
-        drop(waiter.finish().unwrap());
-    });
-}
-
-fn wait_for_a_set() {
-    let set = set();
-    hold(Exclusive);
-    under_fire(|| {
-        wait!(waiter = set.acquire(Shared), 0);
-        let_go();
-        drop(waiter.finish().unwrap());
-    });
-}
-
-fn cancel_a_set() {
-    let set = set();
-    hold(Exclusive);
-    let future = Waiter::new(0, Box::pin(set.acquire(Exclusive)));
-    wait!(second = lock().acquire(Shared), 1);
-    release_hold();
-    under_fire(|| drop(future));
-    drop(second.finish().unwrap());
-}
-
-fn release_a_set() {
-    static SET: OnceLock<Set> = OnceLock::new();
-    put_hold(Hold::Set(SET.get_or_init(set).try_acquire(Exclusive).unwrap()));
-    wait!(one = lock().acquire(Shared), 0);
-    wait!(two = other().acquire(Exclusive), 1);
-    under_fire(let_go);
-    drop(one.finish().unwrap());
-    drop(two.finish().unwrap());
 }
 
 fn acquire_all_waits() {
@@ -700,20 +570,9 @@ fn wait_for_a_condition() {
     });
 }
 
-fn monitor_of_a_set() {
-    let set = set();
-    hold(Exclusive);
-    under_fire(|| {
-        let monitor = set.monitor(Shared);
-        wait!(waiter = monitor.wait(), 0);
-        let_go();
-        waiter.finish().unwrap();
-    });
-}
-
 // ---- The interrupts
 
-const INTERRUPTS: &[(&str, fn())] = &[
+const INTERRUPTS: &[Operation] = &[
     ("try and release", || {
         for mode in MODES {
             drop(enter(mode));
@@ -734,17 +593,6 @@ const INTERRUPTS: &[(&str, fn())] = &[
             lock().release(guard.into_handle()).unwrap();
         }
     }),
-    ("try a set and a name", || {
-        drop(set().try_acquire(Exclusive));
-        let names = &locks().names;
-        if RELEASES_A_NAME.load(SeqCst) && names.locked().is_none() {
-            assert!(names.try_acquire(Shared, 1).is_ok());
-            names.release(&1);
-        }
-        if names.try_acquire(Shared, 2).is_ok() {
-            names.release(&2);
-        }
-    }),
     ("acquire once and cancel", || {
         for (task, mode) in (9..).zip(MODES) {
             wait!(waiter = lock().acquire(mode), task);
@@ -757,10 +605,6 @@ const INTERRUPTS: &[(&str, fn())] = &[
     ("keep exclusive", || keep(enter(Exclusive).map(Hold::Guard))),
     ("keep a handle", || keep(enter(Shared).map(|guard| Hold::Handle(guard.into_handle())))),
     ("keep the other", || keep(other().try_acquire(Exclusive).map(Hold::Guard))),
-    ("keep a name", || {
-        let name = locks().names.try_acquire(Shared, 3);
-        keep(name.is_ok().then_some(Hold::Named(3)));
-    }),
     ("keep exclusive, task: exclusive", || {
         keep(enter(Exclusive).map(Hold::Guard));
         ask(|| Job::Acquire(Exclusive));
@@ -773,7 +617,6 @@ const INTERRUPTS: &[(&str, fn())] = &[
     ("task: exclusive", || ask(|| Job::Acquire(Exclusive))),
     (CHANGE, || ask(|| Job::Change)),
     ("task: upgrade", || ask(|| Job::Upgrade)),
-    ("task: set", || ask(|| Job::Set)),
     ("task: monitor", || ask(|| Job::Monitor)),
 ];
 
@@ -811,6 +654,7 @@ enum Job {
     Acquire(Mode),
     Change,
     Upgrade,
+    #[cfg(feature = "heap")]
     Set,
     Monitor,
 }
@@ -836,7 +680,8 @@ async fn urgent() {
                 THREAD.allows(&guard);
                 guard.downgrade(Shared);
             }
-            Job::Set => drop(set().acquire(Exclusive).await),
+            #[cfg(feature = "heap")]
+            Job::Set => drop(owning::set().acquire(Exclusive).await),
             Job::Monitor => lock().monitor(Exclusive).wait().await,
         }
         DONE.store(DONE.load(SeqCst) + 1, SeqCst);
@@ -877,11 +722,13 @@ fn main() -> ! {
     wakers_run_unmasked();
     let on_time = sweep(("nothing", || under_fire(nops)), ("nothing", || {}), || {}).late;
     let mut preemptions = 0;
-    let operations = UNCONTENDED.iter().map(|operation| (operation, MASKED_BY_AN_ATOMIC));
-    for (&operation, may_mask) in operations.chain(CONTENDED.iter().map(|one| (one, MASKED))) {
+    let uncontended = UNCONTENDED.iter().chain(owning::UNCONTENDED);
+    let contended = CONTENDED.iter().chain(owning::CONTENDED);
+    let operations = uncontended.map(|operation| (operation, MASKED_BY_AN_ATOMIC));
+    for (&operation, may_mask) in operations.chain(contended.map(|one| (one, MASKED))) {
         let mut places = 0;
         let mut late = 0;
-        for &interrupt in INTERRUPTS {
+        for &interrupt in INTERRUPTS.iter().chain(owning::INTERRUPTS) {
             RELEASES.store(interrupt.0 == RELEASE, SeqCst);
             CHANGES.store(interrupt.0 == CHANGE, SeqCst);
             let swept = sweep(operation, interrupt, end_turn);
@@ -897,12 +744,10 @@ fn main() -> ! {
         assert!(late <= may_mask, "more than {may_mask}");
         assert!(places >= 20, "hardly any instruction was under fire");
     }
-    println!(
-        "{}: {preemptions} preemptions, {} runs of the task, {:?}",
-        board::NAME,
-        DONE.load(SeqCst),
-        heap::stats()
-    );
+    println!("{}: {preemptions} preemptions, {} runs of the task", board::NAME, DONE.load(SeqCst));
+    if cfg!(feature = "heap") {
+        println!("{:?}", heap::stats());
+    }
     assert!(
         preemptions > 100_000,
         "the machine does not count instructions: start it with -icount"
