@@ -51,7 +51,7 @@ mod lock {
     }
 }
 
-#[cfg(feature = "multilock")]
+#[cfg(any(feature = "multilock", feature = "multilock-inline"))]
 mod lock {
     //! `MultiLock` has no data: this module adds some.
 
