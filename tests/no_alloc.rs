@@ -6,6 +6,8 @@ mod support;
 
 use std::future::{pending, ready};
 use std::mem::size_of;
+#[cfg(panic = "unwind")]
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{
@@ -13,7 +15,7 @@ use multilock::{
     RwLockWriteGuard, UpgradeError, acquire_all, lock_all, try_acquire_all, try_lock_all,
 };
 use support::{
-    Alarm, Counting, assert_all_idle, assert_idle, hold, locks, now, without_allocation,
+    Alarm, Counting, Hooks, assert_all_idle, assert_idle, hold, locks, now, without_allocation,
 };
 
 use std::pin::{Pin, pin};
@@ -186,6 +188,31 @@ fn locks_with_data_conditions_and_changes_allocate_nothing() {
         drop(RwLockWriteGuard::downgrade(write));
     });
     assert_idle(lock.raw());
+}
+
+/// A poll that finds no room panics with the queue unlocked, and leaves no trace in the lock: its waker may use the lock
+/// when it is dropped.
+#[test]
+#[cfg_attr(miri, ignore = "takes minutes")]
+#[cfg(panic = "unwind")]
+fn bad_use_one_waiter_too_many_panics_and_leaves_the_lock_as_it_was() {
+    static LOCK: MultiLock = MultiLock::new();
+    let guard = hold(&LOCK, Exclusive);
+    let mut crowd: Vec<_> = (0..u16::MAX).map(|_| Box::pin(LOCK.acquire(Shared))).collect();
+    assert!(crowd.iter_mut().all(|waits| poll(waits.as_mut(), Waker::noop()).is_pending()));
+    let before = LOCK.snapshot();
+    let uses = || drop(LOCK.monitor(Shared));
+    let waker = Hooks { on_drop: Box::new(uses), ..Hooks::default() }.waker();
+    let mut waits = Box::pin(LOCK.acquire(Exclusive));
+    let mut panics =
+        || catch_unwind(AssertUnwindSafe(|| _ = poll(waits.as_mut(), &waker))).is_err();
+    assert!(panics());
+    assert_eq!(LOCK.snapshot(), before);
+    // There is room again, for one.
+    drop(crowd.pop());
+    assert!(!panics() && LOCK.snapshot().is_awaited(Exclusive));
+    drop((waits, crowd, guard));
+    assert_idle(&LOCK);
 }
 
 /// The queue moves with the lock, and nothing in it points back to the lock.

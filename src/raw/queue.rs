@@ -96,7 +96,7 @@ type Count = u32;
 #[cfg(not(feature = "alloc"))]
 type Count = u16;
 
-const TOO_MANY: &str =
+pub(super) const TOO_MANY: &str =
     if cfg!(feature = "alloc") { "fewer than 2^32 wait" } else { "fewer than 2^16 wait" };
 
 /// The waiters and their counts: what is touched only with the queue locked. For the order of the
@@ -146,6 +146,20 @@ impl WaitLists {
         });
     }
 
+    /// Returns whether one more waiter can be queued, and be counted in `flags`.
+    #[inline]
+    pub(super) fn has_room(&self, flags: WaitFlags) -> bool {
+        self.queued < Count::MAX && self.can_count(flags)
+    }
+
+    /// Returns whether one more waiter or monitor can be counted in `flags`.
+    #[inline]
+    pub(super) fn can_count(&self, flags: WaitFlags) -> bool {
+        let mut can_count = true;
+        flags.each(|flag| can_count &= self.counts[flag] < Count::MAX);
+        can_count
+    }
+
     /// Counts one waiter fewer in each of `flags`.
     #[inline]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) {
@@ -158,8 +172,7 @@ impl WaitLists {
         End { last: self.list(list).last_address(), at_most: self.queued as usize }
     }
 
-    /// Puts `node` at the end of a list, as that of a waiter of this `kind`. Panics if a count
-    /// overflows, as [`count`](Self::count) does.
+    /// Puts `node` at the end of a list, as that of a waiter of this `kind`. There is room for it.
     ///
     /// # Safety
     ///
@@ -173,7 +186,7 @@ impl WaitLists {
         waker: Waker,
         kind: WaiterKind,
     ) {
-        self.queued = self.queued.checked_add(1).expect(TOO_MANY);
+        self.queued += 1;
         // SAFETY: the caller upholds the contract.
         unsafe { self.list(list).push(node, waker, kind) };
     }
