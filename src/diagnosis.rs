@@ -9,9 +9,9 @@
 //! [`LockSet`](crate::LockSet) shows its locks, in the order of [`locks`](crate::LockSet::locks).
 //!
 //! Print the lock from a place that still runs: another thread, or a time limit around the task
-//! that hangs. Print it twice. A lock that shows the same after a second is stuck, or is not used.
-//! Then drop the task, as a time limit does, and print the lock once more. Here the task waits for
-//! itself:
+//! that hangs. Print it several times. A lock that once shows something else is in use. One that
+//! shows the same for seconds is most likely stuck, or is not used. Then drop the task, as a time
+//! limit does, and print the lock once more. Here the task waits for itself:
 //!
 //! ```
 //! # smol::block_on(async {
@@ -65,9 +65,9 @@
 //! |---|---|
 //! | `mode: None`, and an acquisition is queued | A woken waiter is not polled: [a future that is kept](#a-future-that-is-kept-and-not-polled). |
 //! | `upgrading: true`, `shared_holders: 0` | The same: the upgrade can go on, and is not polled. |
-//! | `mode: Some(..)`, and an acquisition is queued; the lock is free without the task that waits | The task waits for itself: [a second acquisition](#a-second-acquisition-in-the-same-task), or [a guard in a `match`](#a-guard-in-a-match). |
+//! | `mode: Some(..)`, and an acquisition is queued, or `upgrading: true`; the lock is free without the task that waits | The task waits for itself: [a second acquisition](#a-second-acquisition-in-the-same-task), or [a guard in a `match`](#a-guard-in-a-match). |
 //! | the same, but the lock stays held without that task | Another task holds the lock, and does not go on. If no task does, it was [a forgotten guard or a dropped handle](#a-forgotten-guard-or-a-dropped-handle). |
-//! | no acquisition is queued | No task waits for this lock. Look at other locks, at monitors and at conditions. |
+//! | no acquisition is queued, `upgrading: false` | No task waits for this lock. Look at other locks, at monitors and at conditions. |
 //!
 //! Where the lock is held, the snapshot alone does not tell the causes apart: hence the second
 //! look, without the task.
