@@ -141,7 +141,16 @@ impl<'a> PendingEdges<'a> {
             let Some(node) = waiters.list(list).first() else { return true };
             let is_last = end.is_at(node);
             #[cfg(feature = "event-listener")]
+            let address = node.address();
+            #[cfg(feature = "event-listener")]
+            if address == end.event {
+                return true;
+            }
+            #[cfg(feature = "event-listener")]
             let event = waiters.list(list).rotate_event().inspect(|_| {
+                if end.event == 0 {
+                    end.event = address;
+                }
                 // An edge that was counted before this write, and did not see the bit, came before
                 // the event is notified. A later edge sees the bit. Without it, the model
                 // `p2_an_event_is_notified_of_each_edge` fails.

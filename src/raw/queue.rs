@@ -120,6 +120,9 @@ pub(super) struct End {
     last: usize,
     /// How many there are at most.
     at_most: usize,
+    /// The address of the first event that was notified, or 0. Its listener is behind all others.
+    #[cfg(feature = "event-listener")]
+    pub(super) event: usize,
 }
 
 impl End {
@@ -169,7 +172,12 @@ impl WaitLists {
     /// Returns the end of a list as it is now.
     #[inline]
     pub(super) fn end_of(&mut self, list: ListId) -> End {
-        End { last: self.list(list).last_address(), at_most: self.queued as usize }
+        End {
+            last: self.list(list).last_address(),
+            at_most: self.queued as usize,
+            #[cfg(feature = "event-listener")]
+            event: 0,
+        }
     }
 
     /// Puts `node` at the end of a list, as that of a waiter of this `kind`. There is room for it.

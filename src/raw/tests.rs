@@ -15,7 +15,7 @@ use super::*;
 use crate::raw::list::WaitState;
 use crate::raw::waiter::ReleaseOnDrop;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Wakes(AtomicUsize);
 
 impl Wake for Wakes {
@@ -452,4 +452,49 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
             assert!(waiter.mode != Mode::Shared || waiter.is_awake(), "{word:?}");
         }
     }
+}
+
+/// The last listener leaves between two batches, so the release does not find the end of the list.
+#[cfg(feature = "event-listener")]
+#[test]
+fn p3_an_edge_notifies_no_event_again_and_again() {
+    use std::sync::Mutex;
+
+    use crate::raw::edges::Edge;
+
+    type Listens = Pin<Box<dyn Future<Output = ()> + Send>>;
+    struct DropsOnWake(Mutex<Option<Listens>>);
+
+    impl Wake for DropsOnWake {
+        fn wake(self: Arc<Self>) {
+            *self.0.lock().unwrap() = None;
+        }
+    }
+
+    let edge = Edge::Acquirable(Mode::Shared);
+    let lock = Arc::new(RawLock::new());
+    let listens = |waker: &Waker, is_event| {
+        let lock = lock.clone();
+        let mut listens: Listens = Box::pin(async move {
+            if is_event {
+                lock.wake_at_edges(edge).await;
+            }
+            lock.listen_to_edges(edge, |_| Poll::Pending).await;
+        });
+        assert!(listens.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        listens
+    };
+    assert!(lock.try_acquire(Mode::Exclusive));
+    _ = lock.watch(edge);
+    let mut crowd: Vec<_> = (0..100).map(|_| waiter(&lock, Mode::Exclusive, false)).collect();
+    assert!(crowd.iter_mut().all(|waiter| waiter.poll().is_pending()));
+    let first = Arc::new(DropsOnWake(Mutex::default()));
+    let task = listens(&Waker::from(first.clone()), false);
+    let wakes: Vec<_> = (0..8).map(|_| Arc::new(Wakes::default())).collect();
+    let events: Vec<_> = wakes.iter().map(|wakes| listens(&wakes.clone().into(), true)).collect();
+    *first.0.lock().unwrap() = Some(listens(Waker::noop(), true));
+    lock.release(Mode::Exclusive);
+    assert!(wakes.iter().all(|wakes| wakes.0.load(Relaxed) == 1), "{wakes:?}");
+    drop((task, events, crowd));
+    lock.unwatch();
 }
