@@ -146,7 +146,8 @@ use crate::sync::future::Fused;
 /// limit a try fails and an acquisition waits.
 ///
 /// Without the feature `alloc`, 65,535 waiters can be queued at a lock at once, and with it
-/// 2<sup>32</sup> - 1. A poll that would queue one more panics.
+/// 2<sup>32</sup> - 1. A poll that would queue one more panics. There can be as many monitors, and to
+/// create one more panics, too.
 ///
 /// # When not to use it
 ///

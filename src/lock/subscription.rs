@@ -201,8 +201,8 @@ impl MultiLock {
     /// its own, or in its critical section. So their wakers must use neither the event nor a lock
     /// that notifies it, which wakers otherwise may: those of runtimes do not. With the feature
     /// `critical-section`, eight listeners are woken in each critical section. A waker that panics
-    /// keeps no other event from its notification, but breaks its own event: `event-listener` then
-    /// counts its listeners wrongly.
+    /// breaks its own event: `event-listener` then counts its listeners wrongly. With `std`, it
+    /// keeps no other event from its notification.
     ///
     /// # Cost
     ///
