@@ -89,15 +89,17 @@ pub(crate) struct WaitQueue {
     pub(crate) spin: AdaptiveSpin,
 }
 
-/// A number of waiters.
+/// A number of waiters, or of monitors.
 #[cfg(feature = "alloc")]
-type Count = u32;
-/// A number of waiters: a chip without a heap has no room for more.
+type Count = usize;
+/// A number of waiters, or of monitors: a chip without a heap has no room for more.
 #[cfg(not(feature = "alloc"))]
 type Count = u16;
 
-pub(super) const TOO_MANY: &str =
-    if cfg!(feature = "alloc") { "fewer than 2^32 wait" } else { "fewer than 2^16 wait" };
+/// Whether so many cannot be counted in a lifetime.
+const ENDLESS: bool = Count::BITS >= 64;
+
+pub(super) const TOO_MANY: &str = "no more can wait";
 
 /// The waiters and their counts: what is touched only with the queue locked. For the order of the
 /// fields, see [`WaitQueue`].
@@ -119,7 +121,7 @@ pub(super) struct End {
     /// The address of the last of them. It may leave before its turn.
     last: usize,
     /// How many there are at most.
-    at_most: usize,
+    at_most: Count,
     /// The address of the first event that was notified, or 0. Its listener is behind all others.
     #[cfg(feature = "event-listener")]
     pub(super) event: usize,
@@ -135,13 +137,12 @@ impl End {
     /// Returns whether so many listeners were notified that none can be left.
     #[inline]
     pub(super) fn is_behind(self, notified: usize) -> bool {
-        notified >= self.at_most
+        !Count::try_from(notified).is_ok_and(|notified| notified < self.at_most)
     }
 }
 
 impl WaitLists {
-    /// Counts one more waiter in each of `flags`. Panics if a count overflows: so many waiters
-    /// would fill a quarter of a terabyte, or four megabytes of a chip without a heap.
+    /// Counts one more waiter in each of `flags`. Panics if a count overflows.
     #[inline]
     pub(crate) fn count(&mut self, flags: WaitFlags) {
         flags.each(|flag| {
@@ -152,7 +153,7 @@ impl WaitLists {
     /// Returns whether one more waiter can be queued, and be counted in `flags`.
     #[inline]
     pub(super) fn has_room(&self, flags: WaitFlags) -> bool {
-        self.queued < Count::MAX && self.can_count(flags)
+        ENDLESS || self.queued < Count::MAX && self.can_count(flags)
     }
 
     /// Returns whether one more waiter or monitor can be counted in `flags`.
@@ -160,7 +161,7 @@ impl WaitLists {
     pub(super) fn can_count(&self, flags: WaitFlags) -> bool {
         let mut can_count = true;
         flags.each(|flag| can_count &= self.counts[flag] < Count::MAX);
-        can_count
+        ENDLESS || can_count
     }
 
     /// Counts one waiter fewer in each of `flags`.
@@ -174,7 +175,7 @@ impl WaitLists {
     pub(super) fn end_of(&mut self, list: ListId) -> End {
         End {
             last: self.list(list).last_address(),
-            at_most: self.queued as usize,
+            at_most: self.queued,
             #[cfg(feature = "event-listener")]
             event: 0,
         }
@@ -347,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    #[should_panic = "wait"]
+    #[should_panic = "no more can wait"]
     fn more_waiters_than_can_be_counted_are_refused() {
         WaitQueue::new().with(|waiters| {
             waiters.counts[WaitFlag::Shared as usize] = Count::MAX;
