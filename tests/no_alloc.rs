@@ -6,8 +6,6 @@ mod support;
 
 use std::future::{pending, ready};
 use std::mem::size_of;
-#[cfg(panic = "unwind")]
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{
@@ -15,7 +13,7 @@ use multilock::{
     RwLockWriteGuard, UpgradeError, acquire_all, lock_all, try_acquire_all, try_lock_all,
 };
 use support::{
-    Alarm, Counting, Hooks, assert_all_idle, assert_idle, hold, locks, now, without_allocation,
+    Alarm, Counting, assert_all_idle, assert_idle, hold, locks, now, without_allocation,
 };
 
 use std::pin::{Pin, pin};
@@ -190,29 +188,25 @@ fn locks_with_data_conditions_and_changes_allocate_nothing() {
     assert_idle(lock.raw());
 }
 
-/// A poll that finds no room panics with the queue unlocked, and leaves no trace in the lock: its waker may use the lock
-/// when it is dropped.
+/// The lock forgets how many waiters there are, and none of them is forgotten.
 #[test]
 #[cfg_attr(miri, ignore = "takes minutes")]
-#[cfg(panic = "unwind")]
-fn bad_use_one_waiter_too_many_panics_and_leaves_the_lock_as_it_was() {
-    static LOCK: MultiLock = MultiLock::new();
-    let guard = hold(&LOCK, Exclusive);
-    let mut crowd: Vec<_> = (0..u16::MAX).map(|_| Box::pin(LOCK.acquire(Shared))).collect();
-    assert!(crowd.iter_mut().all(|waits| poll(waits.as_mut(), Waker::noop()).is_pending()));
-    let before = LOCK.snapshot();
-    let uses = || drop(LOCK.monitor(Shared));
-    let waker = Hooks { on_drop: Box::new(uses), ..Hooks::default() }.waker();
-    let mut waits = Box::pin(LOCK.acquire(Exclusive));
-    let mut panics =
-        || catch_unwind(AssertUnwindSafe(|| _ = poll(waits.as_mut(), &waker))).is_err();
-    assert!(panics());
-    assert_eq!(LOCK.snapshot(), before);
-    // There is room again, for one.
-    drop(crowd.pop());
-    assert!(!panics() && LOCK.snapshot().is_awaited(Exclusive));
-    drop((waits, crowd, guard));
-    assert_idle(&LOCK);
+fn bad_use_more_waiters_than_are_counted_all_get_in() {
+    let (alarm, waker) = waker();
+    let lock = MultiLock::new();
+    let guard = hold(&lock, Exclusive);
+    let mut crowd: Vec<_> = (0..70_000).map(|_| Box::pin(lock.acquire(Shared))).collect();
+    assert!(crowd.iter_mut().all(|waits| poll(waits.as_mut(), &waker).is_pending()));
+    drop(guard);
+    assert_eq!(alarm.wakes(), crowd.len());
+    let guards: Vec<_> =
+        crowd.iter_mut().map(|waits| ready_now(poll(waits.as_mut(), &waker))).collect();
+    assert_eq!(lock.snapshot().shared_holders(), guards.len());
+    drop((guards, crowd));
+    // As if one was forgotten.
+    assert_eq!(lock.locked(), None);
+    assert!(lock.snapshot().is_awaited(Shared));
+    Mode::ALL.iter().for_each(|mode| drop(hold(&lock, *mode)));
 }
 
 /// The queue moves with the lock, and nothing in it points back to the lock.

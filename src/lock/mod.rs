@@ -145,10 +145,9 @@ use crate::sync::future::Fused;
 /// has 64 bits, there can be 2<sup>56</sup>. There can be one upgradable holder beside them. At the
 /// limit a try fails and an acquisition waits.
 ///
-/// Without the feature `alloc`, 65,535 waiters can be queued at a lock at once, and a poll that
-/// would queue one more panics. There can be as many monitors, and to create one more panics, too.
-/// With `alloc`, memory is the limit, unless 2<sup>32</sup> monitors are forgotten where a pointer
-/// has 32 bits.
+/// Without the feature `alloc`, the lock counts 65,534 waiters in each mode. If there are more at
+/// once, it behaves from then on as if one of them had been [forgotten](Self#cancel-safety). With
+/// `alloc`, memory is the limit.
 ///
 /// # When not to use it
 ///

@@ -4,8 +4,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::raw::list::{Node, WaitState, WaiterKind};
-use crate::raw::queue::{ListId, TOO_MANY, WaitLists, WaitQueue};
-use crate::raw::state::WaitFlags;
+use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 
 /// A waiter's registration with a queue. Dropping the listener takes it out of its list.
 pub(crate) struct Listener<'a> {
@@ -53,7 +52,7 @@ impl<'a> Listener<'a> {
                 if listener.state().is_notified() {
                     return Some(false);
                 }
-                listener.listen(list, kind, WaitFlags::NONE, cx, new).then_some(true)
+                listener.listen(list, kind, cx, new).then_some(true)
             });
             if is_queued {
                 return Poll::Pending;
@@ -64,8 +63,7 @@ impl<'a> Listener<'a> {
     }
 
     /// Runs `attempt` with the queue locked. Runs it again with a new waker in hand, if it returns
-    /// `None` because it lacks one: wakers are cloned with the queue unlocked. Panics if it returns
-    /// `None` with a waker in hand: then the queue has no room.
+    /// `None` because it lacks one: wakers are cloned with the queue unlocked.
     ///
     /// Returns a waker that is left over, to be dropped when all else is done: wakers are foreign
     /// code. If `clone_first`, the first attempt has a new waker.
@@ -81,8 +79,6 @@ impl<'a> Listener<'a> {
             if let Some(done) = self.as_mut().with(|listener| attempt(listener, &mut new)) {
                 return (done, new);
             }
-            // A panic with the queue locked would run foreign code there: a hook, the drop of a waker.
-            assert!(new.is_none(), "{TOO_MANY}");
             new = Some(cx.waker().clone());
         }
     }
@@ -137,14 +133,12 @@ impl LockedListener<'_> {
     ///
     /// A listener that is not queued joins `list`, as a waiter of this `kind`, with the waker in
     /// `new`. A listener that is queued with a waker of another task swaps that one for the waker
-    /// in `new`. If `new` is needed and empty, or if there is no room for one more that is counted in
-    /// `flags`, nothing changes.
+    /// in `new`. If `new` is needed and empty, nothing changes.
     #[inline]
     pub(crate) fn listen(
         &mut self,
         list: ListId,
         kind: WaiterKind,
-        flags: WaitFlags,
         cx: &Context<'_>,
         new: &mut Option<Waker>,
     ) -> bool {
@@ -153,7 +147,7 @@ impl LockedListener<'_> {
             // SAFETY: the node is in the list that it was put in.
             return unsafe { list.renew(&self.node, cx.waker(), new) };
         }
-        let Some(waker) = new.take_if(|_| self.waiters.has_room(flags)) else { return false };
+        let Some(waker) = new.take() else { return false };
         *self.list = list;
         // SAFETY:
         // * the node is ours, and in no list: it is not queued;

@@ -12,7 +12,7 @@ use crate::raw::RawLock;
 use crate::raw::edges::{Edge, EdgeCount};
 use crate::raw::list::WaiterKind;
 use crate::raw::listener::Listener;
-use crate::raw::queue::{End, ListId, TOO_MANY, WaitLists, WaitQueue};
+use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::state::{WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 
@@ -20,23 +20,18 @@ impl RawLock {
     /// Counts one more watcher of `edge`. Returns the number of edges that the watcher has seen: if
     /// it watches for a mode that can be acquired now, one less than there were.
     pub(crate) fn watch(&self, edge: Edge) -> EdgeCount {
-        let (queue, flags) = (self.queue(), WaitFlags::of(WaitFlag::Monitors));
-        let watched = queue.with(|waiters| {
-            // It panics below: a panic with the queue locked would run a hook there.
-            if !waiters.can_count(flags) {
-                return None;
-            }
+        let queue = self.queue();
+        queue.with(|waiters| {
             // The count of edges is read before the flag is set. An edge that comes after the flag
             // is counted after this look in any case; an edge that came before may be seen once too
             // often.
             let seen = queue.edges[edge.index()].count();
-            let word = self.count_in(waiters, flags);
-            Some(match edge {
+            let word = self.count_in(waiters, WaitFlags::of(WaitFlag::Monitors));
+            match edge {
                 Edge::Acquirable(mode) if word.admits(mode) => seen.previous(),
                 _ => seen,
-            })
-        });
-        watched.expect(TOO_MANY)
+            }
+        })
     }
 
     /// Counts one watcher less.
@@ -158,7 +153,10 @@ impl<'a> PendingEdges<'a> {
             });
             #[cfg(not(feature = "event-listener"))]
             let event = None;
-            batch.push(event.or_else(|| waiters.pop(list)));
+            batch.push(event.or_else(|| {
+                waiters.uncount_popped(1);
+                waiters.list(list).pop()
+            }));
             if is_last {
                 return true;
             }

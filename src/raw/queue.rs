@@ -96,10 +96,9 @@ type Count = usize;
 #[cfg(not(feature = "alloc"))]
 type Count = u16;
 
-/// Whether so many cannot be counted in a lifetime.
-const ENDLESS: bool = Count::BITS >= 64;
-
-pub(super) const TOO_MANY: &str = "no more can wait";
+/// A count that is this large stays so: of what comes after, it is not known whether it has left. A
+/// flag then stays set, as if a waiter was forgotten.
+const FULL: Count = Count::MAX;
 
 /// The waiters and their counts: what is touched only with the queue locked. For the order of the
 /// fields, see [`WaitQueue`].
@@ -137,37 +136,38 @@ impl End {
     /// Returns whether so many listeners were notified that none can be left.
     #[inline]
     pub(super) fn is_behind(self, notified: usize) -> bool {
-        !Count::try_from(notified).is_ok_and(|notified| notified < self.at_most)
+        self.at_most != FULL && notified as u64 >= self.at_most as u64
+    }
+}
+
+/// Whether a count never gets to [`FULL`], not in a lifetime.
+const ENDLESS: bool = Count::BITS >= 64;
+
+#[inline]
+fn count_up(count: &mut Count) {
+    if ENDLESS || *count != FULL {
+        *count += 1;
+    }
+}
+
+#[inline]
+fn count_down(count: &mut Count, by: usize) {
+    if ENDLESS || *count != FULL {
+        *count -= by as Count;
     }
 }
 
 impl WaitLists {
-    /// Counts one more waiter in each of `flags`. Panics if a count overflows.
+    /// Counts one more waiter in each of `flags`.
     #[inline]
     pub(crate) fn count(&mut self, flags: WaitFlags) {
-        flags.each(|flag| {
-            self.counts[flag] = self.counts[flag].checked_add(1).expect(TOO_MANY);
-        });
-    }
-
-    /// Returns whether one more waiter can be queued, and be counted in `flags`.
-    #[inline]
-    pub(super) fn has_room(&self, flags: WaitFlags) -> bool {
-        ENDLESS || self.queued < Count::MAX && self.can_count(flags)
-    }
-
-    /// Returns whether one more waiter or monitor can be counted in `flags`.
-    #[inline]
-    pub(super) fn can_count(&self, flags: WaitFlags) -> bool {
-        let mut can_count = true;
-        flags.each(|flag| can_count &= self.counts[flag] < Count::MAX);
-        ENDLESS || can_count
+        flags.each(|flag| count_up(&mut self.counts[flag]));
     }
 
     /// Counts one waiter fewer in each of `flags`.
     #[inline]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) {
-        flags.each(|flag| self.counts[flag] -= 1);
+        flags.each(|flag| count_down(&mut self.counts[flag], 1));
     }
 
     /// Returns the end of a list as it is now.
@@ -181,7 +181,7 @@ impl WaitLists {
         }
     }
 
-    /// Puts `node` at the end of a list, as that of a waiter of this `kind`. There is room for it.
+    /// Puts `node` at the end of a list, as that of a waiter of this `kind`.
     ///
     /// # Safety
     ///
@@ -195,7 +195,7 @@ impl WaitLists {
         waker: Waker,
         kind: WaiterKind,
     ) {
-        self.queued += 1;
+        count_up(&mut self.queued);
         // SAFETY: the caller upholds the contract.
         unsafe { self.list(list).push(node, waker, kind) };
     }
@@ -207,17 +207,15 @@ impl WaitLists {
     /// The node is in this list.
     #[inline]
     pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Option<Waker> {
-        self.queued -= 1;
+        count_down(&mut self.queued, 1);
         // SAFETY: the caller upholds the contract.
         unsafe { self.list(list).remove(node) }
     }
 
-    /// Takes the first node out of a list, and notifies its waiter. Returns its waker. The list is
-    /// not empty.
+    /// Counts the nodes that were taken out of the lists by [`List::pop`].
     #[inline]
-    pub(super) fn pop(&mut self, list: ListId) -> Option<Waker> {
-        self.queued -= 1;
-        self.list(list).pop()
+    pub(super) fn uncount_popped(&mut self, count: usize) {
+        count_down(&mut self.queued, count);
     }
 
     /// Returns the waiters that are queued in a list, the next to be notified first.
@@ -347,12 +345,19 @@ mod tests {
         }
     }
 
+    /// A count at its limit stays there, and nothing panics with the queue locked.
     #[test]
-    #[should_panic = "no more can wait"]
-    fn more_waiters_than_can_be_counted_are_refused() {
+    fn more_waiters_than_can_be_counted_leave_a_flag_set() {
+        let mut count = FULL - 1;
+        if !ENDLESS {
+            (0..3).for_each(|_| count_up(&mut count));
+            (0..3).for_each(|_| count_down(&mut count, 1));
+            assert_eq!(count, FULL);
+        }
         WaitQueue::new().with(|waiters| {
-            waiters.counts[WaitFlag::Shared as usize] = Count::MAX;
-            waiters.count(WaitFlags::of(WaitFlag::Shared));
+            let shared = WaitFlags::of(WaitFlag::Shared);
+            waiters.counts[WaitFlag::Shared as usize] = count;
+            assert_eq!(waiters.last_in(shared), WaitFlags::NONE);
         });
     }
 }

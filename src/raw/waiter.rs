@@ -101,15 +101,13 @@ impl<'a> Waiter<'a> {
                 return Some(Outcome::Defers);
             }
 
-            // 3. Try to enter, or else set the flags. Without a new waker in hand, or without room, the
-            // waiter may not be queued, and sets none.
+            // 3. Try to enter, or else set the flags. Without a new waker in hand the waiter may not
+            // be queued, and sets none.
             let mut counted = flags.and(WaitFlag::of(mode));
             if notified {
                 counted = counted.and(WaitFlag::Overtaken);
             }
-            let may_wait =
-                new_waker.is_some() && listener.waiters.has_room(counted.without(*flags));
-            let flags_to_set = if may_wait { counted } else { WaitFlags::NONE };
+            let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
             let mut hands_off = false;
             let outcome = if deference != Deference::None {
                 wait_deferring(lock, mode, notified, flags_to_set)
@@ -189,9 +187,7 @@ impl<'a> Waiter<'a> {
             }
 
             let counted = flags.and(WaitFlag::of(mode));
-            let may_wait =
-                new_waker.is_some() && listener.waiters.has_room(counted.without(*flags));
-            let flags_to_set = if may_wait { counted } else { WaitFlags::NONE };
+            let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
             let outcome = if deference != Deference::None {
                 wait_deferring(lock, mode, notified, flags_to_set)
             } else if lock.state.check_or_set_waiting(mode, flags_to_set) == Attempt::Available {
@@ -266,7 +262,7 @@ fn wait_deferring(lock: &RawLock, mode: Mode, notified: bool, flags_to_set: Wait
 }
 
 /// Makes sure that the waiter is queued, and `counted`. Returns `false` if it needs a new waker for
-/// that, and there is none, or if there is no room for it.
+/// that, and there is none.
 #[inline]
 fn ensure_queued(
     listener: &mut LockedListener<'_>,
@@ -283,11 +279,10 @@ fn ensure_queued(
         Mode::Exclusive if counted.has(WaitFlag::Overtaken) => ListId::Overtaken,
         mode => ListId::of(mode),
     };
-    let more = counted.without(*flags);
-    if !listener.listen(list, kind, more, cx, new_waker) {
+    if !listener.listen(list, kind, cx, new_waker) {
         return false;
     }
-    listener.waiters.count(more);
+    listener.waiters.count(counted.without(*flags));
     *flags = counted;
     true
 }

@@ -12,7 +12,7 @@ use crate::raw::RawLock;
 use crate::raw::edges::Edge;
 use crate::raw::list::WaitState;
 use crate::raw::monitors::PendingEdges;
-use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
 use crate::sync::atomic::Ordering::Acquire;
@@ -181,6 +181,7 @@ impl RawLock {
         let found = queue.with(|waiters| {
             let found = waiters.list(list).first().is_some();
             self.pop(waiters, list, wake.is_fair(), &mut batch);
+            waiters.uncount_popped(batch.len());
             if turn.is_some() && batch.len() > 0 {
                 waiters.reservation.last_turn = turn;
             }
@@ -200,22 +201,10 @@ impl RawLock {
             // Made here and not moved: only what must be done is done while the queue is locked.
             let mut batch = WakeBatch::<BATCH>::EMPTY;
             let (found, is_over) = queue.with(|waiters| {
-                let end = end.get_or_insert_with(|| waiters.end_of(ListId::Shared));
-                let mut found = false;
-                while batch.len() < BATCH {
-                    let Some(node) = waiters.list(ListId::Shared).first() else {
-                        return (found, true);
-                    };
-                    found = true;
-                    let (is_last, notified) = (end.is_at(node), batch.len());
-                    let together = self.pop(waiters, ListId::Shared, wake.is_fair(), &mut batch);
-                    if is_last || !together {
-                        // A handoff waiter that is left in the list begins the next batch.
-                        let is_over = is_last && batch.len() > notified;
-                        return (found, is_over || batch.len() == 0);
-                    }
-                }
-                (found, false)
+                let end = *end.get_or_insert_with(|| waiters.end_of(ListId::Shared));
+                let popped = self.pop_shared(waiters, end, wake.is_fair(), &mut batch);
+                waiters.uncount_popped(batch.len());
+                popped
             });
             total += batch.len();
             let is_over = is_over || end.is_some_and(|end| end.is_behind(total));
@@ -226,6 +215,31 @@ impl RawLock {
                 return found || total > 0;
             }
         }
+    }
+
+    /// Notifies the next shared waiters, up to the `end` of their list. Returns whether one was queued,
+    /// and whether no batch follows. The queue is locked.
+    #[inline]
+    fn pop_shared(
+        &self,
+        waiters: &mut WaitLists,
+        end: End,
+        fair: bool,
+        batch: &mut WakeBatch<BATCH>,
+    ) -> (bool, bool) {
+        let mut found = false;
+        while batch.len() < BATCH {
+            let Some(node) = waiters.list(ListId::Shared).first() else { return (found, true) };
+            found = true;
+            let (is_last, notified) = (end.is_at(node), batch.len());
+            let together = self.pop(waiters, ListId::Shared, fair, batch);
+            if is_last || !together {
+                // A handoff waiter that is left in the list begins the next batch.
+                let is_over = is_last && batch.len() > notified;
+                return (found, is_over || batch.len() == 0);
+            }
+        }
+        (found, false)
     }
 
     /// Notifies the first waiter of `list`, and adds its waker to `batch`. Returns whether the next
@@ -250,7 +264,7 @@ impl RawLock {
         if is_handoff && (batch.len() > 0 || !self.acquire_notified(list.mode())) {
             return false;
         }
-        batch.push(waiters.pop(list));
+        batch.push(waiters.list(list).pop());
         if waiters.reservation.is_of(waiter) {
             waiters.reservation.set_owner_notified();
         }
@@ -274,6 +288,7 @@ impl RawLock {
     pub(super) fn hand_off_first(&self, waiters: &mut WaitLists) -> Option<Waker> {
         let mut batch = WakeBatch::<1>::EMPTY;
         self.pop(waiters, ListId::Overtaken, false, &mut batch);
+        waiters.uncount_popped(batch.len());
         batch.wakers().next()
     }
 
