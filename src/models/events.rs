@@ -1,16 +1,18 @@
 //! Events that the lock notifies.
 
+use core::slice::from_ref;
+
 use event_listener::{Event, Listener};
 
 use super::*;
 
 type Lock = std::sync::Arc<MultiLock>;
 
-/// Listens, tries and waits, until the lock is acquired.
-fn acquire_by(lock: &MultiLock, event: &Event) {
+/// Listens, tries and waits, until one of the locks is acquired.
+fn acquire_by(locks: &[Lock], event: &Event) {
     loop {
         let listener = event.listen();
-        if lock.try_acquire(Exclusive).is_some() {
+        if locks.iter().any(|lock| lock.try_acquire(Exclusive).is_some()) {
             return;
         }
         listener.wait();
@@ -25,7 +27,7 @@ fn p2_an_event_is_notified_of_an_edge() {
         let guard = lock.try_acquire_arc(Exclusive).unwrap();
         let thread = spawn(move || drop(guard));
         let subscription = lock.notify(Exclusive, &event);
-        acquire_by(&lock, &event);
+        acquire_by(from_ref(&lock), &event);
         drop(subscription);
         join([thread]);
         assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
@@ -44,7 +46,7 @@ fn p2_an_event_is_notified_of_each_edge() {
             let lock = lock.clone();
             spawn(move || drop(lock.try_acquire(Exclusive)))
         };
-        acquire_by(&lock, &event);
+        acquire_by(from_ref(&lock), &event);
         drop(subscription);
         join([first, second]);
         assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
@@ -60,13 +62,7 @@ fn p2_an_event_of_two_locks_is_notified_by_either() {
         let subscriptions = locks.each_ref().map(|lock| lock.notify_arc(Exclusive, &event));
         let [first, second] = guards;
         let thread = spawn(move || drop(first));
-        loop {
-            let listener = event.listen();
-            if locks.iter().any(|lock| lock.try_acquire(Exclusive).is_some()) {
-                break;
-            }
-            listener.wait();
-        }
+        acquire_by(&locks, &event);
         drop((subscriptions, second));
         join([thread]);
     });
@@ -83,7 +79,7 @@ fn p2_a_dropped_subscription_hides_no_edge_from_another() {
         let other = lock.notify_arc(Exclusive, &other_event);
         let subscription = lock.notify(Exclusive, &event);
         let threads = [spawn(move || drop(guard)), spawn(move || drop(other))];
-        acquire_by(&lock, &event);
+        acquire_by(from_ref(&lock), &event);
         drop(subscription);
         join(threads);
         assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
