@@ -326,7 +326,7 @@ fn p2_ten_thousand_subscriptions_are_notified_and_dropped_in_any_order() {
 }
 
 #[test]
-fn p2_all_listeners_of_an_event_are_notified_and_those_that_join_meanwhile_delay_nothing() {
+fn p2_all_listeners_of_an_event_are_notified() {
     const COUNT: usize = 100;
     let lock = MultiLock::new();
     let event = Arc::new(Event::new());
@@ -337,10 +337,10 @@ fn p2_all_listeners_of_an_event_are_notified_and_those_that_join_meanwhile_delay
     drop(subscription);
 }
 
-/// As a runtime of interrupts does, a thread listens again as soon as it is notified.
+/// A thread listens again and again, and does not wait.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]
-fn p1_listeners_that_listen_again_do_not_keep_a_release_from_its_end() {
+fn p1_a_release_ends_while_listeners_come_and_go() {
     let lock = MultiLock::new();
     let event = Arc::new(Event::new());
     let _subscription = lock.notify(Exclusive, &event);
