@@ -25,8 +25,9 @@ compile_error!(
 
 #[cfg(doctest)]
 mod compile_fail_tests;
-pub mod diagnosis;
 mod error;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 mod interop;
 mod lock;
 mod mode;

@@ -108,7 +108,7 @@ use crate::sync::future::Fused;
 ///
 /// A task that holds the lock and waits for it again may wait for itself. This can happen even if
 /// both acquisitions are shared, as an exclusive waiter may be queued between them.
-/// [`Guard::share`] does not wait. The module [`diagnosis`](crate::diagnosis) says how to find such
+/// [`Guard::share`] does not wait. The page [`hangs`](crate::guide::hangs) says how to find such
 /// causes in a program that hangs.
 ///
 /// Two tasks can deadlock if one of them keeps a queued future, does not poll it, and waits for the

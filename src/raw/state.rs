@@ -144,7 +144,7 @@ const fn unit(mode: Mode) -> usize {
 /// The state of a lock at one moment: all of it comes from one atomic load.
 ///
 /// A snapshot may be out of date by the time the caller looks at it. The module
-/// [`diagnosis`](crate::diagnosis) explains what `Debug` shows.
+/// [`hangs`](crate::guide::hangs) explains what `Debug` shows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Snapshot(usize);
 

@@ -135,7 +135,7 @@ pub use guards::{
 /// A task that holds the lock and waits for it again may wait for itself. This can happen even if
 /// the task only reads, because a writer may be queued between the two reads.
 /// [`RwLockReadGuard::share`] and [`RwLockUpgradableReadGuard::share`] do not wait. The module
-/// [`diagnosis`](crate::diagnosis) says how to find such causes in a program that hangs.
+/// [`hangs`](crate::guide::hangs) says how to find such causes in a program that hangs.
 ///
 /// # Leaks
 ///

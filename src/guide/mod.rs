@@ -1,0 +1,31 @@
+//! The guide: how to choose a lock, what this one guarantees, and how to use it well.
+//!
+//! These modules contain documentation alone. Each is a page of questions and answers, and its
+//! examples are compiled and run with the tests of the crate.
+//!
+//! | page | answers |
+//! |---|---|
+//! | [`choosing`] | Which lock, and which type of this crate, fits a program? |
+//! | [`guarantees`] | What is promised, and with which bounds? |
+//! | [`cancellation`] | What happens when a future is dropped, or is not polled? |
+//! | [`several_locks`] | How are several locks acquired without a deadlock? |
+//! | [`conditions`] | How does a task wait for the data, or for a lock to become available? |
+//! | [`hangs`] | The program hangs: why? |
+//! | [`firmware`] | What does the lock need and cost without an operating system? |
+//! | [`migrating_from_async_lock`], [`migrating_from_tokio`], [`migrating_from_parking_lot`] | What is another name, and what behaves differently? |
+//! | [`from_python`] | Which name of `asyncio-multilock` is which here? |
+//! | [`performance`] | What does the lock cost, and when? |
+//! | [`testing`] | How is code that uses the lock tested, and how is the lock itself? |
+
+macro_rules! pages {
+    ($($name:ident)*) => {$(
+        #[doc = include_str!(concat!(stringify!($name), ".md"))]
+        pub mod $name {}
+    )*};
+}
+
+pages! {
+    choosing guarantees cancellation several_locks conditions hangs firmware
+    migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python
+    performance testing
+}
