@@ -4,23 +4,31 @@
 #[cfg(feature = "event-listener")]
 use core::convert::Infallible;
 use core::future::poll_fn;
-use core::mem;
 use core::pin::pin;
+use core::ptr;
 use core::task::Poll;
 
+use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::edges::{Edge, EdgeCount};
+#[cfg(feature = "event-listener")]
+use crate::raw::list::Node;
 use crate::raw::list::WaiterKind;
 use crate::raw::listener::Listener;
-use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
-use crate::raw::state::{WaitFlag, WaitFlags};
-use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
+use crate::raw::queue::{ListId, WaitQueue};
+use crate::raw::state::{Transition, WaitFlag, WaitFlags};
+use crate::raw::wake::{Release, notify_in_batches};
+use crate::raw::wakers::{Popped, WakeAll};
+use crate::sync::unmodeled::{AtomicPtr, Ordering::Relaxed};
 
 impl RawLock {
     /// Counts one more watcher of `edge`. Returns the number of edges that the watcher has seen: if
     /// it watches for a mode that can be acquired now, one less than there were.
     pub(crate) fn watch(&self, edge: Edge) -> EdgeCount {
         let queue = self.queue();
+        // ORDERING: Relaxed. The write of the flag, below, is a Release: a thread that sees the flag
+        // sees this, too.
+        WAKE_WATCHED.store(ptr::from_ref(&(wake_watched as WakeWatched)).cast_mut(), Relaxed);
         queue.with(|waiters| {
             // The count of edges is read before the flag is set. An edge that comes after the flag
             // is counted after this look in any case; an edge that came before may be seen once too
@@ -80,6 +88,44 @@ impl RawLock {
     }
 }
 
+/// [`wake_watched`], once a program has watched a lock. A release finds it here, so a program that
+/// watches none does not link it: some 900 bytes on Cortex-M3.
+static WAKE_WATCHED: AtomicPtr<WakeWatched> = AtomicPtr::new(ptr::null_mut());
+
+pub(super) type WakeWatched = fn(&RawLock, &WaitQueue, Transition, Release, &mut WakeAll);
+
+/// Returns [`wake_watched`], if a lock was ever watched.
+pub(super) fn if_watched() -> Option<WakeWatched> {
+    // SAFETY: the pointer is null, or that of a constant.
+    unsafe { WAKE_WATCHED.load(Relaxed).as_ref() }.copied()
+}
+
+/// Wakes the waiters of a lock that is watched, and then notifies the edges of its watchers.
+#[cold]
+fn wake_watched(
+    lock: &RawLock,
+    queue: &WaitQueue,
+    change: Transition,
+    release: Release,
+    wake: &mut WakeAll,
+) {
+    let word = change.after;
+    // Edges are counted before any task is woken: the task might look at them.
+    let edges = PendingEdges::count(queue, |edge| match edge {
+        Edge::Acquirable(mode) => change.is_edge(mode),
+        Edge::Change => {
+            change.ends_exclusive()
+                && word.mode() != Some(Mode::Exclusive)
+                && !matches!(release, Release::Unchanged)
+        }
+    });
+    lock.wake_waiters(queue, change, wake);
+    // Monitors are notified last: no waiter depends on one.
+    if let Some(edges) = edges {
+        edges.notify(wake);
+    }
+}
+
 /// Edges that were counted, until all listeners that were queued for them are notified.
 pub(super) struct PendingEdges<'a> {
     queue: &'a WaitQueue,
@@ -98,70 +144,36 @@ impl<'a> PendingEdges<'a> {
 
     /// Notifies all listeners that are queued for the edges, but not those that join meanwhile.
     pub(super) fn notify(mut self, wake: &mut WakeAll) {
+        let queue = self.queue;
         for edge in Edge::ALL {
             if self.listened[edge.index()] {
-                let (mut end, mut total) = (None, 0);
-                loop {
-                    let mut batch = WakeBatch::<BATCH>::EMPTY;
-                    let mut is_over = self
-                        .queue
-                        .with(|waiters| self.pop_batch(waiters, edge, &mut end, &mut batch));
-                    total += batch.len();
-                    is_over |= end.is_some_and(|end| end.is_behind(total));
-                    batch.wakers().for_each(|waker| wake.one(waker));
-                    // All are woken. The compiler would look for wakers to drop.
-                    mem::forget(batch);
-                    if is_over {
-                        break;
+                let list = ListId::of_watchers(edge);
+                #[cfg(feature = "event-listener")]
+                let mut first_event = 0;
+                notify_in_batches(queue, list, true, wake, |waiters, _| {
+                    #[cfg(feature = "event-listener")]
+                    {
+                        // The listener of an event stays in the list, behind all others.
+                        let first = waiters.list(list).first().map_or(0, Node::address);
+                        if first == first_event {
+                            return Popped::None;
+                        }
+                        if let Some(waker) = waiters.rotate_event(list) {
+                            if first_event == 0 {
+                                first_event = first;
+                            }
+                            // An edge that was counted before this write, and did not see the bit,
+                            // came before the event is notified. A later edge sees the bit. Without
+                            // it, the model `p2_an_event_is_notified_of_each_edge` fails.
+                            queue.edges[edge.index()].set_listened();
+                            return Popped::Next(waker);
+                        }
                     }
-                }
+                    waiters.list(list).pop().map_or(Popped::None, Popped::Next)
+                });
                 self.listened[edge.index()] = false;
             }
         }
-    }
-
-    /// Notifies the next listeners of `edge`, up to the `end` of their list. Returns whether that was
-    /// reached. The queue is locked.
-    #[inline]
-    fn pop_batch(
-        &self,
-        waiters: &mut WaitLists,
-        edge: Edge,
-        end: &mut Option<End>,
-        batch: &mut WakeBatch<BATCH>,
-    ) -> bool {
-        let list = ListId::of_watchers(edge);
-        let end = end.get_or_insert_with(|| waiters.end_of(list));
-        while batch.len() < BATCH {
-            let Some(node) = waiters.list(list).first() else { return true };
-            let is_last = end.is_at(node);
-            #[cfg(feature = "event-listener")]
-            let address = node.address();
-            #[cfg(feature = "event-listener")]
-            if address == end.event {
-                return true;
-            }
-            #[cfg(feature = "event-listener")]
-            let event = waiters.list(list).rotate_event().inspect(|_| {
-                if end.event == 0 {
-                    end.event = address;
-                }
-                // An edge that was counted before this write, and did not see the bit, came before
-                // the event is notified. A later edge sees the bit. Without it, the model
-                // `p2_an_event_is_notified_of_each_edge` fails.
-                self.queue.edges[edge.index()].set_listened();
-            });
-            #[cfg(not(feature = "event-listener"))]
-            let event = None;
-            batch.push(event.or_else(|| {
-                waiters.uncount_popped(1);
-                waiters.list(list).pop()
-            }));
-            if is_last {
-                return true;
-            }
-        }
-        false
     }
 }
 

@@ -121,16 +121,19 @@ pub(super) struct End {
     last: usize,
     /// How many there are at most.
     at_most: Count,
-    /// The address of the first event that was notified, or 0. Its listener is behind all others.
-    #[cfg(feature = "event-listener")]
-    pub(super) event: usize,
 }
 
 impl End {
-    /// Returns whether `node` is the last listener.
+    /// Returns whether `listener`, by its address, is the last.
     #[inline]
-    pub(super) fn is_at(self, node: &Node) -> bool {
-        node.address() == self.last
+    pub(super) fn is_at(self, listener: usize) -> bool {
+        listener == self.last
+    }
+
+    /// Returns whether there was a listener at all.
+    #[inline]
+    pub(super) fn had_listeners(self) -> bool {
+        self.last != 0
     }
 
     /// Returns whether so many listeners were notified that none can be left.
@@ -170,15 +173,14 @@ impl WaitLists {
         flags.each(|flag| count_down(&mut self.counts[flag], 1));
     }
 
-    /// Returns the end of a list as it is now.
+    /// Returns the end of a notification that begins now: of the first listener in a list, or of
+    /// `all`.
     #[inline]
-    pub(super) fn end_of(&mut self, list: ListId) -> End {
-        End {
-            last: self.list(list).last_address(),
-            at_most: self.queued,
-            #[cfg(feature = "event-listener")]
-            event: 0,
-        }
+    pub(super) fn end_of(&mut self, list: ListId, all: bool) -> End {
+        let at_most = self.queued;
+        let list = self.list(list);
+        let last = if all { list.last_address() } else { list.first().map_or(0, Node::address) };
+        End { last, at_most }
     }
 
     /// Puts `node` at the end of a list, as that of a waiter of this `kind`.
@@ -212,6 +214,17 @@ impl WaitLists {
         unsafe { self.list(list).remove(node) }
     }
 
+    /// Moves the first listener of a list behind all others, if it is that of an event. Returns its
+    /// waker.
+    #[cfg(feature = "event-listener")]
+    #[inline]
+    pub(super) fn rotate_event(&mut self, list: ListId) -> Option<Waker> {
+        let waker = self.list(list).rotate_event()?;
+        // The caller takes it for one that was popped.
+        count_up(&mut self.queued);
+        Some(waker)
+    }
+
     /// Counts the nodes that were taken out of the lists by [`List::pop`].
     #[inline]
     pub(super) fn uncount_popped(&mut self, count: usize) {
@@ -226,8 +239,8 @@ impl WaitLists {
 
     /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
     pub(crate) fn give_back_turn(&mut self, mode: Mode) {
-        if self.reservation.last_turn == Some(mode) {
-            self.reservation.last_turn = None;
+        if self.reservation.last_turn == mode {
+            self.reservation.last_turn = Mode::Shared;
         }
     }
 
@@ -318,9 +331,9 @@ impl WaitQueue {
     }
 
     /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
-    /// waited, unless that waiter did not enter.
+    /// waited, unless that waiter did not enter. Otherwise returns `Shared`.
     #[cold]
-    pub(crate) fn last_turn(&self) -> Option<Mode> {
+    pub(crate) fn last_turn(&self) -> Mode {
         self.with(|waiters| waiters.reservation.last_turn)
     }
 }

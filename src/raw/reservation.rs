@@ -39,8 +39,8 @@ pub(crate) struct Reservation {
     /// How many more newcomers yield one poll to waiters that were overtaken.
     pub(super) deferrals: u8,
     /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
-    /// unless that waiter did not enter.
-    pub(super) last_turn: Option<Mode>,
+    /// unless that waiter did not enter. Otherwise `Shared`: a new lock is all zeros.
+    pub(super) last_turn: Mode,
 }
 
 /// The owner wants the lock exclusively.
@@ -53,7 +53,7 @@ const _: () = assert!(align_of::<Node>() > FLAGS);
 
 impl Reservation {
     pub(crate) const NONE: Self =
-        Self { owner: NO_WAITER, moment: Moment::NEW, deferrals: 0, last_turn: None };
+        Self { owner: NO_WAITER, moment: Moment::NEW, deferrals: 0, last_turn: Mode::Shared };
 
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
@@ -74,12 +74,20 @@ impl Reservation {
         self.owner = NO_WAITER;
     }
 
+    /// Returns the id of the owner, or [`NO_WAITER`].
+    #[inline]
+    pub(crate) fn owner(&self) -> usize {
+        self.owner & !FLAGS
+    }
+
     #[inline]
     pub(crate) fn is_of(&self, waiter: usize) -> bool {
-        self.is_made() && self.owner & !FLAGS == waiter
+        self.is_made() && self.owner() == waiter
     }
 
     /// Records that the owner was notified: its moment begins anew.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn set_owner_notified(&mut self) {
         self.owner |= BINDS_NOTIFIED;
         self.moment = Moment::NEW;

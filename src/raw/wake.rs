@@ -8,13 +8,11 @@ use core::mem;
 use core::task::Waker;
 
 use crate::mode::Mode;
-use crate::raw::RawLock;
-use crate::raw::edges::Edge;
 use crate::raw::list::WaitState;
-use crate::raw::monitors::PendingEdges;
-use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
+use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
-use crate::raw::wakers::{BATCH, WakeAll, WakeBatch};
+use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
+use crate::raw::{RawLock, monitors};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 
@@ -59,32 +57,23 @@ impl RawLock {
             // looks at the word once more: see `finish_upgrade`.
             return;
         };
-        let word = change.after;
         let mut wake = WakeAll::new(matches!(release, Release::Fair));
-        // Edges are counted before any task is woken: the task might look at them.
-        let edges = if word.has(WaitFlag::Monitors) {
-            PendingEdges::count(queue, |edge| match edge {
-                Edge::Acquirable(mode) => change.is_edge(mode),
-                Edge::Change => {
-                    change.ends_exclusive()
-                        && word.mode() != Some(Mode::Exclusive)
-                        && !matches!(release, Release::Unchanged)
-                }
-            })
-        } else {
-            None
-        };
+        match monitors::if_watched().filter(|_| change.after.has(WaitFlag::Monitors)) {
+            Some(wake_watched) => wake_watched(self, queue, change, release, &mut wake),
+            None => self.wake_waiters(queue, change, &mut wake),
+        }
+    }
 
+    /// Notifies the waiters that may enter after `change`.
+    #[inline]
+    pub(super) fn wake_waiters(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
+        let word = change.after;
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                self.notify_first(queue, ListId::Upgrade, None, &mut wake);
+                self.notify(queue, ListId::Upgrade, false, Mode::Shared, wake);
             }
         } else if word.is_awaited_in_any_mode() {
-            self.notify_next(queue, change, &mut wake);
-        }
-        // Monitors are notified last: no waiter depends on one.
-        if let Some(edges) = edges {
-            edges.notify(&mut wake);
+            self.notify_next(queue, change, wake);
         }
     }
 
@@ -126,8 +115,11 @@ impl RawLock {
         // Holders that change their modes could end each acquisition in the mode after which the
         // same waiters have their turn. So where both upgradable and exclusive waiters wait,
         // neither kind has two turns in a row.
-        let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { None };
-        let turn_of_upgradable = last.map_or(turn_of_shared, |last| last == Mode::Exclusive);
+        let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { Mode::Shared };
+        let turn_of_upgradable = match last {
+            Mode::Shared => turn_of_shared,
+            last => last == Mode::Exclusive,
+        };
 
         let mut found = turn_of_shared && self.notify_shared(queue, word, wake);
         if turn_of_upgradable && (turn_of_shared || word.is_free()) {
@@ -147,128 +139,71 @@ impl RawLock {
 
     /// Notifies all shared waiters, if they fit. Returns whether there was one.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        word.has(WaitFlag::Shared) && word.fits(Mode::Shared) && self.notify_all_shared(queue, wake)
+        word.has(WaitFlag::Shared)
+            && word.fits(Mode::Shared)
+            && self.notify(queue, ListId::Shared, true, Mode::Shared, wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
     fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let turn = word.has(WaitFlag::Exclusive).then_some(Mode::Upgradable);
+        let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
         word.has(WaitFlag::Upgradable)
             && word.fits(Mode::Upgradable)
-            && self.notify_first(queue, ListId::Upgradable, turn, wake)
+            && self.notify(queue, ListId::Upgradable, false, turn, wake)
     }
 
     /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let turn = word.has(WaitFlag::Upgradable).then_some(Mode::Exclusive);
-        word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
-            || self.notify_first(queue, ListId::Exclusive, turn, wake)
+        let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
+        word.has(WaitFlag::Overtaken) && self.notify(queue, ListId::Overtaken, false, turn, wake)
+            || self.notify(queue, ListId::Exclusive, false, turn, wake)
     }
 
-    /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there was one.
-    ///
-    /// If the waiter is notified and `turn` is a mode, that mode becomes the
+    /// Notifies the first waiter of `list`, or `all` that are queued there. Returns whether there was
+    /// one. If one is notified and `turn` is not shared, that becomes the
     /// [last turn](WaitQueue::last_turn).
-    fn notify_first(
-        &self,
-        queue: &WaitQueue,
-        list: ListId,
-        turn: Option<Mode>,
-        wake: &mut WakeAll,
-    ) -> bool {
-        let mut batch = WakeBatch::<1>::EMPTY;
-        let found = queue.with(|waiters| {
-            let found = waiters.list(list).first().is_some();
-            self.pop(waiters, list, wake.is_fair(), &mut batch);
-            waiters.uncount_popped(batch.len());
-            if turn.is_some() && batch.len() > 0 {
-                waiters.reservation.last_turn = turn;
-            }
-            found
-        });
-        batch.wakers().for_each(|waker| wake.one(waker));
-        found
-    }
-
-    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
-    fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
-        let (mut end, mut total) = (None, 0);
-        loop {
-            // Made here and not moved: only what must be done is done while the queue is locked.
-            let mut batch = WakeBatch::<BATCH>::EMPTY;
-            let (found, is_over) = queue.with(|waiters| {
-                let end = *end.get_or_insert_with(|| waiters.end_of(ListId::Shared));
-                let popped = self.pop_shared(waiters, end, wake.is_fair(), &mut batch);
-                waiters.uncount_popped(batch.len());
-                popped
-            });
-            total += batch.len();
-            let is_over = is_over || end.is_some_and(|end| end.is_behind(total));
-            batch.wakers().for_each(|waker| wake.one(waker));
-            // All are woken. The compiler would look for wakers to drop.
-            mem::forget(batch);
-            if is_over {
-                return found || total > 0;
-            }
-        }
-    }
-
-    /// Notifies the next shared waiters, up to the `end` of their list. Returns whether one was queued,
-    /// and whether no batch follows. The queue is locked.
-    #[inline]
-    fn pop_shared(
+    #[inline(never)]
+    fn notify(
         &self,
-        waiters: &mut WaitLists,
-        end: End,
-        fair: bool,
-        batch: &mut WakeBatch<BATCH>,
-    ) -> (bool, bool) {
-        let mut found = false;
-        while batch.len() < BATCH {
-            let Some(node) = waiters.list(ListId::Shared).first() else { return (found, true) };
-            found = true;
-            let (is_last, notified) = (end.is_at(node), batch.len());
-            let together = self.pop(waiters, ListId::Shared, fair, batch);
-            if is_last || !together {
-                // A handoff waiter that is left in the list begins the next batch.
-                let is_over = is_last && batch.len() > notified;
-                return (found, is_over || batch.len() == 0);
+        queue: &WaitQueue,
+        list: ListId,
+        all: bool,
+        turn: Mode,
+        wake: &mut WakeAll,
+    ) -> bool {
+        let fair = wake.is_fair();
+        notify_in_batches(queue, list, all, wake, |waiters, is_first| {
+            let popped = self.pop(waiters, list, fair, is_first);
+            if turn != Mode::Shared && !matches!(popped, Popped::None) {
+                waiters.reservation.last_turn = turn;
             }
-        }
-        (found, false)
+            popped
+        })
     }
 
-    /// Notifies the first waiter of `list`, and adds its waker to `batch`. Returns whether the next
-    /// waiter may be notified together with it. The queue is locked.
+    /// Notifies the first waiter of `list`, if there is one. The queue is locked.
     ///
     /// A handoff waiter is notified on its own: until it is woken, no other waiter can have what it
-    /// was handed. If the lock is not free for it, it stays queued. If `fair`, a thread becomes a
-    /// handoff waiter, notified or not.
+    /// was handed. If it is not the first of its batch, or the lock is not free for it, it stays
+    /// queued. If `fair`, a thread becomes a handoff waiter, notified or not.
     #[inline]
-    fn pop<const N: usize>(
-        &self,
-        waiters: &mut WaitLists,
-        list: ListId,
-        fair: bool,
-        batch: &mut WakeBatch<N>,
-    ) -> bool {
-        let Some(node) = waiters.list(list).first() else { return false };
+    fn pop(&self, waiters: &mut WaitLists, list: ListId, fair: bool, is_first: bool) -> Popped {
+        let Some(node) = waiters.list(list).first() else { return Popped::None };
         if fair {
             node.make_handoff_if_thread();
         }
-        let (is_handoff, waiter) = (node.is_handoff(), node.address());
-        if is_handoff && (batch.len() > 0 || !self.acquire_notified(list.mode())) {
-            return false;
+        let is_handoff = node.is_handoff();
+        if is_handoff && !(is_first && self.acquire_notified(list.mode())) {
+            return Popped::None;
         }
-        batch.push(waiters.list(list).pop());
-        if waiters.reservation.is_of(waiter) {
-            waiters.reservation.set_owner_notified();
+        match waiters.list(list).pop() {
+            Some(waker) if is_handoff => Popped::Last(waker),
+            Some(waker) => Popped::Next(waker),
+            None => Popped::None,
         }
-        !is_handoff
     }
 
     /// Returns whether `waiter`, which joins or was not notified, hands the lock to a thread instead
@@ -286,10 +221,13 @@ impl RawLock {
 
     /// Hands the lock, if it is free, to that thread. Returns its waker. The queue is locked.
     pub(super) fn hand_off_first(&self, waiters: &mut WaitLists) -> Option<Waker> {
-        let mut batch = WakeBatch::<1>::EMPTY;
-        self.pop(waiters, ListId::Overtaken, false, &mut batch);
-        waiters.uncount_popped(batch.len());
-        batch.wakers().next()
+        let (Popped::Next(waker) | Popped::Last(waker)) =
+            self.pop(waiters, ListId::Overtaken, false, true)
+        else {
+            return None;
+        };
+        waiters.uncount_popped(1);
+        Some(waker)
     }
 
     /// Notifies the waiters that may enter after a waiter in `mode` was dropped, which was the last
@@ -308,6 +246,56 @@ impl RawLock {
         let passes_on = mode != Mode::Shared && state.is_notified();
         if change.has_waiters() && (is_last || passes_on) {
             self.wake(change);
+        }
+    }
+}
+
+/// Notifies the first listener of `list`, or `all` that are queued there, but not those that join
+/// meanwhile. Returns whether one was queued.
+///
+/// `pop`, with the queue locked, takes the first listener out, and is told whether that is the first of
+/// a batch. A listener that it leaves in the list begins the next batch, or else is the end.
+#[inline]
+pub(super) fn notify_in_batches(
+    queue: &WaitQueue,
+    list: ListId,
+    all: bool,
+    wake: &mut WakeAll,
+    mut pop: impl FnMut(&mut WaitLists, bool) -> Popped,
+) -> bool {
+    let (mut end, mut total) = (None, 0);
+    loop {
+        // Made here and not moved: only what must be done is done while the queue is locked.
+        let mut batch = WakeBatch::new();
+        let (end, mut is_over) = queue.with(|waiters| {
+            let end = *end.get_or_insert_with(|| waiters.end_of(list, all));
+            let owner = waiters.reservation.owner();
+            let mut is_over = false;
+            batch.fill(|len| {
+                let Some(node) = waiters.list(list).first() else { return Popped::None };
+                let address = node.address();
+                let popped = pop(waiters, len == 0);
+                if matches!(popped, Popped::None) {
+                    return popped;
+                }
+                if address == owner {
+                    waiters.reservation.set_owner_notified();
+                }
+                is_over = end.is_at(address);
+                if is_over { popped.last() } else { popped }
+            });
+            waiters.uncount_popped(batch.len());
+            (end, is_over || batch.len() == 0)
+        });
+        total += batch.len();
+        is_over |= end.is_behind(total);
+        while let Some(waker) = batch.next() {
+            wake.one(waker);
+        }
+        // All are woken. The compiler would look for wakers that are left.
+        mem::forget(batch);
+        if is_over {
+            return end.had_listeners();
         }
     }
 }

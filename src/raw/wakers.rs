@@ -2,6 +2,7 @@
 
 #[cfg(feature = "std")]
 use alloc::boxed::Box;
+use core::mem::MaybeUninit;
 use core::task::Waker;
 
 #[cfg(feature = "std")]
@@ -11,38 +12,85 @@ use crate::sync::unwind::{caught, discard};
 /// `std` this bounds how long interrupts are off.
 pub(crate) const BATCH: usize = 8;
 
+/// What has become of the first listener of a list.
+pub(crate) enum Popped {
+    /// It was notified. The next may be notified together with it.
+    Next(Waker),
+    /// It was notified, as the last of its batch.
+    Last(Waker),
+    /// There is none, or it was left in the list.
+    None,
+}
+
+impl Popped {
+    /// Makes the listener the last of its batch.
+    #[inline]
+    pub(crate) fn last(self) -> Self {
+        match self {
+            Self::Next(waker) => Self::Last(waker),
+            other => other,
+        }
+    }
+}
+
 /// The wakers of waiters that were notified together, and have not been woken yet.
-pub(crate) struct WakeBatch<const N: usize> {
-    wakers: [Option<Waker>; N],
+pub(crate) struct WakeBatch {
+    /// Those from `woken` to `len` are initialized. The array is not: most batches are small.
+    wakers: [MaybeUninit<Waker>; BATCH],
+    woken: usize,
     len: usize,
 }
 
-impl<const N: usize> WakeBatch<N> {
-    pub(crate) const EMPTY: Self = Self { wakers: [const { None }; N], len: 0 };
+impl WakeBatch {
+    #[inline]
+    pub(crate) fn new() -> Self {
+        Self { wakers: [const { MaybeUninit::uninit() }; BATCH], woken: 0, len: 0 }
+    }
 
+    /// Returns how many waiters were notified together.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// Adds the waker of the next waiter. The batch is not full.
+    /// Adds the wakers that `next` returns, which is told how many there are, until it ends the batch
+    /// or the batch is full. The batch is empty.
     #[inline]
-    pub(crate) fn push(&mut self, waker: Option<Waker>) {
-        self.wakers[self.len] = waker;
-        self.len += 1;
+    pub(crate) fn fill(&mut self, mut next: impl FnMut(usize) -> Popped) {
+        for slot in &mut self.wakers {
+            let (waker, is_last) = match next(self.len) {
+                Popped::Next(waker) => (waker, false),
+                Popped::Last(waker) => (waker, true),
+                Popped::None => break,
+            };
+            slot.write(waker);
+            self.len += 1;
+            if is_last {
+                break;
+            }
+        }
     }
+}
 
-    /// Returns the wakers in the order in which their waiters were notified.
-    pub(crate) fn wakers(&mut self) -> impl Iterator<Item = Waker> {
-        self.wakers[..self.len].iter_mut().filter_map(Option::take)
+/// Returns the wakers in the order in which their waiters were notified.
+impl Iterator for WakeBatch {
+    type Item = Waker;
+
+    #[inline]
+    fn next(&mut self) -> Option<Waker> {
+        let waker = self.wakers[..self.len].get(self.woken)?;
+        self.woken += 1;
+        // SAFETY: it was initialized, and is read once: `woken` is behind it now.
+        Some(unsafe { waker.assume_init_read() })
     }
 }
 
 /// Wakes the rest of the batch if a waker panics. With `std` the panic is caught before it gets
 /// here.
-#[cfg(not(feature = "std"))]
-impl<const N: usize> Drop for WakeBatch<N> {
+impl Drop for WakeBatch {
+    #[inline]
     fn drop(&mut self) {
-        self.wakers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
+        self.for_each(Waker::wake);
     }
 }
 
