@@ -133,9 +133,14 @@ impl RawLock {
     /// were overtaken.
     #[inline]
     pub(super) fn end_reservation_of(&self, waiters: &mut WaitLists, waiter: usize) {
+        #[cold]
+        #[inline(never)]
+        fn end(reservation: &mut Reservation) {
+            reservation.end();
+            reservation.deferrals = DEFERRALS;
+        }
         if waiters.reservation.is_of(waiter) {
-            waiters.reservation.end();
-            waiters.reservation.deferrals = DEFERRALS;
+            end(&mut waiters.reservation);
         }
     }
 

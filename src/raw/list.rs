@@ -159,7 +159,13 @@ impl Node {
     /// could be freed while it is in a list.
     #[inline]
     pub(crate) fn consume(&self) {
-        let state = self.state();
+        self.consume_in(self.state());
+    }
+
+    /// [Consumes](Self::consume) a notification, if the state of the waiter, which the caller knows, is
+    /// that of one.
+    #[inline]
+    pub(crate) fn consume_in(&self, state: WaitState) {
         debug_assert!(state != WaitState::Queued, "the node is in a list");
         if state.is_notified() {
             // ORDERING: Relaxed. The node belongs to its owner alone.
@@ -213,14 +219,21 @@ impl List {
         unsafe { self.0.as_ref().map_or(0, |first| first.with(|links| links.previous.addr())) }
     }
 
-    /// Puts `node` at the end of the list, as a waiter of this `kind`.
+    /// Puts `node` into the list, as a waiter of this `kind`: before all others if `first`, or else
+    /// behind them.
     ///
     /// # Safety
     ///
     /// * The node is the caller's, and in no list.
     /// * Before the node is dropped, it is notified, or removed from this list.
     #[inline]
-    pub(crate) unsafe fn push(&mut self, node: Pin<&Node>, waker: Waker, kind: WaiterKind) {
+    pub(crate) unsafe fn push(
+        &mut self,
+        node: Pin<&Node>,
+        waker: Waker,
+        kind: WaiterKind,
+        first: bool,
+    ) {
         let node = node.get_ref();
         // ORDERING: Relaxed, both. The node still belongs to the caller alone.
         node.state.store(WaitState::Queued as u8, Relaxed);
@@ -228,53 +241,30 @@ impl List {
             node.kind.store(kind as u8, Relaxed);
         }
         // SAFETY: the node is the caller's, and in no list.
-        unsafe { self.link_last(node, Some(waker)) };
+        unsafe { self.link(node, Some(waker), first) };
     }
 
-    /// Moves `node` before all others.
-    ///
-    /// # Safety
-    ///
-    /// The node is in this list.
-    #[cold]
-    pub(crate) unsafe fn move_to_front(&mut self, node: &Node) {
-        // SAFETY: the node is in this list, and after `unlink` in none. Then it is the last one again,
-        // and `last` the one before it.
-        unsafe {
-            let waker = self.unlink(node);
-            let first = self.0;
-            self.link_last(node, waker);
-            if !first.is_null() {
-                let last = node.with(|links| {
-                    links.next = first;
-                    links.previous
-                });
-                set(last, |links| links.next = ptr::null());
-                self.0 = node;
-            }
-        }
-    }
-
-    /// Links `node` after all others.
+    /// Links `node` before all others if `first`, or else behind them.
     ///
     /// # Safety
     ///
     /// The node is in no list, and the lists are locked.
     #[inline]
-    unsafe fn link_last(&mut self, node: &Node, waker: Option<Waker>) {
-        let mut previous = ptr::from_ref(node);
+    unsafe fn link(&mut self, node: &Node, waker: Option<Waker>, first: bool) {
+        let (mut previous, mut next) = (ptr::from_ref(node), ptr::null());
         // SAFETY: the first node is null, or in this list, and so is the last one; by L2 the lists
         // are locked.
         unsafe {
-            if set(self.0, |links| mem::swap(&mut links.previous, &mut previous)) {
-                set(previous, |links| links.next = node);
+            let is_empty = !set(self.0, |links| mem::swap(&mut links.previous, &mut previous));
+            if first || is_empty {
+                next = mem::replace(&mut self.0, node);
             } else {
-                self.0 = node;
+                set(previous, |links| links.next = node);
             }
         }
         // SAFETY: the node is in no list, and the lists are locked. The node has no waker then, so
         // none is dropped here.
-        unsafe { node.with(|links| *links = Links { previous, next: ptr::null(), waker }) };
+        unsafe { node.with(|links| *links = Links { previous, next, waker }) };
     }
 
     /// Takes `node`, which its owner queued, out of the list. Returns its waker.
@@ -315,7 +305,7 @@ impl List {
         unsafe {
             let waker = self.unlink(node);
             let clone = waker.clone();
-            self.link_last(node, waker);
+            self.link(node, waker, false);
             clone
         }
     }

@@ -1,10 +1,15 @@
 //! A listener: a node that is registered with a queue, and leaves its list when it is dropped.
 
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::raw::list::{Node, WaitState, WaiterKind};
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+
+/// Whether a waker is cloned at each poll. Without `std`, a waker is most often a pointer, and the code
+/// for a second attempt would be 100 bytes.
+pub(crate) const CLONES_ALWAYS: bool = cfg!(not(feature = "std"));
 
 /// A waiter's registration with a queue. Dropping the listener takes it out of its list.
 pub(crate) struct Listener<'a> {
@@ -47,12 +52,12 @@ impl<'a> Listener<'a> {
     ) -> Poll<()> {
         let state = self.state();
         if !state.is_notified() {
-            let clone_first = state == WaitState::Idle;
+            let clone_first = CLONES_ALWAYS || state == WaitState::Idle;
             let (is_queued, _spare) = self.as_mut().with_waker(clone_first, cx, |listener, new| {
                 if listener.state().is_notified() {
                     return Some(false);
                 }
-                listener.listen(list, kind, cx, new).then_some(true)
+                listener.listen(list, kind, false, cx, new).then_some(true)
             });
             if is_queued {
                 return Poll::Pending;
@@ -93,7 +98,7 @@ impl<'a> Listener<'a> {
             let Self { node, list, .. } = self.get_unchecked_mut();
             (Pin::new_unchecked(&*node), list)
         };
-        queue.with(|waiters| f(&mut LockedListener { waiters, node, list }))
+        queue.with(|waiters| f(&mut LockedListener { waiters, node, list, state: node.state() }))
     }
 }
 
@@ -113,13 +118,14 @@ pub(crate) struct LockedListener<'l> {
     pub(crate) waiters: &'l mut WaitLists,
     node: Pin<&'l Node>,
     list: &'l mut ListId,
+    state: WaitState,
 }
 
 impl LockedListener<'_> {
     /// Returns the state of the waiter, which does not change while the queue is locked.
     #[inline]
     pub(crate) fn state(&self) -> WaitState {
-        self.node.state()
+        self.state
     }
 
     /// Returns a number that no other waiter has, as long as this one is pinned.
@@ -132,13 +138,14 @@ impl LockedListener<'_> {
     /// whether it is.
     ///
     /// A listener that is not queued joins `list`, as a waiter of this `kind`, with the waker in
-    /// `new`. A listener that is queued with a waker of another task swaps that one for the waker
+    /// `new`: before all others if `first`, or else behind them. A listener that is queued with a waker of another task swaps that one for the waker
     /// in `new`. If `new` is needed and empty, nothing changes.
     #[inline]
     pub(crate) fn listen(
         &mut self,
         list: ListId,
         kind: WaiterKind,
+        first: bool,
         cx: &Context<'_>,
         new: &mut Option<Waker>,
     ) -> bool {
@@ -148,30 +155,26 @@ impl LockedListener<'_> {
             return unsafe { list.renew(&self.node, cx.waker(), new) };
         }
         let Some(waker) = new.take() else { return false };
-        *self.list = list;
+        (*self.list, self.state) = (list, WaitState::Queued);
         // SAFETY:
         // * the node is ours, and in no list: it is not queued;
         // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
         //   of this list: `list` is kept until then.
-        unsafe { self.waiters.push(list, self.node, waker, kind) };
+        unsafe { self.waiters.push(list, self.node, waker, kind, first) };
         true
-    }
-
-    /// Moves the listener, which is queued, to the front of its list.
-    pub(crate) fn move_to_front(&mut self) {
-        // SAFETY: the node is in the list that it was put in.
-        unsafe { self.waiters.list(*self.list).move_to_front(&self.node) };
     }
 
     /// Takes the listener out of its list, if it is queued, and consumes a notification, if there
     /// is one. Returns the listener's waker, to be dropped with the queue unlocked.
     #[inline]
     pub(crate) fn leave(&mut self) -> Option<Waker> {
-        if self.state() == WaitState::Queued {
+        match mem::replace(&mut self.state, WaitState::Idle) {
             // SAFETY: the node is in the list that it was put in.
-            return unsafe { self.waiters.remove(*self.list, &self.node) };
+            WaitState::Queued => unsafe { self.waiters.remove(*self.list, &self.node) },
+            state => {
+                self.node.consume_in(state);
+                None
+            }
         }
-        self.node.consume();
-        None
     }
 }

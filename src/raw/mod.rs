@@ -155,21 +155,20 @@ impl RawLock {
         self.state.try_upgrade(from)
     }
 
-    /// Counts one more waiter or monitor in `flags`. Returns what the word was.
+    /// Counts one more waiter in `flags`. Returns what the word was.
     pub(super) fn count_in(&self, waiters: &mut WaitLists, flags: WaitFlags) -> Snapshot {
         waiters.count(flags);
         self.state.set_waiting(flags)
     }
 
-    /// Counts one waiter or monitor less in `flags`. Returns which of the flags are empty now, and
+    /// Counts one waiter less in `flags`. Returns which of the flags are empty now, and
     /// how that changed the word.
     pub(super) fn uncount_from(
         &self,
         waiters: &mut WaitLists,
         flags: WaitFlags,
     ) -> (WaitFlags, Transition) {
-        let emptied = waiters.last_in(flags);
-        waiters.uncount(flags);
+        let emptied = waiters.uncount(flags);
         (emptied, self.state.clear_waiting(emptied))
     }
 }

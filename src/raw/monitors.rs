@@ -34,7 +34,8 @@ impl RawLock {
             // is counted after this look in any case; an edge that came before may be seen once too
             // often.
             let seen = queue.edges[edge.index()].count();
-            let word = self.count_in(waiters, WaitFlags::of(WaitFlag::Monitors));
+            waiters.count_watcher();
+            let word = self.state.set_waiting(WaitFlags::of(WaitFlag::Monitors));
             match edge {
                 Edge::Acquirable(mode) if word.admits(mode) => seen.previous(),
                 _ => seen,
@@ -44,8 +45,11 @@ impl RawLock {
 
     /// Counts one watcher less.
     pub(crate) fn unwatch(&self) {
-        let flags = WaitFlags::of(WaitFlag::Monitors);
-        self.queue().with(|waiters| _ = self.uncount_from(waiters, flags));
+        self.queue().with(|waiters| {
+            if waiters.uncount_watcher() {
+                self.state.clear_waiting(WaitFlags::of(WaitFlag::Monitors));
+            }
+        });
     }
 
     /// Returns how many edges of a kind have been counted.

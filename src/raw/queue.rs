@@ -139,23 +139,24 @@ impl End {
     /// Returns whether so many listeners were notified that none can be left.
     #[inline]
     pub(super) fn is_behind(self, notified: usize) -> bool {
-        self.at_most != FULL && notified as u64 >= self.at_most as u64
+        (!CAN_BE_FULL || self.at_most != FULL) && notified as u64 >= self.at_most as u64
     }
 }
 
-/// Whether a count never gets to [`FULL`], not in a lifetime.
-const ENDLESS: bool = Count::BITS >= 64;
+/// Whether the number of waiters can get to [`FULL`]. Each of them is in memory that is pinned, and is
+/// not reused before the waiter has left, even if it was forgotten.
+const CAN_BE_FULL: bool = Count::BITS < usize::BITS;
 
 #[inline]
 fn count_up(count: &mut Count) {
-    if ENDLESS || *count != FULL {
+    if !CAN_BE_FULL || *count != FULL {
         *count += 1;
     }
 }
 
 #[inline]
 fn count_down(count: &mut Count, by: usize) {
-    if ENDLESS || *count != FULL {
+    if !CAN_BE_FULL || *count != FULL {
         *count -= by as Count;
     }
 }
@@ -167,10 +168,32 @@ impl WaitLists {
         flags.each(|flag| count_up(&mut self.counts[flag]));
     }
 
-    /// Counts one waiter fewer in each of `flags`.
+    /// Counts one waiter fewer in each of `flags`. Returns those in which there is none now.
     #[inline]
-    pub(crate) fn uncount(&mut self, flags: WaitFlags) {
-        flags.each(|flag| count_down(&mut self.counts[flag], 1));
+    pub(crate) fn uncount(&mut self, flags: WaitFlags) -> WaitFlags {
+        let mut emptied = WaitFlags::NONE;
+        flags.each(|flag| {
+            count_down(&mut self.counts[flag], 1);
+            if self.counts[flag] == 0 {
+                emptied = emptied.and_nth(flag);
+            }
+        });
+        emptied
+    }
+
+    /// Counts one more watcher. Those that were forgotten take no memory, so they can be any number.
+    pub(super) fn count_watcher(&mut self) {
+        let count = &mut self.counts[WaitFlag::Monitors as usize];
+        *count = count.saturating_add(1);
+    }
+
+    /// Counts one watcher less. Returns whether it was the last.
+    pub(super) fn uncount_watcher(&mut self) -> bool {
+        let count = &mut self.counts[WaitFlag::Monitors as usize];
+        if *count != FULL {
+            *count -= 1;
+        }
+        *count == 0
     }
 
     /// Returns the end of a notification that begins now: of the first listener in a list, or of
@@ -183,7 +206,8 @@ impl WaitLists {
         End { last, at_most }
     }
 
-    /// Puts `node` at the end of a list, as that of a waiter of this `kind`.
+    /// Puts `node` into a list, as that of a waiter of this `kind`: before all others if `first`, or
+    /// else behind them.
     ///
     /// # Safety
     ///
@@ -196,10 +220,11 @@ impl WaitLists {
         node: Pin<&Node>,
         waker: Waker,
         kind: WaiterKind,
+        first: bool,
     ) {
         count_up(&mut self.queued);
         // SAFETY: the caller upholds the contract.
-        unsafe { self.list(list).push(node, waker, kind) };
+        unsafe { self.list(list).push(node, waker, kind, first) };
     }
 
     /// Takes `node`, which its owner queued, out of a list. Returns its waker.
@@ -207,7 +232,8 @@ impl WaitLists {
     /// # Safety
     ///
     /// The node is in this list.
-    #[inline]
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Option<Waker> {
         count_down(&mut self.queued, 1);
         // SAFETY: the caller upholds the contract.
@@ -242,18 +268,6 @@ impl WaitLists {
         if self.reservation.last_turn == mode {
             self.reservation.last_turn = Mode::Shared;
         }
-    }
-
-    /// Returns those of `flags` in which there is exactly one waiter.
-    #[inline]
-    pub(crate) fn last_in(&self, flags: WaitFlags) -> WaitFlags {
-        let mut last = WaitFlags::NONE;
-        flags.each(|flag| {
-            if self.counts[flag] == 1 {
-                last = last.and_nth(flag);
-            }
-        });
-        last
     }
 }
 
@@ -362,15 +376,16 @@ mod tests {
     #[test]
     fn more_waiters_than_can_be_counted_leave_a_flag_set() {
         let mut count = FULL - 1;
-        if !ENDLESS {
+        if CAN_BE_FULL {
             (0..3).for_each(|_| count_up(&mut count));
             (0..3).for_each(|_| count_down(&mut count, 1));
             assert_eq!(count, FULL);
         }
         WaitQueue::new().with(|waiters| {
-            let shared = WaitFlags::of(WaitFlag::Shared);
-            waiters.counts[WaitFlag::Shared as usize] = count;
-            assert_eq!(waiters.last_in(shared), WaitFlags::NONE);
+            waiters.counts = [FULL - 1; WaitFlag::COUNT];
+            (0..3).for_each(|_| waiters.count_watcher());
+            assert!((0..3).all(|_| !waiters.uncount_watcher()));
+            assert_eq!(waiters.counts[WaitFlag::Monitors as usize], FULL);
         });
     }
 }

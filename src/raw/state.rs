@@ -38,6 +38,9 @@ const UPGRADING: usize = 0b11;
 /// bit, and the last one to leave clears it.
 const FIRST_WAIT_FLAG: u32 = 2;
 const WAIT_FLAGS: usize = ((1 << WaitFlag::COUNT) - 1) << FIRST_WAIT_FLAG;
+/// The flags of the waiters in each mode. Shifted right once more than to the first position, one of
+/// them is the number of the mode.
+const MODE_FLAGS: usize = 0b111 << FIRST_WAIT_FLAG;
 
 /// One shared holder.
 const ONE_SHARED: usize = 1 << SHARED_SHIFT;
@@ -118,13 +121,15 @@ impl WaitFlags {
         self.0 & flag.bit() != 0
     }
 
-    /// Runs `f` with the number of each flag.
+    /// Runs `f` with the number of each flag of a waiter: of its mode, and whether it was overtaken.
     #[inline]
     pub(crate) fn each(self, mut f: impl FnMut(usize)) {
-        let mut left = self.0 >> FIRST_WAIT_FLAG;
-        while left != 0 {
-            f(left.trailing_zeros() as usize);
-            left &= left - 1;
+        let modes = (self.0 & MODE_FLAGS) >> FIRST_WAIT_FLAG;
+        if modes != 0 {
+            f(modes >> 1);
+        }
+        if self.has(WaitFlag::Overtaken) {
+            f(WaitFlag::Overtaken as usize);
         }
     }
 }
@@ -176,8 +181,7 @@ impl Snapshot {
     /// Returns whether a waiter waits to acquire the lock.
     #[inline]
     pub(crate) const fn is_awaited_in_any_mode(self) -> bool {
-        let flags = WaitFlag::Shared.bit() | WaitFlag::Upgradable.bit() | WaitFlag::Exclusive.bit();
-        self.0 & flags != 0
+        self.0 & MODE_FLAGS != 0
     }
 
     /// Returns whether a holder is upgrading: it waits for the shared holders to leave, and becomes
@@ -389,7 +393,7 @@ impl State {
     fn update(
         &self,
         ordering: Ordering,
-        step: impl Fn(Snapshot) -> Option<usize>,
+        mut step: impl FnMut(Snapshot) -> Option<usize>,
     ) -> Result<Snapshot, Snapshot> {
         let mut now = self.0.load(Relaxed);
         loop {
@@ -434,7 +438,7 @@ impl State {
         self.enter(mode, Snapshot::fits)
     }
 
-    /// Enters in `mode` and clears the flags in `last_in`, or else sets those in `flags`.
+    /// Enters in `mode` and clears the flags in `emptied`, or else sets those in `flags`.
     ///
     /// The caller has locked the queue.
     #[inline]
@@ -442,10 +446,10 @@ impl State {
         &self,
         mode: Mode,
         notified: bool,
-        last_in: WaitFlags,
+        emptied: WaitFlags,
         flags: WaitFlags,
     ) -> Attempt {
-        let may = |now: Snapshot| now.admits_waiter(mode, notified);
+        let mut enters = false;
         // ORDERING: Acquire as in `enter`, and Release as in `set_waiting`. With a weaker ordering,
         // the models `e2_data_is_visible_to_the_next_holder` and `p2_the_next_waiter_is_woken`
         // fail.
@@ -454,10 +458,11 @@ impl State {
         // this waiter in the queue, and locks the queue for that: either before this waiter, which
         // then sees the release here, or after it, and then finds it there.
         let update = self.update(AcqRel, |now| {
-            let next = if may(now) { (now.0 & !last_in.0) + unit(mode) } else { now.0 | flags.0 };
+            enters = now.admits_waiter(mode, notified);
+            let next = if enters { (now.0 & !emptied.0) + unit(mode) } else { now.0 | flags.0 };
             (next != now.0).then_some(next)
         });
-        if update.is_ok_and(may) { Attempt::Available } else { Attempt::Unavailable }
+        if update.is_ok() && enters { Attempt::Available } else { Attempt::Unavailable }
     }
 
     /// Sets `flags`, unless a waiter that was not notified could enter in `mode`.

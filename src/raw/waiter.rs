@@ -11,7 +11,7 @@
 //! | of a set has found the lock free     | as before          | idle        |
 //! | has entered, or has left             | nothing            | idle        |
 
-use core::mem;
+use core::mem::{self, ManuallyDrop};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -19,7 +19,7 @@ use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::deferral::Deference;
 use crate::raw::list::{WaitState, WaiterKind};
-use crate::raw::listener::{Listener, LockedListener};
+use crate::raw::listener::{CLONES_ALWAYS, Listener, LockedListener};
 use crate::raw::queue::ListId;
 use crate::raw::state::{Attempt, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
@@ -39,7 +39,8 @@ impl Drop for ReleaseOnDrop<'_> {
 /// A waiter for the lock, from its first wait until it holds the lock or is dropped.
 pub(crate) struct Waiter<'a> {
     lock: &'a RawLock,
-    listener: Listener<'a>,
+    /// Idle if the waiter is counted in no flag. Otherwise the drop of the waiter makes it so.
+    listener: ManuallyDrop<Listener<'a>>,
     /// The flags in which the waiter is counted: none before the first wait, but for the overtaken
     /// flag of a set that was turned away, and none after the last.
     flags: WaitFlags,
@@ -67,7 +68,7 @@ impl<'a> Waiter<'a> {
     /// Creates the waiter of a task or of a thread, which becomes a handoff waiter when it is
     /// overtaken.
     pub(crate) fn new(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
-        let listener = Listener::new(lock.queue());
+        let listener = ManuallyDrop::new(Listener::new(lock.queue()));
         Self { lock, listener, flags: WaitFlags::NONE, mode, thread, lost: 0 }
     }
 
@@ -77,21 +78,22 @@ impl<'a> Waiter<'a> {
         let (lock, mode, thread) = (self.lock, self.mode, self.thread);
         // The waker is cloned before the queue is locked, unless the waiter probably needs none: it
         // is queued already, or was notified and fits.
-        let clone_first = match self.listener.state() {
-            WaitState::Idle => true,
-            WaitState::Notified => !lock.state.load().fits(mode),
-            WaitState::Queued | WaitState::HandedOff => false,
-        };
+        let clone_first = CLONES_ALWAYS
+            || match self.listener.state() {
+                WaitState::Idle => true,
+                WaitState::Notified => !lock.state.load().fits(mode),
+                WaitState::Queued | WaitState::HandedOff => false,
+            };
         let (flags, lost, listener) = self.parts();
         let (outcome, spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             let state = listener.state();
             let (id, notified) = (listener.id(), state.is_notified());
-            let last_in = listener.waiters.last_in(*flags);
 
             // 1. The lock was acquired for this waiter.
             if state == WaitState::HandedOff {
-                lock.state.clear_waiting(last_in);
-                return Some(Outcome::Ready(end_wait(lock, listener, flags)));
+                let emptied = listener.waiters.uncount(mem::replace(flags, WaitFlags::NONE));
+                lock.state.clear_waiting(emptied);
+                return Some(Outcome::Ready(end_wait(lock, listener)));
             }
 
             // 2. A notified waiter that defers stays notified: if it is dropped, it passes the
@@ -107,7 +109,11 @@ impl<'a> Waiter<'a> {
             if notified {
                 counted = counted.and(WaitFlag::Overtaken);
             }
-            let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
+            let can_queue = CLONES_ALWAYS || new_waker.is_some();
+            let flags_to_set = if can_queue { counted } else { WaitFlags::NONE };
+            // Unless it enters, it is counted again below.
+            let before = mem::replace(flags, WaitFlags::NONE);
+            let emptied = listener.waiters.uncount(before);
             let mut hands_off = false;
             let outcome = if deference != Deference::None {
                 wait_deferring(lock, mode, notified, flags_to_set)
@@ -116,10 +122,10 @@ impl<'a> Waiter<'a> {
                 lock.state.set_waiting(flags_to_set);
                 hands_off = true;
                 Outcome::Waits
-            } else if lock.state.enter_or_set_waiting(mode, notified, last_in, flags_to_set)
+            } else if lock.state.enter_or_set_waiting(mode, notified, emptied, flags_to_set)
                 == Attempt::Available
             {
-                return Some(Outcome::Ready(end_wait(lock, listener, flags)));
+                return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
                 Outcome::Waits
             };
@@ -130,16 +136,15 @@ impl<'a> Waiter<'a> {
                 true if counted.has(WaitFlag::Overtaken) => WaiterKind::Handoff,
                 true => WaiterKind::Thread,
             };
-            if !ensure_queued(listener, flags, counted, mode, kind, cx, new_waker) {
+            let is_queued = ensure_queued(listener, counted, mode, kind, notified, cx, new_waker);
+            *flags = if is_queued { counted } else { before };
+            listener.waiters.count(*flags);
+            if !is_queued {
                 return None;
             }
 
             // 5. The rest of what must be done with the queue locked.
             if notified {
-                if mode == Mode::Upgradable {
-                    // The waiter keeps its position: it was the first when it was notified.
-                    listener.move_to_front();
-                }
                 // A thread makes no reservation: it is handed the lock instead.
                 *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, !thread);
             }
@@ -173,7 +178,7 @@ impl<'a> Waiter<'a> {
     /// Returns whether the waiter was notified. If not, it could have entered as any caller can.
     pub(crate) fn poll_notified(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (lock, mode) = (self.lock, self.mode);
-        let clone_first = self.listener.state() == WaitState::Idle;
+        let clone_first = CLONES_ALWAYS || self.listener.state() == WaitState::Idle;
         let mut notified = false;
         let (flags, _, listener) = self.parts();
         let (outcome, _spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
@@ -195,8 +200,12 @@ impl<'a> Waiter<'a> {
             } else {
                 Outcome::Waits
             };
-            ensure_queued(listener, flags, counted, mode, WaiterKind::Task, cx, new_waker)
-                .then_some(outcome)
+            if !ensure_queued(listener, counted, mode, WaiterKind::Task, false, cx, new_waker) {
+                return None;
+            }
+            listener.waiters.count(counted.without(*flags));
+            *flags = counted;
+            Some(outcome)
         });
         match outcome {
             Outcome::Ready(_old) => return Poll::Ready(notified),
@@ -210,7 +219,7 @@ impl<'a> Waiter<'a> {
         // SAFETY: the listener, which alone is pinned with the waiter, is not moved.
         unsafe {
             let Self { flags, lost, listener, .. } = self.get_unchecked_mut();
-            (flags, lost, Pin::new_unchecked(listener))
+            (flags, lost, Pin::new_unchecked(&mut **listener))
         }
     }
 
@@ -230,8 +239,8 @@ impl<'a> Waiter<'a> {
         let lock = self.lock;
         let (flags, _, listener) = self.parts();
         let _waker = listener.with(|listener| {
-            lock.state.clear_waiting(listener.waiters.last_in(*flags));
-            end_wait(lock, listener, flags)
+            lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
+            end_wait(lock, listener)
         });
     }
 
@@ -261,15 +270,15 @@ fn wait_deferring(lock: &RawLock, mode: Mode, notified: bool, flags_to_set: Wait
     if could_enter { Outcome::Defers } else { Outcome::Waits }
 }
 
-/// Makes sure that the waiter is queued, and `counted`. Returns `false` if it needs a new waker for
-/// that, and there is none.
+/// Makes sure that the waiter is queued, as one that is `counted` in these flags. Returns `false` if it
+/// needs a new waker for that, and there is none.
 #[inline]
 fn ensure_queued(
     listener: &mut LockedListener<'_>,
-    flags: &mut WaitFlags,
     counted: WaitFlags,
     mode: Mode,
     kind: WaiterKind,
+    was_notified: bool,
     cx: &Context<'_>,
     new_waker: &mut Option<Waker>,
 ) -> bool {
@@ -279,23 +288,14 @@ fn ensure_queued(
         Mode::Exclusive if counted.has(WaitFlag::Overtaken) => ListId::Overtaken,
         mode => ListId::of(mode),
     };
-    if !listener.listen(list, kind, cx, new_waker) {
-        return false;
-    }
-    listener.waiters.count(counted.without(*flags));
-    *flags = counted;
-    true
+    // So does an overtaken upgradable waiter: it was the first when it was notified.
+    let first = was_notified && mode == Mode::Upgradable;
+    listener.listen(list, kind, first, cx, new_waker)
 }
 
-/// Ends the wait of a waiter that holds the lock, after its flags were cleared. Returns the waker
-/// with which it was queued.
+/// Ends the wait of a waiter that is not counted any more. Returns the waker with which it was queued.
 #[inline]
-fn end_wait(
-    lock: &RawLock,
-    listener: &mut LockedListener<'_>,
-    flags: &mut WaitFlags,
-) -> Option<Waker> {
-    listener.waiters.uncount(mem::replace(flags, WaitFlags::NONE));
+fn end_wait(lock: &RawLock, listener: &mut LockedListener<'_>) -> Option<Waker> {
     let id = listener.id();
     lock.end_reservation_of(listener.waiters, id);
     listener.leave()
@@ -310,13 +310,14 @@ impl Drop for Waiter<'_> {
         if *flags == WaitFlags::NONE {
             return;
         }
-        let (state, _waker, (emptied, change)) = listener.with(|listener| {
-            let (id, state) = (listener.id(), listener.state());
-            lock.end_reservation_of(listener.waiters, id);
+        let (state, emptied, change, _waker) = listener.with(|listener| {
+            let state = listener.state();
             if state.is_notified() {
                 listener.waiters.give_back_turn(mode);
             }
-            (state, listener.leave(), lock.uncount_from(listener.waiters, *flags))
+            let waker = end_wait(lock, listener);
+            let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
+            (state, emptied, change, waker)
         });
         // Wakers may panic, both when they wake and when they are dropped: that comes last.
         match state {
