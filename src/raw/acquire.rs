@@ -77,6 +77,10 @@ impl<'a> Wait<'a> {
         // entered: its node is in no list then. `Wait` is not `Unpin`, because `Waiter` is not.
         let this = unsafe { self.get_unchecked_mut() };
         match this.progress {
+            Progress::New if raw.try_acquire_as_newcomer(this.mode) => {
+                this.progress = Progress::Done;
+                return Poll::Ready(());
+            }
             Progress::New if raw.newcomer_must_yield(this.mode) && raw.take_deferral() => {
                 this.progress = Progress::Yields;
                 cx.waker().wake_by_ref();
@@ -133,7 +137,7 @@ impl<L: HasRaw> Future for RawAcquire<'_, L> {
             let this = self.get_unchecked_mut();
             (Pin::new_unchecked(&mut this.wait), this.lock.raw())
         };
-        if matches!(wait.progress, Progress::New) && raw.try_acquire_as_newcomer(wait.mode) {
+        if matches!(wait.progress, Progress::New) && raw.try_acquire_once(wait.mode) {
             // SAFETY: no waiter is moved: there is none yet.
             unsafe { wait.get_unchecked_mut() }.progress = Progress::Done;
             return Poll::Ready(());

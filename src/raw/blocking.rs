@@ -13,7 +13,7 @@ impl RawLock {
     /// Acquires the lock in `mode`, and blocks the thread until it is available.
     #[inline]
     pub(crate) fn acquire_blocking(&self, mode: Mode) {
-        if !self.try_acquire_as_newcomer(mode) {
+        if !self.try_acquire_once(mode) {
             self.block(mode, None);
         }
     }

@@ -85,6 +85,13 @@ impl RawLock {
         self.state.try_acquire(mode)
     }
 
+    /// Acquires the lock like [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer), which is to
+    /// be called if this fails.
+    #[inline]
+    pub(crate) fn try_acquire_once(&self, mode: Mode) -> bool {
+        self.state.try_acquire_once(mode)
+    }
+
     /// Acquires the lock at once, unless that would barge past a waiter that was overtaken before.
     #[inline]
     pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {

@@ -40,14 +40,8 @@ impl RawLock {
     pub(crate) fn spin(&self, mode: Mode) -> bool {
         (1..=SPIN_ROUNDS).any(|look| {
             (0..1 << look).for_each(|_| relax());
-            self.acquire_if_admitted(mode)
+            self.try_acquire_as_newcomer(mode)
         })
-    }
-
-    /// Acquires the lock like [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer), but looks
-    /// at it first: an attempt that fails there writes nothing.
-    pub(crate) fn acquire_if_admitted(&self, mode: Mode) -> bool {
-        self.state.load().admits_newcomer(mode) && self.try_acquire_as_newcomer(mode)
     }
 
     /// Acquires the lock if it becomes available sooner than a thread could be put to sleep and
@@ -62,7 +56,7 @@ impl RawLock {
             || yields
                 && (0..YIELD_ROUNDS).take_while(|_| !self.newcomer_must_yield(mode)).any(|_| {
                     thread::yield_now();
-                    self.acquire_if_admitted(mode)
+                    self.try_acquire_as_newcomer(mode)
                 })
     }
 }

@@ -95,17 +95,23 @@ impl WaitFlag {
 
 /// A set of [`WaitFlag`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitFlags(usize);
+pub(crate) struct WaitFlags(u8);
 
 impl WaitFlags {
     pub(crate) const NONE: Self = Self(0);
 
+    /// Returns the bits of the flags in the word.
+    #[inline]
+    const fn bits(self) -> usize {
+        self.0 as usize
+    }
+
     pub(crate) const fn of(flag: WaitFlag) -> Self {
-        Self(flag.bit())
+        Self(flag.bit() as u8)
     }
 
     pub(crate) const fn and(self, flag: WaitFlag) -> Self {
-        Self(self.0 | flag.bit())
+        Self(self.0 | flag.bit() as u8)
     }
 
     /// Adds the flag with the number `flag`.
@@ -118,13 +124,13 @@ impl WaitFlags {
     }
 
     pub(crate) const fn has(self, flag: WaitFlag) -> bool {
-        self.0 & flag.bit() != 0
+        self.bits() & flag.bit() != 0
     }
 
     /// Runs `f` with the number of each flag of a waiter: of its mode, and whether it was overtaken.
     #[inline]
     pub(crate) fn each(self, mut f: impl FnMut(usize)) {
-        let modes = (self.0 & MODE_FLAGS) >> FIRST_WAIT_FLAG;
+        let modes = (self.bits() & MODE_FLAGS) >> FIRST_WAIT_FLAG;
         if modes != 0 {
             f(modes >> 1);
         }
@@ -426,10 +432,26 @@ impl State {
         self.enter(mode, Snapshot::admits)
     }
 
-    /// Acquires the lock, for a newcomer that waits if it must.
+    /// Acquires the lock, for a newcomer, by one attempt. It may fail for no reason: then
+    /// [`try_acquire_as_newcomer`](Self::try_acquire_as_newcomer) follows. This is all that is
+    /// compiled into each task.
+    #[inline]
+    pub(crate) fn try_acquire_once(&self, mode: Mode) -> bool {
+        // Only a free lock can be acquired in exclusive mode, so there is no need to load it first.
+        let now = if mode == Mode::Exclusive { 0 } else { self.0.load(Relaxed) };
+        // ORDERING: Acquire, as in `enter`. With a weaker ordering, the model
+        // `e2_data_is_visible_to_the_next_holder` fails.
+        Snapshot(now).admits_newcomer(mode)
+            && self.0.compare_exchange_weak(now, now + unit(mode), Acquire, Relaxed).is_ok()
+    }
+
+    /// Acquires the lock, for a newcomer that waits if it must. An attempt that fails writes nothing.
     #[inline]
     pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
-        self.enter(mode, Snapshot::admits_newcomer)
+        // ORDERING: Acquire, as in `enter`. With a weaker ordering, the model
+        // `e2_data_is_visible_to_the_next_holder` fails.
+        let may = |now: Snapshot| now.admits_newcomer(mode);
+        self.update(Acquire, |now| may(now).then(|| now.0 + unit(mode))).is_ok()
     }
 
     /// Acquires the lock if the mode fits: on behalf of a handoff waiter that is notified next, or for
@@ -459,7 +481,7 @@ impl State {
         // then sees the release here, or after it, and then finds it there.
         let update = self.update(AcqRel, |now| {
             enters = now.admits_waiter(mode, notified);
-            let next = if enters { (now.0 & !emptied.0) + unit(mode) } else { now.0 | flags.0 };
+            let next = if enters { (now.0 & !emptied.bits()) + unit(mode) } else { now.0 | flags.bits() };
             (next != now.0).then_some(next)
         });
         if update.is_ok() && enters { Attempt::Available } else { Attempt::Unavailable }
@@ -474,7 +496,7 @@ impl State {
         // `sets_enter_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
         // enter does so, if at all, by another step.
         let update = self.update(Release, |now| {
-            let next = if now.admits(mode) { now.0 } else { now.0 | flags.0 };
+            let next = if now.admits(mode) { now.0 } else { now.0 | flags.bits() };
             (next != now.0).then_some(next)
         });
         match update {
@@ -488,7 +510,7 @@ impl State {
         // ORDERING: Release. Pairs with the Acquire of `RawLock::wake`: a thread that sees the bit
         // finds the queue. With a weaker ordering, the model
         // `monitor_is_set_by_an_edge_while_it_is_made` fails.
-        Snapshot(self.0.fetch_or(flags.0, Release))
+        Snapshot(self.0.fetch_or(flags.bits(), Release))
     }
 
     /// Clears `flags`. The caller has locked the queue.
@@ -497,9 +519,9 @@ impl State {
         // sets them has locked it.
         let before = match flags {
             WaitFlags::NONE => self.0.load(Relaxed),
-            flags => self.0.fetch_and(!flags.0, Relaxed),
+            flags => self.0.fetch_and(!flags.bits(), Relaxed),
         };
-        Transition { before: Snapshot(before), after: Snapshot(before & !flags.0) }
+        Transition { before: Snapshot(before), after: Snapshot(before & !flags.bits()) }
     }
 
     /// Removes one holder in `mode`.
