@@ -99,23 +99,13 @@ impl RawLock {
             return;
         }
 
-        if !word.has(WaitFlag::Exclusive) {
-            self.notify_shared(queue, word, wake);
-            self.notify_upgradable(queue, word, wake);
-            return;
-        }
-        if word.awaits_only_exclusive() {
-            if word.is_free() {
-                self.notify_exclusive(queue, word, wake);
-            }
-            return;
-        }
-
-        let turn_of_shared = change.ends_exclusive();
+        let exclusive_waits = word.has(WaitFlag::Exclusive);
+        let turn_of_shared = change.ends_exclusive() || !exclusive_waits;
         // Holders that change their modes could end each acquisition in the mode after which the
         // same waiters have their turn. So where both upgradable and exclusive waiters wait,
         // neither kind has two turns in a row.
-        let last = if word.has(WaitFlag::Upgradable) { queue.last_turn() } else { Mode::Shared };
+        let both_wait = exclusive_waits && word.has(WaitFlag::Upgradable);
+        let last = if both_wait { queue.last_turn() } else { Mode::Shared };
         let turn_of_upgradable = match last {
             Mode::Shared => turn_of_shared,
             last => last == Mode::Exclusive,
@@ -125,7 +115,8 @@ impl RawLock {
         if turn_of_upgradable && (turn_of_shared || word.is_free()) {
             found |= self.notify_upgradable(queue, word, wake);
         }
-        if found || !word.is_free() || self.notify_exclusive(queue, word, wake) {
+        found |= !exclusive_waits || !word.is_free();
+        if found || self.notify_exclusive(queue, word, wake) {
             return;
         }
         // All waiters whose turn it is were notified before, and have not entered.
