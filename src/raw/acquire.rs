@@ -76,24 +76,29 @@ impl<'a> Wait<'a> {
         // polled and dropped where it is, and is overwritten without a drop only when it has
         // entered: its node is in no list then. `Wait` is not `Unpin`, because `Waiter` is not.
         let this = unsafe { self.get_unchecked_mut() };
+        if let Progress::New = this.progress {
+            match raw.try_acquire_as_newcomer(this.mode) {
+                Ok(()) => {
+                    this.progress = Progress::Done;
+                    return Poll::Ready(());
+                }
+                Err(word) if word.newcomer_must_yield(this.mode) && raw.take_deferral() => {
+                    this.progress = Progress::Yields;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Err(_) => {}
+            }
+        }
         match this.progress {
-            Progress::New if raw.try_acquire_as_newcomer(this.mode) => {
-                this.progress = Progress::Done;
-                return Poll::Ready(());
-            }
-            Progress::New if raw.newcomer_must_yield(this.mode) && raw.take_deferral() => {
-                this.progress = Progress::Yields;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
             #[cfg(feature = "std")]
             Progress::New if raw.spin_acquire(this.mode) => {
                 this.progress = Progress::Done;
                 return Poll::Ready(());
             }
             Progress::New | Progress::Yields => {
-                let waiter = Waiter::new(raw, this.mode, this.thread);
-                this.progress = Progress::Waits(ManuallyDrop::new(waiter));
+                this.progress =
+                    Progress::Waits(ManuallyDrop::new(Waiter::new(raw, this.mode, this.thread)));
             }
             Progress::Waits(_) | Progress::Done => {}
         }

@@ -37,7 +37,7 @@ impl RawLock {
     #[cfg(not(loom))]
     pub(crate) fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> bool {
         let in_time = Instant::now() < deadline;
-        self.try_acquire_as_newcomer(mode)
+        self.try_acquire_as_newcomer(mode).is_ok()
             || in_time && self.block(mode, Some(deadline))
             || self.try_acquire(mode)
     }

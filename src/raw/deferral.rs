@@ -158,7 +158,7 @@ impl RawLock {
         reserves: bool,
     ) -> u8 {
         waiters.give_back_turn(mode);
-        let lost = lost.saturating_add(1);
+        let lost = if lost < RACES { lost + 1 } else { lost };
         if lost >= RACES && reserves {
             waiters.reservation.make(waiter, mode, false);
         }

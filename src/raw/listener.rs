@@ -1,6 +1,5 @@
 //! A listener: a node that is registered with a queue, and leaves its list when it is dropped.
 
-use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -98,7 +97,7 @@ impl<'a> Listener<'a> {
             let Self { node, list, .. } = self.get_unchecked_mut();
             (Pin::new_unchecked(&*node), list)
         };
-        queue.with(|waiters| f(&mut LockedListener { waiters, node, list, state: node.state() }))
+        queue.with(|waiters| f(&mut LockedListener { waiters, node, list }))
     }
 }
 
@@ -118,14 +117,13 @@ pub(crate) struct LockedListener<'l> {
     pub(crate) waiters: &'l mut WaitLists,
     node: Pin<&'l Node>,
     list: &'l mut ListId,
-    state: WaitState,
 }
 
 impl LockedListener<'_> {
     /// Returns the state of the waiter, which does not change while the queue is locked.
     #[inline]
     pub(crate) fn state(&self) -> WaitState {
-        self.state
+        self.node.state()
     }
 
     /// Returns a number that no other waiter has, as long as this one is pinned.
@@ -155,7 +153,7 @@ impl LockedListener<'_> {
             return unsafe { list.renew(&self.node, cx.waker(), new) };
         }
         let Some(waker) = new.take() else { return false };
-        (*self.list, self.state) = (list, WaitState::Queued);
+        *self.list = list;
         // SAFETY:
         // * the node is ours, and in no list: it is not queued;
         // * the node is pinned, so it is dropped before its memory is reused. The drop takes it out
@@ -168,7 +166,7 @@ impl LockedListener<'_> {
     /// is one. Returns the listener's waker, to be dropped with the queue unlocked.
     #[inline]
     pub(crate) fn leave(&mut self) -> Option<Waker> {
-        match mem::replace(&mut self.state, WaitState::Idle) {
+        match self.state() {
             // SAFETY: the node is in the list that it was put in.
             WaitState::Queued => unsafe { self.waiters.remove(*self.list, &self.node) },
             state => {

@@ -57,6 +57,9 @@ impl HasRaw for RawLock {
 }
 
 /// The lock without guards: the caller that acquires it must release it.
+///
+/// The word is the first field: its address is that of the lock.
+#[repr(C)]
 pub(crate) struct RawLock {
     state: State,
     queue: LazyQueue,
@@ -94,7 +97,7 @@ impl RawLock {
 
     /// Acquires the lock at once, unless that would barge past a waiter that was overtaken before.
     #[inline]
-    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
+    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> Result<(), Snapshot> {
         self.state.try_acquire_as_newcomer(mode)
     }
 

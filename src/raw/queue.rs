@@ -168,8 +168,18 @@ impl WaitLists {
         flags.each(|flag| count_up(&mut self.counts[flag]));
     }
 
-    /// Counts one waiter fewer in each of `flags`. Returns those in which there is none now.
+    /// Counts one more waiter in `mode`, which was `overtaken` or not.
     #[inline]
+    pub(crate) fn count_waiter(&mut self, mode: Mode, overtaken: bool) {
+        count_up(&mut self.counts[mode as usize]);
+        if overtaken {
+            count_up(&mut self.counts[WaitFlag::Overtaken as usize]);
+        }
+    }
+
+    /// Counts one waiter fewer in each of `flags`. Returns those in which there is none now.
+    #[cfg_attr(feature = "std", inline)]
+    #[cfg_attr(not(feature = "std"), inline(never))]
     pub(crate) fn uncount(&mut self, flags: WaitFlags) -> WaitFlags {
         let mut emptied = WaitFlags::NONE;
         flags.each(|flag| {
@@ -232,8 +242,7 @@ impl WaitLists {
     /// # Safety
     ///
     /// The node is in this list.
-    #[cfg_attr(feature = "std", inline)]
-    #[cfg_attr(not(feature = "std"), inline(never))]
+    #[inline]
     pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Option<Waker> {
         count_down(&mut self.queued, 1);
         // SAFETY: the caller upholds the contract.

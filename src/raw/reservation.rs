@@ -170,8 +170,10 @@ mod moment {
         };
 
         pub(super) fn is_over(&mut self) -> bool {
-            self.0 = self.0.saturating_add(1);
-            self.0 >= Self::POLLS
+            if self.0 < Self::POLLS {
+                self.0 += 1;
+            }
+            self.0 == Self::POLLS
         }
     }
 }

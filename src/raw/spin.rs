@@ -40,7 +40,7 @@ impl RawLock {
     pub(crate) fn spin(&self, mode: Mode) -> bool {
         (1..=SPIN_ROUNDS).any(|look| {
             (0..1 << look).for_each(|_| relax());
-            self.try_acquire_as_newcomer(mode)
+            self.try_acquire_as_newcomer(mode).is_ok()
         })
     }
 
@@ -56,7 +56,7 @@ impl RawLock {
             || yields
                 && (0..YIELD_ROUNDS).take_while(|_| !self.newcomer_must_yield(mode)).any(|_| {
                     thread::yield_now();
-                    self.try_acquire_as_newcomer(mode)
+                    self.try_acquire_as_newcomer(mode).is_ok()
                 })
     }
 }

@@ -445,13 +445,14 @@ impl State {
             && self.0.compare_exchange_weak(now, now + unit(mode), Acquire, Relaxed).is_ok()
     }
 
-    /// Acquires the lock, for a newcomer that waits if it must. An attempt that fails writes nothing.
+    /// Acquires the lock, for a newcomer that waits if it must. An attempt that fails writes nothing,
+    /// and returns what it has found.
     #[inline]
-    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> bool {
+    pub(crate) fn try_acquire_as_newcomer(&self, mode: Mode) -> Result<(), Snapshot> {
         // ORDERING: Acquire, as in `enter`. With a weaker ordering, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
         let may = |now: Snapshot| now.admits_newcomer(mode);
-        self.update(Acquire, |now| may(now).then(|| now.0 + unit(mode))).is_ok()
+        self.update(Acquire, |now| may(now).then(|| now.0 + unit(mode))).map(drop)
     }
 
     /// Acquires the lock if the mode fits: on behalf of a handoff waiter that is notified next, or for
@@ -481,7 +482,8 @@ impl State {
         // then sees the release here, or after it, and then finds it there.
         let update = self.update(AcqRel, |now| {
             enters = now.admits_waiter(mode, notified);
-            let next = if enters { (now.0 & !emptied.bits()) + unit(mode) } else { now.0 | flags.bits() };
+            let next =
+                if enters { (now.0 & !emptied.bits()) + unit(mode) } else { now.0 | flags.bits() };
             (next != now.0).then_some(next)
         });
         if update.is_ok() && enters { Attempt::Available } else { Attempt::Unavailable }

@@ -398,7 +398,7 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
             0 | 1 if waiters.len() < 6 => {
                 let modes = [Mode::Shared, Mode::Shared, Mode::Upgradable, Mode::Exclusive];
                 let mode = modes[n % 4];
-                if lock.try_acquire_as_newcomer(mode) {
+                if lock.try_acquire_as_newcomer(mode).is_ok() {
                     entered = Some(mode);
                 } else {
                     let waiter = waiter(&lock, mode, below(2) == 0);

@@ -112,8 +112,10 @@ impl<'a> Waiter<'a> {
             let can_queue = CLONES_ALWAYS || new_waker.is_some();
             let flags_to_set = if can_queue { counted } else { WaitFlags::NONE };
             // Unless it enters, it is counted again below.
-            let before = mem::replace(flags, WaitFlags::NONE);
-            let emptied = listener.waiters.uncount(before);
+            let emptied = match *flags {
+                WaitFlags::NONE => WaitFlags::NONE,
+                before => listener.waiters.uncount(before),
+            };
             let mut hands_off = false;
             let outcome = if deference != Deference::None {
                 wait_deferring(lock, mode, notified, flags_to_set)
@@ -125,6 +127,7 @@ impl<'a> Waiter<'a> {
             } else if lock.state.enter_or_set_waiting(mode, notified, emptied, flags_to_set)
                 == Attempt::Available
             {
+                *flags = WaitFlags::NONE;
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
                 Outcome::Waits
@@ -137,11 +140,14 @@ impl<'a> Waiter<'a> {
                 true => WaiterKind::Thread,
             };
             let is_queued = ensure_queued(listener, counted, mode, kind, notified, cx, new_waker);
-            *flags = if is_queued { counted } else { before };
-            listener.waiters.count(*flags);
             if !is_queued {
+                if !CLONES_ALWAYS {
+                    listener.waiters.count(*flags);
+                }
                 return None;
             }
+            *flags = counted;
+            listener.waiters.count_waiter(mode, counted.has(WaitFlag::Overtaken));
 
             // 5. The rest of what must be done with the queue locked.
             if notified {
@@ -294,7 +300,8 @@ fn ensure_queued(
 }
 
 /// Ends the wait of a waiter that is not counted any more. Returns the waker with which it was queued.
-#[inline]
+#[cfg_attr(feature = "std", inline)]
+#[cfg_attr(not(feature = "std"), inline(never))]
 fn end_wait(lock: &RawLock, listener: &mut LockedListener<'_>) -> Option<Waker> {
     let id = listener.id();
     lock.end_reservation_of(listener.waiters, id);

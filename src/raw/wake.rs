@@ -70,7 +70,7 @@ impl RawLock {
         let word = change.after;
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                self.notify(queue, ListId::Upgrade, false, Mode::Shared, wake);
+                self.notify(queue, ListId::Upgrade, Mode::Shared, wake);
             }
         } else if word.is_awaited_in_any_mode() {
             self.notify_next(queue, change, wake);
@@ -132,7 +132,7 @@ impl RawLock {
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         word.has(WaitFlag::Shared)
             && word.fits(Mode::Shared)
-            && self.notify(queue, ListId::Shared, true, Mode::Shared, wake)
+            && self.notify(queue, ListId::Shared, Mode::Shared, wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
@@ -140,32 +140,25 @@ impl RawLock {
         let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
         word.has(WaitFlag::Upgradable)
             && word.fits(Mode::Upgradable)
-            && self.notify(queue, ListId::Upgradable, false, turn, wake)
+            && self.notify(queue, ListId::Upgradable, turn, wake)
     }
 
     /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
-        word.has(WaitFlag::Overtaken) && self.notify(queue, ListId::Overtaken, false, turn, wake)
-            || self.notify(queue, ListId::Exclusive, false, turn, wake)
+        word.has(WaitFlag::Overtaken) && self.notify(queue, ListId::Overtaken, turn, wake)
+            || self.notify(queue, ListId::Exclusive, turn, wake)
     }
 
-    /// Notifies the first waiter of `list`, or `all` that are queued there. Returns whether there was
-    /// one. If one is notified and `turn` is not shared, that becomes the
+    /// Notifies the first waiter of `list`, or all that are queued if that is the list of shared
+    /// waiters. Returns whether there was one. If one is notified and `turn` is not shared, that becomes the
     /// [last turn](WaitQueue::last_turn).
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
     #[inline(never)]
-    fn notify(
-        &self,
-        queue: &WaitQueue,
-        list: ListId,
-        all: bool,
-        turn: Mode,
-        wake: &mut WakeAll,
-    ) -> bool {
-        let fair = wake.is_fair();
+    fn notify(&self, queue: &WaitQueue, list: ListId, turn: Mode, wake: &mut WakeAll) -> bool {
+        let (all, fair) = (matches!(list, ListId::Shared), wake.is_fair());
         notify_in_batches(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if turn != Mode::Shared && !matches!(popped, Popped::None) {

@@ -78,7 +78,10 @@ impl Iterator for WakeBatch {
 
     #[inline]
     fn next(&mut self) -> Option<Waker> {
-        let waker = self.wakers[..self.len].get(self.woken)?;
+        if self.woken == self.len {
+            return None;
+        }
+        let waker = self.wakers.get(self.woken)?;
         self.woken += 1;
         // SAFETY: it was initialized, and is read once: `woken` is behind it now.
         Some(unsafe { waker.assume_init_read() })

@@ -119,7 +119,7 @@ fn set_waiting(state: &State, mode: Mode) -> Attempt {
 fn run(state: &State, step: Step) -> Then {
     match step {
         Acquire(mode) => holds_if(state.try_acquire(mode)),
-        AcquireNewcomer(mode) => holds_if(state.try_acquire_as_newcomer(mode)),
+        AcquireNewcomer(mode) => holds_if(state.try_acquire_as_newcomer(mode).is_ok()),
         AcquireNotified(mode) => holds_if(state.acquire_notified(mode)),
         SetWaiting(mode) => holds_if(set_waiting(state, mode) == Attempt::Available),
         Release(mode) => notifies_if(state, state.release(mode)),
