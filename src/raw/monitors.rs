@@ -28,7 +28,8 @@ impl RawLock {
         let queue = self.queue();
         // ORDERING: Relaxed. The write of the flag, below, is a Release: a thread that sees the flag
         // sees this, too.
-        WAKE_WATCHED.store(ptr::from_ref(&(wake_watched as WakeWatched)).cast_mut(), Relaxed);
+        WAKE_WATCHED
+            .store(ptr::from_ref(&(wake_and_notify_edges as WakeWatched)).cast_mut(), Relaxed);
         queue.with(|waiters| {
             // The count of edges is read before the flag is set. An edge that comes after the flag
             // is counted after this look in any case; an edge that came before may be seen once too
@@ -92,21 +93,21 @@ impl RawLock {
     }
 }
 
-/// [`wake_watched`], once a program has watched a lock. A release finds it here, so a program that
+/// [`wake_and_notify_edges`], once a program has watched a lock. A release finds it here, so a program that
 /// watches none does not link it: some 900 bytes on Cortex-M3.
 static WAKE_WATCHED: AtomicPtr<WakeWatched> = AtomicPtr::new(ptr::null_mut());
 
 pub(super) type WakeWatched = fn(&RawLock, &WaitQueue, Transition, Release, &mut WakeAll);
 
-/// Returns [`wake_watched`], if a lock was ever watched.
-pub(super) fn if_watched() -> Option<WakeWatched> {
+/// Returns what wakes the waiters of a lock that is watched. A program that has watched a lock has it.
+pub(super) fn wake_watched() -> Option<WakeWatched> {
     // SAFETY: the pointer is null, or that of a constant.
     unsafe { WAKE_WATCHED.load(Relaxed).as_ref() }.copied()
 }
 
 /// Wakes the waiters of a lock that is watched, and then notifies the edges of its watchers.
 #[cold]
-fn wake_watched(
+fn wake_and_notify_edges(
     lock: &RawLock,
     queue: &WaitQueue,
     change: Transition,

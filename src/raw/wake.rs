@@ -8,8 +8,9 @@ use core::mem;
 use core::task::Waker;
 
 use crate::mode::Mode;
-use crate::raw::list::WaitState;
+use crate::raw::list::{Node, WaitState};
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+use crate::raw::reservation::NO_WAITER;
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
 use crate::raw::{RawLock, monitors};
@@ -58,7 +59,8 @@ impl RawLock {
             return;
         };
         let mut wake = WakeAll::new(matches!(release, Release::Fair));
-        match monitors::if_watched().filter(|_| change.after.has(WaitFlag::Monitors)) {
+        let watched = change.after.has(WaitFlag::Monitors);
+        match watched.then(monitors::wake_watched).flatten() {
             Some(wake_watched) => wake_watched(self, queue, change, release, &mut wake),
             None => self.wake_waiters(queue, change, &mut wake),
         }
@@ -70,7 +72,7 @@ impl RawLock {
         let word = change.after;
         if word.is_upgrading() {
             if word.shared_holders() == 0 {
-                self.notify(queue, ListId::Upgrade, Mode::Shared, wake);
+                self.notify_first(queue, ListId::Upgrade, Mode::Shared, wake);
             }
         } else if word.is_awaited_in_any_mode() {
             self.notify_next(queue, change, wake);
@@ -100,6 +102,13 @@ impl RawLock {
         }
 
         let exclusive_waits = word.has(WaitFlag::Exclusive);
+        if cfg!(feature = "std") && exclusive_waits && word.awaits_only_exclusive() {
+            // The rules below lead to the same, by more steps.
+            if word.is_free() {
+                self.notify_exclusive(queue, word, wake);
+            }
+            return;
+        }
         let turn_of_shared = change.ends_exclusive() || !exclusive_waits;
         // Holders that change their modes could end each acquisition in the mode after which the
         // same waiters have their turn. So where both upgradable and exclusive waiters wait,
@@ -130,9 +139,7 @@ impl RawLock {
 
     /// Notifies all shared waiters, if they fit. Returns whether there was one.
     fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        word.has(WaitFlag::Shared)
-            && word.fits(Mode::Shared)
-            && self.notify(queue, ListId::Shared, Mode::Shared, wake)
+        word.has(WaitFlag::Shared) && word.fits(Mode::Shared) && self.notify_all_shared(queue, wake)
     }
 
     /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
@@ -140,25 +147,70 @@ impl RawLock {
         let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
         word.has(WaitFlag::Upgradable)
             && word.fits(Mode::Upgradable)
-            && self.notify(queue, ListId::Upgradable, turn, wake)
+            && self.notify_first(queue, ListId::Upgradable, turn, wake)
     }
 
     /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
     fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
         let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
-        word.has(WaitFlag::Overtaken) && self.notify(queue, ListId::Overtaken, turn, wake)
-            || self.notify(queue, ListId::Exclusive, turn, wake)
+        word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
+            || self.notify_first(queue, ListId::Exclusive, turn, wake)
     }
 
-    /// Notifies the first waiter of `list`, or all that are queued if that is the list of shared
-    /// waiters. Returns whether there was one. If one is notified and `turn` is not shared, that becomes the
+    /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
+    /// Returns whether there was one. If it is notified and `turn` is not shared, that becomes the
     /// [last turn](WaitQueue::last_turn).
+    fn notify_first(
+        &self,
+        queue: &WaitQueue,
+        list: ListId,
+        turn: Mode,
+        wake: &mut WakeAll,
+    ) -> bool {
+        // Without `std`, the code is there once for one and for all: 150 bytes less, and 70
+        // instructions more.
+        if cfg!(not(feature = "std")) {
+            return self.notify(queue, list, false, turn, wake);
+        }
+        let (found, popped) = queue.with(|waiters| {
+            let first = waiters.list(list).first().map_or(NO_WAITER, Node::address);
+            let popped = self.pop(waiters, list, wake.is_fair(), true);
+            if !matches!(popped, Popped::None) {
+                waiters.uncount_popped(1);
+                if waiters.reservation.is_of(first) {
+                    waiters.reservation.set_owner_notified();
+                }
+                if turn != Mode::Shared {
+                    waiters.reservation.last_turn = turn;
+                }
+            }
+            (first != NO_WAITER, popped)
+        });
+        if let Popped::Next(waker) | Popped::Last(waker) = popped {
+            wake.one(waker);
+        }
+        found
+    }
+
+    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
+    fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
+        self.notify(queue, ListId::Shared, true, Mode::Shared, wake)
+    }
+
+    /// Notifies the first waiter of `list`, or `all` of them: see the two methods above.
     #[inline(never)]
-    fn notify(&self, queue: &WaitQueue, list: ListId, turn: Mode, wake: &mut WakeAll) -> bool {
-        let (all, fair) = (matches!(list, ListId::Shared), wake.is_fair());
+    fn notify(
+        &self,
+        queue: &WaitQueue,
+        list: ListId,
+        all: bool,
+        turn: Mode,
+        wake: &mut WakeAll,
+    ) -> bool {
+        let fair = wake.is_fair();
         notify_in_batches(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if turn != Mode::Shared && !matches!(popped, Popped::None) {
