@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Waker};
 
 use Mode::{Exclusive, Shared, Upgradable};
@@ -87,6 +88,32 @@ fn p2_the_change_that_makes_a_condition_true_wakes_its_waiter() {
         assert!(task.woken());
         task.finish();
     });
+}
+
+/// A condition is about the present state: it is not noticed if it no longer holds when it is evaluated.
+#[test]
+fn a_condition_that_is_made_false_again_is_waited_for() {
+    for_each_kind(|_, lock, task| {
+        *lock.try_write().unwrap() = 1;
+        *lock.try_write().unwrap() = 2;
+        assert!(task.woken());
+        task.waits();
+        *lock.try_write().unwrap() = 1;
+        task.finish();
+    });
+}
+
+/// Only the end of an exclusive acquisition is a change. A reader that changes an atomic in the data makes none.
+#[test]
+fn what_a_reader_changes_is_not_noticed() {
+    let lock = RwLock::new(AtomicBool::new(false));
+    let mut task = Task::queued(lock.read_when(|ready| ready.load(Relaxed)));
+    let changes = lock.changes();
+    lock.try_read().unwrap().store(true, Relaxed);
+    assert!(!task.woken() && !changes.is_set());
+    drop(lock.try_write());
+    assert!(task.woken() && changes.is_set());
+    drop(task.finish());
 }
 
 /// The writer that makes the condition true comes between two looks, and changes it back later.

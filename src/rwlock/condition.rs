@@ -59,9 +59,13 @@ macro_rules! when_methods {
         ///
         /// The condition is evaluated with the lock held, and holds while the guard that is returned
         /// lives and nothing is written. If it does not hold, the lock is released, and the
-        /// condition is evaluated again when an exclusive acquisition has ended or was downgraded:
-        /// a holder does not signal anything, and no change is lost. A panic in the condition
+        /// condition is evaluated again when an exclusive acquisition has ended or was downgraded.
+        /// A holder does not signal anything, and no such change is lost. A panic in the condition
         /// releases the lock.
+        ///
+        /// A condition that another task has made false again, before this one evaluates it, is not
+        /// noticed. Nor is what a reader changes, through a cell or an atomic in the data. See
+        /// [`guide::conditions`](crate::guide::conditions).
         ///
         #[doc = $holds_lock]
         ///
@@ -280,11 +284,13 @@ changes_monitor! {
     /// It is *set* by each end of an exclusive acquisition, and by its downgrade, until it is
     /// [cleared](Self::clear) or its [`Stream`] yields an item. It is not set when it is created.
     ///
-    /// It does not hold the lock and has no place among the waiters. No task waits because of it.
+    /// It does not hold the lock and has no place among the waiters. No task waits because of it. See
+    /// [`guide::conditions`](crate::guide::conditions).
     ///
     /// # Limitations
     ///
     /// * Many changes between two looks are one: it does not count.
+    /// * What a reader changes, through a cell or an atomic in the data, is no change.
     /// * An exclusive acquisition that writes nothing is a change, too, except the look of
     ///   [`write_when`](RwLock::write_when).
     /// * It may be set once more for a change that it has reported already, if it is cleared while an
