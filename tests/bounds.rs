@@ -83,6 +83,42 @@ fn p1_a_dormant_writer_that_is_dropped_admits_the_readers() {
     assert_idle(&lock);
 }
 
+/// A dormant waiter keeps its wake-up, and each release passes over those that were woken before. So behind `n` of them a
+/// waiter sleeps until the release after `n` others. Dormant readers are woken together, by one.
+#[test]
+fn f2_prime_a_waiter_behind_n_dormant_ones_is_woken_after_n_releases_at_the_latest() {
+    for n in 1..=if cfg!(miri) { 1 } else { 3 } {
+        for number in 0..3_usize.pow(n) {
+            let dormant: Vec<_> = (0..n).map(|k| Mode::ALL[number / 3_usize.pow(k) % 3]).collect();
+            for (last, between) in
+                Mode::ALL.into_iter().flat_map(|last| Mode::ALL.map(|it| (last, it)))
+            {
+                let lock = MultiLock::new();
+                let guard = hold(&lock, Exclusive);
+                let _dormant = dormant
+                    .iter()
+                    .map(|mode| Task::queued(lock.acquire(*mode)))
+                    .collect::<Vec<_>>();
+                let mut waiter = Task::queued(lock.acquire(last));
+                drop(guard);
+                let releases = (0..n).take_while(|_| {
+                    let sleeps = !waiter.woken();
+                    if sleeps {
+                        drop(hold(&lock, between));
+                    }
+                    sleeps
+                });
+                let releases = releases.count();
+                assert!(waiter.woken(), "{dormant:?}, {last:?}, {between:?}");
+                if last == Exclusive && dormant.iter().all(|mode| *mode == Exclusive) {
+                    assert_eq!(releases, dormant.len());
+                }
+                drop(waiter.finish());
+            }
+        }
+    }
+}
+
 /// An upgrade that waits is a holder. While it is not polled, it keeps all others out, even when the other holders have
 /// left, until it is polled or dropped.
 #[test]
@@ -190,6 +226,50 @@ fn q2_a_newcomer_may_barge_before_woken_readers_and_a_waiting_writer_is_woken_af
     assert!(writer.woken());
     drop(writer.finish());
     assert_idle(&lock);
+}
+
+/// A waiter that was overtaken twice reserves the lock, which ends sooner if waiters that were woken before it are not polled
+/// in time. It is overtaken once more then.
+#[test]
+fn q3_a_waiter_is_overtaken_once_more_where_one_that_was_woken_before_it_is_not_polled() {
+    /// Polls a newcomer until it barges.
+    fn barge(lock: &MultiLock) -> multilock::Guard<'_> {
+        let mut newcomer = Task::new(lock.acquire(Exclusive));
+        loop {
+            if let std::task::Poll::Ready(guard) = newcomer.poll() {
+                break guard;
+            }
+        }
+    }
+    for dormant_reader in [false, true] {
+        let lock = MultiLock::new();
+        let mut holder = hold(&lock, Exclusive);
+        let mut waiter = Task::queued(lock.acquire(Exclusive));
+        for n in 1..=2 {
+            drop(holder);
+            assert_eq!(waiter.wakes(), n);
+            holder = barge(&lock);
+            waiter.waits();
+        }
+        let reader = dormant_reader.then(|| Task::queued(lock.acquire(Shared)));
+        drop(holder);
+        if let Some(reader) = &reader {
+            assert!(reader.woken() && !waiter.woken());
+            // The newcomer defers until the reservation ends. It has overtaken the reader only.
+            drop(barge(&lock));
+            holder = barge(&lock);
+            waiter.waits();
+            drop(holder);
+        } else {
+            let start = Instant::now();
+            let mut newcomer = Task::new(lock.acquire(Exclusive));
+            let defers = (0..2).all(|_| newcomer.poll().is_pending());
+            assert!(defers || start.elapsed() >= Duration::from_millis(1));
+        }
+        drop(waiter.finish());
+        drop(reader);
+        assert_idle(&lock);
+    }
 }
 
 /// A release wakes only waiters that can enter at that moment: whichever is polled first enters. It wakes at most one

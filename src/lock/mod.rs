@@ -81,9 +81,9 @@ use crate::sync::future::Fused;
 ///   This limit applies before the owner is woken, and anew after it is woken. The same waiter can
 ///   reserve the lock again after it was polled, and overtaken once more. So a waiter that is
 ///   polled within a millisecond after it is woken is overtaken by other waiters at most twice, and
-///   a few times more where other starving waiters reserve the lock before it. A task that polls an
-///   acquisition for longer than a millisecond in one of its turns can overtake a waiter on the
-///   same worker thread again.
+///   a few times more where other starving waiters reserve the lock before it, or where waiters
+///   that were woken before it are not polled in time. A task that polls an acquisition for longer
+///   than a millisecond in one of its turns can overtake a waiter on the same worker thread again.
 /// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is
 ///   overtaken at most once: the next release at which it is the thread's turn hands it the lock.
 /// * **Tries.** The `try_` methods do not defer to a reservation, and they barge as often as they
@@ -93,6 +93,8 @@ use crate::sync::future::Fused;
 ///   that the unpolled waiter has made, once, until its limit. An unpolled exclusive waiter keeps
 ///   newcomers in the other modes out of a *held* lock. An unpolled [upgrade](Guard::upgrade)
 ///   belongs to a holder, and keeps out all other tasks.
+///
+/// See [`guide::guarantees`](crate::guide::guarantees) for all promises.
 ///
 /// # Cancel safety
 ///
@@ -104,6 +106,8 @@ use crate::sync::future::Fused;
 /// [`snapshot`](Self::snapshot) shows it. A forgotten exclusive waiter keeps newcomers in the other
 /// modes out of the lock while the lock is held. One wake-up may be lost to a forgotten future.
 ///
+/// See [`guide::cancellation`](crate::guide::cancellation).
+///
 /// # Deadlocks
 ///
 /// A task that holds the lock and waits for it again may wait for itself. This can happen even if
@@ -113,14 +117,16 @@ use crate::sync::future::Fused;
 ///
 /// Two tasks can deadlock if one of them keeps a queued future, does not poll it, and waits for the
 /// other task, which wants the lock. A release may have woken that unpolled future, and then the
-/// other task sleeps until the next release. Drop a future that you no longer poll: its drop passes
+/// other task sleeps until a later release. Drop a future that you no longer poll: its drop passes
 /// the wake-up on.
 ///
 /// # Memory ordering
 ///
 /// The actions of an exclusive holder happen before the next holder acquires the lock. The actions
 /// of a shared holder happen before the next exclusive holder acquires the lock. A change of mode
-/// counts as a release and an acquisition.
+/// counts as a release and an acquisition. What only looks promises no order:
+/// [`locked`](Self::locked), [`snapshot`](Self::snapshot), [`wait`](Self::wait), and a try that
+/// fails.
 ///
 /// # Wakers
 ///
@@ -152,7 +158,8 @@ use crate::sync::future::Fused;
 /// # When not to use it
 ///
 /// If you never hold the lock across an `.await`, use a lock of the standard library or of
-/// `parking_lot`: it does less. If all holders are exclusive, use a mutex: it does less, too.
+/// `parking_lot`: it does less. If all holders are exclusive, use a mutex: it does less, too. See
+/// [`guide::choosing`](crate::guide::choosing) for other cases.
 ///
 /// # Examples
 ///
