@@ -140,7 +140,8 @@ multilock_monitor! {
     ///
     /// A monitor does not hold the lock and has no place among the waiters. No task waits because
     /// of a monitor. No other task's outcome depends on when a monitor is polled, or on whether it
-    /// is polled.
+    /// is polled. See [`guide::conditions`](crate::guide::conditions) for what else a task can wait
+    /// for.
     ///
     /// # Limitations
     ///

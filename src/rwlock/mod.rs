@@ -114,7 +114,8 @@ pub use guards::{
 /// polled, its guard keeps others out. [`with`](Self::with) and [`with_mut`](Self::with_mut) have
 /// neither problem, because they give access to a closure that is not async. Use them for all
 /// sections without an `.await`, and guards for the others: to hold the lock across an `.await`, to
-/// upgrade or downgrade, or to return a guard.
+/// upgrade or downgrade, or to return a guard. See [`guide::choosing`](crate::guide::choosing) for
+/// the other choices.
 ///
 /// For a team that forbids guards across an `.await`, Clippy finds them with the lint
 /// `await_holding_invalid_type`, which warns by default. It finds a guard in a variable, and not
@@ -128,7 +129,7 @@ pub use guards::{
 ///
 /// All futures of this type can be dropped at any point. They do nothing before they are polled. A
 /// waiting future that is dropped leaves the queue. If it had been woken, its drop wakes the next
-/// waiter in its stead.
+/// waiter in its stead. See [`guide::cancellation`](crate::guide::cancellation).
 ///
 /// # Deadlocks
 ///

@@ -54,7 +54,8 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 /// Use this function for locks that are acquired together only once, or in different modes.
 /// Otherwise use a [`LockSet`](crate::LockSet). The notes on [fairness](crate::LockSet#fairness) of
 /// `LockSet` apply here, too. A lock that is given twice is acquired once, in the stronger of the
-/// modes. Without locks, the future is ready at its first poll.
+/// modes. Without locks, the future is ready at its first poll. See
+/// [`guide::several_locks`](crate::guide::several_locks).
 ///
 /// The future allocates no memory of its own. To put `n` locks in order takes time in proportion to
 /// `n`<sup>2</sup>, so use this function for a handful of locks.

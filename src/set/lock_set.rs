@@ -29,7 +29,8 @@ use crate::sync::unwind::for_each;
 /// state of the locks makes no difference, so a set can be the key of a map, although Clippy's
 /// `mutable_key_type` warns about that. Only a set and its clones accept each other's handles.
 ///
-/// To acquire several locks in different modes, use [`acquire_all`](crate::acquire_all).
+/// To acquire several locks in different modes, use [`acquire_all`](crate::acquire_all). See
+/// [`guide::several_locks`](crate::guide::several_locks).
 ///
 /// # Fairness
 ///

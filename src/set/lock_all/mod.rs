@@ -40,7 +40,7 @@ use crate::sync::future::Fused;
 /// The guards are the ordinary ones, and independent of each other: each of them can be mapped,
 /// downgraded, upgraded and dropped by itself. To hold several locks without their data, use
 /// [`acquire_all`](crate::acquire_all); to acquire the same locks again and again in one mode, use
-/// a [`LockSet`](crate::LockSet).
+/// a [`LockSet`](crate::LockSet). See [`guide::several_locks`](crate::guide::several_locks).
 ///
 /// The acquisition waits while one of the locks has a holder that excludes the requested mode, or
 /// a holder that upgrades. It holds none of the locks while it waits. While it waits for a lock in
