@@ -1,6 +1,6 @@
 //! One program on two crates: code for the `RwLock` of async-lock compiles with this crate after its `use` is
 //! changed, and does the same. The program names each public item of async-lock's `RwLock` at least once. The last
-//! test and the README say where the two differ.
+//! test and the page `migrating_from_async_lock` of the guide say where the two differ.
 
 #![cfg(all(feature = "std", not(any(loom, shuttle, miri, target_family = "wasm"))))]
 
@@ -42,9 +42,9 @@ fn wakes(future: impl Future, run: impl FnOnce()) -> usize {
     wakes.0.load(Relaxed)
 }
 
-/// If this test fails, async-lock has changed, and the README must change, too.
+/// If this test fails, async-lock has changed, and the guide must change, too.
 #[test]
-fn what_differs_is_what_the_readme_says() {
+fn what_differs_is_what_the_guide_says() {
     let (ours, theirs) = (multilock::RwLock::new(1), async_lock::RwLock::new(1));
     // There, `Debug` acquires the lock and shows the data.
     assert!(format!("{ours:?}").starts_with("RwLock { state: "));
