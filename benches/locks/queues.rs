@@ -45,14 +45,14 @@ pub(crate) fn cases() -> Vec<Case> {
             awaits!(NoLock, |L| move |times| in_turns::<L>(percent, times).time),
         ));
     }
-    cases.push(times("cancelled waits", "cancel/one", 1, awaits!(NoLock, |L| cancel::<L>)));
+    cases.push(times("canceled waits", "cancel/one", 1, awaits!(NoLock, |L| cancel::<L>)));
     for (order, of) in [
         ("first to last", Order::Arrival),
         ("last to first", Order::Reverse),
         ("random", Order::Random),
     ] {
         cases.push(times(
-            "cancelled waits",
+            "canceled waits",
             format!("cancel/{STORM}/{order}"),
             STORM as u64,
             awaits!(NoLock, |L| move |times| storm::<L>(of, times)),
