@@ -26,6 +26,12 @@ macro_rules! pages {
 
 pages! {
     choosing guarantees cancellation several_locks conditions hangs firmware
-    migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python
-    performance testing
+    migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python testing
 }
+
+// Its last heading is that of the chart, which a `div` without empty lines makes a block of HTML.
+#[doc = include_str!("performance.md")]
+/// <div style="overflow-x: auto">
+#[doc = include_str!("../../benches/results/chart.svg")]
+/// </div>
+pub mod performance {}
