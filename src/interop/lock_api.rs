@@ -74,7 +74,8 @@ fn discard_panic(run: impl FnOnce()) {
 /// [`lock_api_upgrade`]. Threads and tasks wait in one queue.
 ///
 /// `is_locked` and `is_locked_exclusive` do not acquire the lock. Guards are `Send` if the data
-/// permits it.
+/// permits it. See [`guide::migrating_from_parking_lot`](crate::guide::migrating_from_parking_lot)
+/// for what differs from the locks of `parking_lot`.
 ///
 /// # Limitations
 ///

@@ -52,7 +52,9 @@ use crate::sync::future::Fused;
 /// allocates. The first blocking wait of a thread also allocates the parker that the
 /// thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits
 /// allocate a parker for themselves: a wait in a waker that another blocking wait of the thread
-/// runs, and a wait in the destructor of a thread-local.
+/// runs, and a wait in the destructor of a thread-local. See
+/// [`guide::performance`](crate::guide::performance) for what each operation costs, and
+/// [`guide::firmware`](crate::guide::firmware) for use without an operating system.
 ///
 /// # Fairness
 ///

@@ -41,7 +41,8 @@ use crate::sync::future::Fused;
 /// A handle of this lock is a value of the type `H`. It is not a [`Handle`](crate::Handle), into
 /// which the guard of a `MultiLock` is detached.
 ///
-/// Which waiters wait for which, and what is promised to them, is documented at [`MultiLock`].
+/// Which waiters wait for which, and what is promised to them, is documented at [`MultiLock`]. See
+/// [`guide::from_python`](crate::guide::from_python) for the names that `asyncio-multilock` uses.
 ///
 /// # Handles in use
 ///

@@ -155,7 +155,8 @@ const fn unit(mode: Mode) -> usize {
 /// The state of a lock at one moment: all of it comes from one atomic load.
 ///
 /// A snapshot may be out of date by the time the caller looks at it. The module
-/// [`hangs`](crate::guide::hangs) explains what `Debug` shows.
+/// [`hangs`](crate::guide::hangs) explains what `Debug` shows, and
+/// [`testing`](crate::guide::testing) how a test finds a guard that was forgotten.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Snapshot(usize);
 

@@ -105,7 +105,9 @@ pub use guards::{
 /// wakers and limits. To lock without data, use [`MultiLock`] itself.
 ///
 /// This type replaces the `RwLock` of `async-lock`: it has all names and signatures of that type.
-/// The README lists what differs.
+/// The guide lists what differs from [async-lock](crate::guide::migrating_from_async_lock), from
+/// [tokio](crate::guide::migrating_from_tokio), and from [`parking_lot` and
+/// std](crate::guide::migrating_from_parking_lot).
 ///
 /// # Without guards
 ///
