@@ -17,6 +17,8 @@
 //! | [`performance`] | What does the lock cost, and when? |
 //! | [`testing`] | How is code that uses the lock tested, and how is the lock itself? |
 
+#![allow(rustdoc::redundant_explicit_links, reason = "the pages spell out what they link to")]
+
 macro_rules! pages {
     ($($name:ident)*) => {$(
         #[doc = include_str!(concat!(stringify!($name), ".md"))]
