@@ -34,7 +34,7 @@ impl Error for UpgradeError {}
 /// A [`Handle`] was passed to a lock that it does not belong to. No lock has changed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReleaseError {
-    handle: Handle,
+    pub(crate) handle: Handle,
 }
 
 impl ReleaseError {

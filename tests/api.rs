@@ -20,6 +20,8 @@ use std::slice;
 use std::sync::{Arc, MutexGuard};
 
 use Mode::Shared;
+#[cfg(feature = "defmt")]
+use defmt::Format;
 use futures_core::{FusedFuture, FusedStream};
 use multilock::futures::{
     Read, ReadArc, UpgradableRead, UpgradableReadArc, Upgrade, UpgradeArc, Write, WriteArc,
@@ -58,10 +60,11 @@ fn probe<T, const TRAIT: usize>(_: &[T]) -> Probe<T, TRAIT> {
 }
 
 macro_rules! probes {
-    ($($number:literal $Trait:ident)+) => {
+    ($($(#[$cfg:meta])? $number:literal $Trait:ident)+) => {
         const TRAITS: &[&str] = &[$(stringify!($Trait)),+];
 
         $(
+            $(#[$cfg])?
             impl<T: $Trait> Probe<T, $number> {
                 fn has(&self) -> bool {
                     true
@@ -72,7 +75,7 @@ macro_rules! probes {
 }
 probes! {
     0 Send 1 Sync 2 Unpin 3 UnwindSafe 4 RefUnwindSafe 5 Copy 6 Clone 7 Default 8 Debug 9 Display 10 Error 11 Eq
-    12 Ord 13 Hash 14 FusedFuture 15 FusedStream
+    12 Ord 13 Hash 14 FusedFuture 15 FusedStream #[cfg(feature = "defmt")] 16 Format
 }
 
 /// The names of those of [`TRAITS`] that a type implements, or that the type of a value implements. The value
@@ -85,7 +88,7 @@ macro_rules! traits {
         traits!(in slice::from_ref(&$value))
     };
     (in $values:expr) => {
-        traits!($values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15)
+        traits!($values, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16)
     };
     // Not a `let`, which would drop the temporaries that the value borrows.
     ($values:expr, $($number:literal)+) => {
@@ -123,7 +126,9 @@ macro_rules! values {
 
 #[track_caller]
 fn check(rows: &[Row]) {
-    let wrong = rows.iter().filter(|(_, has, should)| has != should.trim_end());
+    // `Format` follows from `Debug`, and is checked below.
+    let has = |has: &str| has.replace(" Format", "");
+    let wrong = rows.iter().filter(|row| has(&row.1) != row.2.trim_end());
     let wrong: Vec<_> =
         wrong.map(|(name, has, should)| format!("{name}: has {has}, not {should}")).collect();
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -468,6 +473,26 @@ fn types_have_these_traits_and_no_others() {
 #[test]
 fn results_without_a_name_have_these_traits_and_no_others() {
     check(&values());
+}
+
+/// Futures, requests and subscriptions have none: their `Debug` shows no state of their own.
+#[cfg(feature = "defmt")]
+#[test]
+fn defmt_formats_what_debug_shows() {
+    const OPAQUE: [&str; 6] =
+        ["CheckedLocks", "InMode", "Reading", "Subscription", "Upgrading", "Writing"];
+    let mut formatted = 0;
+    for (name, has, _) in types() {
+        let opaque = has.contains("FusedFuture")
+            || name == "SharedEvent"
+            || OPAQUE.iter().any(|opaque| name.starts_with(opaque));
+        // `defmt` formats no other data.
+        if !["Sent", "Seen", "Kept"].iter().any(|data| name.contains(data)) {
+            assert_eq!(has.contains("Format"), has.contains("Debug") && !opaque, "{name}: {has}");
+            formatted += usize::from(has.contains("Format"));
+        }
+    }
+    assert!(formatted > 30);
 }
 
 /// For all type parameters, unless there is a reason.

@@ -33,8 +33,8 @@ pub struct Handle {
 /// were made in between. Even then, handles of different locks have different identifiers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId {
-    lock: NonZeroUsize,
-    number: usize,
+    pub(crate) lock: NonZeroUsize,
+    pub(crate) number: usize,
 }
 
 impl Handle {
