@@ -144,7 +144,8 @@ impl Register {
     }
 }
 
-fn time() -> u64 {
+/// The time of all cores, in ticks.
+pub fn time() -> u64 {
     loop {
         let high = MTIME[1].read();
         let low = MTIME[0].read();
@@ -251,7 +252,8 @@ pub fn set_alarm(ticks: u64) {
     unsafe { mie::enable(MachineTimer) };
 }
 
-fn set_alarm_at(time: u64) {
+/// Sets the time at which the timer of this core interrupts.
+pub fn set_alarm_at(time: u64) {
     let alarm = mtimecmp(core());
     // This way the alarm is never set before both the old and the new time.
     alarm[0].write(u32::MAX);
