@@ -43,6 +43,17 @@ impl ReleaseError {
     }
 
     /// Returns the handle, so that the caller can pass it to its own lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let (lock, other) = (MultiLock::new(), MultiLock::new());
+    /// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+    /// let error = other.release(handle).unwrap_err();
+    /// lock.release(error.into_handle()).unwrap();
+    /// ```
     #[must_use = "the lock stays held until its handle is released"]
     pub fn into_handle(self) -> Handle {
         self.handle

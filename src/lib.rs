@@ -23,6 +23,9 @@ compile_error!(
      or, for a program without threads and interrupts, `single-threaded`"
 );
 
+#[macro_use]
+mod text;
+
 #[cfg(doctest)]
 mod compile_fail_tests;
 mod error;

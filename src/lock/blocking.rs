@@ -19,15 +19,13 @@ use crate::raw::acquire::RawAcquire;
 impl MultiLock {
     /// Acquires the lock in `mode`, blocking the thread until the lock is available.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
-    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, the next release at which it is the thread's turn hands the lock to it.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the thread already holds the same lock: see
-    /// [`MultiLock`](Self#deadlocks). A call from async code deadlocks if the holder needs the
-    /// blocked thread in order to go on.
+    #[doc = text!(blocking_deadlocks)]
     ///
     /// # The token of the thread
     ///
@@ -43,7 +41,7 @@ impl MultiLock {
     /// let lock = MultiLock::new();
     /// let guard = lock.acquire_blocking(Mode::Exclusive);
     /// assert_eq!(lock.locked(), Some(Mode::Exclusive));
-    /// # drop(guard);
+    /// drop(guard);
     /// ```
     #[inline]
     pub fn acquire_blocking(&self, mode: Mode) -> Guard<'_> {
@@ -56,16 +54,13 @@ impl MultiLock {
     ///
     /// The guard owns a clone of the `Arc`.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
-    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
-    /// leaves the token of [`std::thread::park`] as it was.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the thread already holds the same lock: see
-    /// [`MultiLock`](Self#deadlocks). A call from async code deadlocks if the holder needs the
-    /// blocked thread in order to go on.
+    #[doc = text!(blocking_deadlocks)]
     ///
     /// # Examples
     ///
@@ -96,10 +91,13 @@ impl MultiLock {
     /// tries once more, like [`try_acquire`](Self::try_acquire). If `timeout` is zero, the method
     /// does not block. If `timeout` is too long for the clock, there is no limit.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
-    /// it is the thread's turn hands the lock to it. The call leaves the token of
-    /// [`std::thread::park`] as it was.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(deadlocks_in_time)]
     ///
     /// # Examples
     ///
@@ -124,10 +122,13 @@ impl MultiLock {
     /// more, like [`try_acquire`](Self::try_acquire). If `deadline` has already passed, the method
     /// does not block.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
-    /// it is the thread's turn hands the lock to it. The call leaves the token of
-    /// [`std::thread::park`] as it was.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(deadlocks_in_time)]
     ///
     /// # Examples
     ///
@@ -155,10 +156,27 @@ impl MultiLock {
     /// tries once more, like [`try_acquire_arc`](Self::try_acquire_arc). If `timeout` is zero, the
     /// method does not block. If `timeout` is too long for the clock, there is no limit.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
-    /// it is the thread's turn hands the lock to it. The call leaves the token of
-    /// [`std::thread::park`] as it was.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(deadlocks_in_time)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    /// use std::time::Duration;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let limit = Duration::from_millis(1);
+    /// let shared = lock.acquire_blocking_timeout_arc(Mode::Shared, limit).unwrap();
+    /// assert!(lock.acquire_blocking_timeout_arc(Mode::Exclusive, limit).is_none());
+    /// drop(shared);
+    /// ```
     #[doc(alias = "acquire_timeout_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_timeout_arc(
@@ -178,10 +196,27 @@ impl MultiLock {
     /// more, like [`try_acquire_arc`](Self::try_acquire_arc). If `deadline` has already passed, the
     /// method does not block.
     ///
-    /// If the lock is not available at once, the thread spins for a moment, and then waits in the
-    /// queue as a task would. If the woken thread finds the lock taken, the next release at which
-    /// it is the thread's turn hands the lock to it. The call leaves the token of
-    /// [`std::thread::park`] as it was.
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(deadlocks_in_time)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// let shared = lock.acquire_blocking_deadline_arc(Mode::Shared, deadline).unwrap();
+    /// assert!(lock.acquire_blocking_deadline_arc(Mode::Exclusive, deadline).is_none());
+    /// drop(shared);
+    /// ```
     #[doc(alias = "acquire_deadline_arc")]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline_arc(

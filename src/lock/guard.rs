@@ -103,11 +103,28 @@ impl<L: Deref<Target = MultiLock>> Drop for Acquisition<L> {
     }
 }
 
+/// Expands to the first lines of an example, in which `guard` has acquired `lock`.
+macro_rules! guard_example {
+    ($mode:literal, "" $(, $mut:literal)?) => {
+        concat!(
+            "use multilock::{Mode, MultiLock};\n\nlet lock = MultiLock::new();\nlet ", $($mut,)?
+            "guard = lock.try_acquire(Mode::", $mode, ").unwrap();"
+        )
+    };
+    ($mode:literal, "_arc" $(, $mut:literal)?) => {
+        concat!(
+            "use multilock::{Mode, MultiLock};\nuse std::sync::Arc;\n\n",
+            "let lock = Arc::new(MultiLock::new());\nlet ", $($mut,)?
+            "guard = lock.try_acquire_arc(Mode::", $mode, ").unwrap();"
+        )
+    };
+}
+
 /// Defines a guard that borrows or owns its lock.
 macro_rules! multilock_guard {
     (
         $(#[$meta:meta])*
-        $Guard:ident $(<$lt:lifetime>)?, $Elided:ty, $Lock:ty
+        $Guard:ident $(<$lt:lifetime>)?, $Elided:ty, $Lock:ty, $arc:tt
     ) => {
         $(#[$meta])*
         #[must_use = "the lock is released as soon as the guard is dropped"]
@@ -122,12 +139,26 @@ macro_rules! multilock_guard {
             }
 
             /// Returns the mode that the lock is held in.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = guard_example!("Exclusive", $arc)]
+            /// assert_eq!(guard.mode(), Mode::Exclusive);
+            /// ```
             #[must_use]
             pub fn mode(&self) -> Mode {
                 self.0.mode
             }
 
             /// Returns the lock that is held.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = guard_example!("Exclusive", $arc)]
+            /// assert_eq!(guard.lock().locked(), Some(Mode::Exclusive));
+            /// ```
             #[must_use]
             pub fn lock(&self) -> &MultiLock {
                 &self.0.lock
@@ -152,10 +183,7 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// use multilock::{Mode, MultiLock};
-            ///
-            /// let lock = MultiLock::new();
-            /// let mut guard = lock.try_acquire(Mode::Exclusive).unwrap();
+            #[doc = guard_example!("Exclusive", $arc, "mut ")]
             /// guard.downgrade(Mode::Shared);
             /// assert!(lock.try_acquire(Mode::Shared).is_some());
             /// ```
@@ -178,10 +206,8 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// use multilock::{Mode, MultiLock, UpgradeError};
-            ///
-            /// let lock = MultiLock::new();
-            /// let mut guard = lock.try_acquire(Mode::Upgradable).unwrap();
+            /// use multilock::UpgradeError;
+            #[doc = guard_example!("Upgradable", $arc, "mut ")]
             /// let other = lock.try_acquire(Mode::Shared).unwrap();
             /// assert_eq!(guard.try_upgrade(), Err(UpgradeError::SharedHolders));
             /// drop(other);
@@ -220,15 +246,13 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// # use multilock::{Mode, MultiLock, UpgradeError};
-            /// # async fn example(lock: &MultiLock) -> Result<(), UpgradeError> {
-            /// let mut guard = lock.acquire(Mode::Upgradable).await;
+            /// # smol::block_on(async {
+            #[doc = guard_example!("Upgradable", $arc, "mut ")]
             /// // Look at the data, beside shared holders.
-            /// guard.upgrade().await?;
+            /// guard.upgrade().await.unwrap();
             /// // Change the data: it is still what it was.
             /// guard.downgrade(Mode::Shared);
-            /// # Ok(())
-            /// # }
+            /// # });
             /// ```
             pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
                 self.0.upgrade().await
@@ -274,15 +298,15 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// # use multilock::{Mode, MultiLock};
-            /// # async fn example(lock: &MultiLock, sleep: impl Future<Output = ()>) {
-            /// let mut guard = lock.acquire(Mode::Upgradable).await;
-            /// match guard.upgrade_or(sleep).await {
+            /// # smol::block_on(async {
+            #[doc = guard_example!("Upgradable", $arc, "mut ")]
+            /// let timer = async {};
+            /// match guard.upgrade_or(timer).await {
             ///     Ok(Ok(())) => assert_eq!(guard.mode(), Mode::Exclusive),
             ///     Ok(Err(conflict)) => println!("{conflict}"),
             ///     Err(()) => println!("too late"),
             /// }
-            /// # }
+            /// # });
             /// ```
             pub async fn upgrade_or<C: Future>(
                 &mut self,
@@ -306,24 +330,24 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// use multilock::{Mode, MultiLock};
-            ///
-            /// let lock = MultiLock::new();
-            /// let guard = lock.try_acquire(Mode::Shared).unwrap();
+            #[doc = guard_example!("Shared", $arc)]
             /// let more = guard.share().unwrap();
-            /// assert_eq!(lock.snapshot().shared_holders(), 2);
-            /// # drop(more);
+            /// drop(guard);
+            /// assert_eq!(more.mode(), Mode::Shared);
             /// ```
             #[must_use = "the lock is released as soon as the guard is dropped"]
             pub fn share(&self) -> Option<Self> {
                 self.0.share().map(Self)
             }
 
-            /// Detaches the guard into a handle.
+            /// Detaches the guard into a handle, which does not release the lock when it is dropped.
             ///
-            /// The lock stays held until the handle is passed to [`MultiLock::release`].
-            /// [`MultiLock::adopt`] turns the handle back into a guard. A handle that is dropped
-            /// leaves the lock held forever.
+            /// A [`GuardArc`](crate::GuardArc) is usually what is wanted: it is `'static`, too, and
+            /// cannot leave the lock held. Use a handle where no guard can be kept.
+            ///
+            /// The lock stays held until the handle is passed to [`MultiLock::release`], or until
+            /// the guard that [`MultiLock::adopt`] returns for it is dropped. A handle that is
+            /// dropped leaves the lock held forever.
             ///
             /// # Panics
             ///
@@ -332,10 +356,8 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// use multilock::{Mode, MultiLock};
-            ///
-            /// let lock = MultiLock::new();
-            /// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+            #[doc = guard_example!("Shared", $arc)]
+            /// let handle = guard.into_handle();
             /// assert_eq!(lock.locked(), Some(Mode::Shared));
             /// lock.release(handle).unwrap();
             /// assert_eq!(lock.locked(), None);
@@ -363,5 +385,5 @@ multilock_guard! {
     /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
     /// dropped by a panic releases the lock: there is no poisoning.
-    Guard<'a>, Guard<'_>, &'a MultiLock
+    Guard<'a>, Guard<'_>, &'a MultiLock, ""
 }

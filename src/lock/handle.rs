@@ -8,19 +8,36 @@ use core::num::NonZeroUsize;
 use crate::mode::Mode;
 use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 
-/// An acquisition that is detached from its guard, by
-/// [`Guard::into_handle`](crate::Guard::into_handle).
+/// An acquisition that is detached from its guard, and that ends only when it is released.
 ///
-/// A handle has no lifetime, so it can be stored anywhere and sent to other threads.
+/// A guard that owns its lock, [`GuardArc`](crate::GuardArc), is usually what is wanted: it can be
+/// stored anywhere, too, and it releases the lock when it is dropped. **A handle that is dropped
+/// leaves the lock held forever**, because it does not know where its lock is. Use a handle where no
+/// guard can be kept, and where code that always runs releases it.
+///
+/// [`Guard::into_handle`](crate::Guard::into_handle) returns a handle.
 /// [`MultiLock::release`](crate::MultiLock::release) releases its acquisition, and
-/// [`MultiLock::adopt`](crate::MultiLock::adopt) turns it back into a guard. It is not `Clone`, so
-/// an acquisition is released at most once.
+/// [`MultiLock::adopt`](crate::MultiLock::adopt) turns it back into a guard. A handle has no
+/// lifetime, and can be sent to other threads. It is not `Clone`, so an acquisition is released at
+/// most once. Handles are compared by their [`id`](Self::id).
 ///
-/// A handle does not know where its lock is, so a handle that is dropped leaves the lock held
-/// forever.
+/// # Examples
 ///
-/// Handles are compared by their [`id`](Self::id).
-#[must_use = "the lock stays held until the handle is released"]
+/// ```
+/// use multilock::{Handle, Mode, MultiLock};
+///
+/// static LOCK: MultiLock = MultiLock::new();
+///
+/// fn begin() -> Option<Handle> {
+///     Some(LOCK.try_acquire(Mode::Exclusive)?.into_handle())
+/// }
+///
+/// let handle = begin().unwrap();
+/// assert!(begin().is_none());
+/// LOCK.release(handle).unwrap();
+/// assert_eq!(LOCK.locked(), None);
+/// ```
+#[must_use = "a dropped handle leaves the lock held forever: pass it to `release` or `adopt`"]
 pub struct Handle {
     id: HandleId,
     mode: Mode,
@@ -43,12 +60,36 @@ impl Handle {
     }
 
     /// Returns the identifier of this handle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let handles = [(); 2].map(|()| lock.try_acquire(Mode::Shared).unwrap().into_handle());
+    /// assert_ne!(handles[0].id(), handles[1].id());
+    /// for handle in handles {
+    ///     lock.release(handle).unwrap();
+    /// }
+    /// ```
     #[must_use]
     pub fn id(&self) -> HandleId {
         self.id
     }
 
     /// Returns the mode that the lock is held in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+    /// assert_eq!(handle.mode(), Mode::Shared);
+    /// lock.release(handle).unwrap();
+    /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode

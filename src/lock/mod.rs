@@ -38,12 +38,20 @@ use crate::sync::future::Fused;
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
 ///
+/// **The lock contains no data.** To protect a value, use [`RwLock`](crate::RwLock), a `MultiLock`
+/// with data that are reached through its guards only. Use a `MultiLock` for what is not a value: a
+/// device, a file, the order of steps. Nothing but the guard says then that the lock is held, and
+/// two mistakes cause no warning:
+///
+/// * `let _guard = lock.acquire(mode);` holds nothing: the `.await` is missing.
+/// * `let _ = lock.acquire(mode).await;` holds nothing in the next line: `_` drops the guard.
+///
 /// Many holders share the lock, or one holder has it exclusively. An upgradable holder shares the
 /// lock, and can become exclusive with no other exclusive holder in between.
 ///
-/// The lock contains no data: the caller decides what it protects. [`RwLock`](crate::RwLock) is a
-/// `MultiLock` with data. Each acquisition returns a [`Guard`], which releases the lock when it is
-/// dropped. A guard can be detached into a [`Handle`], which can be released from anywhere.
+/// Each acquisition returns a [`Guard`], which releases the lock when it is dropped. A guard of a
+/// lock in an `Arc`, `GuardArc`, is `'static`: it can be stored anywhere. Only if even that is not
+/// possible, detach the guard into a [`Handle`].
 ///
 /// The lock needs no async runtime. With the feature `alloc`, which `std` implies, it has three
 /// words, and the first wait allocates the queue, in one piece, for the life of the lock. If two
@@ -197,6 +205,15 @@ const _: () = {
 impl MultiLock {
     const_fn! {
         /// Creates a lock without holders.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::MultiLock;
+        ///
+        /// static LOCK: MultiLock = MultiLock::new();
+        /// assert_eq!(LOCK.locked(), None);
+        /// ```
         #[must_use]
         pub fn new() -> Self {
             Self { raw: RawLock::new(), id: LockId::new() }
@@ -206,6 +223,18 @@ impl MultiLock {
     /// Returns the strongest mode that the lock is held in, or `None` if the lock is free.
     ///
     /// The result may be out of date by the time the caller looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let guard = lock.try_acquire(Mode::Shared);
+    /// assert_eq!(lock.locked(), Some(Mode::Shared));
+    /// drop(guard);
+    /// assert_eq!(lock.locked(), None);
+    /// ```
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.snapshot().mode()
@@ -214,6 +243,20 @@ impl MultiLock {
     /// Returns a snapshot of the lock: its holders and its waiters, all at one moment.
     ///
     /// The snapshot may be out of date by the time the caller looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let guards = [Mode::Upgradable, Mode::Shared].map(|mode| lock.try_acquire(mode));
+    /// let snapshot = lock.snapshot();
+    /// assert_eq!(snapshot.mode(), Some(Mode::Upgradable));
+    /// assert_eq!(snapshot.shared_holders(), 1);
+    /// assert!(!snapshot.is_awaited(Mode::Exclusive) && !snapshot.is_upgrading());
+    /// drop(guards);
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.raw.snapshot()
@@ -249,7 +292,7 @@ impl MultiLock {
 
     /// Acquires the lock in `mode`, waiting asynchronously until it is available.
     ///
-    /// The order among waiters is described at [`MultiLock`](Self#fairness).
+    #[doc = text!(waits)]
     ///
     /// With `std`, the first poll may spin for less than a microsecond before the waiter is queued.
     /// It spins mostly where that has recently paid off: where tasks of several threads hold the
@@ -257,23 +300,23 @@ impl MultiLock {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. It then does not hold the lock, and has lost its
-    /// place in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+    #[doc = text!(cancel_safety)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the task already holds the same lock: see
-    /// [`MultiLock`](Self#deadlocks).
+    #[doc = text!(deadlocks)]
     ///
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # async fn example(lock: &MultiLock) {
+    /// # smol::block_on(async {
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
     /// let guard = lock.acquire(Mode::Exclusive).await;
     /// assert_eq!(lock.locked(), Some(Mode::Exclusive));
     /// drop(guard);
-    /// # }
+    /// # });
     /// ```
     #[inline]
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Guard<'_>> + Send + Sync {
@@ -282,10 +325,25 @@ impl MultiLock {
 
     /// Acquires the lock in `mode`, unless `cancel` is ready first.
     ///
-    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each
-    /// poll tries to acquire the lock first, and polls `cancel` only if that fails. When `cancel`
-    /// is ready, the future tries once more, like [`try_acquire`](Self::try_acquire). So if both
-    /// are ready, the lock is acquired.
+    #[doc = text!(waits)]
+    ///
+    /// Each poll tries to acquire the lock first, and polls `cancel` only if that fails. When
+    /// `cancel` is ready, the future tries once more, like [`try_acquire`](Self::try_acquire). So if
+    /// both are ready, the lock is acquired.
+    ///
+    /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Other
+    /// methods whose names end in `_or` take the same timers:
+    ///
+    /// | runtime | `cancel` |
+    /// |---|---|
+    /// | tokio | `tokio::time::sleep(limit)` |
+    /// | smol | `smol::Timer::after(limit)` |
+    /// | any, with `async-io` | `async_io::Timer::after(limit)` |
+    /// | async-std | `async_std::task::sleep(limit)` |
+    /// | embassy | `embassy_time::Timer::after(limit)` |
+    ///
+    /// The time limits of the runtimes, such as `tokio::time::timeout(limit, lock.acquire(mode))`,
+    /// are as safe. They drop the acquisition when the time is over, without a last try.
     ///
     /// # Cancel safety
     ///
@@ -295,8 +353,7 @@ impl MultiLock {
     ///
     /// # Deadlocks
     ///
-    /// If the task already holds the same lock, the wait may end only when `cancel` is ready: see
-    /// [`MultiLock`](Self#deadlocks).
+    #[doc = text!(deadlocks_or)]
     ///
     /// # Errors
     ///
@@ -306,70 +363,17 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # async fn example(lock: &MultiLock, sleep: impl Future<Output = ()>) {
-    /// match lock.acquire_or(Mode::Exclusive, sleep).await {
-    ///     Ok(guard) => drop(guard),
-    ///     Err(()) => println!("too late"),
-    /// }
-    /// # }
-    /// ```
-    ///
-    /// With a time limit, on each runtime. Other methods whose names end in `_or` take the same
-    /// timers.
-    ///
-    /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::time::Duration;
-    /// # static LOCK: MultiLock = MultiLock::new();
-    /// # let _guard = LOCK.try_acquire(Mode::Exclusive);
-    /// # let limit = Duration::from_millis(1);
-    /// // tokio
-    /// # let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    /// # tokio.block_on(async {
-    /// let guard = LOCK.acquire_or(Mode::Shared, tokio::time::sleep(limit)).await;
-    /// # assert!(guard.is_err());
-    /// # });
-    ///
-    /// // async-std
-    /// # async_std::task::block_on(async {
-    /// let guard = LOCK.acquire_or(Mode::Shared, async_std::task::sleep(limit)).await;
-    /// # assert!(guard.is_err());
-    /// # });
-    ///
-    /// // smol. This timer is also `async_io::Timer`, which needs no executor of a certain kind.
     /// # smol::block_on(async {
-    /// let guard = LOCK.acquire_or(Mode::Shared, smol::Timer::after(limit)).await;
-    /// # assert!(guard.is_err());
+    /// use multilock::{Mode, MultiLock};
+    /// use std::future::{pending, ready};
+    ///
+    /// let lock = MultiLock::new();
+    /// let shared = lock.acquire_or(Mode::Shared, pending::<()>()).await.unwrap();
+    /// // In a program, `cancel` may be a timer, or the signal to shut down.
+    /// let late = lock.acquire_or(Mode::Exclusive, ready("too late")).await;
+    /// assert_eq!(late.unwrap_err(), "too late");
+    /// drop(shared);
     /// # });
-    ///
-    /// // embassy, in one of its tasks
-    /// # async fn task(limit: embassy_time::Duration) {
-    /// let guard = LOCK.acquire_or(Mode::Shared, embassy_time::Timer::after(limit)).await;
-    /// # drop(guard);
-    /// # }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// The time limits of the runtimes drop the acquisition when the time is over, without a last
-    /// try. They are safe, too:
-    ///
-    /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # async fn tokio_task(lock: &MultiLock, limit: std::time::Duration) {
-    /// let guard = tokio::time::timeout(limit, lock.acquire(Mode::Shared)).await;
-    /// # drop(guard);
-    /// # }
-    /// # async fn async_std_task(lock: &MultiLock, limit: std::time::Duration) {
-    /// let guard = async_std::future::timeout(limit, lock.acquire(Mode::Shared)).await;
-    /// # drop(guard);
-    /// # }
-    /// # async fn embassy_task(lock: &MultiLock, limit: embassy_time::Duration) {
-    /// let guard = embassy_time::with_timeout(limit, lock.acquire(Mode::Shared)).await;
-    /// # drop(guard);
-    /// # }
     /// ```
     pub fn acquire_or<C: Future>(
         &self,
@@ -389,86 +393,45 @@ impl MultiLock {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, without an effect on any other task.
+    #[doc = text!(wait_cancel_safety)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(wait_deadlocks)]
     ///
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock, Guard};
-    /// # async fn example(lock: &MultiLock) -> Guard<'_> {
-    /// loop {
+    /// # smol::block_on(async {
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let guard = loop {
     ///     lock.wait(Mode::Exclusive).await;
     ///     if let Some(guard) = lock.try_acquire(Mode::Exclusive) {
     ///         break guard;
     ///     }
-    /// }
-    /// # }
+    /// };
+    /// assert_eq!(guard.mode(), Mode::Exclusive);
+    /// # });
     /// ```
     ///
-    /// In a race with another future:
+    /// In a race with another future, which may be a timer:
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
     /// # smol::block_on(async {
-    /// # let lock = MultiLock::new();
-    /// # let _guard = lock.try_acquire(Mode::Exclusive);
-    /// # let mut order = std::future::ready("stop");
-    /// futures::select! {
-    ///     () = lock.wait(Mode::Shared) => println!("there is room"),
-    ///     order = futures::FutureExt::fuse(&mut order) => println!("{order}"),
-    /// }
-    /// # });
-    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use smol::future::or;
     ///
-    /// With a time limit, on each runtime. To acquire the lock with a time limit, use
-    /// [`acquire_or`](Self::acquire_or), which takes a timer of any of these runtimes.
-    ///
-    /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # use std::time::Duration;
-    /// # static LOCK: MultiLock = MultiLock::new();
-    /// # let _guard = LOCK.try_acquire(Mode::Exclusive);
-    /// # let limit = Duration::from_millis(1);
-    /// // tokio
-    /// # let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    /// # tokio.block_on(async {
-    /// let in_time = tokio::time::timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
-    /// # assert!(!in_time);
-    /// # });
-    ///
-    /// // async-std
-    /// # async_std::task::block_on(async {
-    /// let in_time = async_std::future::timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
-    /// # assert!(!in_time);
-    /// # });
-    ///
-    /// // smol
-    /// # smol::block_on(async {
-    /// let wait = async { LOCK.wait(Mode::Shared).await; true };
-    /// let timer = async { smol::Timer::after(limit).await; false };
-    /// let in_time = smol::future::or(wait, timer).await;
-    /// # assert!(!in_time);
-    /// # });
-    ///
-    /// // embassy, in one of its tasks
-    /// # async fn task(limit: embassy_time::Duration) {
-    /// let in_time = embassy_time::with_timeout(limit, LOCK.wait(Mode::Shared)).await.is_ok();
-    /// # }
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// In a stream combinator: here the first two moments at which shared mode can be acquired.
-    ///
-    /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # smol::block_on(async {
-    /// use futures::{StreamExt, stream};
-    ///
-    /// # let lock = MultiLock::new();
-    /// let moments = stream::repeat(Mode::Shared).then(|mode| lock.wait(mode));
-    /// moments.take(2).for_each(async |()| println!("there is room")).await;
+    /// let lock = MultiLock::new();
+    /// let guard = lock.try_acquire(Mode::Exclusive);
+    /// let is_free = async {
+    ///     lock.wait(Mode::Shared).await;
+    ///     true
+    /// };
+    /// let stop = async { false };
+    /// assert!(!or(is_free, stop).await);
+    /// drop(guard);
     /// # });
     /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
@@ -487,15 +450,17 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # async fn example(lock: &MultiLock) {
-    /// let monitor = lock.monitor(Mode::Shared);
-    /// loop {
-    ///     monitor.wait().await;
-    ///     println!("shared can be acquired");
-    ///     monitor.clear();
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// /// Prints each moment at which the lock can be shared.
+    /// async fn watch(lock: &MultiLock) {
+    ///     let monitor = lock.monitor(Mode::Shared);
+    ///     loop {
+    ///         monitor.wait().await;
+    ///         println!("shared can be acquired");
+    ///         monitor.clear();
+    ///     }
     /// }
-    /// # }
     /// ```
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         Monitor::new(self, mode)
@@ -505,8 +470,7 @@ impl MultiLock {
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
-    /// the handle, and no lock changes.
+    #[doc = text!(adopt_errors)]
     ///
     /// # Examples
     ///
@@ -532,8 +496,20 @@ impl MultiLock {
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
-    /// the handle, and no lock changes.
+    #[doc = text!(adopt_errors)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// let handle = lock.try_acquire(Mode::Exclusive).unwrap().into_handle();
+    /// let mut guard = lock.adopt(handle).unwrap();
+    /// guard.downgrade(Mode::Shared);
+    /// drop(guard);
+    /// assert_eq!(lock.locked(), None);
+    /// ```
     pub fn adopt(&self, handle: Handle) -> Result<Guard<'_>, ReleaseError> {
         self.mode_of(handle).map(|mode| Guard::new(self, mode))
     }

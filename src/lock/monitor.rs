@@ -70,11 +70,23 @@ impl<L: Deref<Target = MultiLock>> Drop for Watcher<L> {
     }
 }
 
+/// Expands to the first lines of an example, in which `monitor` monitors `lock`.
+macro_rules! monitor_example {
+    ("") => {
+        "use multilock::{Mode, MultiLock};\n\n\
+        let lock = MultiLock::new();\nlet monitor = lock.monitor(Mode::Exclusive);"
+    };
+    ("_arc") => {
+        "use multilock::{Mode, MultiLock};\nuse std::sync::Arc;\n\n\
+        let lock = Arc::new(MultiLock::new());\nlet monitor = lock.monitor_arc(Mode::Exclusive);"
+    };
+}
+
 /// Defines a monitor that borrows or owns its lock.
 macro_rules! multilock_monitor {
     (
         $(#[$meta:meta])*
-        $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty
+        $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty, $arc:tt
     ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at"]
@@ -82,6 +94,13 @@ macro_rules! multilock_monitor {
 
         impl $(<$lt>)? $Monitor $(<$lt>)? {
             /// Returns the mode that is monitored.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = monitor_example!($arc)]
+            /// assert_eq!(monitor.mode(), Mode::Exclusive);
+            /// ```
             #[must_use]
             pub fn mode(&self) -> Mode {
                 self.1
@@ -91,6 +110,13 @@ macro_rules! multilock_monitor {
             ///
             /// A monitor is set if the mode could be acquired when the monitor was created, or has
             /// become acquirable since, and the monitor was not cleared after that.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = monitor_example!($arc)]
+            /// assert!(monitor.is_set());
+            /// ```
             #[must_use]
             pub fn is_set(&self) -> bool {
                 self.0.is_set()
@@ -101,6 +127,16 @@ macro_rules! multilock_monitor {
             /// The monitor is set again when the mode next *becomes* acquirable. It makes no
             /// difference that the mode is acquirable now. So clear the monitor first, and then
             /// look at the lock or try to acquire it: the monitor misses no edge after the clear.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = monitor_example!($arc)]
+            /// monitor.clear();
+            /// assert!(!monitor.is_set());
+            /// drop(lock.try_acquire(Mode::Exclusive));
+            /// assert!(monitor.is_set());
+            /// ```
             pub fn clear(&self) {
                 self.0.clear();
             }
@@ -111,7 +147,21 @@ macro_rules! multilock_monitor {
             ///
             /// # Cancel safety
             ///
-            /// The future may be dropped at any point, without an effect on any other task.
+            #[doc = text!(wait_cancel_safety)]
+            ///
+            /// # Deadlocks
+            ///
+            #[doc = text!(wait_deadlocks)]
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # smol::block_on(async {
+            #[doc = monitor_example!($arc)]
+            /// monitor.wait().await;
+            /// assert!(monitor.is_set());
+            /// # });
+            /// ```
             pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
                 Fused::<_>::new(self.0.wait())
             }
@@ -184,9 +234,9 @@ multilock_monitor! {
     /// As a stream, with the combinators of any crate that provides them:
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
     /// # smol::block_on(async {
-    /// use futures::StreamExt;
+    /// use multilock::{Mode, MultiLock};
+    /// use smol::stream::StreamExt;
     ///
     /// let lock = MultiLock::new();
     /// let mut monitor = lock.monitor(Mode::Exclusive);
@@ -197,11 +247,11 @@ multilock_monitor! {
     ///         break guard;
     ///     }
     /// };
-    /// # drop(guard);
+    /// assert_eq!(guard.mode(), Mode::Exclusive);
     /// # });
     /// ```
     #[doc(alias = "Notify")]
-    Monitor<'a>, Monitor<'_>, MonitorInner<'a, &'a MultiLock>
+    Monitor<'a>, Monitor<'_>, MonitorInner<'a, &'a MultiLock>, ""
 }
 
 impl<'a> Monitor<'a> {

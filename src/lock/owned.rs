@@ -29,7 +29,7 @@ multilock_guard! {
     /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
     /// dropped by a panic releases the lock: there is no poisoning.
-    GuardArc, GuardArc, Arc<MultiLock>
+    GuardArc, GuardArc, Arc<MultiLock>, "_arc"
 }
 
 multilock_monitor! {
@@ -39,7 +39,7 @@ multilock_monitor! {
     /// has no place among the waiters. [`Monitor`](crate::Monitor) is the monitor that borrows the
     /// lock. Its documentation says when a monitor is set, and what the limitations and costs are.
     #[doc(alias = "NotifyArc")]
-    MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>
+    MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>, "_arc"
 }
 
 impl MonitorArc {
@@ -72,7 +72,7 @@ impl MultiLock {
     /// let lock = Arc::new(MultiLock::new());
     /// let shared = lock.try_acquire_arc(Mode::Shared).unwrap();
     /// assert!(lock.try_acquire_arc(Mode::Exclusive).is_none());
-    /// # drop(shared);
+    /// drop(shared);
     /// ```
     #[inline]
     #[must_use = "the lock is released as soon as the guard is dropped"]
@@ -85,7 +85,7 @@ impl MultiLock {
     ///
     /// The future and the guard own a clone of the `Arc`.
     ///
-    /// The order among waiters is described at [`MultiLock`](Self#fairness).
+    #[doc = text!(waits)]
     ///
     /// With `std`, the first poll may spin for less than a microsecond before the waiter is queued.
     /// It spins mostly where that has recently paid off: where tasks of several threads hold the
@@ -93,25 +93,24 @@ impl MultiLock {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. It then does not hold the lock, and has lost its
-    /// place in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+    #[doc = text!(cancel_safety)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the task already holds the same lock: see
-    /// [`MultiLock`](Self#deadlocks).
+    #[doc = text!(deadlocks)]
     ///
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{Mode, MultiLock};
-    /// # use std::sync::Arc;
-    /// # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
+    /// # smol::block_on(async {
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
     /// let lock = Arc::new(MultiLock::new());
     /// let acquire = lock.acquire_arc(Mode::Shared);
-    /// spawn(async move {
-    ///     let _guard = acquire.await;
-    /// });
+    /// drop(lock);
+    /// assert_eq!(acquire.await.mode(), Mode::Shared);
+    /// # });
     /// ```
     #[inline]
     pub fn acquire_arc(
@@ -130,6 +129,8 @@ impl MultiLock {
     ///
     /// The future and the guard own a clone of the `Arc`.
     ///
+    #[doc = text!(waits)]
+    ///
     /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
     /// [`acquire_or`](Self::acquire_or) shows the timers of some. Each poll tries to
     /// acquire the lock first, and polls `cancel` only if that fails. When `cancel` is ready, the
@@ -144,13 +145,28 @@ impl MultiLock {
     ///
     /// # Deadlocks
     ///
-    /// If the task already holds the same lock, the wait may end only when `cancel` is ready: see
-    /// [`MultiLock`](Self#deadlocks).
+    #[doc = text!(deadlocks_or)]
     ///
     /// # Errors
     ///
     /// Returns the output of `cancel`. The acquisition has then lost its place in the queue, and
     /// does not hold the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{Mode, MultiLock};
+    /// use std::future::{pending, ready};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let guard = lock.acquire_or_arc(Mode::Exclusive, pending::<()>()).await.unwrap();
+    /// let late = lock.acquire_or_arc(Mode::Shared, ready("too late")).await;
+    /// assert_eq!(late.unwrap_err(), "too late");
+    /// drop(guard);
+    /// # });
+    /// ```
     pub fn acquire_or_arc<C: Future>(
         self: &Arc<Self>,
         mode: Mode,
@@ -164,6 +180,18 @@ impl MultiLock {
     ///
     /// The monitor owns a clone of the `Arc`. It is set at once if `mode` can be acquired now, and
     /// again each time `mode` becomes acquirable: see [`Monitor`](crate::Monitor).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let monitor = lock.monitor_arc(Mode::Exclusive);
+    /// drop(lock);
+    /// assert!(monitor.is_set());
+    /// ```
     pub fn monitor_arc(self: &Arc<Self>, mode: Mode) -> MonitorArc {
         MonitorArc::new(self.clone(), mode)
     }
@@ -174,8 +202,19 @@ impl MultiLock {
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock, or to a lock that no longer exists, the error contains
-    /// the handle, and no lock changes.
+    #[doc = text!(adopt_errors)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+    /// let guard = lock.adopt_arc(handle).unwrap();
+    /// assert_eq!(guard.mode(), Mode::Shared);
+    /// ```
     pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
         self.mode_of(handle).map(|mode| GuardArc::new(self.clone(), mode))
     }

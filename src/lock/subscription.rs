@@ -135,7 +135,7 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> Parts<'a, L> {
 macro_rules! subscription {
     (
         $(#[$meta:meta])*
-        $Subscription:ident $(<$lt:lifetime>)?, $Elided:ty, $Parts:ty
+        $Subscription:ident $(<$lt:lifetime>)?, $Elided:ty, $Parts:ty, $notify:literal
     ) => {
         $(#[$meta])*
         #[must_use = "the subscription ends when it is dropped"]
@@ -143,6 +143,18 @@ macro_rules! subscription {
 
         impl $(<$lt>)? $Subscription $(<$lt>)? {
             /// Returns the mode that the event is notified of.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// use event_listener::Event;
+            /// use multilock::{Mode, MultiLock};
+            /// use std::sync::Arc;
+            ///
+            /// let lock = Arc::new(MultiLock::new());
+            #[doc = concat!("let subscription = lock.", $notify, "(Mode::Shared, Arc::new(Event::new()));")]
+            /// assert_eq!(subscription.mode(), Mode::Shared);
+            /// ```
             #[must_use]
             pub fn mode(&self) -> Mode {
                 self.0.mode
@@ -166,7 +178,7 @@ subscription! {
     /// [`MultiLock::notify`] creates one. A subscription does not hold the lock and has no place
     /// among the waiters. If it is forgotten, the lock notifies the event for as long as the lock
     /// lives.
-    Subscription<'a>, Subscription<'_>, Parts<'a, &'a MultiLock>
+    Subscription<'a>, Subscription<'_>, Parts<'a, &'a MultiLock>, "notify"
 }
 
 #[cfg(target_has_atomic = "ptr")]
@@ -175,7 +187,7 @@ subscription! {
     ///
     /// [`MultiLock::notify_arc`] creates one. [`Subscription`] is the one that borrows the lock.
     /// If it is forgotten, the lock lives forever.
-    SubscriptionArc, SubscriptionArc, Parts<'static, Arc<MultiLock>>
+    SubscriptionArc, SubscriptionArc, Parts<'static, Arc<MultiLock>>, "notify_arc"
 }
 
 impl MultiLock {
@@ -222,10 +234,6 @@ impl MultiLock {
     /// use std::sync::Arc;
     ///
     /// let locks = [MultiLock::new(), MultiLock::new()];
-    /// # let guard = locks[0].acquire(Mode::Exclusive).await;
-    /// # std::mem::forget(locks[1].acquire(Mode::Exclusive).await);
-    /// # let release = async move { drop(guard) };
-    /// # let acquire = async {
     /// let event = Arc::new(Event::new());
     /// let _subscriptions = locks.each_ref().map(|lock| lock.notify(Mode::Exclusive, &event));
     /// let guard = loop {
@@ -235,9 +243,7 @@ impl MultiLock {
     ///     }
     ///     listener.await;
     /// };
-    /// # drop(guard);
-    /// # };
-    /// # futures::join!(acquire, release);
+    /// assert_eq!(guard.mode(), Mode::Exclusive);
     /// # });
     /// ```
     pub fn notify(&self, mode: Mode, event: impl Into<SharedEvent>) -> Subscription<'_> {
@@ -249,6 +255,22 @@ impl MultiLock {
     ///
     /// The subscription owns a clone of the `Arc`. [`notify`](Self::notify) documents what an event
     /// is notified of, how to wait for it, and what it costs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use event_listener::{Event, Listener};
+    /// use multilock::{Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// let (lock, event) = (Arc::new(MultiLock::new()), Arc::new(Event::new()));
+    /// let subscription = lock.notify_arc(Mode::Exclusive, &event);
+    /// let guard = lock.try_acquire_arc(Mode::Exclusive);
+    /// let listener = event.listen();
+    /// drop(guard);
+    /// listener.wait();
+    /// drop(subscription);
+    /// ```
     #[cfg(target_has_atomic = "ptr")]
     pub fn notify_arc(
         self: &Arc<Self>,
