@@ -7,7 +7,7 @@ use std::sync::Arc;
 #[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
-use super::condition::check;
+use super::condition::{check, when_text};
 use super::guards::{FORGOTTEN, HasLock};
 use super::owned::{RwLockReadGuardArc, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc};
 use super::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -27,10 +27,7 @@ macro_rules! acquire_blocking_methods {
         ///
         #[doc = waits_while!($mode)]
         ///
-        /// If the lock is not available at once, the thread spins for a moment, yields to other
-        /// threads a few times, and then waits in the queue as a task would. If the woken thread
-        /// finds the lock taken, the next release at which it is the thread's turn hands the lock
-        /// to it. The call leaves the token of [`std::thread::park`] as it was.
+        #[doc = text!(blocks)]
         ///
         /// # Deadlocks
         ///
@@ -61,10 +58,11 @@ macro_rules! acquire_blocking_methods {
         ///
         #[doc = waits_while!($mode)]
         ///
-        /// If the lock is not available at once, the thread spins for a moment, and then waits in
-        /// the queue as a task would. If the woken thread finds the lock taken, the next release at
-        /// which it is the thread's turn hands the lock to it. The call leaves the token of
-        /// [`std::thread::park`] as it was.
+        #[doc = text!(blocks_in_time)]
+        ///
+        /// # Deadlocks
+        ///
+        #[doc = text!(deadlocks_in_time)]
         ///
         /// # Examples
         ///
@@ -90,10 +88,7 @@ macro_rules! acquire_blocking_methods {
         ///
         #[doc = waits_while!($mode)]
         ///
-        /// If the lock is not available at once, the thread spins for a moment, yields to other
-        /// threads a few times, and then waits in the queue as a task would. If the woken thread
-        /// finds the lock taken, the next release at which it is the thread's turn hands the lock
-        /// to it. The call leaves the token of [`std::thread::park`] as it was.
+        #[doc = text!(blocks)]
         ///
         /// # Deadlocks
         ///
@@ -128,10 +123,24 @@ macro_rules! acquire_blocking_methods {
         ///
         #[doc = waits_while!($mode)]
         ///
-        /// If the lock is not available at once, the thread spins for a moment, and then waits in
-        /// the queue as a task would. If the woken thread finds the lock taken, the next release at
-        /// which it is the thread's turn hands the lock to it. The call leaves the token of
-        /// [`std::thread::park`] as it was.
+        #[doc = text!(blocks_in_time)]
+        ///
+        /// # Deadlocks
+        ///
+        #[doc = text!(deadlocks_in_time)]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        /// use std::sync::Arc;
+        /// use std::time::Duration;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        #[doc = concat!("let guard = lock.", stringify!($timeout_arc), "(Duration::from_millis(1)).unwrap();")]
+        /// drop(lock);
+        /// assert_eq!(*guard, 1);
+        /// ```
         #[cfg(not(loom))]
         #[must_use = "access ends as soon as the guard is dropped"]
         #[doc(alias = $old_timeout_arc)]
@@ -167,10 +176,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     #[doc = waits_while!(Shared)]
     ///
-    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
-    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
-    /// leaves the token of [`std::thread::park`] as it was.
+    #[doc = text!(blocks)]
     ///
     /// # Deadlocks
     ///
@@ -201,10 +207,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     #[doc = waits_while!(Exclusive)]
     ///
-    /// If the lock is not available at once, the thread spins for a moment, yields to other threads
-    /// a few times, and then waits in the queue as a task would. If the woken thread finds the lock
-    /// taken, the next release at which it is the thread's turn hands the lock to it. The call
-    /// leaves the token of [`std::thread::park`] as it was.
+    #[doc = text!(blocks)]
     ///
     /// # Deadlocks
     ///
@@ -239,7 +242,11 @@ macro_rules! when_blocking_methods {
     ) => {
         #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, blocking the thread until then.")]
         ///
-        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, and what it costs.")]
+        #[doc = when_text!(condition)]
+        ///
+        #[doc = when_text!(must_not)]
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents what a condition costs.")]
         /// The call leaves the token of [`std::thread::park`] as it was.
         ///
         /// # Deadlocks
@@ -252,9 +259,7 @@ macro_rules! when_blocking_methods {
         ///
         /// ```
         /// use multilock::RwLock;
-        /// use std::sync::Arc;
-        ///
-        #[doc = concat!("let lock = ", $new, ";")]
+        #[doc = concat!($new, ";")]
         /// std::thread::scope(|scope| {
         ///     scope.spawn(|| *lock.write_blocking() = true);
         #[doc = concat!("    assert!(*lock.", stringify!($block), "(|ready: &bool| *ready));")]
@@ -278,17 +283,23 @@ macro_rules! when_blocking_methods {
         /// Returns `None` if the condition did not hold in time. At the end of `timeout` the method
         /// tries once more. If `timeout` is too long for the clock, there is no limit.
         ///
-        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, and what it costs.")]
+        #[doc = when_text!(condition)]
+        ///
+        #[doc = when_text!(must_not)]
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents what a condition costs.")]
         /// The call leaves the token of [`std::thread::park`] as it was.
+        ///
+        /// # Deadlocks
+        ///
+        #[doc = text!(deadlocks_in_time)]
         ///
         /// # Examples
         ///
         /// ```
         /// use multilock::RwLock;
-        /// use std::sync::Arc;
         /// use std::time::Duration;
-        ///
-        #[doc = concat!("let lock = ", $new, ";")]
+        #[doc = concat!($new, ";")]
         /// let limit = Duration::from_millis(1);
         #[doc = concat!("assert!(lock.", stringify!($timeout), "(|ready: &bool| *ready, limit).is_none());")]
         /// ```
@@ -323,41 +334,41 @@ impl<T: ?Sized> RwLock<T> {
     when_blocking_methods! {
         Shared, "read", RwLockReadGuard<'_, T>, self [&self], &self.lock,
         read_blocking, drop,
-        read_when, read_when_blocking, read_when_blocking_timeout, "RwLock::new(false)"
+        read_when, read_when_blocking, read_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Shared, "read", RwLockReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         read_arc_blocking, drop,
         read_arc_when, read_arc_when_blocking, read_arc_when_blocking_timeout,
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
     when_blocking_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard<'_, T>, self [&self], &self.lock,
         upgradable_read_blocking, drop,
-        upgradable_read_when, upgradable_read_when_blocking, upgradable_read_when_blocking_timeout, "RwLock::new(false)"
+        upgradable_read_when, upgradable_read_when_blocking, upgradable_read_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         upgradable_read_arc_blocking, drop,
         upgradable_read_arc_when, upgradable_read_arc_when_blocking, upgradable_read_arc_when_blocking_timeout,
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
     when_blocking_methods! {
         Exclusive, "write", RwLockWriteGuard<'_, T>, self [&self], &self.lock,
         write_blocking, RwLockWriteGuard::release_unchanged,
-        write_when, write_when_blocking, write_when_blocking_timeout, "RwLock::new(false)"
+        write_when, write_when_blocking, write_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Exclusive, "write", RwLockWriteGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         write_arc_blocking, RwLockWriteGuardArc::release_unchanged,
         write_arc_when, write_arc_when_blocking, write_arc_when_blocking_timeout,
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 }
 
 /// Defines the method by which an upgradable guard becomes a write guard, and blocks the thread.
 macro_rules! upgrade_blocking_method {
-    ([$($generics:tt)*] $Upgradable:ty => $Write:ty) => {
+    ([$($generics:tt)*] $Guard:ident, $Upgradable:ty => $Write:ty, $arc:tt) => {
         impl<$($generics)*> $Upgradable {
             /// Upgrades the guard to a write guard, blocking the thread until the other readers
             /// have left.
@@ -374,6 +385,14 @@ macro_rules! upgrade_blocking_method {
             ///
             /// Panics if an earlier [`upgrade_in_place`](Self::upgrade_in_place), or the guard of
             /// one, was forgotten (`mem::forget`).
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_upgradable_read", $arc, $Guard)]
+            #[doc = concat!("let mut guard = ", stringify!($Guard), "::upgrade_blocking(guard);")]
+            /// guard.0 += 1;
+            /// ```
             #[track_caller]
             pub fn upgrade_blocking(guard: Self) -> $Write {
                 let upgrading = RawUpgrade::new(&guard.lock.multilock().raw, Mode::Upgradable);
@@ -385,5 +404,11 @@ macro_rules! upgrade_blocking_method {
     };
 }
 
-upgrade_blocking_method!(['a, T: ?Sized] RwLockUpgradableReadGuard<'a, T> => RwLockWriteGuard<'a, T>);
-upgrade_blocking_method!([T: ?Sized] RwLockUpgradableReadGuardArc<T> => RwLockWriteGuardArc<T>);
+upgrade_blocking_method! {
+    ['a, T: ?Sized] RwLockUpgradableReadGuard,
+    RwLockUpgradableReadGuard<'a, T> => RwLockWriteGuard<'a, T>, ""
+}
+upgrade_blocking_method! {
+    [T: ?Sized] RwLockUpgradableReadGuardArc,
+    RwLockUpgradableReadGuardArc<T> => RwLockWriteGuardArc<T>, "_arc"
+}

@@ -48,6 +48,22 @@ pub(super) fn check<'a, G: Deref>(
     None
 }
 
+/// Expands to a paragraph of the documentation of a condition.
+macro_rules! when_text {
+    (condition) => {
+        "The condition is evaluated with the lock held, and holds while the guard that is returned \
+        lives and nothing is written. If it does not hold, the lock is released, and the condition \
+        is evaluated again when an exclusive acquisition has ended or was downgraded: a holder does \
+        not signal anything, and no such change is lost. A panic in the condition releases the lock."
+    };
+    (must_not) => {
+        "The condition runs while the lock is held. It must not wait, and must not acquire the same \
+        lock."
+    };
+}
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub(super) use when_text;
+
 /// Defines the asynchronous methods that acquire the lock in one mode when a condition holds.
 macro_rules! when_methods {
     (
@@ -57,11 +73,7 @@ macro_rules! when_methods {
     ) => {
         #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, waiting asynchronously.")]
         ///
-        /// The condition is evaluated with the lock held, and holds while the guard that is returned
-        /// lives and nothing is written. If it does not hold, the lock is released, and the
-        /// condition is evaluated again when an exclusive acquisition has ended or was downgraded.
-        /// A holder does not signal anything, and no such change is lost. A panic in the condition
-        /// releases the lock.
+        #[doc = when_text!(condition)]
         ///
         /// A condition that another task has made false again, before this one evaluates it, is not
         /// noticed. Nor is what a reader changes, through a cell or an atomic in the data. See
@@ -69,8 +81,7 @@ macro_rules! when_methods {
         ///
         #[doc = $holds_lock]
         ///
-        /// The condition runs while the lock is held. It must not wait, and must not acquire the
-        /// same lock.
+        #[doc = when_text!(must_not)]
         ///
         /// # Cost
         ///
@@ -94,12 +105,11 @@ macro_rules! when_methods {
         /// ```
         /// # smol::block_on(async {
         /// use multilock::RwLock;
-        /// # #[allow(unused)] use std::sync::Arc;
-        ///
-        #[doc = concat!("let lock = ", $new, ";")]
+        /// use smol::future::zip;
+        #[doc = concat!($new, ";")]
         #[doc = concat!("let waits = lock.", stringify!($when), "(|ready: &bool| *ready);")]
         /// let writes = async { *lock.write().await = true };
-        /// let (guard, ()) = futures::join!(waits, writes);
+        /// let (guard, ()) = zip(waits, writes).await;
         /// assert!(*guard);
         /// # });
         /// ```
@@ -126,33 +136,45 @@ macro_rules! when_methods {
 
         #[doc = concat!("Acquires ", $access, " access when `condition` holds for the data, unless `cancel` is ready first.")]
         ///
-        /// Returns the output of `cancel` if that was ready first, and the condition did not hold
-        /// at one more try. `cancel` is polled only while the method waits. It may be a timer of
-        /// any runtime.
+        /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
+        /// [`MultiLock::acquire_or`](crate::MultiLock::acquire_or) shows the timers of some. Each
+        /// poll tries to acquire the lock first, and polls `cancel` only while the future waits.
+        /// When `cancel` is ready, the future tries once more, and evaluates the condition if that
+        /// succeeds.
         ///
-        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents the condition, what it costs, and deadlocks.")]
+        #[doc = when_text!(condition)]
+        ///
+        #[doc = $holds_lock]
+        ///
+        #[doc = when_text!(must_not)]
+        ///
+        #[doc = concat!("[`", stringify!($when), "`](Self::", stringify!($when), ") documents what a condition costs.")]
         ///
         /// # Cancel safety
         ///
-        /// The future may be dropped at any point. It then does not hold the lock, and no change is
-        /// lost for another task: a change wakes all that wait for one.
+        /// The future may be dropped at any point, and `cancel` is dropped with it. It then does not
+        /// hold the lock, and no such change is lost for another task: a change wakes all that wait for
+        /// one.
+        ///
+        /// # Deadlocks
+        ///
+        /// If no other task makes the condition true, or if the task already holds the lock, the
+        /// wait ends only when `cancel` is ready.
         ///
         /// # Errors
         ///
-        /// The output of `cancel`, if that was ready first.
+        /// Returns the output of `cancel`, if that was ready before the lock was available and the
+        /// condition held. The lock is then not held.
         ///
         /// # Examples
         ///
         /// ```
         /// # smol::block_on(async {
         /// use multilock::RwLock;
-        /// # #[allow(unused)] use std::sync::Arc;
-        /// use std::time::Duration;
-        ///
-        #[doc = concat!("let lock = ", $new, ";")]
-        /// let timer = smol::Timer::after(Duration::from_millis(1));
-        #[doc = concat!("let guard = lock.", stringify!($when_or), "(|ready: &bool| *ready, timer).await;")]
-        /// assert!(guard.is_err());
+        /// use std::future::ready;
+        #[doc = concat!($new, ";")]
+        #[doc = concat!("let late = lock.", stringify!($when_or), "(|ready: &bool| *ready, ready(\"too late\")).await;")]
+        /// assert_eq!(late.unwrap_err(), "too late");
         /// # });
         /// ```
         $(#[$meta])*
@@ -190,7 +212,7 @@ impl<T: ?Sized> RwLock<T> {
         "read", RwLockReadGuard<'_, T>, self [&self], read, try_read, drop,
         read_when, read_when_or,
         "Many tasks evaluate their conditions at a time, and none of them keeps another reader out.",
-        "RwLock::new(false)"
+        "\nlet lock = RwLock::new(false)"
     }
 
     when_methods! {
@@ -198,7 +220,7 @@ impl<T: ?Sized> RwLock<T> {
         upgradable_read, try_upgradable_read, drop,
         upgradable_read_when, upgradable_read_when_or,
         "The tasks that wait this way evaluate their conditions one after the other, beside readers.",
-        "RwLock::new(false)"
+        "\nlet lock = RwLock::new(false)"
     }
 
     when_methods! {
@@ -206,7 +228,7 @@ impl<T: ?Sized> RwLock<T> {
         write_when, write_when_or,
         "The tasks that wait this way evaluate their conditions one after the other. An evaluation is \
         no change: it wakes no other task that waits for a condition.",
-        "RwLock::new(false)"
+        "\nlet lock = RwLock::new(false)"
     }
 
     /// Creates a stream of changes of the data.
@@ -218,8 +240,8 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// ```
     /// # smol::block_on(async {
-    /// use futures::StreamExt;
     /// use multilock::RwLock;
+    /// use smol::stream::StreamExt;
     ///
     /// let lock = RwLock::new(1);
     /// let mut changes = lock.changes();
@@ -235,13 +257,23 @@ impl<T: ?Sized> RwLock<T> {
 
 /// Defines a monitor of changes that borrows or owns its lock.
 macro_rules! changes_monitor {
-    ($(#[$meta:meta])* $Changes:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $Inner:ty) => {
+    (
+        $(#[$meta:meta])*
+        $Changes:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $Inner:ty, $example:expr
+    ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at"]
         pub struct $Changes<$($generics)*>(pub(super) $Inner);
 
         impl<$($bounded)*> $Changes<$($args)*> {
             /// Returns whether the data may have changed since the monitor was created or cleared.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// assert!(changes.is_set());
+            /// ```
             #[must_use]
             pub fn is_set(&self) -> bool {
                 self.0.is_set()
@@ -249,6 +281,15 @@ macro_rules! changes_monitor {
 
             /// Clears the monitor. So clear it first, and then read the data: it misses no change
             /// after the clear.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            /// changes.clear();
+            /// assert_eq!(*lock.try_read().unwrap(), 2);
+            /// assert!(!changes.is_set());
+            /// ```
             pub fn clear(&self) {
                 self.0.clear();
             }
@@ -257,7 +298,22 @@ macro_rules! changes_monitor {
             ///
             /// # Cancel safety
             ///
-            /// The future may be dropped at any point, without an effect on any other task.
+            #[doc = text!(wait_cancel_safety)]
+            ///
+            /// # Deadlocks
+            ///
+            /// The wait does not end while no other task or thread changes the data. A task that
+            /// keeps a guard of the same lock meanwhile prevents each change.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # smol::block_on(async {
+            #[doc = $example]
+            /// changes.wait().await;
+            /// assert_eq!(*lock.read().await, 2);
+            /// # });
+            /// ```
             pub fn wait(&self) -> impl FusedFuture<Output = ()> + Send + Sync {
                 Fused::<_>::new(self.0.wait())
             }
@@ -307,5 +363,7 @@ changes_monitor! {
     /// *lock.try_write().unwrap() = 2;
     /// assert!(changes.is_set());
     /// ```
-    Changes ['a] ['a] ['a], MonitorInner<'a, &'a MultiLock>
+    Changes ['a] ['a] ['a], MonitorInner<'a, &'a MultiLock>,
+    "use multilock::RwLock;\n\nlet lock = RwLock::new(1);\nlet changes = lock.changes();\n\
+    *lock.try_write().unwrap() = 2;"
 }

@@ -12,16 +12,50 @@ use crate::lock::cancel::first;
 use crate::mode::Mode;
 use crate::raw::RawUpgrade;
 
-/// Expands to the first lines of an example.
+/// Expands to the first lines of an example, in which `guard` is a guard of a pair.
 macro_rules! example {
-    ($try:literal, $arc:literal) => {
+    ($try:literal, "", $Guard:ident $(, $mut:literal)?) => {
         concat!(
-            "# use multilock::*;\n# use std::sync::Arc;\n",
+            "use multilock::{RwLock, ", stringify!($Guard), "};\n\nlet lock = RwLock::new((1, 2));\n",
+            "let ", $($mut,)? "guard = lock.", $try, "().unwrap();"
+        )
+    };
+    ($try:literal, "_arc", $Guard:ident $(, $mut:literal)?) => {
+        concat!(
+            "use multilock::{RwLock, ", stringify!($Guard), "};\nuse std::sync::Arc;\n\n",
             "let lock = Arc::new(RwLock::new((1, 2)));\n",
-            "let mut guard = lock.",
-            $try,
-            $arc,
-            "().unwrap();\n# let _ = &mut guard;"
+            "let ", $($mut,)? "guard = lock.", $try, "_arc().unwrap();"
+        )
+    };
+}
+
+/// Expands to the first lines of an example, in which `guard` is the guard of a part, a pair.
+macro_rules! example_of_part {
+    ("", $Write:ident, $Mapped:ident) => {
+        concat!(
+            "use multilock::{",
+            stringify!($Mapped),
+            ", RwLock, ",
+            stringify!($Write),
+            "};\n\n",
+            "let lock = RwLock::new(((1, 2), 3));\nlet guard = lock.try_write().unwrap();\n",
+            "let guard = ",
+            stringify!($Write),
+            "::map(guard, |all| &mut all.0);"
+        )
+    };
+    ("_arc", $Write:ident, $Mapped:ident) => {
+        concat!(
+            "use multilock::{",
+            stringify!($Mapped),
+            ", RwLock, ",
+            stringify!($Write),
+            "};\n",
+            "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(((1, 2), 3)));\n",
+            "let guard = lock.try_write_arc().unwrap();\n",
+            "let guard = ",
+            stringify!($Write),
+            "::map(guard, |all| &mut all.0);"
         )
     };
 }
@@ -29,7 +63,7 @@ macro_rules! example {
 /// Defines the methods by which a read guard is shared, or becomes a guard of a part of the data.
 macro_rules! read_guard_methods {
     (
-        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:tt
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Acquires read access once more, and returns a second guard of the same data. Never
@@ -46,7 +80,7 @@ macro_rules! read_guard_methods {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_read", $arc)]
+            #[doc = example!("try_read", $arc, $Guard)]
             #[doc = concat!("let more = ", stringify!($Guard), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, more.1), (1, 2));
             /// ```
@@ -64,7 +98,7 @@ macro_rules! read_guard_methods {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_read", $arc)]
+            #[doc = example!("try_read", $arc, $Guard)]
             #[doc = concat!("let second = ", stringify!($Guard), "::map(guard, |pair| &pair.1);")]
             /// assert_eq!(*second, 2);
             /// ```
@@ -82,6 +116,16 @@ macro_rules! read_guard_methods {
             /// # Errors
             ///
             /// Returns the original guard if `f` returns `None`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = example!("try_read", $arc, $Guard)]
+            #[doc = concat!("let none = ", stringify!($Guard), "::try_map(guard, |_| None::<&i32>);")]
+            /// let guard = none.unwrap_err();
+            #[doc = concat!("let second = ", stringify!($Guard), "::try_map(guard, |pair| Some(&pair.1));")]
+            /// assert_eq!(*second.unwrap(), 2);
+            /// ```
             pub fn try_map<$Part: ?Sized>(
                 guard: Self,
                 f: impl FnOnce(&$Target) -> Option<&$Part>,
@@ -101,7 +145,7 @@ read_guard_methods!(RwLockReadGuard ['a, T: ?Sized] ['a, T] => T, U => RwLockRea
 /// Defines the methods by which a write guard becomes a guard of a part of the data.
 macro_rules! write_guard_methods {
     (
-        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $arc:literal, $Arc:literal
+        $Guard:ident [$($generics:tt)*] [$($args:tt)*] => $Target:ident, $Part:ident => $Mapped:ty, $example:expr
     ) => {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Turns the guard into a guard of a part of the data. Never waits.
@@ -111,11 +155,10 @@ macro_rules! write_guard_methods {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_write", $arc)]
-            #[doc = concat!("let mut second = RwLockWriteGuard", $Arc, "::map(guard, |pair| &mut pair.1);")]
+            #[doc = $example]
+            #[doc = concat!("let mut second = ", stringify!($Guard), "::map(guard, |pair| &mut pair.1);")]
             /// *second += 1;
-            /// drop(second);
-            /// assert_eq!(lock.try_read().unwrap().1, 3);
+            /// assert_eq!(*second, 3);
             /// ```
             pub fn map<$Part: ?Sized>(
                 mut guard: Self,
@@ -134,6 +177,16 @@ macro_rules! write_guard_methods {
             /// # Errors
             ///
             /// Returns the original guard if `f` returns `None`.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            #[doc = $example]
+            #[doc = concat!("let none = ", stringify!($Guard), "::try_map(guard, |_| None::<&mut i32>);")]
+            /// let guard = none.unwrap_err();
+            #[doc = concat!("let second = ", stringify!($Guard), "::try_map(guard, |pair| Some(&mut pair.1));")]
+            /// *second.unwrap() += 1;
+            /// ```
             pub fn try_map<$Part: ?Sized>(
                 mut guard: Self,
                 f: impl FnOnce(&mut $Target) -> Option<&mut $Part>,
@@ -148,14 +201,20 @@ macro_rules! write_guard_methods {
     };
 }
 
-write_guard_methods!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>, "", "");
-write_guard_methods!(MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>, "", "");
+write_guard_methods! {
+    RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T, U => MappedRwLockWriteGuard<'a, U>,
+    example!("try_write", "", RwLockWriteGuard)
+}
+write_guard_methods! {
+    MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U] => U, V => MappedRwLockWriteGuard<'a, V>,
+    example_of_part!("", RwLockWriteGuard, MappedRwLockWriteGuard)
+}
 
 /// Defines the methods by which read guards and write guards become one another.
 macro_rules! guard_conversions {
     (
         [$($generics:tt)*] [$($args:tt)*] $Read:ident, $Upgradable:ident, $Write:ident, $Upgrade:ident,
-        $Part:ident => $ReadOfPart:ty, $arc:literal
+        $Part:ident => $ReadOfPart:ty, $arc:tt
     ) => {
         impl<$($generics)*> $Upgradable<$($args)*> {
             /// Turns the guard into a read guard, which is no longer upgradable. Never waits.
@@ -166,7 +225,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             #[doc = concat!("let guard = ", stringify!($Upgradable), "::downgrade(guard);")]
             /// assert_eq!(guard.0, 1);
             /// assert!(lock.try_upgradable_read().is_some());
@@ -192,7 +251,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             #[doc = concat!("let reader = ", stringify!($Upgradable), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, reader.1), (1, 2));
             /// ```
@@ -216,7 +275,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             #[doc = concat!("let mut guard = ", stringify!($Upgradable), "::try_upgrade(guard).unwrap();")]
             /// guard.0 += 1;
             /// ```
@@ -253,8 +312,8 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
             /// # smol::block_on(async {
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             #[doc = concat!("let mut guard = ", stringify!($Upgradable), "::upgrade(guard).await;")]
             /// guard.0 += 1;
             /// # });
@@ -299,15 +358,14 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # use std::time::Duration;
-            #[doc = example!("try_upgradable_read", $arc)]
             /// # smol::block_on(async {
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             /// let reader = lock.read().await;
-            /// let timer = smol::Timer::after(Duration::from_millis(1));
-            #[doc = concat!("let late = ", stringify!($Upgradable), "::upgrade_or(guard, timer).await;")]
-            /// let (guard, _time) = late.unwrap_err();
-            /// assert_eq!(guard.0, 1);
-            /// # drop((guard, reader));
+            /// // In a program, `cancel` may be a timer, or the signal to shut down.
+            /// let cancel = async {};
+            #[doc = concat!("let late = ", stringify!($Upgradable), "::upgrade_or(guard, cancel).await;")]
+            /// let (guard, ()) = late.unwrap_err();
+            /// assert_eq!(guard.0, reader.0);
             /// # });
             /// ```
             pub async fn upgrade_or<C: Future>(
@@ -350,8 +408,8 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
             /// # smol::block_on(async {
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable, "mut ")]
             #[doc = concat!(stringify!($Upgradable), "::upgrade_in_place(&mut guard).await.0 += 1;")]
             /// assert_eq!(guard.0, 2);
             /// assert!(lock.try_read().is_some());
@@ -402,17 +460,15 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # use std::time::Duration;
-            #[doc = example!("try_upgradable_read", $arc)]
             /// # smol::block_on(async {
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable, "mut ")]
             /// let reader = lock.read().await;
-            /// let timer = smol::Timer::after(Duration::from_millis(1));
-            #[doc = concat!("assert!(", stringify!($Upgradable), "::upgrade_in_place_or(&mut guard, timer).await.is_err());")]
-            /// assert_eq!(guard.0, 1);
-            /// drop(reader);
-            /// let never = smol::Timer::never();
-            #[doc = concat!(stringify!($Upgradable), "::upgrade_in_place_or(&mut guard, never).await.unwrap().0 += 1;")]
-            /// assert_eq!(guard.0, 2);
+            /// // In a program, `cancel` may be a timer, or the signal to shut down.
+            /// let cancel = async {};
+            #[doc = concat!("let late = ", stringify!($Upgradable), "::upgrade_in_place_or(&mut guard, cancel).await;")]
+            /// assert!(late.is_err());
+            /// drop(late);
+            /// assert_eq!(guard.0, reader.0);
             /// # });
             /// ```
             pub async fn upgrade_in_place_or<C: Future>(
@@ -446,7 +502,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_upgradable_read", $arc)]
+            #[doc = example!("try_upgradable_read", $arc, $Upgradable, "mut ")]
             #[doc = concat!("let mut writer = ", stringify!($Upgradable), "::try_upgrade_in_place(&mut guard).unwrap();")]
             /// writer.0 += 1;
             /// drop(writer);
@@ -469,7 +525,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_write", $arc)]
+            #[doc = example!("try_write", $arc, $Write)]
             #[doc = concat!("let guard = ", stringify!($Write), "::downgrade(guard);")]
             /// assert_eq!(guard.0, 1);
             /// assert!(lock.try_read().is_some());
@@ -495,7 +551,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_write", $arc)]
+            #[doc = example!("try_write", $arc, $Write, "mut ")]
             /// guard.1 += 1;
             #[doc = concat!("let second = ", stringify!($Write), "::downgrade_map(guard, |pair| &pair.1);")]
             /// assert_eq!(*second, 3);
@@ -528,7 +584,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_write", $arc)]
+            #[doc = example!("try_write", $arc, $Write)]
             #[doc = concat!("let none = ", stringify!($Write), "::try_downgrade_map(guard, |_| None::<&u8>);")]
             /// let mut guard = none.unwrap_err();
             /// guard.0 += 1;
@@ -570,7 +626,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            #[doc = example!("try_write", $arc)]
+            #[doc = example!("try_write", $arc, $Write)]
             #[doc = concat!("let guard = ", stringify!($Write), "::downgrade_to_upgradable(guard);")]
             /// assert_eq!(guard.0, 1);
             /// assert!(lock.try_read().is_some() && lock.try_upgradable_read().is_none());

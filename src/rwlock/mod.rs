@@ -58,8 +58,6 @@ macro_rules! deadlocks {
     };
 }
 
-#[cfg(all(feature = "std", not(target_family = "wasm")))]
-mod blocking;
 mod condition;
 #[macro_use]
 mod guards;
@@ -69,6 +67,8 @@ mod convert;
 pub(crate) mod futures;
 #[macro_use]
 pub(crate) mod requests;
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+mod blocking;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod owned;
 #[cfg(test)]
@@ -182,6 +182,15 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
 impl<T> RwLock<T> {
     const_fn! {
         /// Creates an unlocked lock that contains `data`.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::RwLock;
+        ///
+        /// static NAMES: RwLock<Vec<String>> = RwLock::new(Vec::new());
+        /// assert!(NAMES.try_read().unwrap().is_empty());
+        /// ```
         #[must_use]
         pub fn new(data: T) -> Self {
             Self { lock: MultiLock::new(), data: UnsafeCell::new(data) }
@@ -189,6 +198,16 @@ impl<T> RwLock<T> {
     }
 
     /// Consumes the lock and returns the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::RwLock;
+    ///
+    /// let lock = RwLock::new(1);
+    /// *lock.try_write().unwrap() += 1;
+    /// assert_eq!(lock.into_inner(), 2);
+    /// ```
     #[must_use]
     pub fn into_inner(self) -> T {
         self.data.into_inner()
@@ -284,15 +303,14 @@ macro_rules! acquire_methods {
         /// ```
         /// # smol::block_on(async {
         /// use multilock::RwLock;
-        /// use std::time::Duration;
+        /// use std::future::{pending, ready};
         ///
         /// let lock = RwLock::new(1);
-        /// let writes = lock.write().await;
-        /// let timer = smol::Timer::after(Duration::from_millis(1));
-        #[doc = concat!("assert!(lock.", stringify!($or), "(timer).await.is_err());")]
-        /// drop(writes);
-        #[doc = concat!("let guard = lock.", stringify!($or), "(smol::Timer::never()).await.unwrap();")]
-        /// assert_eq!(*guard, 1);
+        #[doc = concat!("let guard = lock.", stringify!($or), "(pending::<()>()).await.unwrap();")]
+        /// // In a program, `cancel` may be a timer, or the signal to shut down.
+        /// let late = lock.write_or(ready("too late")).await;
+        /// assert_eq!(late.unwrap_err(), "too late");
+        /// drop(guard);
         /// # });
         /// ```
         pub fn $or<C: Future>(
@@ -423,7 +441,7 @@ impl<T: ?Sized> RwLock<T> {
     /// let read = lock.try_read().unwrap();
     /// assert_eq!(lock.raw().locked(), Some(Mode::Shared));
     /// assert_eq!(lock.raw().snapshot().shared_holders(), 1);
-    /// # drop(read);
+    /// drop(read);
     /// ```
     #[must_use]
     pub fn raw(&self) -> &MultiLock {

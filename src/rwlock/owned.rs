@@ -13,7 +13,7 @@ use core::task::{Context, Poll, ready};
 use futures_core::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 
-use super::condition::{changes_monitor, check, when_methods};
+use super::condition::{changes_monitor, check, when_methods, when_text};
 use super::guards::{FORGOTTEN, HasLock};
 use super::{RwLock, RwLockUpgradedGuard};
 use crate::lock::MultiLock;
@@ -152,8 +152,14 @@ rwlock_guard! {
 deref_mut!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U);
 
 read_guard_methods!(RwLockReadGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => RwLockReadGuardArc<T, V>, "_arc");
-write_guard_methods!(RwLockWriteGuardArc [T: ?Sized] [T] => T, U => MappedRwLockWriteGuardArc<T, U>, "_arc", "Arc");
-write_guard_methods!(MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => MappedRwLockWriteGuardArc<T, V>, "_arc", "Arc");
+write_guard_methods! {
+    RwLockWriteGuardArc [T: ?Sized] [T] => T, U => MappedRwLockWriteGuardArc<T, U>,
+    example!("try_write", "_arc", RwLockWriteGuardArc)
+}
+write_guard_methods! {
+    MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T, U] => U, V => MappedRwLockWriteGuardArc<T, V>,
+    example_of_part!("_arc", RwLockWriteGuardArc, MappedRwLockWriteGuardArc)
+}
 
 guard_conversions! {
     [T: ?Sized] [T]
@@ -369,14 +375,15 @@ macro_rules! acquire_arc_methods {
         /// ```
         /// # smol::block_on(async {
         /// use multilock::RwLock;
+        /// use std::future::{pending, ready};
         /// use std::sync::Arc;
-        /// use std::time::Duration;
         ///
         /// let lock = Arc::new(RwLock::new(1));
-        /// let timer = smol::Timer::after(Duration::from_millis(1));
-        #[doc = concat!("let guard = lock.", stringify!($or), "(timer).await.unwrap();")]
-        /// drop(lock);
-        /// assert_eq!(*guard, 1);
+        #[doc = concat!("let guard = lock.", stringify!($or), "(pending::<()>()).await.unwrap();")]
+        /// // In a program, `cancel` may be a timer, or the signal to shut down.
+        /// let late = lock.write_arc_or(ready("too late")).await;
+        /// assert_eq!(late.unwrap_err(), "too late");
+        /// drop(guard);
         /// # });
         /// ```
         pub fn $or<C: Future>(
@@ -407,7 +414,7 @@ impl<T: ?Sized> RwLock<T> {
         read_arc_when, read_arc_when_or,
         "The guard owns a clone of the `Arc`. Many tasks evaluate their conditions at a time, and none \
         of them keeps another reader out.",
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 
     when_methods! {
@@ -416,7 +423,7 @@ impl<T: ?Sized> RwLock<T> {
         upgradable_read_arc_when, upgradable_read_arc_when_or,
         "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
         one after the other, beside readers.",
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 
     when_methods! {
@@ -426,7 +433,7 @@ impl<T: ?Sized> RwLock<T> {
         "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
         one after the other. An evaluation is no change: it wakes no other task that waits for a \
         condition.",
-        "Arc::new(RwLock::new(false))"
+        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 }
 
@@ -454,7 +461,9 @@ changes_monitor! {
     /// has no place among the waiters. [`Changes`](crate::Changes) is the monitor that borrows the
     /// lock. Its documentation says when a monitor is set, and what the limitations are.
     ChangesArc [T: ?Sized] [T: ?Sized + Send + Sync + 'static] [T],
-    MonitorInner<'static, MultiLockOf<T>>
+    MonitorInner<'static, MultiLockOf<T>>,
+    "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));\n\
+    let changes = lock.changes_arc();\n*lock.try_write().unwrap() = 2;"
 }
 
 impl<T: ?Sized + Send + Sync + 'static> RwLock<T> {
@@ -470,19 +479,19 @@ impl<T: ?Sized + Send + Sync + 'static> RwLock<T> {
     ///
     /// ```
     /// # smol::block_on(async {
-    /// use futures::StreamExt;
     /// use multilock::RwLock;
+    /// use smol::{future::zip, stream::StreamExt};
     /// use std::sync::Arc;
     ///
     /// let limit = Arc::new(RwLock::new(1));
     /// let mut changes = limit.changes_arc();
     /// let reads = limit.clone();
-    /// let task = smol::spawn(async move {
+    /// let task = async move {
     ///     changes.next().await;
     ///     *reads.read().await
-    /// });
-    /// *limit.write().await = 2;
-    /// assert_eq!(task.await, 2);
+    /// };
+    /// let ((), seen) = zip(async { *limit.write().await = 2 }, task).await;
+    /// assert_eq!(seen, 2);
     /// # });
     /// ```
     pub fn changes_arc(self: &Arc<Self>) -> ChangesArc<T> {
