@@ -12,10 +12,11 @@ use crate::named::{HandleLock, confirm_held, take_handle};
 impl<H: Eq> HandleLock<H> {
     /// Acquires the lock in `mode` by `handle`, blocking the thread until the lock is available.
     ///
-    /// The lock then stays held until it is [released](Self::release) by an equal handle. The
-    /// thread blocks as in [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking): it
-    /// spins for a moment, yields to other threads a few times, and then waits in the queue as a
-    /// task would. If the woken thread finds the lock taken, it is handed the lock the next time.
+    /// The lock then stays held until it is [released](Self::release) by an equal handle.
+    ///
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks)]
     ///
     /// # Deadlocks
     ///
@@ -27,6 +28,17 @@ impl<H: Eq> HandleLock<H> {
     ///
     /// Returns [`HandleInUse`] at once if the handle is in use. The error contains the handle, and
     /// changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleInUse, HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.acquire_blocking(Mode::Shared, 1).unwrap();
+    /// assert_eq!(lock.acquire_blocking(Mode::Shared, 1), Err(HandleInUse(1)));
+    /// assert_eq!(lock.release(&1), Some(Mode::Shared));
+    /// ```
     pub fn acquire_blocking(&self, mode: Mode, handle: H) -> Result<(), HandleInUse<H>> {
         let mut handle = Some(handle);
         match self.registry.reserve(&mut handle) {
@@ -47,6 +59,10 @@ impl<H: Eq> HandleLock<H> {
     ///
     /// The lock then stays held until it is [released](Self::release) by an equal handle. A
     /// `timeout` of zero makes one try. If `timeout` is too long for the clock, there is no limit.
+    ///
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
     ///
     /// # Deadlocks
     ///
@@ -85,7 +101,10 @@ impl<H: Eq> HandleLock<H> {
     ///
     /// The lock then stays held until it is [released](Self::release) by an equal handle. If
     /// `deadline` has already passed, the method makes one try.
-    /// [`acquire_blocking_timeout`](Self::acquire_blocking_timeout) takes a duration instead.
+    ///
+    #[doc = text!(waits)]
+    ///
+    #[doc = text!(blocks_in_time)]
     ///
     /// # Deadlocks
     ///
@@ -97,6 +116,19 @@ impl<H: Eq> HandleLock<H> {
     /// Returns [`TryAcquireError::HandleInUse`] at once if the handle is in use, and
     /// [`TryAcquireError::WouldBlock`] if the time is over. An error contains the handle, and
     /// changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode, TryAcquireError};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let lock = HandleLock::new();
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// lock.acquire_blocking_deadline(Mode::Shared, "reader", deadline).unwrap();
+    /// let writer = lock.acquire_blocking_deadline(Mode::Exclusive, "writer", deadline);
+    /// assert_eq!(writer, Err(TryAcquireError::WouldBlock("writer")));
+    /// ```
     #[doc(alias = "acquire_deadline")]
     pub fn acquire_blocking_deadline(
         &self,

@@ -12,6 +12,19 @@ pub struct HandleInUse<H>(pub H);
 
 impl<H> HandleInUse<H> {
     /// Returns the handle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.try_acquire(Mode::Shared, String::from("a")).unwrap();
+    /// let error = lock.acquire(Mode::Shared, String::from("a")).await.unwrap_err();
+    /// assert_eq!(error.into_handle(), "a");
+    /// # });
+    /// ```
     #[must_use]
     pub fn into_handle(self) -> H {
         self.0
@@ -39,6 +52,17 @@ pub enum TryAcquireError<H> {
 
 impl<H> TryAcquireError<H> {
     /// Returns the handle.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.try_acquire(Mode::Shared, String::from("a")).unwrap();
+    /// let error = lock.try_acquire(Mode::Shared, String::from("a")).unwrap_err();
+    /// assert_eq!(error.into_handle(), "a");
+    /// ```
     #[must_use]
     pub fn into_handle(self) -> H {
         match self {

@@ -42,18 +42,48 @@ impl<'a, H> HandleGuard<'a, H> {
     }
 
     /// Returns the mode that the lock is held in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let guard = lock.try_context(Mode::Shared, "reader").unwrap();
+    /// assert_eq!(guard.mode(), Mode::Shared);
+    /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
     }
 
     /// Returns the lock that is held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let guard = lock.try_context(Mode::Shared, "reader").unwrap();
+    /// assert_eq!(guard.lock().holders(), [("reader", Mode::Shared)]);
+    /// ```
     #[must_use]
     pub fn lock(&self) -> &HandleLock<H> {
         self.lock
     }
 
     /// Returns a clone of the handle, made inside a critical section.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let guard = lock.try_context(Mode::Shared, "reader").unwrap();
+    /// assert_eq!(guard.handle(), "reader");
+    /// ```
     #[must_use]
     pub fn handle(&self) -> H
     where
@@ -63,6 +93,9 @@ impl<'a, H> HandleGuard<'a, H> {
     }
 
     /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
+    ///
+    /// The change is one step: no other task holds the lock exclusively in between. The downgrade
+    /// immediately wakes the waiters that may now acquire the lock. The handle stays in use.
     ///
     /// # Panics
     ///
@@ -89,13 +122,27 @@ impl<'a, H> HandleGuard<'a, H> {
 
     /// Upgrades the guard to exclusive mode if there is no other holder. Never waits.
     ///
-    /// An exclusive guard stays as it is.
+    /// An exclusive guard stays as it is. A shared or upgradable guard becomes exclusive, and no
+    /// other holder has the lock in between. Waiters do not make the method fail.
     ///
     /// # Errors
     ///
     /// Returns [`UpgradeError::SharedHolders`] if there are other holders, and
     /// [`UpgradeError::Conflict`] if one of them is upgradable or is upgrading. The guard then keeps
     /// its mode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode, UpgradeError};
+    ///
+    /// let lock = HandleLock::new();
+    /// let mut guard = lock.try_context(Mode::Upgradable, "writer").unwrap();
+    /// lock.try_acquire(Mode::Shared, "reader").unwrap();
+    /// assert_eq!(guard.try_upgrade(), Err(UpgradeError::SharedHolders));
+    /// lock.release("reader");
+    /// assert_eq!(guard.try_upgrade(), Ok(()));
+    /// ```
     pub fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
         self.as_guard().try_upgrade()?;
         self.set_mode(Mode::Exclusive);
@@ -129,12 +176,14 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleGuard, Mode, UpgradeError};
-    /// # async fn example(guard: &mut HandleGuard<'_, u32>) -> Result<(), UpgradeError> {
-    /// guard.upgrade().await?;
-    /// assert_eq!(guard.lock().holders(), [(guard.handle(), Mode::Exclusive)]);
-    /// # Ok(())
-    /// # }
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let mut guard = lock.context(Mode::Upgradable, "writer").await.unwrap();
+    /// guard.upgrade().await.unwrap();
+    /// assert_eq!(lock.holders(), [("writer", Mode::Exclusive)]);
+    /// # });
     /// ```
     pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
         let from = self.mode;
@@ -198,14 +247,18 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleGuard, Mode};
-    /// # async fn example(guard: &mut HandleGuard<'_, u32>, sleep: impl Future<Output = ()>) {
-    /// match guard.upgrade_or(sleep).await {
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let mut guard = lock.context(Mode::Upgradable, "writer").await.unwrap();
+    /// let timer = async {};
+    /// match guard.upgrade_or(timer).await {
     ///     Ok(Ok(())) => assert_eq!(guard.mode(), Mode::Exclusive),
     ///     Ok(Err(conflict)) => println!("{conflict}"),
     ///     Err(()) => println!("too late"),
     /// }
-    /// # }
+    /// # });
     /// ```
     pub async fn upgrade_or<C: Future>(
         &mut self,

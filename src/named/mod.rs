@@ -107,6 +107,15 @@ pub struct HandleLock<H> {
 impl<H> HandleLock<H> {
     const_fn! {
         /// Creates a lock without holders.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use multilock::HandleLock;
+        ///
+        /// static SESSIONS: HandleLock<u32> = HandleLock::new();
+        /// assert!(SESSIONS.holders().is_empty());
+        /// ```
         #[must_use]
         pub fn new() -> Self {
             Self { lock: MultiLock::new(), registry: Registry::new() }
@@ -116,6 +125,18 @@ impl<H> HandleLock<H> {
     /// Returns the strongest mode that the lock is held in, or `None` if the lock is free.
     ///
     /// The result may be out of date by the time the caller looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.try_acquire(Mode::Shared, "reader").unwrap();
+    /// assert_eq!(lock.locked(), Some(Mode::Shared));
+    /// lock.release("reader");
+    /// assert_eq!(lock.locked(), None);
+    /// ```
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.lock.locked()
@@ -123,6 +144,20 @@ impl<H> HandleLock<H> {
 
     /// Returns the holders and the waiters of the lock, all at one moment, and without their
     /// handles.
+    ///
+    /// The snapshot may be out of date by the time the caller looks at it. To list the handles, use
+    /// [`holders`](Self::holders).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.try_acquire(Mode::Shared, 1).unwrap();
+    /// lock.try_acquire(Mode::Shared, 2).unwrap();
+    /// assert_eq!(lock.snapshot().shared_holders(), 2);
+    /// ```
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.lock.snapshot()
@@ -132,12 +167,29 @@ impl<H> HandleLock<H> {
     ///
     /// The future does not hold the lock and has no place among the waiters, so no task waits
     /// because of it. Its result is a hint: when it is ready, the lock could be acquired, now or a
-    /// moment ago, and another task may have acquired it since. For examples, see
-    /// [`MultiLock::wait`].
+    /// moment ago, and another task may have acquired it since.
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, without an effect on any other task.
+    #[doc = text!(wait_cancel_safety)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(wait_deadlocks)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// while lock.try_acquire(Mode::Exclusive, "writer").is_err() {
+    ///     lock.wait(Mode::Exclusive).await;
+    /// }
+    /// assert_eq!(lock.release("writer"), Some(Mode::Exclusive));
+    /// # });
+    /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         self.lock.wait(mode)
     }
@@ -146,6 +198,19 @@ impl<H> HandleLock<H> {
     ///
     /// The monitor is set at once if `mode` can be acquired now, and again each time `mode` becomes
     /// acquirable: see [`Monitor`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.try_acquire(Mode::Exclusive, "writer").unwrap();
+    /// let monitor = lock.monitor(Mode::Shared);
+    /// assert!(!monitor.is_set());
+    /// lock.release("writer");
+    /// assert!(monitor.is_set());
+    /// ```
     pub fn monitor(&self, mode: Mode) -> Monitor<'_> {
         self.lock.monitor(mode)
     }
@@ -155,6 +220,22 @@ impl<H> HandleLock<H> {
     ///
     /// [`MultiLock::notify`] documents what an event is notified of, how to wait for it, and what it
     /// costs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use event_listener::{Event, Listener};
+    /// use multilock::{HandleLock, Mode};
+    /// use std::sync::Arc;
+    ///
+    /// let (lock, event) = (HandleLock::new(), Arc::new(Event::new()));
+    /// let subscription = lock.notify(Mode::Shared, &event);
+    /// lock.try_acquire(Mode::Exclusive, "writer").unwrap();
+    /// let listener = event.listen();
+    /// lock.release("writer");
+    /// listener.wait();
+    /// drop(subscription);
+    /// ```
     #[cfg(feature = "event-listener")]
     pub fn notify(&self, mode: Mode, event: impl Into<SharedEvent>) -> Subscription<'_> {
         self.lock.notify(mode, event)
@@ -217,8 +298,9 @@ impl<H: Eq> HandleLock<H> {
 
     /// Acquires the lock in `mode` by `handle`, waiting asynchronously until the lock is available.
     ///
-    /// The lock then stays held until it is [released](Self::release) by an equal handle. The order
-    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
+    /// The lock then stays held until it is [released](Self::release) by an equal handle.
+    ///
+    #[doc = text!(waits)]
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
@@ -241,12 +323,15 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleInUse, HandleLock, Mode};
-    /// # async fn example(lock: &HandleLock<String>) -> Result<(), HandleInUse<String>> {
-    /// lock.acquire(Mode::Exclusive, "printer".into()).await?;
+    /// # smol::block_on(async {
+    /// use multilock::{HandleInUse, HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// lock.acquire(Mode::Exclusive, "printer").await.unwrap();
+    /// let again = lock.acquire(Mode::Exclusive, "printer").await;
+    /// assert_eq!(again, Err(HandleInUse("printer")));
     /// assert_eq!(lock.release("printer"), Some(Mode::Exclusive));
-    /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub fn acquire(
         &self,
@@ -258,8 +343,9 @@ impl<H: Eq> HandleLock<H> {
 
     /// Acquires the lock in `mode` by `handle`, unless `cancel` is ready first.
     ///
-    /// The lock then stays held until it is [released](Self::release) by an equal handle. The order
-    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
+    /// The lock then stays held until it is [released](Self::release) by an equal handle.
+    ///
+    #[doc = text!(waits)]
     ///
     /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
     /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. Each
@@ -293,14 +379,17 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleLock, Mode};
-    /// # async fn example(lock: &HandleLock<String>, sleep: impl Future<Output = ()>) {
-    /// match lock.acquire_or(Mode::Exclusive, "printer".into(), sleep).await {
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let timer = async {};
+    /// match lock.acquire_or(Mode::Exclusive, "printer", timer).await {
     ///     Ok(Ok(())) => assert_eq!(lock.release("printer"), Some(Mode::Exclusive)),
     ///     Ok(Err(error)) => println!("{error}"),
     ///     Err((name, ())) => println!("{name}: too late"),
     /// }
-    /// # }
+    /// # });
     /// ```
     pub fn acquire_or<C: Future>(
         &self,
@@ -318,8 +407,9 @@ impl<H: Eq> HandleLock<H> {
     /// `From` should make different handles of different ids: if a handle is in use already, the
     /// lock makes another one.
     ///
-    /// The lock then stays held until it is [released](Self::release) by the handle. The order
-    /// among waiters is described at [`MultiLock`](MultiLock#fairness).
+    /// The lock then stays held until it is [released](Self::release) by the handle.
+    ///
+    #[doc = text!(waits)]
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
@@ -342,12 +432,14 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleId, HandleLock, Mode};
-    /// # async fn example(lock: &HandleLock<HandleId>) {
+    /// # smol::block_on(async {
+    /// use multilock::{HandleId, HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::<HandleId>::new();
     /// let handle = lock.acquire_new(Mode::Exclusive).await;
     /// assert_eq!(lock.holders(), [(handle, Mode::Exclusive)]);
     /// assert_eq!(lock.release(&handle), Some(Mode::Exclusive));
-    /// # }
+    /// # });
     /// ```
     pub fn acquire_new(&self, mode: Mode) -> impl FusedFuture<Output = H>
     where
@@ -381,6 +473,17 @@ impl<H: Eq> HandleLock<H> {
     /// # Panics
     ///
     /// Panics if `usize::MAX` locks and sets have had handles before this lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{HandleId, HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::<HandleId>::new();
+    /// let handle = lock.try_acquire_new(Mode::Exclusive).unwrap();
+    /// assert_eq!(lock.try_acquire_new(Mode::Shared), None);
+    /// assert_eq!(lock.release(&handle), Some(Mode::Exclusive));
+    /// ```
     #[must_use = "the lock stays held until it is released by the handle"]
     #[track_caller]
     pub fn try_acquire_new(&self, mode: Mode) -> Option<H>
@@ -432,7 +535,7 @@ impl<H: Eq> HandleLock<H> {
     /// Acquires the lock in `mode` by `handle`, waiting asynchronously until the lock is available,
     /// and returns a guard that releases it.
     ///
-    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness).
+    #[doc = text!(waits)]
     ///
     /// The future is `Send` if `H` is, and `Sync` if `H` is both.
     ///
@@ -455,14 +558,15 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleInUse, HandleLock, Mode};
-    /// # async fn example(lock: &HandleLock<u32>) -> Result<(), HandleInUse<u32>> {
-    /// let guard = lock.context(Mode::Shared, 1).await?;
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let guard = lock.context(Mode::Shared, 1).await.unwrap();
     /// assert_eq!(lock.holders(), [(1, Mode::Shared)]);
     /// drop(guard);
     /// assert_eq!(lock.holders(), []);
-    /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub fn context(
         &self,
@@ -475,7 +579,7 @@ impl<H: Eq> HandleLock<H> {
     /// Acquires the lock in `mode` by `handle`, unless `cancel` is ready first, and returns a guard
     /// that releases it.
     ///
-    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness).
+    #[doc = text!(waits)]
     ///
     /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime:
     /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. Each poll tries to
@@ -509,14 +613,17 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{HandleLock, Mode};
-    /// # async fn example(lock: &HandleLock<u32>, sleep: impl Future<Output = ()>) {
-    /// match lock.context_or(Mode::Shared, 1, sleep).await {
+    /// # smol::block_on(async {
+    /// use multilock::{HandleLock, Mode};
+    ///
+    /// let lock = HandleLock::new();
+    /// let timer = async {};
+    /// match lock.context_or(Mode::Shared, 1, timer).await {
     ///     Ok(Ok(guard)) => assert_eq!(guard.handle(), 1),
     ///     Ok(Err(error)) => println!("{error}"),
     ///     Err((handle, ())) => println!("{handle}: too late"),
     /// }
-    /// # }
+    /// # });
     /// ```
     #[allow(
         clippy::type_complexity,
