@@ -52,8 +52,11 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 /// available together: all or nothing.
 ///
 /// Use this function for locks that are acquired together only once, or in different modes.
-/// Otherwise use a [`LockSet`](crate::LockSet). The notes on [fairness](crate::LockSet#fairness) of
-/// `LockSet` apply here, too. A lock that is given twice is acquired once, in the stronger of the
+/// Otherwise use a [`LockSet`](crate::LockSet).
+///
+#[doc = text!(set_waits)]
+///
+/// A lock that is given twice is acquired once, in the stronger of the
 /// modes. Without locks, the future is ready at its first poll. See
 /// [`guide::several_locks`](crate::guide::several_locks).
 ///
@@ -62,25 +65,23 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 ///
 /// # Cancel safety
 ///
-/// The future may be dropped at any point. It then holds none of the locks, and has lost its place
-/// in the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+#[doc = text!(set_cancel_safety)]
 ///
 /// # Deadlocks
 ///
-/// The wait may never end if the task already holds one of the locks: see
-/// [`LockSet`](crate::LockSet#deadlocks).
+#[doc = text!(set_deadlocks)]
 ///
 /// # Examples
 ///
 /// ```
+/// # smol::block_on(async {
 /// use multilock::{Mode, MultiLock, acquire_all};
 ///
-/// # smol::block_on(async {
 /// let (from, to) = (MultiLock::new(), MultiLock::new());
 /// let both = acquire_all([(&from, Mode::Shared), (&to, Mode::Exclusive)]).await;
 /// assert_eq!(from.locked(), Some(Mode::Shared));
 /// assert_eq!(to.locked(), Some(Mode::Exclusive));
-/// # drop(both);
+/// drop(both);
 /// # });
 /// ```
 pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
@@ -120,11 +121,32 @@ pub struct AllGuard<W: Wanted>(AllHeld<W>);
 
 impl<W: Wanted> AllGuard<W> {
     /// Returns an iterator over the held locks, each once, with the mode that it is held in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock, try_acquire_all};
+    ///
+    /// let (a, b) = (MultiLock::new(), MultiLock::new());
+    /// let guard = try_acquire_all([(&a, Mode::Shared), (&b, Mode::Exclusive)]).unwrap();
+    /// assert!(guard.holds().all(|(lock, mode)| lock.locked() == Some(mode)));
+    /// ```
     pub fn holds(&self) -> impl Iterator<Item = (&MultiLock, Mode)> {
         self.0.0.in_address_order()
     }
 
     /// Returns the mode that `lock` is held in, or `None` if this guard does not hold `lock`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock, try_acquire_all};
+    ///
+    /// let (a, b) = (MultiLock::new(), MultiLock::new());
+    /// let guard = try_acquire_all([(&a, Mode::Shared)]).unwrap();
+    /// assert_eq!(guard.mode_of(&a), Some(Mode::Shared));
+    /// assert_eq!(guard.mode_of(&b), None);
+    /// ```
     #[must_use]
     pub fn mode_of(&self, lock: &MultiLock) -> Option<Mode> {
         self.holds().find(|held| core::ptr::eq(held.0, lock)).map(|held| held.1)

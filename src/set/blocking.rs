@@ -17,16 +17,25 @@ use crate::sync::block::block_on;
 impl<L: Lockable> LockSet<L> {
     /// Acquires all members in `mode`, blocking the thread until they are available together.
     ///
-    /// The thread waits in the queue of one member after the other, as a task would: the order
-    /// among sets and other waiters is described at [`LockSet`](Self#fairness). No release hands a
-    /// member to the thread. [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking)
-    /// describes what becomes of the token of the thread.
+    #[doc = text!(set_waits)]
+    ///
+    #[doc = text!(set_blocks)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the thread already holds a member: see
-    /// [`LockSet`](Self#deadlocks). A call from async code deadlocks if a holder needs the blocked
-    /// thread in order to go on.
+    #[doc = text!(set_blocking_deadlocks)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let guard = set.acquire_blocking(Mode::Exclusive);
+    /// assert!(locks.iter().all(|lock| lock.locked() == Some(Mode::Exclusive)));
+    /// drop(guard);
+    /// ```
     pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
         block_on(self.acquire(mode), None).expect("there is no deadline")
     }
@@ -38,8 +47,30 @@ impl<L: Lockable> LockSet<L> {
     /// no longer than `timeout`.
     ///
     /// Returns `None` if the time is over; then no member is held. A `timeout` of zero makes one
-    /// try. If `timeout` is too long for the clock, there is no limit. The thread blocks as in
-    /// [`acquire_blocking`](Self::acquire_blocking).
+    /// try. If `timeout` is too long for the clock, there is no limit.
+    ///
+    #[doc = text!(set_waits)]
+    ///
+    #[doc = text!(set_blocks)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(set_deadlocks_in_time)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    /// use std::time::Duration;
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let member = locks[1].try_acquire(Mode::Shared);
+    /// let limit = Duration::from_millis(1);
+    /// assert!(set.acquire_blocking_timeout(Mode::Exclusive, limit).is_none());
+    /// drop(member);
+    /// assert!(set.acquire_blocking_timeout(Mode::Exclusive, limit).is_some());
+    /// ```
     #[doc(alias = "acquire_timeout")]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_blocking_timeout(
@@ -57,8 +88,29 @@ impl<L: Lockable> LockSet<L> {
     /// no longer than until `deadline`.
     ///
     /// Returns `None` if the time is over; then no member is held. If `deadline` has already
-    /// passed, the method makes one try. The thread blocks as in
-    /// [`acquire_blocking`](Self::acquire_blocking).
+    /// passed, the method makes one try.
+    ///
+    #[doc = text!(set_waits)]
+    ///
+    #[doc = text!(set_blocks)]
+    ///
+    /// # Deadlocks
+    ///
+    #[doc = text!(set_deadlocks_in_time)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let deadline = Instant::now() + Duration::from_millis(1);
+    /// let guard = set.acquire_blocking_deadline(Mode::Shared, deadline).unwrap();
+    /// assert!(set.acquire_blocking_deadline(Mode::Exclusive, deadline).is_none());
+    /// drop(guard);
+    /// ```
     #[doc(alias = "acquire_deadline")]
     #[must_use = "the locks are released as soon as the guard is dropped"]
     pub fn acquire_blocking_deadline(
@@ -77,16 +129,25 @@ impl<L: Lockable> LockSet<L> {
 ///
 /// A lock that is given twice is acquired once, in the stronger of the modes.
 ///
-/// The thread waits in the queue of one member after the other, as a task would: the order among
-/// sets and other waiters is described at [`LockSet`](LockSet#fairness). No release hands a member
-/// to the thread. [`MultiLock::acquire_blocking`](crate::MultiLock::acquire_blocking) describes
-/// what becomes of the token of the thread.
+#[doc = text!(set_waits)]
+///
+#[doc = text!(set_blocks)]
 ///
 /// # Deadlocks
 ///
-/// The wait may never end if the thread already holds one of the locks: see
-/// [`LockSet`](LockSet#deadlocks). A call from async code deadlocks if a holder needs the blocked
-/// thread in order to go on.
+#[doc = text!(set_blocking_deadlocks)]
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock, acquire_all_blocking};
+///
+/// let (from, to) = (MultiLock::new(), MultiLock::new());
+/// let both = acquire_all_blocking([(&from, Mode::Shared), (&to, Mode::Exclusive)]);
+/// assert_eq!(from.locked(), Some(Mode::Shared));
+/// assert_eq!(to.locked(), Some(Mode::Exclusive));
+/// drop(both);
+/// ```
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
 }
@@ -94,10 +155,11 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
 /// together: all or nothing. Returns one guard for each lock, which gives access to its data.
 ///
-/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for.
+#[doc = text!(requests)]
 ///
-/// The thread waits in the queue of one lock after the other, as a task would. No release hands a
-/// lock to the thread. The call leaves the token of [`std::thread::park`] as it was.
+#[doc = text!(set_waits)]
+///
+#[doc = text!(set_blocks)]
 ///
 /// # Deadlocks
 ///
@@ -134,9 +196,15 @@ pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
 /// `timeout` the function tries once more, like [`try_lock_all`](crate::try_lock_all). If `timeout`
 /// is zero, the function does not block. If `timeout` is too long for the clock, there is no limit.
 ///
-/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for. The thread
-/// waits in the queue of one lock after the other, as a task would. No release hands a lock to the
-/// thread. The call leaves the token of [`std::thread::park`] as it was.
+#[doc = text!(requests)]
+///
+#[doc = text!(set_waits)]
+///
+#[doc = text!(set_blocks)]
+///
+/// # Deadlocks
+///
+#[doc = text!(set_deadlocks_in_time)]
 ///
 /// # Panics
 ///
@@ -177,9 +245,15 @@ pub fn lock_all_blocking_timeout<R: LockRequests>(
 /// the function tries once more, like [`try_lock_all`](crate::try_lock_all). If `deadline` has
 /// already passed, the function does not block.
 ///
-/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for. The thread
-/// waits in the queue of one lock after the other, as a task would. No release hands a lock to the
-/// thread. The call leaves the token of [`std::thread::park`] as it was.
+#[doc = text!(requests)]
+///
+#[doc = text!(set_waits)]
+///
+#[doc = text!(set_blocks)]
+///
+/// # Deadlocks
+///
+#[doc = text!(set_deadlocks_in_time)]
 ///
 /// # Panics
 ///

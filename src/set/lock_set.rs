@@ -110,12 +110,33 @@ impl<L: Lockable> FromIterator<L> for LockSet<L> {
 
 impl<L: Lockable> LockSet<L> {
     /// Returns the number of locks in the set, each counted once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// assert_eq!(set.len(), 2);
+    /// let twice: LockSet<_> = [&set, &set].into_iter().collect();
+    /// assert_eq!(twice.len(), 2);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len()
     }
 
     /// Returns whether the set contains no locks. Such a set can always be acquired.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let set = LockSet::<MultiLock>::default();
+    /// assert!(set.is_empty() && set.try_acquire(Mode::Exclusive).is_some());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.order.is_empty()
@@ -147,6 +168,16 @@ impl<L: Lockable> LockSet<L> {
     }
 
     /// Returns an iterator over the locks, each once, in the order in which the set acquires them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// assert!(set.locks().all(|lock| lock.locked().is_none()));
+    /// ```
     #[must_use = "iterators are lazy and do nothing unless consumed"]
     pub fn locks(&self) -> impl DoubleEndedIterator<Item = &MultiLock> + ExactSizeIterator {
         (0..self.len()).map(|n| sealed::Locks::nth(self, n))
@@ -156,6 +187,18 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// The method looks at one member after the other. The result may be out of date by the time
     /// the caller looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let member = locks[1].try_acquire(Mode::Shared);
+    /// assert_eq!(set.locked(), Some(Mode::Shared));
+    /// drop(member);
+    /// ```
     #[must_use]
     pub fn locked(&self) -> Option<Mode> {
         self.locks().filter_map(MultiLock::locked).max()
@@ -187,26 +230,28 @@ impl<L: Lockable> LockSet<L> {
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
     ///
-    /// The order among sets and other waiters is described at [`LockSet`](Self#fairness).
+    #[doc = text!(set_waits)]
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point. It then holds no member, and has lost its place in
-    /// the queue. If it had been woken, its drop passes the wake-up on to the next waiter.
+    #[doc = text!(set_cancel_safety)]
     ///
     /// # Deadlocks
     ///
-    /// The wait may never end if the task already holds a member: see [`LockSet`](Self#deadlocks).
+    #[doc = text!(set_deadlocks)]
     ///
     /// # Examples
     ///
     /// ```
-    /// # use multilock::{LockSet, Mode, MultiLock};
-    /// # async fn example(set: &LockSet<&MultiLock>) {
+    /// # smol::block_on(async {
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
     /// let guard = set.acquire(Mode::Exclusive).await;
     /// assert!(set.locks().all(|lock| lock.locked() == Some(Mode::Exclusive)));
     /// drop(guard);
-    /// # }
+    /// # });
     /// ```
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
         Fused::<_, &Self>::new(async move {
@@ -220,6 +265,8 @@ impl<L: Lockable> LockSet<L> {
     /// [`MultiLock::acquire_or`](MultiLock::acquire_or) shows the timers of some. A poll
     /// of the future polls `cancel` only if the acquisition still waits. If both are ready, the
     /// members are acquired: when `cancel` is ready, the future tries once more.
+    ///
+    #[doc = text!(set_waits)]
     ///
     /// # Cancel safety
     ///
@@ -236,6 +283,22 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// Returns the output of `cancel` if the members were not acquired. The acquisition has then
     /// lost its place in the queue, and holds no member.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{LockSet, Mode, MultiLock};
+    /// use std::future::ready;
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let member = locks[1].try_acquire(Mode::Shared);
+    /// let late = set.acquire_or(Mode::Exclusive, ready("too late")).await;
+    /// assert_eq!(late.unwrap_err(), "too late");
+    /// drop(member);
+    /// # });
+    /// ```
     pub fn acquire_or<C: Future>(
         &self,
         mode: Mode,
@@ -254,7 +317,29 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, without an effect on any other task.
+    #[doc = text!(wait_cancel_safety)]
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait does not end while the task itself holds a member in a mode that excludes `mode`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let guard = loop {
+    ///     set.wait(Mode::Exclusive).await;
+    ///     if let Some(guard) = set.try_acquire(Mode::Exclusive) {
+    ///         break guard;
+    ///     }
+    /// };
+    /// assert_eq!(guard.mode(), Mode::Exclusive);
+    /// # });
+    /// ```
     pub fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync {
         Fused::<_, &Self>::new(async move {
             while let Some(lock) = self.locks().find(|lock| !lock.snapshot().admits(mode)) {
@@ -296,9 +381,7 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
-    /// changes. A set that was collected from the same locks is another set, and a clone is not: a
-    /// set and all its clones accept the same handles.
+    #[doc = text!(set_adopt_errors)]
     ///
     /// # Examples
     ///
@@ -325,9 +408,20 @@ impl<L: Lockable> LockSet<L> {
     ///
     /// # Errors
     ///
-    /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
-    /// changes. A set that was collected from the same locks is another set, and a clone is not: a
-    /// set and all its clones accept the same handles.
+    #[doc = text!(set_adopt_errors)]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let handle = set.try_acquire(Mode::Exclusive).unwrap().into_handle();
+    /// let guard = set.adopt(handle).unwrap();
+    /// drop(guard);
+    /// assert_eq!(set.locked(), None);
+    /// ```
     pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
         if handle.is_of(&self.id) {
             Ok(SetGuard(AllHeld(Uniform { set: self, mode: handle.mode() })))
@@ -411,12 +505,34 @@ pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
 
 impl<'a, L: Lockable> SetGuard<'a, L> {
     /// Returns the mode that all members are held in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let guard = set.try_acquire(Mode::Shared).unwrap();
+    /// assert_eq!(guard.mode(), Mode::Shared);
+    /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.0.0.mode
     }
 
     /// Returns the set that is held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let guard = set.try_acquire(Mode::Shared).unwrap();
+    /// assert_eq!(guard.set().len(), 2);
+    /// ```
     #[must_use]
     pub fn set(&self) -> &'a LockSet<L> {
         self.0.0.set
@@ -424,11 +540,24 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
 
     /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
     ///
-    /// All members are held in that mode afterwards.
+    /// All members are held in that mode afterwards. The downgrade immediately wakes the waiters
+    /// that may now acquire a member. No other task holds a member exclusively in between.
     ///
     /// # Panics
     ///
     /// Panics if `to` is stronger than the mode of the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let mut guard = set.try_acquire(Mode::Exclusive).unwrap();
+    /// guard.downgrade(Mode::Shared);
+    /// assert_eq!(set.locked(), Some(Mode::Shared));
+    /// ```
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
         let Uniform { set, mode } = &mut self.0.0;
@@ -439,15 +568,29 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
         }
     }
 
-    /// Detaches the guard into a [`Handle`].
+    /// Detaches the guard into a [`Handle`], which does not release the members when it is dropped.
     ///
     /// All members stay held until the handle is passed to [`LockSet::release`], or until
     /// [`LockSet::adopt`] turns the handle back into a guard and that guard is dropped. The members
-    /// do not accept the handle: keep the set, or a clone of it.
+    /// do not accept the handle: keep the set, or a clone of it. A handle that is dropped leaves all
+    /// members held forever.
     ///
     /// # Panics
     ///
     /// Panics if `usize::MAX` locks and sets have had handles before this set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockSet, Mode, MultiLock};
+    ///
+    /// let locks = [MultiLock::new(), MultiLock::new()];
+    /// let set: LockSet<&MultiLock> = locks.iter().collect();
+    /// let handle = set.try_acquire(Mode::Exclusive).unwrap().into_handle();
+    /// assert_eq!(set.locked(), Some(Mode::Exclusive));
+    /// set.release(handle).unwrap();
+    /// assert_eq!(set.locked(), None);
+    /// ```
     #[track_caller]
     pub fn into_handle(self) -> Handle {
         let handle = Handle::new(self.set().id.get(), self.mode());

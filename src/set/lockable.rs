@@ -75,6 +75,17 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     /// there is no holder.
     ///
     /// The result may be out of date by the time the caller looks at it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, MultiLock};
+    ///
+    /// fn is_free(lock: &impl Lockable) -> bool {
+    ///     lock.locked().is_none()
+    /// }
+    /// assert!(is_free(&MultiLock::new()));
+    /// ```
     #[must_use]
     fn locked(&self) -> Option<Mode>;
 
@@ -82,14 +93,32 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     ///
     /// Returns `None` if the acquisition is not possible; then no lock is held.
     /// [`MultiLock::try_acquire`] lists the reasons.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, Mode, MultiLock};
+    ///
+    /// /// Runs `f` if no other task or thread holds the lock.
+    /// fn try_alone(lock: &impl Lockable, f: impl FnOnce()) -> bool {
+    ///     let guard = lock.try_acquire(Mode::Exclusive);
+    ///     guard.is_some_and(|_guard| {
+    ///         f();
+    ///         true
+    ///     })
+    /// }
+    /// assert!(try_alone(&MultiLock::new(), || println!("alone")));
+    /// ```
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>>;
 
     /// Acquires the lock, or all locks of the set, in `mode`, waiting asynchronously until that is
     /// possible.
     ///
-    /// The order among waiters is described at [`MultiLock`](MultiLock#fairness) and at
-    /// [`LockSet`](crate::LockSet#fairness).
+    /// The acquisition waits while a holder of the lock, or of a lock of the set, excludes `mode` or
+    /// is upgrading. In a mode that is not exclusive, it also waits while such a lock is held and an
+    /// exclusive waiter is queued. The order among waiters is described at
+    /// [`MultiLock`](MultiLock#fairness) and at [`LockSet`](crate::LockSet#fairness).
     ///
     /// # Cancel safety
     ///
@@ -100,6 +129,20 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     ///
     /// The wait may never end if the task already holds the lock, or a lock of the set: see
     /// [`MultiLock`](MultiLock#deadlocks).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{Lockable, Mode, MultiLock};
+    ///
+    /// async fn alone<R>(lock: &impl Lockable, f: impl FnOnce() -> R) -> R {
+    ///     let _guard = lock.acquire(Mode::Exclusive).await;
+    ///     f()
+    /// }
+    /// assert_eq!(alone(&MultiLock::new(), || 1).await, 1);
+    /// # });
+    /// ```
     fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Self::Guard<'_>> + Send + Sync;
 
     /// Acquires the lock, or all locks of the set, in `mode`, blocking the thread until that is
@@ -113,6 +156,18 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     /// The wait may never end if the thread already holds the lock, or a lock of the set: see
     /// [`MultiLock`](MultiLock#deadlocks). A call from async code deadlocks if a holder needs the
     /// blocked thread in order to go on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, Mode, MultiLock};
+    ///
+    /// fn alone<R>(lock: &impl Lockable, f: impl FnOnce() -> R) -> R {
+    ///     let _guard = lock.acquire_blocking(Mode::Exclusive);
+    ///     f()
+    /// }
+    /// assert_eq!(alone(&MultiLock::new(), || 1), 1);
+    /// ```
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
     #[must_use = "the lock is released as soon as the guard is dropped"]
     fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_>;
@@ -124,13 +179,43 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     ///
     /// # Cancel safety
     ///
-    /// The future may be dropped at any point, without an effect on any other task.
+    #[doc = text!(wait_cancel_safety)]
+    ///
+    /// # Deadlocks
+    ///
+    /// The wait does not end while the task itself holds the lock, or a lock of the set, in a mode
+    /// that excludes `mode`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # smol::block_on(async {
+    /// use multilock::{Lockable, Mode, MultiLock};
+    ///
+    /// async fn print_when_free(lock: &impl Lockable) {
+    ///     lock.wait(Mode::Exclusive).await;
+    ///     println!("the lock was free a moment ago");
+    /// }
+    /// print_when_free(&MultiLock::new()).await;
+    /// # });
+    /// ```
     fn wait(&self, mode: Mode) -> impl FusedFuture<Output = ()> + Send + Sync;
 
     /// Creates a monitor that reports when `mode` can be acquired: see [`Monitor`].
     ///
     /// The monitor of a set looks at the locks only when it is read or polled: see
     /// [`LockSet::monitor`](crate::LockSet::monitor).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, Mode, MultiLock};
+    ///
+    /// fn was_free(lock: &impl Lockable) -> bool {
+    ///     lock.monitor(Mode::Exclusive).is_set()
+    /// }
+    /// assert!(was_free(&MultiLock::new()));
+    /// ```
     fn monitor(&self, mode: Mode) -> Monitor<'_>;
 
     /// Releases the acquisition that `handle` stands for.
@@ -139,6 +224,18 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     ///
     /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
     /// changes. A set accepts the handles of its clones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, LockGuard, Mode, MultiLock};
+    ///
+    /// fn acquire_and_release(lock: &impl Lockable) {
+    ///     let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+    ///     lock.release(handle).unwrap();
+    /// }
+    /// acquire_and_release(&MultiLock::new());
+    /// ```
     fn release(&self, handle: Handle) -> Result<(), ReleaseError>;
 
     /// Turns `handle` back into a guard of the acquisition that it stands for.
@@ -147,6 +244,19 @@ pub trait Lockable: sealed::Locks + Send + Sync {
     ///
     /// If `handle` belongs to another lock or set, the error contains the handle, and no lock
     /// changes. A set accepts the handles of its clones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Lockable, LockGuard, Mode, MultiLock};
+    ///
+    /// fn acquire_and_adopt(lock: &impl Lockable) {
+    ///     let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+    ///     let guard = lock.adopt(handle).unwrap();
+    ///     assert_eq!(guard.mode(), Mode::Shared);
+    /// }
+    /// acquire_and_adopt(&MultiLock::new());
+    /// ```
     fn adopt(&self, handle: Handle) -> Result<Self::Guard<'_>, ReleaseError>;
 }
 
@@ -156,23 +266,62 @@ pub trait Lockable: sealed::Locks + Send + Sync {
 /// more about each.
 pub trait LockGuard: Sized + Send + Sync {
     /// Returns the mode that the lock, or each lock of the set, is held in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockGuard, Mode, MultiLock};
+    ///
+    /// fn may_write(guard: &impl LockGuard) -> bool {
+    ///     guard.mode() == Mode::Exclusive
+    /// }
+    /// assert!(!may_write(&MultiLock::new().try_acquire(Mode::Shared).unwrap()));
+    /// ```
     #[must_use]
     fn mode(&self) -> Mode;
 
     /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
     ///
+    /// No other task holds the lock, or a lock of the set, exclusively in between. The downgrade
+    /// immediately wakes the waiters that may now acquire it.
+    ///
     /// # Panics
     ///
     /// Panics if `to` is stronger than the mode of the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{LockGuard, Mode, MultiLock};
+    ///
+    /// fn begin_to_share(guard: &mut impl LockGuard) {
+    ///     guard.downgrade(Mode::Shared);
+    /// }
+    /// let lock = MultiLock::new();
+    /// begin_to_share(&mut lock.try_acquire(Mode::Exclusive).unwrap());
+    /// ```
     #[track_caller]
     fn downgrade(&mut self, to: Mode);
 
-    /// Detaches the guard into a [`Handle`]. The lock, or each lock of the set, stays held until
-    /// the handle is released.
+    /// Detaches the guard into a [`Handle`], which releases nothing when it is dropped. The lock, or
+    /// each lock of the set, stays held until the handle is released.
     ///
     /// # Panics
     ///
     /// Panics if `usize::MAX` locks and sets have had handles before this lock or set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Handle, LockGuard, Mode, MultiLock};
+    ///
+    /// fn detach(guard: impl LockGuard) -> Handle {
+    ///     guard.into_handle()
+    /// }
+    /// let lock = MultiLock::new();
+    /// let handle = detach(lock.try_acquire(Mode::Shared).unwrap());
+    /// lock.release(handle).unwrap();
+    /// ```
     #[track_caller]
     fn into_handle(self) -> Handle;
 }

@@ -55,7 +55,7 @@ impl MultiLock {
     ///     lock_all(locks.each_ref().map(|lock| lock.in_mode_arc(Mode::Shared))).await;
     /// drop(locks);
     /// assert_eq!(first.lock().locked(), Some(Mode::Shared));
-    /// # drop(second);
+    /// drop(second);
     /// # });
     /// ```
     pub fn in_mode_arc(self: &Arc<Self>, mode: Mode) -> InModeArc {

@@ -127,7 +127,7 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
 /// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
 /// Returns one guard for each lock. Never waits.
 ///
-/// [`lock_all`] says what `requests` can be, and waits for the locks.
+#[doc = text!(requests)]
 ///
 /// # Errors
 ///
@@ -149,7 +149,7 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
 /// assert_eq!(try_lock_all((a.writing(), b.writing())).unwrap_err(), TryLockAllError::WouldBlock);
 /// let (mut first, second) = try_lock_all((a.writing(), b.reading())).unwrap();
 /// *first += second.len();
-/// # drop(reader);
+/// drop(reader);
 /// ```
 pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAllError> {
     requests.check()?;
@@ -160,7 +160,9 @@ pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAl
 /// Acquires several locks, each in a mode of its own, unless `cancel` is ready first: all or
 /// nothing. Returns one guard for each lock.
 ///
-/// [`lock_all`] says what `requests` can be, and which holders and waiters it waits for.
+#[doc = text!(requests)]
+///
+#[doc = text!(set_waits)]
 ///
 /// With a timer as `cancel`, this is an acquisition with a time limit, on any runtime. Each poll
 /// tries to acquire the locks first, and polls `cancel` only if that fails. When `cancel` is ready,
@@ -192,13 +194,12 @@ pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAl
 /// ```
 /// use multilock::{RwLock, lock_all_or};
 ///
-/// async fn swap(a: &RwLock<u32>, b: &RwLock<u32>, sleep: impl Future<Output = ()>) {
-///     match lock_all_or((a.writing(), b.writing()), sleep).await {
+/// async fn swap(a: &RwLock<u32>, b: &RwLock<u32>, timer: impl Future<Output = ()>) {
+///     match lock_all_or((a.writing(), b.writing()), timer).await {
 ///         Ok((mut a, mut b)) => std::mem::swap(&mut *a, &mut *b),
 ///         Err(()) => println!("too late"),
 ///     }
 /// }
-/// # smol::block_on(swap(&RwLock::new(1), &RwLock::new(2), std::future::ready(())));
 /// ```
 #[track_caller]
 pub fn lock_all_or<R: LockRequests, C: Future>(

@@ -139,6 +139,17 @@ impl<R: LockRequests> CheckedLocks<R> {
     /// # Errors
     ///
     /// Returns the positions and the modes of the first two requests for which that is not so.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{CheckedLocks, RwLock};
+    ///
+    /// let (a, b) = (RwLock::new(1), RwLock::new(2));
+    /// assert!(CheckedLocks::new((a.reading(), a.reading(), b.writing())).is_ok());
+    /// let error = CheckedLocks::new((b.writing(), a.reading(), b.reading())).unwrap_err();
+    /// assert_eq!((error.first, error.second), (0, 2));
+    /// ```
     pub fn new(requests: R) -> Result<Self, DuplicateLock> {
         requests.check().map(|()| Self(requests))
     }
