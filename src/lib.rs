@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// An example that a reader copies compiles without warnings.
+#![doc(test(attr(deny(unused), allow(dead_code))))]
 
 // The layers, lowest first. A module uses those above it in this list, and nothing of its own row
 // (but `lock` and `error` use each other).
