@@ -31,11 +31,19 @@ struct Function {
     name: String,
     /// The lines before the function: documentation and attributes, one each.
     head: Vec<String>,
-    /// The return type.
+    /// The return type. Of an `async fn`, that of its future.
     output: String,
+    is_async: bool,
 }
 
 impl Function {
+    /// The lines of the documentation, without what macros put into them.
+    fn docs(&self) -> Vec<&str> {
+        let starts = ["/// ", "///", "#[doc = concat!(\"", "#[doc = "];
+        let text = |line| starts.iter().find_map(|start| str::strip_prefix(line, start));
+        self.head.iter().filter_map(|line| text(line)).collect()
+    }
+
     fn has(&self, attribute: &str) -> bool {
         self.head.iter().any(|line| line.starts_with(&format!("#[{attribute}")))
     }
@@ -51,7 +59,7 @@ fn public_functions() -> Vec<Function> {
             .skip(1)
             .map(|text| text.split("\n}").next().unwrap().split("{}").next().unwrap());
         for (text, public) in traits.map(|text| (text, "")).chain([(&*text, "pub ")]) {
-            let mut head = Vec::new();
+            let mut head: Vec<String> = Vec::new();
             let mut rest = text;
             while let Some((line, after)) =
                 rest.split_once('\n').or((!rest.is_empty()).then_some((rest, "")))
@@ -61,6 +69,7 @@ fn public_functions() -> Vec<Function> {
                 let item = ["const ", "async "]
                     .iter()
                     .fold(item, |item, word| item.strip_prefix(word).unwrap_or(item));
+                let open = |line: &String| line.starts_with("#[") && !line.ends_with(']');
                 if let Some(item) = item.strip_prefix("fn ") {
                     let signature = rest.split(" {\n").next().unwrap().split(';').next().unwrap();
                     let signature = signature.split("\n    where").next().unwrap();
@@ -69,9 +78,16 @@ fn public_functions() -> Vec<Function> {
                     functions.push(Function {
                         name: format!("{file}: {}", item.split(['(', '<']).next().unwrap()),
                         head: std::mem::take(&mut head),
-                        output: if is_async { "impl Future" } else { output.trim() }.to_owned(),
+                        output: output.trim().to_owned(),
+                        is_async: is_async
+                            || ["Future", "$Upgrade"].iter().any(|of| output.contains(of)),
                     });
-                } else if line.starts_with("#[") || line.starts_with("///") {
+                } else if let Some(attribute) = head.last_mut().filter(|line| open(line)) {
+                    attribute.push_str(line);
+                } else if line.starts_with("#[")
+                    || line.starts_with("///")
+                    || line.starts_with("$(#")
+                {
                     head.push(line.to_owned());
                 } else if !line.starts_with("//") {
                     head.clear();
@@ -131,12 +147,7 @@ fn a_result_that_is_not_used_is_warned_of() {
         match output {
             "" => true,
             _ if f.has("doc(hidden)") => true,
-            _ if output.contains("Future")
-                || output.starts_with("impl Iterator")
-                || name == "Result" =>
-            {
-                true
-            }
+            _ if f.is_async || output.starts_with("impl Iterator") || name == "Result" => true,
             // The lint looks into neither.
             _ if output.contains("Guard") && (name == "Option" || name.starts_with("Self::")) => {
                 f.has("must_use = ")
@@ -153,13 +164,59 @@ fn a_result_that_is_not_used_is_warned_of() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// What a caller may need to know, in one order. Only what is copied is shown, and all of it.
+#[test]
+fn each_function_is_documented_by_itself() {
+    const EXCEPT: &[(&str, &str)] =
+        &[("raw/state.rs", "the example of `MultiLock::snapshot` calls all of them")];
+    const SECTIONS: [&str; 5] =
+        ["# Cancel safety", "# Deadlocks", "# Panics", "# Errors", "# Examples"];
+    // An example may hide only the executor in which it runs.
+    let is_executor = |line: &str| line.ends_with("block_on(async {") || line == "# });";
+    let faults = |f: &Function| {
+        let docs = f.docs();
+        let has = |section: &str| docs.contains(&section);
+        let sections: Vec<_> = docs.iter().filter(|line| SECTIONS.contains(line)).collect();
+        let in_order: Vec<_> = SECTIONS.iter().filter(|section| has(section)).collect();
+        let blocks = f.name.contains("block");
+        let never_waits = docs.iter().any(|line| line.contains("Never waits"));
+        let mut in_example = false;
+        let hides = docs.iter().any(|line| {
+            in_example ^= line.starts_with("```");
+            in_example && (line.starts_with("# ") || *line == "#") && !is_executor(line)
+        });
+        let verb = docs.first().and_then(|line| line.split(' ').next()).unwrap_or_default();
+        [
+            (!verb.ends_with('s') || verb == "As", "does not begin with what the function does"),
+            (!has("# Examples"), "has no example"),
+            (hides, "hides a line of its example"),
+            (f.is_async != has("# Cancel safety"), "says nothing of cancel safety, or too much"),
+            (f.is_async && never_waits, "waits, and says that it does not"),
+            ((blocks || f.is_async) && !has("# Deadlocks"), "says nothing of deadlocks"),
+            (f.output.contains("Result<") && !has("# Errors"), "says nothing of its errors"),
+            (sections != in_order, "has another order of sections"),
+        ]
+        .into_iter()
+        .filter(|(is_fault, _)| *is_fault)
+        .map(|(_, fault)| format!("{} {fault}", f.name))
+        .collect::<Vec<_>>()
+    };
+    let wrong: Vec<_> = public_functions()
+        .iter()
+        .filter(|f| !f.has("doc(hidden)"))
+        .filter(|f| !EXCEPT.iter().any(|(start, _)| f.name.starts_with(start)))
+        .flat_map(faults)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 /// Except for futures, which panic when they are polled.
 #[test]
 fn a_panic_is_the_callers() {
     let panics = |f: &Function| f.head.iter().any(|line| *line == "/// # Panics");
     let wrong: Vec<_> = public_functions()
         .into_iter()
-        .filter(|f| !f.output.contains("Future") && !f.output.contains("$Upgrade"))
+        .filter(|f| !f.is_async)
         .filter(|f| panics(f) != f.has("track_caller"))
         .map(|f| f.name)
         .collect();
