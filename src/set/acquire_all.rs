@@ -17,9 +17,14 @@ use crate::sync::future::Fused;
 /// a boxed slice of pairs, or a reference to one.
 ///
 /// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
-pub trait Wanted: AddressOrdered + Send + Sync {}
+pub trait Wanted: Sealed + Send + Sync {}
 
-impl<W: AddressOrdered + Send + Sync + ?Sized> Wanted for W {}
+impl<W: Sealed + Send + Sync + ?Sized> Wanted for W {}
+
+/// [`AddressOrdered`] by the name that the documentation shows.
+pub trait Sealed: AddressOrdered {}
+
+impl<W: AddressOrdered + ?Sized> Sealed for W {}
 
 impl<L: Lockable> AsGiven for [(L, Mode)] {
     fn for_each_given<'a>(&'a self, mut f: impl FnMut(&'a MultiLock, Mode)) {

@@ -29,6 +29,11 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn nth(&self, n: usize) -> &MultiLock;
     }
+
+    /// [`Locks`] by the name that the documentation shows.
+    pub trait Sealed: Locks {}
+
+    impl<L: Locks> Sealed for L {}
 }
 
 /// A type that can be acquired in a [`Mode`]: a [`MultiLock`], a [`LockSet`](crate::LockSet), a
@@ -65,7 +70,7 @@ pub(crate) mod sealed {
 /// assert_eq!(alone(&set, || 3).await, 3);
 /// # });
 /// ```
-pub trait Lockable: sealed::Locks + Send + Sync {
+pub trait Lockable: sealed::Sealed + Send + Sync {
     /// The guard of an acquisition, which releases the lock, or all locks of the set, when dropped.
     type Guard<'a>: LockGuard
     where

@@ -22,6 +22,11 @@ pub(crate) mod sealed {
         #[doc(hidden)]
         fn mode(&self) -> Mode;
     }
+
+    /// [`Request`] by the name that the documentation shows.
+    pub trait Sealed: Request {}
+
+    impl<R: Request> Sealed for R {}
 }
 
 /// A lock, and the mode in which [`lock_all`](crate::lock_all) is to acquire it.
@@ -35,7 +40,7 @@ pub(crate) mod sealed {
     note = "use `lock.reading()`, `lock.upgrading()` or `lock.writing()` of an `RwLock`, or \
             `lock.in_mode(mode)` of a `MultiLock`"
 )]
-pub trait LockRequest: sealed::Request {
+pub trait LockRequest: sealed::Sealed {
     /// The guard that stands for the acquisition.
     type Guard;
 
@@ -57,7 +62,7 @@ pub trait LockRequest: sealed::Request {
     note = "use a tuple of up to twelve requests, as `(a.reading(), b.writing())`, or an array, a \
             slice or a vector of requests of one type"
 )]
-pub trait LockRequests: AsGiven + Sized {
+pub trait LockRequests: Sealed + Sized {
     /// The guards: a tuple for a tuple, an array for an array, a vector for a slice or a vector.
     type Guards;
 
@@ -96,6 +101,11 @@ pub trait LockRequests: AsGiven + Sized {
         found
     }
 }
+
+/// [`AsGiven`] by the name that the documentation shows.
+pub trait Sealed: AsGiven {}
+
+impl<R: AsGiven> Sealed for R {}
 
 /// Requests that name no lock twice, except in shared mode: [`lock_all`](crate::lock_all) does not
 /// panic for them.
