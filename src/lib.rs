@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// The documentation shows which feature and which target an item needs, and no models.
+#![cfg_attr(docsrs, doc(auto_cfg(hide(loom, shuttle))))]
 // An example that a reader copies compiles without warnings.
 #![doc(test(attr(deny(unused), allow(dead_code))))]
 
@@ -50,7 +52,7 @@ mod set;
 mod sync;
 
 pub use error::{DuplicateLock, ReleaseError, TryLockAllError, UpgradeError};
-#[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
+#[cfg(all(feature = "lock_api", not(target_family = "wasm"), not(any(loom, shuttle))))]
 pub use interop::lock_api::{
     lock_api_read, lock_api_upgradable_read, lock_api_upgrade, lock_api_write,
 };
@@ -84,7 +86,7 @@ pub use rwlock::{
 pub use set::acquire_all::{AllGuard, Wanted, acquire_all, try_acquire_all};
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub use set::blocking::{acquire_all_blocking, lock_all_blocking};
-#[cfg(all(feature = "std", not(any(loom, target_family = "wasm"))))]
+#[cfg(all(feature = "std", not(target_family = "wasm"), not(loom)))]
 pub use set::blocking::{lock_all_blocking_deadline, lock_all_blocking_timeout};
 pub use set::lock_all::{CheckedLocks, lock_all, lock_all_or, try_lock_all};
 #[cfg(feature = "alloc")]

@@ -2,7 +2,7 @@
 
 #[cfg(feature = "defmt")]
 mod defmt;
-#[cfg(all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm"))))]
+#[cfg(all(feature = "lock_api", not(target_family = "wasm"), not(any(loom, shuttle))))]
 pub(crate) mod lock_api;
 #[cfg(feature = "serde")]
 mod serde;
