@@ -18,9 +18,10 @@ lint:
     ci/clippy
     ci/features-build
 
-# Builds the documentation, and fails if there is a warning (3 s).
+# Builds the documentation, and fails if there is a warning or a dead link (20 s).
 docs:
     ci/docs
+    ci/docs-rs
 
 # Runs the models under loom, and the crowds under shuttle (1 min).
 models:
