@@ -66,6 +66,46 @@
 /// ```
 fn guard_dropped_at_once() {}
 
+/// The lint `let_underscore_drop` finds a guard that `_` drops.
+///
+/// ```compile_fail
+/// # #![deny(let_underscore_drop)]
+/// # use multilock::*;
+/// async fn change(lock: &MultiLock) {
+///     let _ = lock.acquire(Mode::Exclusive).await;
+/// }
+/// ```
+///
+/// ```
+/// # #![deny(let_underscore_drop)]
+/// # use multilock::*;
+/// async fn change(lock: &MultiLock) {
+///     let _guard = lock.acquire(Mode::Exclusive).await;
+/// }
+/// ```
+fn guard_dropped_by_underscore() {}
+
+/// A glob import hides a crate that is called `futures`. An absolute path finds that crate.
+///
+/// ```compile_fail
+/// # #![allow(unused)]
+/// use futures::StreamExt;
+/// use multilock::*;
+/// ```
+///
+/// ```
+/// # #![allow(unused)]
+/// use ::futures::StreamExt;
+/// use multilock::*;
+/// ```
+///
+/// ```
+/// # #![allow(unused)]
+/// use futures::StreamExt;
+/// use multilock::{Mode, MultiLock};
+/// ```
+fn crate_hidden_by_glob() {}
+
 /// The twin of [`guard_dropped_at_once`].
 ///
 /// ```

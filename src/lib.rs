@@ -98,6 +98,22 @@ pub use set::lockable::{LockGuard, Lockable};
 /// Each future contains the node that queues it, so a wait allocates nothing but the queue of the
 /// lock, once. For that reason the futures are not [`Unpin`]: to poll one by reference,
 /// [`pin!`](core::pin::pin) it.
+///
+/// # Glob imports
+///
+/// This module is called as in `async-lock`, and so is a crate. After `use multilock::*;`,
+/// `futures::StreamExt` is an error: `futures` is this module, or ambiguous. Import the names that
+/// you need, or write `::futures` for the crate:
+///
+/// ```
+/// use ::futures::StreamExt;
+/// use multilock::*;
+///
+/// /// Waits until the lock can be shared.
+/// async fn room(lock: &MultiLock) {
+///     lock.monitor(Mode::Shared).next().await;
+/// }
+/// ```
 pub mod futures {
     pub use crate::rwlock::futures::{Read, UpgradableRead, Upgrade, Write};
     #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]

@@ -164,6 +164,18 @@ fn a_result_that_is_not_used_is_warned_of() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// The compiler advises `let _ =`, which drops a guard at once.
+#[test]
+fn a_warning_says_what_to_do() {
+    let lines = sources()
+        .into_iter()
+        .flat_map(|(_, text)| text.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
+    let (advice, other): (Vec<_>, Vec<_>) = lines
+        .filter(|line| line.starts_with("#[must_use = ") && line.contains("dropped:"))
+        .partition(|line| line.contains("not with `let _ =`") || line.contains("pass it to"));
+    assert!(advice.len() > 20 && other.is_empty(), "{} {other:#?}", advice.len());
+}
+
 /// What a caller may need to know, in one order. Only what is copied is shown, and all of it.
 #[test]
 fn each_function_is_documented_by_itself() {

@@ -110,7 +110,7 @@ impl MultiLock {
     /// assert!(lock.acquire_blocking_timeout(Mode::Exclusive, Duration::from_millis(1)).is_none());
     /// ```
     #[doc(alias = "acquire_timeout")]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_timeout(&self, mode: Mode, timeout: Duration) -> Option<Guard<'_>> {
         self.raw.acquire_blocking_timeout(mode, timeout).then(|| Guard::new(self, mode))
     }
@@ -142,7 +142,7 @@ impl MultiLock {
     /// assert!(lock.acquire_blocking_deadline(Mode::Exclusive, deadline).is_none());
     /// ```
     #[doc(alias = "acquire_deadline")]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_deadline(&self, mode: Mode, deadline: Instant) -> Option<Guard<'_>> {
         self.raw.acquire_blocking_deadline(mode, deadline).then(|| Guard::new(self, mode))
     }
@@ -178,7 +178,7 @@ impl MultiLock {
     /// drop(shared);
     /// ```
     #[doc(alias = "acquire_timeout_arc")]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_timeout_arc(
         self: &Arc<Self>,
         mode: Mode,
@@ -218,7 +218,7 @@ impl MultiLock {
     /// drop(shared);
     /// ```
     #[doc(alias = "acquire_deadline_arc")]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_deadline_arc(
         self: &Arc<Self>,
         mode: Mode,

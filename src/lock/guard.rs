@@ -127,7 +127,7 @@ macro_rules! multilock_guard {
         $Guard:ident $(<$lt:lifetime>)?, $Elided:ty, $Lock:ty, $arc:tt
     ) => {
         $(#[$meta])*
-        #[must_use = "the lock is released as soon as the guard is dropped"]
+        #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         #[clippy::has_significant_drop]
         pub struct $Guard $(<$lt>)? (Acquisition<$Lock>);
 
@@ -335,7 +335,7 @@ macro_rules! multilock_guard {
             /// drop(guard);
             /// assert_eq!(more.mode(), Mode::Shared);
             /// ```
-            #[must_use = "the lock is released as soon as the guard is dropped"]
+            #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
             pub fn share(&self) -> Option<Self> {
                 self.0.share().map(Self)
             }

@@ -39,19 +39,20 @@ use crate::sync::future::Fused;
 /// exclusive.
 ///
 /// **The lock contains no data.** To protect a value, use [`RwLock`](crate::RwLock), a `MultiLock`
-/// with data that are reached through its guards only. Use a `MultiLock` for what is not a value: a
-/// device, a file, the order of steps. Nothing but the guard says then that the lock is held, and
-/// two mistakes cause no warning:
+/// with data that can be reached only while it is held. Use a `MultiLock` for what is not a value: a
+/// device, a file, the order of steps. Nothing in the code that follows depends on the guard then,
+/// so two mistakes cause no warning by default:
 ///
-/// * `let _guard = lock.acquire(mode);` holds nothing: the `.await` is missing.
-/// * `let _ = lock.acquire(mode).await;` holds nothing in the next line: `_` drops the guard.
+/// * `let _guard = lock.acquire(mode);` acquires nothing: the `.await` is missing.
+/// * `let _ = lock.acquire(mode).await;` holds nothing in the next line: `_` drops the guard. The
+///   lint `let_underscore_drop` of the compiler finds this.
 ///
 /// Many holders share the lock, or one holder has it exclusively. An upgradable holder shares the
 /// lock, and can become exclusive with no other exclusive holder in between.
 ///
-/// Each acquisition returns a [`Guard`], which releases the lock when it is dropped. A guard of a
-/// lock in an `Arc`, `GuardArc`, is `'static`: it can be stored anywhere. Only if even that is not
-/// possible, detach the guard into a [`Handle`].
+/// Each acquisition returns a [`Guard`], which releases the lock when it is dropped. The guard of a
+/// lock in an `Arc`, [`GuardArc`](crate::GuardArc), is `'static`, and can be stored anywhere. Detach
+/// a guard into a [`Handle`] only where no guard can be kept.
 ///
 /// The lock needs no async runtime. With the feature `alloc`, which `std` implies, it has three
 /// words, and the first wait allocates the queue, in one piece, for the life of the lock. If two
@@ -285,7 +286,7 @@ impl MultiLock {
     /// assert!(lock.try_acquire(Mode::Exclusive).is_some());
     /// ```
     #[inline]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn try_acquire(&self, mode: Mode) -> Option<Guard<'_>> {
         self.raw.try_acquire(mode).then(|| Guard::new(self, mode))
     }

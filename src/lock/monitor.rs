@@ -89,7 +89,7 @@ macro_rules! multilock_monitor {
         $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty, $arc:tt
     ) => {
         $(#[$meta])*
-        #[must_use = "a monitor does nothing unless it is looked at"]
+        #[must_use = "a monitor does nothing unless it is looked at: `wait` for it, or poll it as a stream"]
         pub struct $Monitor $(<$lt>)? ($MonitorInner, Mode);
 
         impl $(<$lt>)? $Monitor $(<$lt>)? {

@@ -75,7 +75,7 @@ impl MultiLock {
     /// drop(shared);
     /// ```
     #[inline]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc> {
         self.raw.try_acquire(mode).then(|| GuardArc::new(self.clone(), mode))
     }

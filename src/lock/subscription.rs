@@ -138,7 +138,7 @@ macro_rules! subscription {
         $Subscription:ident $(<$lt:lifetime>)?, $Elided:ty, $Parts:ty, $notify:literal
     ) => {
         $(#[$meta])*
-        #[must_use = "the subscription ends when it is dropped"]
+        #[must_use = "the subscription ends when it is dropped: keep it with `let _subscription =`, not with `let _ =`"]
         pub struct $Subscription $(<$lt>)? ($Parts);
 
         impl $(<$lt>)? $Subscription $(<$lt>)? {

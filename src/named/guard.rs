@@ -23,7 +23,7 @@ use crate::raw::RawUpgrade;
 /// A guard that is forgotten (`mem::forget`) leaves the lock held and its handle in use forever. If
 /// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
 /// the lock is held forever, even after the guard is dropped. Neither harms another holder.
-#[must_use = "the lock is released as soon as the guard is dropped"]
+#[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {
     lock: &'a HandleLock<H>,

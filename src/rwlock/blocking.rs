@@ -75,7 +75,7 @@ macro_rules! acquire_blocking_methods {
         #[doc = concat!("assert!(lock.", stringify!($timeout), "(Duration::from_millis(1)).is_none());")]
         /// ```
         #[cfg(not(loom))]
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         #[doc(alias = $old_timeout)]
         pub fn $timeout(&self, timeout: Duration) -> Option<$Guard<'_, T>> {
             let acquired = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
@@ -142,7 +142,7 @@ macro_rules! acquire_blocking_methods {
         /// assert_eq!(*guard, 1);
         /// ```
         #[cfg(not(loom))]
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         #[doc(alias = $old_timeout_arc)]
         pub fn $timeout_arc(self: &Arc<Self>, timeout: Duration) -> Option<$GuardArc<T>> {
             let acquired = self.lock.raw.acquire_blocking_timeout(Mode::$mode, timeout);
@@ -304,7 +304,7 @@ macro_rules! when_blocking_methods {
         #[doc = concat!("assert!(lock.", stringify!($timeout), "(|ready: &bool| *ready, limit).is_none());")]
         /// ```
         #[cfg(not(loom))]
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         #[allow(clippy::useless_conversion, reason = "a read guard keeps another pointer")]
         pub fn $timeout<C: FnMut(&T) -> bool>(
             $($this)*,

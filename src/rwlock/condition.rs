@@ -262,7 +262,7 @@ macro_rules! changes_monitor {
         $Changes:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $Inner:ty, $example:expr
     ) => {
         $(#[$meta])*
-        #[must_use = "a monitor does nothing unless it is looked at"]
+        #[must_use = "a monitor does nothing unless it is looked at: `wait` for it, or poll it as a stream"]
         pub struct $Changes<$($generics)*>(pub(super) $Inner);
 
         impl<$($bounded)*> $Changes<$($args)*> {

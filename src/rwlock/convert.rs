@@ -84,7 +84,7 @@ macro_rules! read_guard_methods {
             #[doc = concat!("let more = ", stringify!($Guard), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, more.1), (1, 2));
             /// ```
-            #[must_use = "access ends as soon as the guard is dropped"]
+            #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
             #[doc(alias = "clone")]
             pub fn share(guard: &Self) -> Option<Self> {
                 let shared = guard.lock.multilock().raw.share();
@@ -255,7 +255,7 @@ macro_rules! guard_conversions {
             #[doc = concat!("let reader = ", stringify!($Upgradable), "::share(&guard).unwrap();")]
             /// assert_eq!((guard.0, reader.1), (1, 2));
             /// ```
-            #[must_use = "access ends as soon as the guard is dropped"]
+            #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
             pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
                 let shared = guard.lock.multilock().raw.share();
                 shared.then(|| $Read::new(guard.lock.clone().into(), guard.data))
@@ -508,7 +508,7 @@ macro_rules! guard_conversions {
             /// drop(writer);
             /// assert_eq!(guard.0, 2);
             /// ```
-            #[must_use = "access ends as soon as the guard is dropped"]
+            #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
             pub fn try_upgrade_in_place(guard: &mut Self) -> Option<RwLockUpgradedGuard<'_, T>> {
                 let lock = guard.lock.multilock();
                 let upgraded = lock.raw.try_upgrade(Mode::Upgradable).is_ok();

@@ -19,7 +19,7 @@ use crate::raw::acquire::RawAcquire;
 macro_rules! acquire_future {
     ($Future:ident, $method:literal, $Of:ty, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
-        #[must_use = "futures do nothing unless they are polled"]
+        #[must_use = "a future does nothing unless it is polled: `.await` it"]
         pub struct $Future<'a, T: ?Sized> {
             acquire: RawAcquire<'a, MultiLock>,
             of: $Of,
@@ -104,7 +104,7 @@ borrowing_future!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sy
 macro_rules! upgrade_future {
     ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
         #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](crate::", stringify!($Upgradable), "::upgrade).")]
-        #[must_use = "futures do nothing unless they are polled"]
+        #[must_use = "a future does nothing unless it is polled: `.await` it"]
         pub struct $Future<$($lt,)? $T: ?Sized> {
             /// `None` when the upgrade is done. The upgrade is dropped before the guard, which
             /// keeps the lock alive.

@@ -51,7 +51,7 @@ macro_rules! rwlock_guard {
         ends $end:expr
     ) => {
         $(#[$meta])*
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         #[clippy::has_significant_drop]
         pub struct $Guard<$($defaults)*> {
             pub(super) lock: $Lock,

@@ -237,7 +237,7 @@ macro_rules! acquire_methods {
         /// assert!(lock.try_write().is_none());
         /// ```
         #[inline]
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         pub fn $try(&self) -> Option<$Guard<'_, T>> {
             let acquired = self.lock.raw.try_acquire(Mode::$mode);
             acquired.then(|| $Guard::new(&self.lock, self.data()))

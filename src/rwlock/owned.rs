@@ -303,7 +303,7 @@ macro_rules! acquire_arc_methods {
         /// assert_eq!(*guard, 1);
         /// ```
         #[inline]
-        #[must_use = "access ends as soon as the guard is dropped"]
+        #[must_use = "access ends when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
         pub fn $try(self: &Arc<Self>) -> Option<$GuardArc<T>> {
             let acquired = self.lock.raw.try_acquire(Mode::$mode);
             acquired.then(|| $GuardArc::new(self.clone().into(), self.data()))

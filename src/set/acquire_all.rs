@@ -112,7 +112,7 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// assert_eq!(guard.mode_of(&locks[0]), Some(Mode::Exclusive));
 /// assert!(try_acquire_all(&wanted[1..]).is_none());
 /// ```
-#[must_use = "the locks are released as soon as the guard is dropped"]
+#[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
     all_or_nothing::try_acquire(wanted).map(AllGuard)
 }
@@ -120,7 +120,7 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 /// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
 ///
 /// The guard has one mode for each lock, and keeps it: it can be neither downgraded nor upgraded.
-#[must_use = "the locks are released as soon as the guard is dropped"]
+#[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct AllGuard<W: Wanted>(AllHeld<W>);
 

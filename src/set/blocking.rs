@@ -72,7 +72,7 @@ impl<L: Lockable> LockSet<L> {
     /// assert!(set.acquire_blocking_timeout(Mode::Exclusive, limit).is_some());
     /// ```
     #[doc(alias = "acquire_timeout")]
-    #[must_use = "the locks are released as soon as the guard is dropped"]
+    #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_timeout(
         &self,
         mode: Mode,
@@ -112,7 +112,7 @@ impl<L: Lockable> LockSet<L> {
     /// drop(guard);
     /// ```
     #[doc(alias = "acquire_deadline")]
-    #[must_use = "the locks are released as soon as the guard is dropped"]
+    #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn acquire_blocking_deadline(
         &self,
         mode: Mode,
@@ -184,7 +184,7 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 /// assert_eq!((*first, *second), (2, 1));
 /// ```
 #[track_caller]
-#[must_use = "the locks are released as soon as the guards are dropped"]
+#[must_use = "the locks are released when the guards are dropped: keep them with `let _guards =`, not with `let _ =`"]
 pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
     block_on(lock_all(requests), None).expect("there is no deadline")
 }
@@ -227,7 +227,7 @@ pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
 /// ```
 #[cfg(not(loom))]
 #[track_caller]
-#[must_use = "the locks are released as soon as the guards are dropped"]
+#[must_use = "the locks are released when the guards are dropped: keep them with `let _guards =`, not with `let _ =`"]
 pub fn lock_all_blocking_timeout<R: LockRequests>(
     requests: R,
     timeout: Duration,
@@ -274,7 +274,7 @@ pub fn lock_all_blocking_timeout<R: LockRequests>(
 /// ```
 #[cfg(not(loom))]
 #[track_caller]
-#[must_use = "the locks are released as soon as the guards are dropped"]
+#[must_use = "the locks are released when the guards are dropped: keep them with `let _guards =`, not with `let _ =`"]
 pub fn lock_all_blocking_deadline<R: LockRequests>(
     requests: R,
     deadline: Instant,

@@ -223,7 +223,7 @@ impl<L: Lockable> LockSet<L> {
     /// drop(one);
     /// assert!(set.try_acquire(Mode::Exclusive).is_some());
     /// ```
-    #[must_use = "the locks are released as soon as the guard is dropped"]
+    #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
         all_or_nothing::try_acquire(Uniform { set: self, mode }).map(SetGuard)
     }
@@ -499,7 +499,7 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 ///
 /// A guard that is dropped by a panic releases the members: there is no poisoning. A guard that is
 /// forgotten (`mem::forget`) leaves them held forever.
-#[must_use = "the locks are released as soon as the guard is dropped"]
+#[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
 

@@ -114,7 +114,7 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// }
     /// assert!(try_alone(&MultiLock::new(), || println!("alone")));
     /// ```
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>>;
 
     /// Acquires the lock, or all locks of the set, in `mode`, waiting asynchronously until that is
@@ -174,7 +174,7 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// assert_eq!(alone(&MultiLock::new(), || 1), 1);
     /// ```
     #[cfg(all(feature = "std", not(target_family = "wasm")))]
-    #[must_use = "the lock is released as soon as the guard is dropped"]
+    #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_>;
 
     /// Waits until `mode` can be acquired, without acquiring the lock or any lock of the set.
