@@ -240,11 +240,15 @@ fn a_panic_is_the_callers() {
 fn a_panic_says_where_the_caller_is() {
     use std::cell::Cell;
     use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+    use std::time::{Duration, Instant};
 
     use Mode::{Exclusive, Shared};
     use multilock::{
         HandleLock, LockGuard, LockSet, Mode, MultiLock, RwLock, RwLockUpgradableReadGuard,
-        lock_all, lock_all_blocking, lock_all_blocking_timeout, lock_all_or,
+        RwLockUpgradableReadGuardArc, lock_all, lock_all_blocking, lock_all_blocking_deadline,
+        lock_all_blocking_timeout, lock_all_or,
     };
 
     thread_local! {
@@ -281,11 +285,22 @@ fn a_panic_says_where_the_caller_is() {
     let mut reader = data.try_upgradable_read().unwrap();
     std::mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader));
     check(|| drop(RwLockUpgradableReadGuard::upgrade_blocking(reader)), line!());
+    let data = RwLock::new(0);
+    let mut reader = data.try_upgradable_read().unwrap();
+    std::mem::forget(RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader));
+    let upgrade = async { drop(RwLockUpgradableReadGuard::upgrade(reader).await) };
+    let mut cx = Context::from_waker(Waker::noop());
+    check(|| assert!(pin!(upgrade).poll(&mut cx).is_pending()), line!() - 2);
+    let data = Arc::new(RwLock::new(0));
+    let mut reader = data.try_upgradable_read_arc().unwrap();
+    std::mem::forget(RwLockUpgradableReadGuardArc::try_upgrade_in_place(&mut reader));
+    check(|| drop(RwLockUpgradableReadGuardArc::upgrade_blocking(reader)), line!());
     let twice = [lock.in_mode(Shared), lock.in_mode(Exclusive)];
     check(|| drop(lock_all(twice)), line!());
     check(|| drop(lock_all_or(twice, std::future::ready(()))), line!());
     check(|| drop(lock_all_blocking(twice)), line!());
-    check(|| drop(lock_all_blocking_timeout(twice, std::time::Duration::ZERO)), line!());
+    check(|| drop(lock_all_blocking_timeout(twice, Duration::ZERO)), line!());
+    check(|| drop(lock_all_blocking_deadline(twice, Instant::now())), line!());
 }
 
 /// Whatever a promise depends on is checked in every build. These are checked in debug builds only,

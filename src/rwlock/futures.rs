@@ -118,6 +118,7 @@ macro_rules! upgrade_future {
             /// # Panics
             ///
             /// Panics if the future was ready before.
+            #[track_caller]
             fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
                 // SAFETY: the upgrade is the only field that is pinned with this future, and it is
                 // not moved.
