@@ -7,6 +7,19 @@ use crate::lock::handle::Handle;
 use crate::mode::Mode;
 
 /// The reason why an upgrade failed. The guard keeps the mode that it had before.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock, UpgradeError};
+///
+/// let lock = MultiLock::new();
+/// let owner = lock.try_acquire(Mode::Upgradable).unwrap();
+/// let mut shared = lock.try_acquire(Mode::Shared).unwrap();
+/// assert_eq!(shared.try_upgrade(), Err(UpgradeError::Conflict));
+/// drop(owner);
+/// assert_eq!(shared.try_upgrade(), Ok(()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum UpgradeError {
@@ -32,6 +45,18 @@ impl fmt::Display for UpgradeError {
 impl Error for UpgradeError {}
 
 /// A [`Handle`] was passed to a lock that it does not belong to. No lock has changed.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock, ReleaseError};
+///
+/// let (lock, other) = (MultiLock::new(), MultiLock::new());
+/// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+/// let error: ReleaseError = other.release(handle).unwrap_err();
+/// assert!(error.to_string().ends_with("does not belong to this lock"));
+/// lock.release(error.into_handle()).unwrap();
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct ReleaseError {
     pub(crate) handle: Handle,
@@ -73,6 +98,19 @@ impl Error for ReleaseError {}
 ///
 /// The positions are those in the tuple, array, slice or vector, counted from zero. No lock has
 /// changed.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{DuplicateLock, RwLock, TryLockAllError, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let error = try_lock_all((a.writing(), b.reading(), a.reading())).unwrap_err();
+/// let TryLockAllError::DuplicateLock(DuplicateLock { first, second, .. }) = error else {
+///     panic!("{error}");
+/// };
+/// assert_eq!((first, second), (0, 2));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DuplicateLock {
@@ -100,6 +138,18 @@ impl fmt::Display for DuplicateLock {
 impl Error for DuplicateLock {}
 
 /// The reason why [`try_lock_all`](crate::try_lock_all) acquired nothing.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{RwLock, TryLockAllError, try_lock_all};
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let reader = a.try_read();
+/// let error = try_lock_all((a.writing(), b.writing())).unwrap_err();
+/// assert_eq!(error, TryLockAllError::WouldBlock);
+/// drop(reader);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TryLockAllError {
     /// A lock is not available now. Another try may succeed.

@@ -9,6 +9,17 @@
 /// | `Exclusive`      | waits    | waits        | waits       |
 ///
 /// Modes are ordered by strength: `Shared < Upgradable < Exclusive`.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock};
+///
+/// let (lock, writes) = (MultiLock::new(), true);
+/// let mode = if writes { Mode::Exclusive } else { Mode::Shared };
+/// let guard = lock.try_acquire(mode).unwrap();
+/// assert!(guard.mode() > Mode::Shared);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Any number of holders hold the lock at once.
@@ -23,6 +34,15 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, weakest first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MultiLock};
+    ///
+    /// let lock = MultiLock::new();
+    /// assert!(Mode::ALL.into_iter().all(|mode| lock.try_acquire(mode).is_some()));
+    /// ```
     pub const ALL: [Self; 3] = [Self::Shared, Self::Upgradable, Self::Exclusive];
 
     /// Returns whether a holder in mode `self` may do everything that a holder in mode `held` may.

@@ -385,5 +385,20 @@ multilock_guard! {
     /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
     /// dropped by a panic releases the lock: there is no poisoning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Guard, Mode, MultiLock};
+    ///
+    /// fn work(_proof: &Guard<'_>) {
+    ///     println!("the lock is held");
+    /// }
+    ///
+    /// let lock = MultiLock::new();
+    /// if let Some(guard) = lock.try_acquire(Mode::Exclusive) {
+    ///     work(&guard);
+    /// }
+    /// ```
     Guard<'a>, Guard<'_>, &'a MultiLock, ""
 }

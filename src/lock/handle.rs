@@ -48,6 +48,20 @@ pub struct Handle {
 /// No two handles that exist have the same identifier. There is one exception, on 32-bit targets: a
 /// handle may get the identifier of an earlier handle that still exists, if 2<sup>32</sup> others
 /// were made in between. Even then, handles of different locks have different identifiers.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Handle, HandleId, Mode, MultiLock};
+/// use std::collections::HashMap;
+///
+/// let lock = MultiLock::new();
+/// let handle = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+/// let mut handles: HashMap<HandleId, Handle> = HashMap::new();
+/// let id = handle.id();
+/// handles.insert(id, handle);
+/// lock.release(handles.remove(&id).unwrap()).unwrap();
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HandleId {
     pub(crate) lock: NonZeroUsize,

@@ -29,6 +29,25 @@ multilock_guard! {
     /// A guard that is forgotten (`mem::forget`) leaves the lock held forever, and harms nothing
     /// else. So does the future of an upgrade that is forgotten while it waits. A guard that is
     /// dropped by a panic releases the lock: there is no poisoning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{GuardArc, Mode, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// /// Something that may happen only while the lock is held.
+    /// struct Transaction {
+    ///     guard: GuardArc,
+    /// }
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let guard = lock.try_acquire_arc(Mode::Exclusive).unwrap();
+    /// let transaction = Transaction { guard };
+    /// assert!(lock.try_acquire(Mode::Shared).is_none());
+    /// drop(transaction);
+    /// assert!(lock.try_acquire(Mode::Shared).is_some());
+    /// ```
     GuardArc, GuardArc, Arc<MultiLock>, "_arc"
 }
 
@@ -38,6 +57,20 @@ multilock_monitor! {
     /// The monitor owns a clone of the `Arc`, so it is `'static`. It does not hold the lock, and
     /// has no place among the waiters. [`Monitor`](crate::Monitor) is the monitor that borrows the
     /// lock. Its documentation says when a monitor is set, and what the limitations and costs are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{Mode, MonitorArc, MultiLock};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(MultiLock::new());
+    /// let guard = lock.try_acquire_arc(Mode::Exclusive);
+    /// let monitor: MonitorArc = lock.monitor_arc(Mode::Shared);
+    /// assert!(!monitor.is_set());
+    /// drop(guard);
+    /// assert!(monitor.is_set());
+    /// ```
     #[doc(alias = "NotifyArc")]
     MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>, "_arc"
 }

@@ -22,6 +22,21 @@ use crate::sync::once_box::may_fail;
 /// An [`Event`] that lives as long as it is needed: one in an [`Arc`], or a `static`.
 ///
 /// [`MultiLock::notify`] takes whatever can be turned into it.
+///
+/// # Examples
+///
+/// ```
+/// use event_listener::Event;
+/// use multilock::{Mode, MultiLock, SharedEvent};
+/// use std::sync::Arc;
+///
+/// static STATIC: Event = Event::new();
+///
+/// let lock = MultiLock::new();
+/// let events: [SharedEvent; 2] = [Arc::new(Event::new()).into(), (&STATIC).into()];
+/// let subscriptions = events.map(|event| lock.notify(Mode::Exclusive, event));
+/// drop(subscriptions);
+/// ```
 #[derive(Clone)]
 pub struct SharedEvent(Waker);
 
@@ -178,6 +193,21 @@ subscription! {
     /// [`MultiLock::notify`] creates one. A subscription does not hold the lock and has no place
     /// among the waiters. If it is forgotten, the lock notifies the event for as long as the lock
     /// lives.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use event_listener::{Event, Listener};
+    /// use multilock::{Mode, MultiLock, Subscription};
+    /// use std::sync::Arc;
+    ///
+    /// let (lock, event) = (Arc::new(MultiLock::new()), Arc::new(Event::new()));
+    /// let subscription: Subscription<'_> = lock.notify(Mode::Shared, &event);
+    /// let listener = event.listen();
+    /// drop(lock.try_acquire(Mode::Exclusive));
+    /// listener.wait();
+    /// drop(subscription);
+    /// ```
     Subscription<'a>, Subscription<'_>, Parts<'a, &'a MultiLock>, "notify"
 }
 
@@ -187,6 +217,21 @@ subscription! {
     ///
     /// [`MultiLock::notify_arc`] creates one. [`Subscription`] is the one that borrows the lock.
     /// If it is forgotten, the lock lives forever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use event_listener::{Event, Listener};
+    /// use multilock::{Mode, MultiLock, SubscriptionArc};
+    /// use std::sync::Arc;
+    ///
+    /// let (lock, event) = (Arc::new(MultiLock::new()), Arc::new(Event::new()));
+    /// let subscription: SubscriptionArc = lock.notify_arc(Mode::Shared, &event);
+    /// let listener = event.listen();
+    /// drop(lock.try_acquire(Mode::Exclusive));
+    /// listener.wait();
+    /// drop(subscription);
+    /// ```
     SubscriptionArc, SubscriptionArc, Parts<'static, Arc<MultiLock>>, "notify_arc"
 }
 

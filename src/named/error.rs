@@ -7,6 +7,18 @@ use core::fmt;
 /// A holder or a waiter of a [`HandleLock`](crate::HandleLock) already uses this handle.
 ///
 /// The error contains the handle. The lock has not changed.
+///
+/// # Examples
+///
+/// ```
+/// # smol::block_on(async {
+/// use multilock::{HandleInUse, HandleLock, Mode};
+///
+/// let lock = HandleLock::new();
+/// lock.acquire(Mode::Shared, "a").await.unwrap();
+/// assert_eq!(lock.acquire(Mode::Shared, "a").await, Err(HandleInUse("a")));
+/// # });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct HandleInUse<H>(pub H);
 
@@ -42,6 +54,20 @@ impl<H: fmt::Debug> Error for HandleInUse<H> {}
 /// The reason why a [`HandleLock`](crate::HandleLock) was not acquired.
 ///
 /// The error contains the handle. The failed acquisition does not keep the handle in use.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{HandleLock, Mode, TryAcquireError};
+///
+/// let lock = HandleLock::new();
+/// lock.try_acquire(Mode::Exclusive, "a").unwrap();
+/// match lock.try_acquire(Mode::Shared, "b") {
+///     Ok(()) => println!("shared"),
+///     Err(TryAcquireError::HandleInUse(handle)) => println!("{handle} holds the lock already"),
+///     Err(TryAcquireError::WouldBlock(handle)) => println!("{handle} would have to wait"),
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TryAcquireError<H> {
     /// A holder or a waiter already uses this handle.

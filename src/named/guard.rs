@@ -23,6 +23,20 @@ use crate::raw::RawUpgrade;
 /// A guard that is forgotten (`mem::forget`) leaves the lock held and its handle in use forever. If
 /// the future of its upgrade is forgotten while it waits, the guard is upgradable from then on, and
 /// the lock is held forever, even after the guard is dropped. Neither harms another holder.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{HandleGuard, HandleLock, Mode};
+///
+/// fn print(guard: &HandleGuard<'_, &str>) {
+///     println!("{} holds the lock in {:?}", guard.handle(), guard.mode());
+/// }
+///
+/// let lock = HandleLock::new();
+/// print(&lock.try_context(Mode::Shared, "reader").unwrap());
+/// assert!(lock.holders().is_empty());
+/// ```
 #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct HandleGuard<'a, H> {

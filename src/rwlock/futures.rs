@@ -17,8 +17,19 @@ use crate::raw::acquire::RawAcquire;
 
 /// Defines a future that acquires the lock, and returns a guard.
 macro_rules! acquire_future {
-    ($Future:ident, $method:literal, $Of:ty, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
+    ($Future:ident, $method:literal, $Of:ty, $example:literal, |$lock:ident, $of:ident| $guard:expr => $Guard:ty) => {
         #[doc = concat!("The future of [`RwLock::", $method, "`](crate::RwLock::", $method, ").")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        #[doc = concat!("use multilock::{RwLock, futures::", stringify!($Future), "};")]
+        #[doc = $example]
+        #[doc = concat!("let future: ", stringify!($Future), "<'_, i32> = lock.", $method, "();")]
+        /// assert_eq!(*future.await, 1);
+        /// # });
+        /// ```
         #[must_use = "a future does nothing unless it is polled: `.await` it"]
         pub struct $Future<'a, T: ?Sized> {
             acquire: RawAcquire<'a, MultiLock>,
@@ -75,7 +86,7 @@ struct DataPtr<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
 macro_rules! borrowing_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
         acquire_future! {
-            $Future, $method, DataPtr<T, $Pointer>,
+            $Future, $method, DataPtr<T, $Pointer>, "\nlet lock = RwLock::new(1);",
             |lock, of| $Guard::new(lock, of.0) => $Guard<'a, T>
         }
 
@@ -102,8 +113,19 @@ borrowing_future!(Write, "write", Exclusive, RwLockWriteGuard, *mut T, Send + Sy
 
 /// Defines a future that upgrades an upgradable guard to a write guard.
 macro_rules! upgrade_future {
-    ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident) => {
+    ($Future:ident [$($lt:lifetime,)? $T:ident], $upgrading:lifetime, $Upgradable:ident, $Write:ident, $example:expr) => {
         #[doc = concat!("The future of [`", stringify!($Upgradable), "::upgrade`](crate::", stringify!($Upgradable), "::upgrade).")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # smol::block_on(async {
+        #[doc = concat!("use multilock::futures::", stringify!($Future), ";")]
+        #[doc = $example]
+        #[doc = concat!("let future: ", stringify!($Future), "<_> = ", stringify!($Upgradable), "::upgrade(guard);")]
+        /// assert_eq!(*future.await, (1, 2));
+        /// # });
+        /// ```
         #[must_use = "a future does nothing unless it is polled: `.await` it"]
         pub struct $Future<$($lt,)? $T: ?Sized> {
             /// `None` when the upgrade is done. The upgrade is dropped before the guard, which
@@ -142,7 +164,10 @@ macro_rules! upgrade_future {
     };
 }
 
-upgrade_future!(Upgrade ['a, T], 'a, RwLockUpgradableReadGuard, RwLockWriteGuard);
+upgrade_future! {
+    Upgrade ['a, T], 'a, RwLockUpgradableReadGuard, RwLockWriteGuard,
+    example!("try_upgradable_read", "", RwLockUpgradableReadGuard)
+}
 opaque_debug!(Upgrade ['_, T]);
 
 impl<'a, T: ?Sized> Upgrade<'a, T> {

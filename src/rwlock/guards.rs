@@ -154,6 +154,17 @@ rwlock_guard! {
     /// other readers.
     ///
     /// Access ends when the guard is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockReadGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let guard: RwLockReadGuard<'_, i32> = lock.try_read().unwrap();
+    /// assert_eq!(*guard, 1);
+    /// assert!(lock.try_read().is_some() && lock.try_write().is_none());
+    /// ```
     RwLockReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *const T);
     Send if T: Sync; Sync if T: Sync;
@@ -173,6 +184,17 @@ rwlock_guard! {
     /// A deadlock is possible if the task waits for another task that wants to read: while a writer
     /// is queued, new readers wait. Give the other task a guard of [`share`](Self::share) instead,
     /// which does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockUpgradableReadGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let guard: RwLockUpgradableReadGuard<'_, i32> = lock.try_upgradable_read().unwrap();
+    /// assert_eq!(*guard, 1);
+    /// assert!(lock.try_read().is_some() && lock.try_upgradable_read().is_none());
+    /// ```
     RwLockUpgradableReadGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -186,6 +208,17 @@ rwlock_guard! {
     ///
     /// The guard is `Send` if the data is `Send` and `Sync`. `Sync` is necessary because the other
     /// thread can [downgrade](Self::downgrade) the guard, and read while this thread reads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut guard: RwLockWriteGuard<'_, i32> = lock.try_write().unwrap();
+    /// *guard += 1;
+    /// assert!(lock.try_read().is_none());
+    /// ```
     RwLockWriteGuard ['a, T: ?Sized] ['a, T: ?Sized] ['a, T] => T;
     &'a MultiLock, (&'a (), *mut T);
     Send if T: Send + Sync; Sync if T: Sync;
@@ -207,6 +240,18 @@ rwlock_guard! {
     ///
     /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
     /// could change. [`RwLockWriteGuard::downgrade_map`] returns a read guard of a part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{MappedRwLockWriteGuard, RwLock, RwLockWriteGuard};
+    ///
+    /// let lock = RwLock::new((1, 2));
+    /// let guard = lock.try_write().unwrap();
+    /// let mut first: MappedRwLockWriteGuard<'_, u8> =
+    ///     RwLockWriteGuard::map(guard, |pair| &mut pair.0);
+    /// *first += 1;
+    /// ```
     MappedRwLockWriteGuard ['a, U: ?Sized] ['a, U: ?Sized] ['a, U] => U;
     &'a MultiLock, (&'a (), *mut U);
     Send if U: Send; Sync if U: Sync;
@@ -219,6 +264,20 @@ rwlock_guard! {
     ///
     /// [`RwLockUpgradableReadGuard::upgrade_in_place`] returns this guard. When the guard is
     /// dropped, the upgradable reader reads again, and other readers can read beside it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockUpgradableReadGuard, RwLockUpgradedGuard};
+    ///
+    /// let lock = RwLock::new(1);
+    /// let mut reader = lock.try_upgradable_read().unwrap();
+    /// let mut writer: RwLockUpgradedGuard<'_, i32> =
+    ///     RwLockUpgradableReadGuard::try_upgrade_in_place(&mut reader).unwrap();
+    /// *writer += 1;
+    /// drop(writer);
+    /// assert_eq!(*reader, 2);
+    /// ```
     RwLockUpgradedGuard ['g, T: ?Sized] ['g, T: ?Sized] ['g, T] => T;
     &'g MultiLock, (&'g (), *mut T);
     Send if T: Send; Sync if T: Sync;

@@ -92,6 +92,18 @@ rwlock_guard! {
     /// that borrows the lock.
     ///
     /// `U` is the part of the data that the guard gives access to: by default, all of the data.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockReadGuardArc};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(RwLock::new(1));
+    /// let guard: RwLockReadGuardArc<i32> = lock.try_read_arc().unwrap();
+    /// assert_eq!(*guard, 1);
+    /// assert!(lock.try_read().is_some() && lock.try_write().is_none());
+    /// ```
     RwLockReadGuardArc [T: ?Sized, U: ?Sized = T] [T: ?Sized, U: ?Sized] [T, U] => U;
     CovariantArc<T>, *const U;
     Send if T: Send + Sync, U: Sync; Sync if T: Send + Sync, U: Sync;
@@ -115,6 +127,18 @@ rwlock_guard! {
     /// A deadlock is possible if the task waits for another task that wants to read: while a writer
     /// is queued, new readers wait. Give the other task a guard of [`share`](Self::share) instead,
     /// which does not wait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockUpgradableReadGuardArc};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(RwLock::new(1));
+    /// let guard: RwLockUpgradableReadGuardArc<i32> = lock.try_upgradable_read_arc().unwrap();
+    /// assert_eq!(*guard, 1);
+    /// assert!(lock.try_read().is_some() && lock.try_upgradable_read().is_none());
+    /// ```
     RwLockUpgradableReadGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -127,6 +151,18 @@ rwlock_guard! {
     /// The guard owns a clone of the `Arc`, so the lock lives at least as long as the guard. Access
     /// ends when the guard is dropped. [`RwLockWriteGuard`](crate::RwLockWriteGuard) is the guard
     /// that borrows the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{RwLock, RwLockWriteGuardArc};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(RwLock::new(1));
+    /// let mut guard: RwLockWriteGuardArc<i32> = lock.try_write_arc().unwrap();
+    /// *guard += 1;
+    /// assert!(lock.try_read().is_none());
+    /// ```
     RwLockWriteGuardArc [T: ?Sized] [T: ?Sized] [T] => T;
     Arc<RwLock<T>>, *mut T;
     Send if T: Send + Sync; Sync if T: Send + Sync;
@@ -144,6 +180,19 @@ rwlock_guard! {
     ///
     /// The guard cannot be downgraded: the path to the part may lead through a cell, which readers
     /// could change. [`RwLockWriteGuardArc::downgrade_map`] returns a read guard of a part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{MappedRwLockWriteGuardArc, RwLock, RwLockWriteGuardArc};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(RwLock::new((1, 2)));
+    /// let guard = lock.try_write_arc().unwrap();
+    /// let mut first: MappedRwLockWriteGuardArc<(u8, u8), u8> =
+    ///     RwLockWriteGuardArc::map(guard, |pair| &mut pair.0);
+    /// *first += 1;
+    /// ```
     MappedRwLockWriteGuardArc [T: ?Sized, U: ?Sized] [T: ?Sized, U: ?Sized] [T, U] => U;
     Arc<RwLock<T>>, *mut U;
     Send if T: Send + Sync, U: Send; Sync if T: Send + Sync, U: Sync;
@@ -172,6 +221,7 @@ macro_rules! owning_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
         acquire_future! {
             $Future, $method, &'a Arc<RwLock<T>>,
+            "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));",
             |_lock, of| $Guard::new(Arc::clone(of).into(), of.data()) => $Guard<T>
         }
 
@@ -188,7 +238,10 @@ owning_future!(ReadArc, "read_arc", Shared, RwLockReadGuardArc);
 owning_future!(UpgradableReadArc, "upgradable_read_arc", Upgradable, RwLockUpgradableReadGuardArc);
 owning_future!(WriteArc, "write_arc", Exclusive, RwLockWriteGuardArc);
 
-upgrade_future!(UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc);
+upgrade_future! {
+    UpgradeArc [T], 'static, RwLockUpgradableReadGuardArc, RwLockWriteGuardArc,
+    example!("try_upgradable_read", "_arc", RwLockUpgradableReadGuardArc)
+}
 opaque_debug!(UpgradeArc[T]);
 
 impl<T: ?Sized> UpgradeArc<T> {
@@ -207,6 +260,19 @@ macro_rules! owning_request {
         #[doc = concat!("A request for ", $access, " access to the data of an [`RwLock`] in an [`Arc`], for [`lock_all`](crate::lock_all).")]
         ///
         #[doc = concat!("[`RwLock::", stringify!($method), "`] returns it. The request owns a clone of the `Arc`, which becomes that of the guard, [`", stringify!($Guard), "`].")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use multilock::requests::", stringify!($Request), ";")]
+        /// use multilock::{RwLock, try_lock_all};
+        /// use std::sync::Arc;
+        ///
+        /// let lock = Arc::new(RwLock::new(1));
+        #[doc = concat!("let request: ", stringify!($Request), "<_> = lock.", stringify!($method), "();")]
+        /// let (guard,) = try_lock_all((request,)).unwrap();
+        /// assert_eq!(*guard, 1);
+        /// ```
         #[must_use = "the lock is not acquired: pass the request to `lock_all`"]
         pub struct $Request<T: ?Sized>(Arc<RwLock<T>>);
 
@@ -460,6 +526,18 @@ changes_monitor! {
     /// The monitor owns a clone of the `Arc`, so it is `'static`. It does not hold the lock, and
     /// has no place among the waiters. [`Changes`](crate::Changes) is the monitor that borrows the
     /// lock. Its documentation says when a monitor is set, and what the limitations are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::{ChangesArc, RwLock};
+    /// use std::sync::Arc;
+    ///
+    /// let lock = Arc::new(RwLock::new(1));
+    /// let changes: ChangesArc<i32> = lock.changes_arc();
+    /// *lock.try_write().unwrap() = 2;
+    /// assert!(changes.is_set());
+    /// ```
     ChangesArc [T: ?Sized] [T: ?Sized + Send + Sync + 'static] [T],
     MonitorInner<'static, MultiLockOf<T>>,
     "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));\n\

@@ -45,6 +45,18 @@ macro_rules! borrowing_request {
         #[doc = concat!("A request for ", $access, " access to the data of an [`RwLock`], for [`lock_all`](crate::lock_all).")]
         ///
         #[doc = concat!("[`RwLock::", stringify!($method), "`] returns it. The guard is [`", stringify!($Guard), "`].")]
+        ///
+        /// # Examples
+        ///
+        /// ```
+        #[doc = concat!("use multilock::requests::", stringify!($Request), ";")]
+        /// use multilock::{RwLock, try_lock_all};
+        ///
+        /// let lock = RwLock::new(1);
+        #[doc = concat!("let request: ", stringify!($Request), "<'_, _> = lock.", stringify!($method), "();")]
+        /// let (guard,) = try_lock_all((request,)).unwrap();
+        /// assert_eq!(*guard, 1);
+        /// ```
         #[must_use = "the lock is not acquired: pass the request to `lock_all`"]
         pub struct $Request<'a, T: ?Sized>(&'a RwLock<T>);
 

@@ -17,6 +17,23 @@ use crate::sync::future::Fused;
 /// a boxed slice of pairs, or a reference to one.
 ///
 /// The first item of a pair is anything [`Lockable`]. Only this crate implements the trait.
+///
+/// # Examples
+///
+/// ```
+/// # smol::block_on(async {
+/// use multilock::{Mode, MultiLock, Wanted, acquire_all};
+///
+/// /// Runs `f` while no other task or thread holds one of the locks in a mode that excludes it.
+/// async fn with_all<R>(wanted: impl Wanted, f: impl FnOnce() -> R) -> R {
+///     let _guard = acquire_all(wanted).await;
+///     f()
+/// }
+///
+/// let (a, b) = (MultiLock::new(), MultiLock::new());
+/// assert_eq!(with_all([(&a, Mode::Shared), (&b, Mode::Exclusive)], || 1).await, 1);
+/// # });
+/// ```
 pub trait Wanted: Sealed + Send + Sync {}
 
 impl<W: Sealed + Send + Sync + ?Sized> Wanted for W {}
@@ -120,6 +137,18 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 /// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
 ///
 /// The guard has one mode for each lock, and keeps it: it can be neither downgraded nor upgraded.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{Mode, MultiLock, try_acquire_all};
+///
+/// let (a, b) = (MultiLock::new(), MultiLock::new());
+/// let guard = try_acquire_all([(&a, Mode::Shared), (&b, Mode::Exclusive)]);
+/// assert_eq!((a.locked(), b.locked()), (Some(Mode::Shared), Some(Mode::Exclusive)));
+/// drop(guard);
+/// assert_eq!((a.locked(), b.locked()), (None, None));
+/// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct AllGuard<W: Wanted>(AllHeld<W>);

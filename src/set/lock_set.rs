@@ -499,6 +499,19 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 ///
 /// A guard that is dropped by a panic releases the members: there is no poisoning. A guard that is
 /// forgotten (`mem::forget`) leaves them held forever.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::{LockSet, Mode, MultiLock, SetGuard};
+///
+/// let locks = [MultiLock::new(), MultiLock::new()];
+/// let set: LockSet<&MultiLock> = locks.iter().collect();
+/// let guard: SetGuard<'_, _> = set.try_acquire(Mode::Exclusive).unwrap();
+/// assert!(locks.iter().all(|lock| lock.locked().is_some()));
+/// drop(guard);
+/// assert!(locks.iter().all(|lock| lock.locked().is_none()));
+/// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
 pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);

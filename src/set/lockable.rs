@@ -269,6 +269,23 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
 ///
 /// The methods are those of [`Guard`] and [`SetGuard`](crate::SetGuard), whose documentation says
 /// more about each.
+///
+/// # Examples
+///
+/// ```
+/// # smol::block_on(async {
+/// use multilock::{LockGuard, Lockable, Mode, MultiLock};
+///
+/// /// Writes alone, and then reads beside others.
+/// async fn write_and_read(lock: &impl Lockable) {
+///     let mut guard = lock.acquire(Mode::Exclusive).await;
+///     guard.downgrade(Mode::Shared);
+///     assert_eq!(lock.locked(), Some(Mode::Shared));
+/// }
+///
+/// write_and_read(&MultiLock::new()).await;
+/// # });
+/// ```
 pub trait LockGuard: Sized + Send + Sync {
     /// Returns the mode that the lock, or each lock of the set, is held in.
     ///

@@ -9,6 +9,18 @@ use crate::mode::Mode;
 /// A request for a [`MultiLock`] in a [`Mode`], for [`lock_all`](crate::lock_all).
 ///
 /// [`MultiLock::in_mode`] returns it. The guard is [`Guard`].
+///
+/// # Examples
+///
+/// ```
+/// use multilock::requests::InMode;
+/// use multilock::{Mode, MultiLock, try_lock_all};
+///
+/// let lock = MultiLock::new();
+/// let request: InMode<'_> = lock.in_mode(Mode::Exclusive);
+/// let (guard,) = try_lock_all((request,)).unwrap();
+/// assert_eq!(guard.mode(), Mode::Exclusive);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use = "the lock is not acquired: pass the request to `lock_all`"]
 pub struct InMode<'a> {

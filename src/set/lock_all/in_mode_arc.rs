@@ -12,6 +12,19 @@ use crate::mode::Mode;
 ///
 /// [`MultiLock::in_mode_arc`] returns it. The request owns a clone of the `Arc`, which becomes that
 /// of the guard, [`GuardArc`].
+///
+/// # Examples
+///
+/// ```
+/// use multilock::requests::InModeArc;
+/// use multilock::{Mode, MultiLock, try_lock_all};
+/// use std::sync::Arc;
+///
+/// let lock = Arc::new(MultiLock::new());
+/// let request: InModeArc = lock.in_mode_arc(Mode::Exclusive);
+/// let (guard,) = try_lock_all((request,)).unwrap();
+/// assert_eq!(guard.mode(), Mode::Exclusive);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "the lock is not acquired: pass the request to `lock_all`"]
 pub struct InModeArc {

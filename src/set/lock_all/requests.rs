@@ -35,6 +35,23 @@ pub(crate) mod sealed {
 /// [`writing`](crate::RwLock::writing), [`MultiLock::in_mode`] and their forms with `_arc` return
 /// requests. A request acquires nothing by itself, and may be used any number of times. Only this
 /// crate implements the trait.
+///
+/// # Examples
+///
+/// ```
+/// # smol::block_on(async {
+/// use multilock::requests::LockRequest;
+/// use multilock::{RwLock, lock_all};
+///
+/// async fn both<A: LockRequest, B: LockRequest>(a: A, b: B) -> (A::Guard, B::Guard) {
+///     lock_all((a, b)).await
+/// }
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new("b"));
+/// let (mut first, second) = both(a.writing(), b.reading()).await;
+/// *first += second.len();
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a request for a lock in a mode",
     note = "use `lock.reading()`, `lock.upgrading()` or `lock.writing()` of an `RwLock`, or \
@@ -57,6 +74,23 @@ pub trait LockRequest: sealed::Sealed {
 /// vector of one type of requests, or any of these as [`CheckedLocks`].
 ///
 /// Only this crate implements the trait.
+///
+/// # Examples
+///
+/// ```
+/// # smol::block_on(async {
+/// use multilock::requests::LockRequests;
+/// use multilock::{RwLock, lock_all};
+///
+/// async fn with_all<R: LockRequests, T>(requests: R, f: impl FnOnce(R::Guards) -> T) -> T {
+///     f(lock_all(requests).await)
+/// }
+///
+/// let (a, b) = (RwLock::new(1), RwLock::new(2));
+/// let sum = with_all((a.reading(), b.reading()), |(a, b)| *a + *b).await;
+/// assert_eq!(sum, 3);
+/// # });
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` names no locks and modes for `lock_all`",
     note = "use a tuple of up to twelve requests, as `(a.reading(), b.writing())`, or an array, a \
