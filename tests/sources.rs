@@ -222,6 +222,43 @@ fn each_function_is_documented_by_itself() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+#[test]
+fn each_type_has_an_example() {
+    const EXCEPT: &[(&str, &str)] = &[
+        ("raw/state.rs: Snapshot", "the example of `MultiLock::snapshot` uses one"),
+        ("set/acquire_all.rs: Sealed", "not public"),
+        ("set/address_order.rs: AsGiven", "not public"),
+        ("set/all_or_nothing.rs: AddressOrdered", "not public"),
+        ("set/lock_all/requests.rs: Request", "not public"),
+        ("set/lock_all/requests.rs: Sealed", "not public"),
+        ("set/lock_all/requests.rs: Sealed", "not public"),
+        ("set/lockable.rs: Locks", "not public"),
+        ("set/lockable.rs: Sealed", "not public"),
+    ];
+    let mut without = Vec::new();
+    for (file, text) in sources() {
+        let (mut docs, mut of_macro) = (Vec::new(), false);
+        for line in text.lines().map(str::trim) {
+            let item = ["struct", "enum", "trait"]
+                .iter()
+                .find_map(|kind| line.strip_prefix("pub ")?.strip_prefix(kind)?.strip_prefix(' '));
+            if line.starts_with("///") {
+                docs.push(line);
+            } else if !line.starts_with("#[") {
+                // What a macro defines is documented where the macro is used.
+                let item = item.or(of_macro.then_some(line)).filter(|_| !docs.is_empty());
+                if let Some(item) = item.filter(|_| !docs.contains(&"/// # Examples")) {
+                    let name = item.split(|c: char| !c.is_alphanumeric()).next().unwrap();
+                    without.push(format!("{file}: {name}"));
+                }
+                of_macro = line.ends_with("! {") && !line.ends_with("thread_local! {");
+                docs.clear();
+            }
+        }
+    }
+    assert_eq!(without, EXCEPT.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+}
+
 /// Except for futures, which panic when they are polled.
 #[test]
 fn a_panic_is_the_callers() {
