@@ -343,7 +343,7 @@ macro_rules! multilock_guard {
             /// Detaches the guard into a handle, which does not release the lock when it is dropped.
             ///
             /// A [`GuardArc`](crate::GuardArc) is usually what is wanted: it is `'static`, too, and
-            /// cannot leave the lock held. Use a handle where no guard can be kept.
+            /// its drop releases the lock. Use a handle where no guard can be kept.
             ///
             /// The lock stays held until the handle is passed to [`MultiLock::release`], or until
             /// the guard that [`MultiLock::adopt`] returns for it is dropped. A handle that is

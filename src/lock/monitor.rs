@@ -151,7 +151,8 @@ macro_rules! multilock_monitor {
             ///
             /// # Deadlocks
             ///
-            #[doc = text!(wait_deadlocks)]
+            /// If the monitor is not set, the wait does not end while the task itself holds the lock
+            /// in a mode that excludes the monitored one.
             ///
             /// # Examples
             ///

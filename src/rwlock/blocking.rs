@@ -251,9 +251,9 @@ macro_rules! when_blocking_methods {
         ///
         /// # Deadlocks
         ///
-        /// The wait never ends if no other task or thread makes the condition true, or if the thread
-        /// already holds the lock. A call from async code deadlocks if the condition becomes true
-        /// only after the blocked thread has gone on.
+        /// The wait never ends if the condition does not hold, and no other task or thread makes it
+        /// true. While the thread already holds the lock, none can. A call from async code deadlocks
+        /// if the condition becomes true only after the blocked thread has gone on.
         ///
         /// # Examples
         ///
@@ -292,7 +292,8 @@ macro_rules! when_blocking_methods {
         ///
         /// # Deadlocks
         ///
-        #[doc = text!(deadlocks_in_time)]
+        /// The thread blocks until its time is over if the condition does not hold, and no other
+        /// task or thread makes it true. While the thread already holds the lock, none can.
         ///
         /// # Examples
         ///

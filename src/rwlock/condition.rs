@@ -97,8 +97,8 @@ macro_rules! when_methods {
         ///
         /// # Deadlocks
         ///
-        /// The wait never ends if no other task makes the condition true, or if the task already
-        /// holds the lock.
+        /// The wait never ends if the condition does not hold, and no other task or thread makes it
+        /// true. While the task already holds the lock, none can.
         ///
         /// # Examples
         ///
@@ -158,8 +158,8 @@ macro_rules! when_methods {
         ///
         /// # Deadlocks
         ///
-        /// If no other task makes the condition true, or if the task already holds the lock, the
-        /// wait ends only when `cancel` is ready.
+        /// If the condition does not hold, and no other task or thread makes it true, the wait ends
+        /// only when `cancel` is ready. While the task already holds the lock, none can.
         ///
         /// # Errors
         ///
@@ -302,8 +302,8 @@ macro_rules! changes_monitor {
             ///
             /// # Deadlocks
             ///
-            /// The wait does not end while no other task or thread changes the data. A task that
-            /// keeps a guard of the same lock meanwhile prevents each change.
+            /// If the monitor is not set, the wait does not end before another task or thread
+            /// changes the data. A task that keeps a guard of the same lock meanwhile prevents that.
             ///
             /// # Examples
             ///
