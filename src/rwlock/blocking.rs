@@ -258,7 +258,6 @@ macro_rules! when_blocking_methods {
         /// # Examples
         ///
         /// ```
-        /// use multilock::RwLock;
         #[doc = concat!($new, ";")]
         /// std::thread::scope(|scope| {
         ///     scope.spawn(|| *lock.write_blocking() = true);
@@ -298,7 +297,6 @@ macro_rules! when_blocking_methods {
         /// # Examples
         ///
         /// ```
-        /// use multilock::RwLock;
         /// use std::time::Duration;
         #[doc = concat!($new, ";")]
         /// let limit = Duration::from_millis(1);
@@ -335,35 +333,35 @@ impl<T: ?Sized> RwLock<T> {
     when_blocking_methods! {
         Shared, "read", RwLockReadGuard<'_, T>, self [&self], &self.lock,
         read_blocking, drop,
-        read_when, read_when_blocking, read_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
+        read_when, read_when_blocking, read_when_blocking_timeout, "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Shared, "read", RwLockReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         read_arc_blocking, drop,
         read_arc_when, read_arc_when_blocking, read_arc_when_blocking_timeout,
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
     when_blocking_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuard<'_, T>, self [&self], &self.lock,
         upgradable_read_blocking, drop,
-        upgradable_read_when, upgradable_read_when_blocking, upgradable_read_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
+        upgradable_read_when, upgradable_read_when_blocking, upgradable_read_when_blocking_timeout, "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Upgradable, "upgradable read", RwLockUpgradableReadGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         upgradable_read_arc_blocking, drop,
         upgradable_read_arc_when, upgradable_read_arc_when_blocking, upgradable_read_arc_when_blocking_timeout,
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
     when_blocking_methods! {
         Exclusive, "write", RwLockWriteGuard<'_, T>, self [&self], &self.lock,
         write_blocking, RwLockWriteGuard::release_unchanged,
-        write_when, write_when_blocking, write_when_blocking_timeout, "\nlet lock = RwLock::new(false)"
+        write_when, write_when_blocking, write_when_blocking_timeout, "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
     when_blocking_methods! {
         Exclusive, "write", RwLockWriteGuardArc<T>, self [self: &Arc<Self>], self.clone().into(),
         write_arc_blocking, RwLockWriteGuardArc::release_unchanged,
         write_arc_when, write_arc_when_blocking, write_arc_when_blocking_timeout,
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 }
 

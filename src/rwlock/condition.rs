@@ -104,7 +104,6 @@ macro_rules! when_methods {
         ///
         /// ```
         /// # smol::block_on(async {
-        /// use multilock::RwLock;
         /// use smol::future::zip;
         #[doc = concat!($new, ";")]
         #[doc = concat!("let waits = lock.", stringify!($when), "(|ready: &bool| *ready);")]
@@ -170,7 +169,6 @@ macro_rules! when_methods {
         ///
         /// ```
         /// # smol::block_on(async {
-        /// use multilock::RwLock;
         /// use std::future::ready;
         #[doc = concat!($new, ";")]
         #[doc = concat!("let late = lock.", stringify!($when_or), "(|ready: &bool| *ready, ready(\"too late\")).await;")]
@@ -212,7 +210,7 @@ impl<T: ?Sized> RwLock<T> {
         "read", RwLockReadGuard<'_, T>, self [&self], read, try_read, drop,
         read_when, read_when_or,
         "Many tasks evaluate their conditions at a time, and none of them keeps another reader out.",
-        "\nlet lock = RwLock::new(false)"
+        "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
 
     when_methods! {
@@ -220,7 +218,7 @@ impl<T: ?Sized> RwLock<T> {
         upgradable_read, try_upgradable_read, drop,
         upgradable_read_when, upgradable_read_when_or,
         "The tasks that wait this way evaluate their conditions one after the other, beside readers.",
-        "\nlet lock = RwLock::new(false)"
+        "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
 
     when_methods! {
@@ -228,7 +226,7 @@ impl<T: ?Sized> RwLock<T> {
         write_when, write_when_or,
         "The tasks that wait this way evaluate their conditions one after the other. An evaluation is \
         no change: it wakes no other task that waits for a condition.",
-        "\nlet lock = RwLock::new(false)"
+        "use multilock::RwLock;\n\nlet lock = RwLock::new(false)"
     }
 
     /// Creates a stream of changes of the data.

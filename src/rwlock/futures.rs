@@ -24,7 +24,7 @@ macro_rules! acquire_future {
         ///
         /// ```
         /// # smol::block_on(async {
-        #[doc = concat!("use multilock::{RwLock, futures::", stringify!($Future), "};")]
+        #[doc = concat!("use multilock::futures::", stringify!($Future), ";")]
         #[doc = $example]
         #[doc = concat!("let future: ", stringify!($Future), "<'_, i32> = lock.", $method, "();")]
         /// assert_eq!(*future.await, 1);
@@ -86,7 +86,7 @@ struct DataPtr<T: ?Sized, P>(NonNull<T>, PhantomData<P>);
 macro_rules! borrowing_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident, $Pointer:ty, $($bounds:tt)*) => {
         acquire_future! {
-            $Future, $method, DataPtr<T, $Pointer>, "\nlet lock = RwLock::new(1);",
+            $Future, $method, DataPtr<T, $Pointer>, "use multilock::RwLock;\n\nlet lock = RwLock::new(1);",
             |lock, of| $Guard::new(lock, of.0) => $Guard<'a, T>
         }
 

@@ -221,7 +221,7 @@ macro_rules! owning_future {
     ($Future:ident, $method:literal, $mode:ident, $Guard:ident) => {
         acquire_future! {
             $Future, $method, &'a Arc<RwLock<T>>,
-            "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));",
+            "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));",
             |_lock, of| $Guard::new(Arc::clone(of).into(), of.data()) => $Guard<T>
         }
 
@@ -480,7 +480,7 @@ impl<T: ?Sized> RwLock<T> {
         read_arc_when, read_arc_when_or,
         "The guard owns a clone of the `Arc`. Many tasks evaluate their conditions at a time, and none \
         of them keeps another reader out.",
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 
     when_methods! {
@@ -489,7 +489,7 @@ impl<T: ?Sized> RwLock<T> {
         upgradable_read_arc_when, upgradable_read_arc_when_or,
         "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
         one after the other, beside readers.",
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 
     when_methods! {
@@ -499,7 +499,7 @@ impl<T: ?Sized> RwLock<T> {
         "The guard owns a clone of the `Arc`. The tasks that wait this way evaluate their conditions \
         one after the other. An evaluation is no change: it wakes no other task that waits for a \
         condition.",
-        "use std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
+        "use multilock::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(false))"
     }
 }
 
