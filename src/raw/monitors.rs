@@ -94,7 +94,7 @@ impl RawLock {
 }
 
 /// [`wake_and_notify_edges`], once a program has watched a lock. A release finds it here, so a program that
-/// watches none does not link it: some 900 bytes on Cortex-M3.
+/// watches none does not link it: some 800 bytes on Cortex-M3.
 static WAKE_WATCHED: AtomicPtr<WakeWatched> = AtomicPtr::new(ptr::null_mut());
 
 pub(super) type WakeWatched = fn(&RawLock, &WaitQueue, Transition, Release, &mut WakeAll);
