@@ -89,18 +89,21 @@ fn guard_dropped_by_underscore() {}
 ///
 /// ```compile_fail
 /// # #![allow(unused)]
+/// # extern crate futures_lite as futures;
 /// use futures::StreamExt;
 /// use multilock::*;
 /// ```
 ///
-/// ```
+/// ```standalone_crate
 /// # #![allow(unused)]
+/// # extern crate futures_lite as futures;
 /// use ::futures::StreamExt;
 /// use multilock::*;
 /// ```
 ///
-/// ```
+/// ```standalone_crate
 /// # #![allow(unused)]
+/// # extern crate futures_lite as futures;
 /// use futures::StreamExt;
 /// use multilock::{Mode, MultiLock};
 /// ```

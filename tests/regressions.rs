@@ -20,14 +20,17 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
 }
 
-/// The source of the tests of `path`: `suite`, `suite::module`, `module` or `models::module`.
+/// The source of the tests of `path`: `suite`, `suite::module`, `module` or `models::module`. A suite that is a package of
+/// its own is in a file of its name.
 fn source(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let file = format!("{}.rs", path.replace("::", "/"));
     let suite = root.join("tests").join(&file);
     let module = root.join("src").join(&file);
     let [in_suite, in_module] = [&suite, &module].map(|file| file.with_extension(""));
-    let folders = [in_suite.join("main.rs"), in_module.join("mod.rs"), in_module.join("tests.rs")];
+    let package = in_suite.join(in_suite.file_name().unwrap()).with_extension("rs");
+    let folders =
+        [in_suite.join("main.rs"), package, in_module.join("mod.rs"), in_module.join("tests.rs")];
     // A suite and a module may have the same name, as `rwlock`, which has its examples in the module.
     let files = folders.iter().chain([&suite, &module]);
     files.filter_map(|file| fs::read_to_string(file).ok()).collect()

@@ -1283,29 +1283,3 @@ fn x3_size() {
     assert!(size_of_val(&lock.write_arc_or(pending::<()>())) <= 16 * WORD);
     assert!(size_of_val(&lock.with_mut(|_| ())) <= 16 * WORD);
 }
-
-#[cfg(all(feature = "serde", not(any(miri, target_family = "wasm"))))]
-#[test]
-fn serde_writes_and_reads_the_data() {
-    fn json(value: &impl serde::Serialize) -> String {
-        serde_json::to_string(value).unwrap()
-    }
-    let lock: Arc<RwLock<Vec<u32>>> = Arc::new(serde_json::from_str("[1,2]").unwrap());
-    assert_eq!(json(&*lock), "[1,2]");
-    assert!(serde_json::from_str::<RwLock<Vec<u32>>>("{").is_err());
-    assert_eq!(json(&lock.try_read()), "[1,2]");
-    assert_eq!(json(&RwLockReadGuardArc::map(now(lock.read_arc()), |data| &data[1..])), "[2]");
-    assert_eq!(json(&now(lock.upgradable_read_arc())), "[1,2]");
-    let mut guard = now(lock.upgradable_read());
-    assert_eq!(json(&guard), "[1,2]");
-    assert_eq!(json(&now(RwLockUpgradableReadGuard::upgrade_in_place(&mut guard))), "[1,2]");
-    drop(guard);
-    assert_eq!(json(&RwLockWriteGuardArc::map(now(lock.write_arc()), |data| &mut data[0])), "1");
-    assert_eq!(json(&now(lock.write_arc())), "[1,2]");
-    let guard = lock.try_write().unwrap();
-    assert_eq!(json(&guard), "[1,2]");
-    let error = serde_json::to_string(&*lock).unwrap_err();
-    assert_eq!(error.to_string(), "the lock cannot be read without waiting");
-    assert_eq!(json(&RwLockWriteGuard::map(guard, |data| &mut data[0])), "1");
-    assert_over(&lock);
-}

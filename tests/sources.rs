@@ -364,3 +364,36 @@ fn nothing_that_is_promised_is_checked_in_some_builds_only() {
         .collect();
     assert_eq!(found, EXCEPT.iter().map(|(file, _)| *file).collect::<Vec<_>>());
 }
+
+/// Otherwise its examples would not be tested.
+#[test]
+fn each_page_of_the_guide_is_in_its_list() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
+    let list = fs::read_to_string(guide.join("mod.rs")).unwrap();
+    let (_, list) = list.rsplit_once("pages! {").unwrap();
+    let mut listed: Vec<_> = list.trim_end_matches("}\n").split_whitespace().collect();
+    let mut pages: Vec<_> = fs::read_dir(guide)
+        .unwrap()
+        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".md")?.into()))
+        .collect::<Vec<String>>();
+    listed.sort();
+    pages.sort();
+    assert_eq!(listed, pages);
+}
+
+/// Otherwise `cargo test` would leave out its tests. `examples/cache` shows what a library needs, and is a workspace of
+/// its own.
+#[test]
+fn each_package_is_tested_with_the_crate() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+    for folder in ["benches", "examples", "tests"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = format!("\"{folder}/{}\"", entry.file_name().to_str().unwrap());
+            if entry.path().join("Cargo.toml").exists() && name != "\"examples/cache\"" {
+                assert_eq!(manifest.matches(&name).count(), 2, "member and default member: {name}");
+            }
+        }
+    }
+}

@@ -91,7 +91,7 @@ fn discard_panic(run: impl FnOnce()) {
 ///
 /// static LOCK: lock_api::RwLock<MultiLock, u32> = lock_api::RwLock::new(1);
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// *lock_api_write(&LOCK).await += 1;
 /// std::thread::spawn(|| assert_eq!(*LOCK.read(), 2)).join().unwrap();
 /// # });
@@ -313,7 +313,7 @@ macro_rules! acquire_function {
         ///
         /// static LOCK: lock_api::RwLock<MultiLock, u32> = lock_api::RwLock::new(1);
         ///
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         #[doc = $example]
         /// assert_eq!(*guard, 1);
         /// # });
@@ -366,7 +366,7 @@ acquire_function! {
 /// ```
 /// use multilock::{MultiLock, lock_api_upgradable_read, lock_api_upgrade};
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let lock = lock_api::RwLock::<MultiLock, _>::new(1);
 /// let guard = lock_api_upgradable_read(&lock).await;
 /// // Read beside other readers.

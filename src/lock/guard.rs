@@ -246,7 +246,7 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = guard_example!("Upgradable", $arc, "mut ")]
             /// // Look at the data, beside shared holders.
             /// guard.upgrade().await.unwrap();
@@ -298,7 +298,7 @@ macro_rules! multilock_guard {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = guard_example!("Upgradable", $arc, "mut ")]
             /// let timer = async {};
             /// match guard.upgrade_or(timer).await {

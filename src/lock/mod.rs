@@ -310,7 +310,7 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
     ///
     /// let lock = MultiLock::new();
@@ -364,7 +364,7 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
     /// use std::future::{pending, ready};
     ///
@@ -403,7 +403,7 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
     ///
     /// let lock = MultiLock::new();
@@ -420,9 +420,9 @@ impl MultiLock {
     /// In a race with another future, which may be a timer:
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
-    /// use smol::future::or;
+    /// use futures_lite::future::or;
     ///
     /// let lock = MultiLock::new();
     /// let guard = lock.try_acquire(Mode::Exclusive);

@@ -157,7 +157,7 @@ macro_rules! multilock_monitor {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = monitor_example!($arc)]
             /// monitor.wait().await;
             /// assert!(monitor.is_set());
@@ -235,9 +235,9 @@ multilock_monitor! {
     /// As a stream, with the combinators of any crate that provides them:
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
-    /// use smol::stream::StreamExt;
+    /// use futures_lite::StreamExt;
     ///
     /// let lock = MultiLock::new();
     /// let mut monitor = lock.monitor(Mode::Exclusive);

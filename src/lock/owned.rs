@@ -135,7 +135,7 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
     /// use std::sync::Arc;
     ///
@@ -188,7 +188,7 @@ impl MultiLock {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Mode, MultiLock};
     /// use std::future::{pending, ready};
     /// use std::sync::Arc;

@@ -273,7 +273,7 @@ impl MultiLock {
     /// Acquires one of two locks, whichever is available first:
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use event_listener::Event;
     /// use multilock::{Mode, MultiLock};
     /// use std::sync::Arc;

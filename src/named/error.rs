@@ -11,7 +11,7 @@ use core::fmt;
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::{HandleInUse, HandleLock, Mode};
 ///
 /// let lock = HandleLock::new();
@@ -28,7 +28,7 @@ impl<H> HandleInUse<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();

@@ -190,7 +190,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();
@@ -261,7 +261,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();

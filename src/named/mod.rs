@@ -180,7 +180,7 @@ impl<H> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();
@@ -323,7 +323,7 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleInUse, HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();
@@ -379,7 +379,7 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();
@@ -432,7 +432,7 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleId, HandleLock, Mode};
     ///
     /// let lock = HandleLock::<HandleId>::new();
@@ -558,7 +558,7 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();
@@ -613,7 +613,7 @@ impl<H: Eq> HandleLock<H> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{HandleLock, Mode};
     ///
     /// let lock = HandleLock::new();

@@ -103,8 +103,8 @@ macro_rules! when_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
-        /// use smol::future::zip;
+        /// # futures_lite::future::block_on(async {
+        /// use futures_lite::future::zip;
         #[doc = concat!($new, ";")]
         #[doc = concat!("let waits = lock.", stringify!($when), "(|ready: &bool| *ready);")]
         /// let writes = async { *lock.write().await = true };
@@ -168,7 +168,7 @@ macro_rules! when_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         /// use std::future::ready;
         #[doc = concat!($new, ";")]
         #[doc = concat!("let late = lock.", stringify!($when_or), "(|ready: &bool| *ready, ready(\"too late\")).await;")]
@@ -237,9 +237,9 @@ impl<T: ?Sized> RwLock<T> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::RwLock;
-    /// use smol::stream::StreamExt;
+    /// use futures_lite::StreamExt;
     ///
     /// let lock = RwLock::new(1);
     /// let mut changes = lock.changes();
@@ -306,7 +306,7 @@ macro_rules! changes_monitor {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = $example]
             /// changes.wait().await;
             /// assert_eq!(*lock.read().await, 2);

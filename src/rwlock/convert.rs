@@ -312,7 +312,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             #[doc = concat!("let mut guard = ", stringify!($Upgradable), "::upgrade(guard).await;")]
             /// guard.0 += 1;
@@ -358,7 +358,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = example!("try_upgradable_read", $arc, $Upgradable)]
             /// let reader = lock.read().await;
             /// // In a program, `cancel` may be a timer, or the signal to shut down.
@@ -408,7 +408,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = example!("try_upgradable_read", $arc, $Upgradable, "mut ")]
             #[doc = concat!(stringify!($Upgradable), "::upgrade_in_place(&mut guard).await.0 += 1;")]
             /// assert_eq!(guard.0, 2);
@@ -460,7 +460,7 @@ macro_rules! guard_conversions {
             /// # Examples
             ///
             /// ```
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             #[doc = example!("try_upgradable_read", $arc, $Upgradable, "mut ")]
             /// let reader = lock.read().await;
             /// // In a program, `cancel` may be a timer, or the signal to shut down.

@@ -23,7 +23,7 @@ macro_rules! acquire_future {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         #[doc = concat!("use multilock::futures::", stringify!($Future), ";")]
         #[doc = $example]
         #[doc = concat!("let future: ", stringify!($Future), "<'_, i32> = lock.", $method, "();")]
@@ -119,7 +119,7 @@ macro_rules! upgrade_future {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         #[doc = concat!("use multilock::futures::", stringify!($Future), ";")]
         #[doc = $example]
         #[doc = concat!("let future: ", stringify!($Future), "<_> = ", stringify!($Upgradable), "::upgrade(guard);")]

@@ -156,7 +156,7 @@ pub use guards::{
 /// ```
 /// use multilock::RwLock;
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let lock = RwLock::new(5);
 ///
 /// // Many readers may read at a time.
@@ -260,7 +260,7 @@ macro_rules! acquire_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         /// use multilock::RwLock;
         ///
         /// let lock = RwLock::new(1);
@@ -301,7 +301,7 @@ macro_rules! acquire_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         /// use multilock::RwLock;
         /// use std::future::{pending, ready};
         ///
@@ -356,7 +356,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::RwLock;
     ///
     /// let names = RwLock::new(vec!["a", "b"]);
@@ -404,7 +404,7 @@ impl<T: ?Sized> RwLock<T> {
     /// `.await`:
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::RwLock;
     ///
     /// let accounts = RwLock::new((10, 0));

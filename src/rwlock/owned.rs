@@ -300,7 +300,7 @@ macro_rules! owning_request {
             /// use multilock::{RwLock, lock_all};
             /// use std::sync::Arc;
             ///
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             /// let (a, b) = (Arc::new(RwLock::new(1)), RwLock::new("b"));
             #[doc = concat!("let (first, second) = lock_all((a.", stringify!($method), "(), b.reading())).await;")]
             /// drop(a);
@@ -394,7 +394,7 @@ macro_rules! acquire_arc_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         /// use multilock::RwLock;
         /// use std::sync::Arc;
         ///
@@ -439,7 +439,7 @@ macro_rules! acquire_arc_methods {
         /// # Examples
         ///
         /// ```
-        /// # smol::block_on(async {
+        /// # futures_lite::future::block_on(async {
         /// use multilock::RwLock;
         /// use std::future::{pending, ready};
         /// use std::sync::Arc;
@@ -556,9 +556,9 @@ impl<T: ?Sized + Send + Sync + 'static> RwLock<T> {
     /// A task that reacts to each change, and is not bound to the scope of the lock:
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::RwLock;
-    /// use smol::{future::zip, stream::StreamExt};
+    /// use futures_lite::{StreamExt, future::zip};
     /// use std::sync::Arc;
     ///
     /// let limit = Arc::new(RwLock::new(1));

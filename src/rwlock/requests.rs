@@ -84,7 +84,7 @@ macro_rules! borrowing_request {
             /// ```
             /// use multilock::{RwLock, lock_all};
             ///
-            /// # smol::block_on(async {
+            /// # futures_lite::future::block_on(async {
             /// let (a, b) = (RwLock::new(1), RwLock::new("b"));
             #[doc = concat!("let (first, second) = lock_all((a.", stringify!($method), "(), b.reading())).await;")]
             /// assert_eq!((*first, *second), (1, "b"));

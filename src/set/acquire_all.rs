@@ -21,7 +21,7 @@ use crate::sync::future::Fused;
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::{Mode, MultiLock, Wanted, acquire_all};
 ///
 /// /// Runs `f` while no other task or thread holds one of the locks in a mode that excludes it.
@@ -96,7 +96,7 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::{Mode, MultiLock, acquire_all};
 ///
 /// let (from, to) = (MultiLock::new(), MultiLock::new());

@@ -71,7 +71,7 @@ use crate::sync::unwind::for_each;
 /// ```
 /// use multilock::{LockSet, Mode, MultiLock};
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let (a, b, c) = (MultiLock::new(), MultiLock::new(), MultiLock::new());
 /// let ab: LockSet<&MultiLock> = [&a, &b].into_iter().collect();
 ///
@@ -243,7 +243,7 @@ impl<L: Lockable> LockSet<L> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{LockSet, Mode, MultiLock};
     ///
     /// let locks = [MultiLock::new(), MultiLock::new()];
@@ -287,7 +287,7 @@ impl<L: Lockable> LockSet<L> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{LockSet, Mode, MultiLock};
     /// use std::future::ready;
     ///
@@ -326,7 +326,7 @@ impl<L: Lockable> LockSet<L> {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{LockSet, Mode, MultiLock};
     ///
     /// let locks = [MultiLock::new(), MultiLock::new()];

@@ -59,7 +59,7 @@ pub(crate) mod sealed {
 ///     f()
 /// }
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let lock = MultiLock::new();
 /// assert_eq!(alone(&lock, || 1).await, 1);
 ///
@@ -138,7 +138,7 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Lockable, Mode, MultiLock};
     ///
     /// async fn alone<R>(lock: &impl Lockable, f: impl FnOnce() -> R) -> R {
@@ -194,7 +194,7 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// # Examples
     ///
     /// ```
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// use multilock::{Lockable, Mode, MultiLock};
     ///
     /// async fn print_when_free(lock: &impl Lockable) {
@@ -273,7 +273,7 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::{LockGuard, Lockable, Mode, MultiLock};
 ///
 /// /// Writes alone, and then reads beside others.

@@ -58,7 +58,7 @@ impl MultiLock {
     /// ```
     /// use multilock::{Mode, MultiLock, RwLock, lock_all};
     ///
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// let (device, log) = (MultiLock::new(), RwLock::new(String::new()));
     /// let (mut guard, mut log) = lock_all((device.in_mode(Mode::Exclusive), log.writing())).await;
     /// log.push_str("reset");

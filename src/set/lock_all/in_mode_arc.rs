@@ -62,7 +62,7 @@ impl MultiLock {
     /// use multilock::{Mode, MultiLock, lock_all};
     /// use std::sync::Arc;
     ///
-    /// # smol::block_on(async {
+    /// # futures_lite::future::block_on(async {
     /// let locks = [(); 2].map(|()| Arc::new(MultiLock::new()));
     /// let [first, second] =
     ///     lock_all(locks.each_ref().map(|lock| lock.in_mode_arc(Mode::Shared))).await;

@@ -88,7 +88,7 @@ use crate::sync::future::Fused;
 ///     true
 /// }
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let (checking, savings) = (RwLock::new(100), RwLock::new(50));
 /// assert!(transfer(&savings, &checking, 20).await);
 /// assert!(!transfer(&savings, &checking, 40).await);
@@ -103,7 +103,7 @@ use crate::sync::future::Fused;
 /// ```
 /// use multilock::{RwLock, RwLockUpgradableReadGuard, lock_all};
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let (limit, names, log) = (RwLock::new(1), RwLock::new(vec!["a"]), RwLock::new(String::new()));
 /// let (limit, names, mut log) =
 ///     lock_all((limit.reading(), names.upgrading(), log.writing())).await;

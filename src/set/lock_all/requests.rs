@@ -39,7 +39,7 @@ pub(crate) mod sealed {
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::requests::LockRequest;
 /// use multilock::{RwLock, lock_all};
 ///
@@ -78,7 +78,7 @@ pub trait LockRequest: sealed::Sealed {
 /// # Examples
 ///
 /// ```
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// use multilock::requests::LockRequests;
 /// use multilock::{RwLock, lock_all};
 ///
@@ -166,7 +166,7 @@ impl<R: AsGiven> Sealed for R {}
 ///     Ok(())
 /// }
 ///
-/// # smol::block_on(async {
+/// # futures_lite::future::block_on(async {
 /// let accounts = [RwLock::new(10), RwLock::new(0)];
 /// assert!(transfer(&accounts, 0, 1, 5).await.is_ok());
 /// assert!(transfer(&accounts, 1, 1, 5).await.is_err());

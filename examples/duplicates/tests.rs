@@ -1,62 +1,18 @@
-//! The example programs: what they print, and how they exit.
-//!
-//! `cargo test` builds the examples, and `cargo test --test examples` does not: before that, `cargo build --examples`.
+//! What `duplicates` prints, and how it exits.
 
 #![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
 
+#[path = "../../tests/support/program.rs"]
+mod program;
+
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::{env, fs, process, str};
+use std::process::Stdio;
 
-/// Runs an example to its end.
-fn run(name: &str, args: &[&str], directory: &Path) -> Output {
-    command(name, args, directory).output().unwrap()
-}
-
-fn command(name: &str, args: &[&str], directory: &Path) -> Command {
-    let test = env::current_exe().unwrap();
-    let built = test.parent().and_then(Path::parent).unwrap().join("examples");
-    let program = built.join(name).with_extension(env::consts::EXE_EXTENSION);
-    assert!(program.exists(), "{program:?} is missing: cargo build --examples");
-    let mut command = Command::new(program);
-    command.args(args).current_dir(directory);
-    command
-}
-
-fn stdout(output: &Output) -> &str {
-    str::from_utf8(&output.stdout).unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    str::from_utf8(&output.stderr).unwrap()
-}
-
-/// A directory for one test, which is removed afterwards.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("multilock-{name}-{}", process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        let path = self.0.join(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use program::{Directory, command, run, stderr, stdout};
 
 #[test]
-fn duplicates_prints_files_with_equal_content() {
+fn prints_files_with_equal_content() {
     let tree = Directory::new("groups");
     tree.write("a", "some text");
     tree.write("x/b", "some text");
@@ -90,7 +46,7 @@ fn duplicates_prints_files_with_equal_content() {
 }
 
 #[test]
-fn duplicates_counts_a_file_once_that_it_finds_again() {
+fn counts_a_file_once_that_it_finds_again() {
     let tree = Directory::new("again");
     tree.write("x/a", "some text");
     tree.write("x/b", "another text");
@@ -107,7 +63,7 @@ fn duplicates_counts_a_file_once_that_it_finds_again() {
 
 /// Many tasks share one index: in the end it has all files, in whatever order they were read.
 #[test]
-fn duplicates_loses_nothing() {
+fn loses_nothing() {
     let tree = Directory::new("crowd");
     for file in 0..300 {
         tree.write(&format!("{}/{file}", file % 7), format!("content {:2}", file % 50));
@@ -129,7 +85,7 @@ fn duplicates_loses_nothing() {
 /// Not even root can read from the beginning of its own memory.
 #[cfg(target_os = "linux")]
 #[test]
-fn duplicates_says_what_it_could_not_read() {
+fn says_what_it_could_not_read() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -150,7 +106,7 @@ fn duplicates_says_what_it_could_not_read() {
 }
 
 #[test]
-fn duplicates_answers_questions_meanwhile() {
+fn answers_questions_meanwhile() {
     let tree = Directory::new("questions");
     for name in ["a", "b", "x/a", "x/c"] {
         tree.write(name, "some text");
@@ -179,7 +135,7 @@ fn duplicates_answers_questions_meanwhile() {
 }
 
 #[test]
-fn duplicates_does_nothing_if_its_arguments_are_wrong() {
+fn does_nothing_if_its_arguments_are_wrong() {
     let tree = Directory::new("wrong");
     tree.write("a", "some text");
     for (args, why) in [
@@ -196,62 +152,4 @@ fn duplicates_does_nothing_if_its_arguments_are_wrong() {
     let output = run("duplicates", &["--help"], &tree.0);
     assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
     assert!(stdout(&output).contains("usage: duplicates"));
-}
-
-/// Far more lines than the queue has room for.
-#[cfg(feature = "std")]
-#[test]
-fn words_counts_all_that_passes_through_its_queue() {
-    let tree = Directory::new("words");
-    let line = |n: usize| format!("The lock, the guard {}\n", ["a", "b", "c"][n % 3]);
-    for name in ["first", "second", "third"] {
-        tree.write(name, (0..600).map(line).collect::<String>());
-    }
-    tree.write("empty", "");
-    let output = run("words", &["first", "empty", "second", "third"], &tree.0);
-    let said =
-        "  3600 the\n  1800 guard\n  1800 lock\n   600 a\n   600 b\n9000 words, 6 different ones\n";
-    assert_eq!((stdout(&output), output.status.code()), (said, Some(0)));
-    let reported: Vec<_> = stderr(&output).lines().collect();
-    let [.., before, queue] = &reported[..] else { panic!("{reported:?}") };
-    assert_eq!(*before, "Counted");
-    let peak: usize = queue.split(' ').nth(3).unwrap().parse().unwrap();
-    assert!((1..=16).contains(&peak), "{queue}");
-}
-
-#[cfg(feature = "std")]
-#[test]
-fn words_counts_nothing_if_a_file_is_missing() {
-    let tree = Directory::new("words-missing");
-    tree.write("a", "some text");
-    let output = run("words", &["a", "missing"], &tree.0);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stdout(&output), "0 words, 0 different ones\n");
-    assert!(stderr(&output).contains("words: missing: "), "{}", stderr(&output));
-    assert!(stderr(&output).lines().any(|line| line == "Failed"), "{}", stderr(&output));
-    let output = run("words", &[], &tree.0);
-    assert_eq!((output.status.code(), stderr(&output)), (Some(2), "usage: words PATH...\n"));
-}
-
-/// The server sends itself requests over the loopback device. Any wrong answer is a panic.
-#[test]
-fn server_passes_its_own_test() {
-    let directory = Directory::new("server");
-    let output = run("server", &["--self-test"], &directory.0);
-    assert_eq!((output.status.code(), stderr(&output)), (Some(0), ""));
-    assert_eq!(stdout(&output).lines().last(), Some("all tests have passed"));
-}
-
-#[test]
-fn server_says_what_it_cannot_do() {
-    let directory = Directory::new("server-wrong");
-    for (args, code, why) in [
-        (&["--unknown"][..], 2, "usage: server "),
-        (&["127.0.0.1:0", "more"], 2, "usage: server "),
-        (&["nowhere"], 1, "cannot listen at nowhere: "),
-    ] {
-        let output = run("server", args, &directory.0);
-        assert_eq!((output.status.code(), stdout(&output)), (Some(code), ""), "{args:?}");
-        assert!(stderr(&output).starts_with(why), "{args:?}: {}", stderr(&output));
-    }
 }

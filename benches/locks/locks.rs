@@ -12,7 +12,7 @@
 //! `floor` is the cost with a minimal lock. Without contention that is one compare-and-swap and one
 //! read-modify-write, and with contention the same work with no lock at all.
 //!
-//! A run of all cases is saved in `benches/results`; a run with `--quick`, or of some cases or
+//! A run of all cases is saved in `results`; a run with `--quick`, or of some cases or
 //! contestants, only with `--save`. Without `--bench`, as in `cargo test --benches`, each body runs
 //! once, and nothing is measured.
 //!
@@ -96,7 +96,7 @@ fn main() -> io::Result<()> {
     }
     if is("--save") || filters.is_empty() && only.is_none() && !quick {
         let about = about();
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results");
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
         report::write(&dir, &about, &rows)?;
     }
     Ok(())

@@ -9,6 +9,7 @@
     not(any(loom, shuttle, miri, target_family = "wasm"))
 ))]
 
+mod actors;
 mod scenarios;
 
 mod async_std;

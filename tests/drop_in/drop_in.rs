@@ -8,14 +8,14 @@ mod on_async_lock {
     use async_lock::futures::*;
     use async_lock::*;
 
-    include!("support/drop_in.rs");
+    include!("program.rs");
 }
 
 mod on_multilock {
     use multilock::futures::*;
     use multilock::*;
 
-    include!("support/drop_in.rs");
+    include!("program.rs");
 }
 
 use std::pin::pin;

@@ -1,0 +1,7 @@
+//! Each module is a page.
+
+#[path = "../../src/guide/mod.rs"]
+pub mod guide;
+
+#[doc = include_str!("../../README.md")]
+pub mod readme {}
