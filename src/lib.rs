@@ -1,5 +1,78 @@
 // A package in `tests/guide` has the executors that the examples of pages need, and tests them.
-#![cfg_attr(not(doctest), doc = include_str!("../README.md"))]
+//! A write-preferring reader-writer lock for async code, with shared, upgradable and exclusive modes.
+//!
+//! The lock depends on no executor. One lock serves tasks of any runtime, threads that block, and
+//! interrupt handlers. It works with `std` and without, with a heap and without.
+//!
+//! ```
+//! use multilock::{RwLock, RwLockUpgradableReadGuard};
+//!
+//! # futures_lite::future::block_on(async {
+//! let names = RwLock::new(vec!["a"]);
+//! assert_eq!(names.read().await.len(), 1);
+//!
+//! // Beside other readers; then alone, with no other writer in between.
+//! let guard = names.upgradable_read().await;
+//! if !guard.contains(&"b") {
+//!     RwLockUpgradableReadGuard::upgrade(guard).await.push("b");
+//! }
+//! assert_eq!(*names.read().await, ["a", "b"]);
+//! # });
+//! ```
+//!
+//! # Where to begin
+//!
+//! | you want | take |
+//! |---|---|
+//! | a lock that contains its data | [`RwLock`] |
+//! | a lock without data, whose mode is chosen at run time | [`MultiLock`] |
+//! | several locks and their data at once, without a deadlock | [`lock_all`] |
+//! | the same locks again and again, or sets of sets | [`LockSet`], [`acquire_all`] |
+//! | a condition on the data | [`RwLock::read_when`], [`RwLock::changes`] |
+//! | to be told when a mode becomes available | [`MultiLock::wait`], [`Monitor`], [`MultiLock::notify`] |
+//! | acquisitions with names | [`HandleLock`] |
+//! | code that takes any of these locks | [`Lockable`] |
+//!
+//! The [guide] answers questions: [which lock](crate::guide::choosing) to choose, what it
+//! [guarantees](crate::guide::guarantees), what happens on [cancellation](crate::guide::cancellation),
+//! why a program [hangs](crate::guide::hangs), and how to come from
+//! [async-lock](crate::guide::migrating_from_async_lock), [tokio](crate::guide::migrating_from_tokio),
+//! [parking_lot](crate::guide::migrating_from_parking_lot) or
+//! [Python](crate::guide::from_python).
+//!
+//! # What the names say
+//!
+//! A method whose name says nothing about waiting is async, or returns at once. `try_` never waits.
+//! `_blocking` blocks the thread, and `_blocking_timeout` and `_blocking_deadline` do so for a limited
+//! time. `_or` takes a future, and gives up when that is ready. The guards of `_arc` own the lock.
+//!
+//! # Features
+//!
+//! | name | default | effect |
+//! |---|---|---|
+//! | `std` | yes | Blocking and timed acquisition. A mutex of the operating system guards the wait queue. |
+//! | `alloc` | with `std` | What owns memory: guards in an `Arc`, [`LockSet`], [`HandleLock`], monitors as streams, [`lock_all`] of vectors. The wait queue is in a box that the first wait allocates. Without it, the queue is in the lock, and nothing allocates. |
+//! | `event-listener` | yes | [`MultiLock::notify`]. It depends on the crate `event-listener`, and implies `alloc`. |
+//! | `critical-section` | no | A critical section guards the wait queue: the lock may be used in interrupt handlers. The program needs an implementation of `critical-section`. |
+//! | `portable-atomic` | no | For chips without compare-and-swap. |
+//! | `single-threaded` | no | A spin lock guards the wait queue: for programs without threads, and without interrupt handlers that use a lock. |
+//! | `lock_api` | no | The raw-lock traits of `lock_api` for [`MultiLock`]; with `std`. |
+//! | `serde` | no | `Serialize` and `Deserialize` of [`RwLock`], and `Serialize` of its guards. |
+//! | `defmt` | no | `Format` of all types that implement `Debug` and have a state to show. |
+//!
+//! One of `std`, `critical-section` and `single-threaded` is needed. [`guide::firmware`]
+//! has a complete program for a chip.
+//!
+//! # Limitations
+//!
+//! * There is no poisoning, and no order among woken waiters.
+//! * A task that holds the lock and waits for it again may wait for itself. To read twice, share the
+//!   guard.
+//! * A try barges: it may overtake a woken waiter any number of times.
+//! * There is one counter of holders: shared holders on many cores contend for it.
+//!
+//! [`guide::guarantees`] says what is not bounded.
+
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // The documentation shows which feature and which target an item needs, and no models.
