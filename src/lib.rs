@@ -13,9 +13,8 @@
 //!
 //! // Beside other readers; then alone, with no other writer in between.
 //! let guard = names.upgradable_read().await;
-//! if !guard.contains(&"b") {
-//!     RwLockUpgradableReadGuard::upgrade(guard).await.push("b");
-//! }
+//! assert!(!guard.contains(&"b"));
+//! RwLockUpgradableReadGuard::upgrade(guard).await.push("b");
 //! assert_eq!(*names.read().await, ["a", "b"]);
 //! # });
 //! ```
