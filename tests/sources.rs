@@ -367,18 +367,17 @@ fn nothing_that_is_promised_is_checked_in_some_builds_only() {
 
 /// Otherwise its examples would not be tested.
 #[test]
-fn each_page_of_the_guide_is_in_its_list() {
+fn each_page_of_the_guide_is_shown() {
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide");
-    let list = fs::read_to_string(guide.join("mod.rs")).unwrap();
-    let (_, list) = list.rsplit_once("pages! {").unwrap();
-    let mut listed: Vec<_> = list.trim_end_matches("}\n").split_whitespace().collect();
-    let mut pages: Vec<_> = fs::read_dir(guide)
-        .unwrap()
-        .filter_map(|entry| Some(entry.unwrap().file_name().to_str()?.strip_suffix(".md")?.into()))
-        .collect::<Vec<String>>();
-    listed.sort();
-    pages.sort();
-    assert_eq!(listed, pages);
+    let module = fs::read_to_string(guide.join("mod.rs")).unwrap();
+    let (_, list) = module.split_once("\npages! {").unwrap();
+    let (list, others) = list.split_once('}').unwrap();
+    for entry in fs::read_dir(guide).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(page) = name.strip_suffix(".md") else { continue };
+        let is_listed = list.split_whitespace().any(|one| one == page);
+        assert!(is_listed || others.contains(&format!("include_str!({name:?})")), "{page}");
+    }
 }
 
 /// Otherwise `cargo test` would leave out its tests. `examples/cache` shows what a library needs, and is a workspace of
