@@ -325,7 +325,7 @@ pub(super) fn notify_in_batches(
         });
         total += batch.len();
         is_over |= end.is_behind(total);
-        while let Some(waker) = batch.next() {
+        for waker in batch.by_ref() {
             wake.one(waker);
         }
         // All are woken. The compiler would look for wakers that are left.
