@@ -42,8 +42,8 @@
 //! # What the names say
 //!
 //! A method whose name says nothing about waiting is async, or returns at once. `try_` never waits.
-//! `_blocking` blocks the thread, and `_blocking_timeout` and `_blocking_deadline` do so for a limited
-//! time. `_or` takes a future, and gives up when that is ready. The guards of `_arc` own the lock.
+//! `_blocking` blocks the thread, and `_blocking_timeout` does so for a limited time, as does
+//! `_blocking_deadline` (not of [`RwLock`]). `_or` takes a future, and gives up when that is ready. The guards of `_arc` own the lock.
 //!
 //! # Features
 //!
@@ -51,7 +51,7 @@
 //! |---|---|---|
 //! | `std` | yes | Blocking and timed acquisition. A mutex of the operating system guards the wait queue. |
 //! | `alloc` | with `std` | What owns memory: guards in an `Arc`, [`LockSet`], [`HandleLock`], monitors as streams, [`lock_all`] of vectors. The wait queue is in a box that the first wait allocates. Without it, the queue is in the lock, and nothing allocates. |
-//! | `event-listener` | yes | [`MultiLock::notify`]. It depends on the crate `event-listener`, and implies `alloc`. |
+//! | `event-listener` | yes | [`MultiLock::notify`], for events of the crate `event-listener`, version 5. It implies `alloc`. |
 //! | `critical-section` | no | A critical section guards the wait queue: the lock may be used in interrupt handlers. The program needs an implementation of `critical-section`. |
 //! | `portable-atomic` | no | For chips without compare-and-swap. |
 //! | `single-threaded` | no | A spin lock guards the wait queue: for programs without threads, and without interrupt handlers that use a lock. |

@@ -1,7 +1,8 @@
 //! The guide: how to choose a lock, what this one guarantees, and how to use it well.
 //!
-//! These modules contain documentation alone. Each is a page of questions and answers, and its
-//! examples are compiled and run with the tests of the crate.
+//! These modules contain documentation alone. Each is a page of questions and answers. Its examples
+//! are compiled and run with the tests of the crate. They are bodies of async functions, and some use
+//! the crates `futures`, `smol`, `tokio` or `event-listener` (5).
 //!
 //! | page | answers |
 //! |---|---|

@@ -181,9 +181,10 @@ rwlock_guard! {
     ///
     /// # Deadlocks
     ///
-    /// A deadlock is possible if the task waits for another task that wants to read: while a writer
-    /// is queued, new readers wait. Give the other task a guard of [`share`](Self::share) instead,
-    /// which does not wait.
+    /// While a writer is queued, new readers wait. So a task that keeps this guard must not read the
+    /// lock again: not by a second call, which is easily overlooked behind an `if` that upgrades the
+    /// guard in one branch only. Nor may it wait for another task that wants to read. Read through
+    /// this guard, or make another one with [`share`](Self::share), which does not wait.
     ///
     /// # Examples
     ///
