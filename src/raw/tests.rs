@@ -6,12 +6,14 @@ use core::task::{Context, Poll, Waker};
 use std::boxed::Box;
 use std::eprintln;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::Wake;
+use std::vec;
 use std::vec::Vec;
 
 use super::*;
+use crate::raw::acquire::RawAcquire;
 use crate::raw::list::WaitState;
 use crate::raw::waiter::ReleaseOnDrop;
 
@@ -454,28 +456,70 @@ fn near_the_maximum(seed: u64, steps: &mut Vec<(usize, usize)>) {
     }
 }
 
+/// A waker that does something when it wakes, once.
+#[derive(Default)]
+struct RunsOnWake(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl RunsOnWake {
+    fn set(&self, f: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Some(Box::new(f));
+    }
+}
+
+impl Wake for RunsOnWake {
+    fn wake(self: Arc<Self>) {
+        let f = self.0.lock().unwrap().take();
+        f.into_iter().for_each(|f| f());
+    }
+}
+
+type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The last waiter leaves between two batches, so the release does not find it. The next batch
+/// empties the list.
+#[test]
+fn p3_a_release_wakes_no_waiter_that_joins_an_empty_list() {
+    fn waits(lock: &Arc<RawLock>, waker: &Waker) -> Waits {
+        let lock = lock.clone();
+        let mut waits: Waits = Box::pin(async move { RawAcquire::new(&*lock, Mode::Shared).await });
+        assert!(waits.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
+        waits
+    }
+
+    let lock = Arc::new(RawLock::new());
+    assert!(lock.try_acquire(Mode::Exclusive));
+    let [first, ninth] = [(); 2].map(|()| Arc::new(RunsOnWake::default()));
+    let mut tasks: Vec<_> = vec![waits(&lock, &first.clone().into())];
+    tasks.extend((0..7).map(|_| waits(&lock, Waker::noop())));
+    tasks.push(waits(&lock, &ninth.clone().into()));
+    let last = waits(&lock, Waker::noop());
+    first.set(|| drop(last));
+    let (wakes, joined) = (Arc::new(Wakes::default()), Arc::new(Mutex::new(None)));
+    ninth.set({
+        let (lock, waker, joined) = (lock.clone(), wakes.clone().into(), joined.clone());
+        move || {
+            assert!(lock.try_acquire(Mode::Exclusive));
+            *joined.lock().unwrap() = Some(waits(&lock, &waker));
+        }
+    });
+    lock.release(Mode::Exclusive);
+    assert!(joined.lock().unwrap().is_some() && wakes.0.load(Relaxed) == 0);
+    drop(tasks);
+    lock.release(Mode::Exclusive);
+    assert_eq!(wakes.0.load(Relaxed), 1);
+}
+
 /// The last listener leaves between two batches, so the release does not find the end of the list.
 #[cfg(feature = "event-listener")]
 #[test]
 fn p3_an_edge_notifies_no_event_again_and_again() {
-    use std::sync::Mutex;
-
     use crate::raw::edges::Edge;
-
-    type Listens = Pin<Box<dyn Future<Output = ()> + Send>>;
-    struct DropsOnWake(Mutex<Option<Listens>>);
-
-    impl Wake for DropsOnWake {
-        fn wake(self: Arc<Self>) {
-            *self.0.lock().unwrap() = None;
-        }
-    }
 
     let edge = Edge::Acquirable(Mode::Shared);
     let lock = Arc::new(RawLock::new());
     let listens = |waker: &Waker, is_event| {
         let lock = lock.clone();
-        let mut listens: Listens = Box::pin(async move {
+        let mut listens: Waits = Box::pin(async move {
             if is_event {
                 lock.wake_at_edges(edge).await;
             }
@@ -488,11 +532,12 @@ fn p3_an_edge_notifies_no_event_again_and_again() {
     _ = lock.watch(edge);
     let mut crowd: Vec<_> = (0..100).map(|_| waiter(&lock, Mode::Exclusive, false)).collect();
     assert!(crowd.iter_mut().all(|waiter| waiter.poll().is_pending()));
-    let first = Arc::new(DropsOnWake(Mutex::default()));
+    let first = Arc::new(RunsOnWake::default());
     let task = listens(&Waker::from(first.clone()), false);
     let wakes: Vec<_> = (0..8).map(|_| Arc::new(Wakes::default())).collect();
     let events: Vec<_> = wakes.iter().map(|wakes| listens(&wakes.clone().into(), true)).collect();
-    *first.0.lock().unwrap() = Some(listens(Waker::noop(), true));
+    let last = listens(Waker::noop(), true);
+    first.set(|| drop(last));
     lock.release(Mode::Exclusive);
     assert!(wakes.iter().all(|wakes| wakes.0.load(Relaxed) == 1), "{wakes:?}");
     drop((task, events, crowd));

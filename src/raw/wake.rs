@@ -287,10 +287,10 @@ impl RawLock {
 }
 
 /// Notifies the first listener of `list`, or `all` that are queued there, but not those that join
-/// meanwhile. Returns whether one was queued.
+/// meanwhile, unless the last one has left. Returns whether one was queued.
 ///
 /// `pop`, with the queue locked, takes the first listener out, and is told whether that is the first of
-/// a batch. A listener that it leaves in the list begins the next batch, or else is the end.
+/// a batch. A handoff waiter that it leaves in the list begins the next batch. Any other is the end.
 #[inline]
 pub(super) fn notify_in_batches(
     queue: &WaitQueue,
@@ -308,10 +308,10 @@ pub(super) fn notify_in_batches(
             let owner = waiters.reservation.owner();
             let mut is_over = false;
             batch.fill(|len| {
-                let Some(node) = waiters.list(list).first() else { return Popped::None };
-                let address = node.address();
+                let address = waiters.list(list).first().map_or(NO_WAITER, Node::address);
                 let popped = pop(waiters, len == 0);
                 if matches!(popped, Popped::None) {
+                    is_over = !waiters.list(list).first().is_some_and(Node::is_handoff);
                     return popped;
                 }
                 if address == owner {
