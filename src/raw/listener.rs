@@ -136,8 +136,9 @@ impl LockedListener<'_> {
     /// whether it is.
     ///
     /// A listener that is not queued joins `list`, as a waiter of this `kind`, with the waker in
-    /// `new`: before all others if `first`, or else behind them. A listener that is queued with a waker of another task swaps that one for the waker
-    /// in `new`. If `new` is needed and empty, nothing changes.
+    /// `new`: before all others if `first`, or else behind them. A listener that is queued with a waker
+    /// of another task swaps that one for the waker in `new`. If `new` is needed and empty, nothing
+    /// changes.
     #[inline]
     pub(crate) fn listen(
         &mut self,

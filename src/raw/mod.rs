@@ -14,8 +14,8 @@
 //
 // Only `state` writes the word. Its methods are called here (and through here by acquire, spin and
 // blocking), in waiter and upgrade, in wake for a handoff, and in deferral and monitors for a flag.
-// Only `listener` and `wake` touch the lists: a listener pushes and removes its own node, and `wake`
-// pops. Wakers run in `wakers`, or where a waiter wakes itself: in acquire and waiter.
+// Only `listener`, `wake` and `monitors` touch the lists: a listener pushes and removes its own node,
+// and the others pop. Wakers run in `wakers`, or where a waiter wakes itself: in acquire and waiter.
 
 pub(crate) mod acquire;
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
