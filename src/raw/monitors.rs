@@ -26,10 +26,12 @@ impl RawLock {
     /// it watches for a mode that can be acquired now, one less than there were.
     pub(crate) fn watch(&self, edge: Edge) -> EdgeCount {
         let queue = self.queue();
-        // ORDERING: Relaxed. The write of the flag, below, is a Release: a thread that sees the flag
-        // sees this, too.
-        WAKE_WATCHED
-            .store(ptr::from_ref(&(wake_and_notify_edges as WakeWatched)).cast_mut(), Relaxed);
+        // ORDERING: Relaxed, both. The write of the flag, below, is a Release: a thread that sees the
+        // flag sees what was stored or loaded here, or a later value. There is none.
+        if WAKE_WATCHED.load(Relaxed).is_null() {
+            WAKE_WATCHED
+                .store(ptr::from_ref(&(wake_and_notify_edges as WakeWatched)).cast_mut(), Relaxed);
+        }
         queue.with(|waiters| {
             // The count of edges is read before the flag is set. An edge that comes after the flag
             // is counted after this look in any case; an edge that came before may be seen once too
