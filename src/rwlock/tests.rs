@@ -6,6 +6,7 @@ use super::*;
 use crate::lock::guard::Guard;
 use crate::lock::handle::LockId;
 use crate::lock::owned::GuardArc;
+use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::rwlock::owned::{RwLockReadGuardArc, RwLockUpgradableReadGuardArc};
 
