@@ -53,6 +53,28 @@ fn p1_a_waker_may_be_replaced_while_it_is_woken() {
     }
 }
 
+/// A waiter is overtaken. The next release notifies it again, and not the waiter that joined behind
+/// it, which sleeps on.
+#[test]
+fn q3_an_overtaken_waiter_keeps_its_position() {
+    for mode in [Upgradable, Exclusive] {
+        model(move || {
+            let lock = std::sync::Arc::new(MultiLock::new());
+            let guard = lock.try_acquire(Exclusive).unwrap();
+            let mut first = queued(lock.acquire_arc(mode));
+            let dormant = queued(lock.acquire(mode));
+            drop(guard);
+            let guard = lock.try_acquire(Exclusive).unwrap();
+            assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let thread = spawn(move || drop(block_on(first, None)));
+            drop(guard);
+            join([thread]);
+            drop(dormant);
+            assert_eq!(lock.snapshot(), MultiLock::new().snapshot());
+        });
+    }
+}
+
 #[test]
 fn u2_the_waker_of_an_upgrade_may_be_replaced_while_it_is_woken() {
     model_with(3, || {
