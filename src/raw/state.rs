@@ -420,7 +420,7 @@ impl State {
     fn enter(&self, mode: Mode, may: impl Fn(Snapshot, Mode) -> bool) -> bool {
         // ORDERING: Acquire, both. Pairs with the Release of `release` and `downgrade`: the holders
         // that had to leave before this one have finished their work. With a weaker ordering, the
-        // model `e2_data_is_visible_to_the_next_holder` fails.
+        // model `q3_an_overtaken_waiter_is_woken_again` fails.
         //
         // Only a free lock can be acquired in exclusive mode, so there is no need to load it first.
         mode == Mode::Exclusive && self.0.compare_exchange(0, EXCLUSIVE, Acquire, Relaxed).is_ok()
