@@ -250,8 +250,12 @@ impl<T> DerefMut for Placed<'_, T> {
 
 impl<T> Drop for Placed<'_, T> {
     fn drop(&mut self) {
-        // SAFETY: nothing uses the future after that.
-        unsafe { core::ptr::drop_in_place(self.future) };
+        // SAFETY: nothing uses the future after that, and the place is not free yet. What still uses it
+        // by mistake does not find what was there.
+        unsafe {
+            core::ptr::drop_in_place(self.future);
+            self.place.memory.get().write_bytes(0, 1);
+        }
         self.place.is_used.store(false, SeqCst);
     }
 }
