@@ -10,7 +10,7 @@ test *args:
 
 # Formats all crates of the repository (1 s).
 fmt:
-    for crate in . no_std_example no_std_example/cost no_std_example/cost/two_cores no_std_example/two_cores fuzz examples/cache; do (cd $crate && cargo fmt) || exit; done
+    for crate in . no_std_example no_std_example/cost no_std_example/cost/two_cores no_std_example/two_cores fuzz examples/cache examples/web; do (cd $crate && cargo fmt) || exit; done
 
 # Checks the format, Clippy, and each combination of features (40 s).
 lint:
