@@ -1,5 +1,7 @@
-//! Finds files with equal content. Tasks hash files in parallel and put the results into one index, while another task
-//! reads the index again and again to report the progress.
+//! For the author of a command-line tool, here on smol: many tasks write one index, and others read it meanwhile.
+//!
+//! It finds files with equal content. Tasks hash files in parallel and put the results into the index, while another task
+//! reads it again and again to show the totals beside a progress bar.
 //!
 //! ```text
 //! cargo run --release --example duplicates -- PATH...
@@ -17,15 +19,16 @@
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
-use std::io::{self, BufWriter, ErrorKind, IsTerminal, Read, Write};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use std::{env, fmt, thread};
 
+use indicatif::{ProgressBar, ProgressStyle};
 use multilock::{RwLock, RwLockUpgradableReadGuard};
 use sha2::{Digest, Sha256};
-use smol::channel::{Receiver, Sender, bounded};
+use smol::channel::{Receiver, Sender, bounded, unbounded};
 use smol::io::{AsyncBufReadExt, BufReader};
 use smol::stream::StreamExt;
 use smol::{Executor, Timer, Unblock, future};
@@ -172,11 +175,12 @@ fn file_id(path: &Path, _: &Metadata) -> io::Result<FileId> {
 /// A file, or an error about a path.
 type Found = Result<(PathBuf, FileId), (PathBuf, io::Error)>;
 
-/// Sends all files that it finds. Blocks, even while no task receives them.
-fn walk(options: &Options, found: &Sender<Found>) {
+/// Sends all files that it finds, ahead of the tasks, so that the bar soon has its length. Blocks.
+fn walk(options: &Options, found: &Sender<Found>, bar: &ProgressBar) {
     let send = |it| {
+        bar.inc_length(1);
         // Fails if the tasks have panicked, which is reported elsewhere.
-        let _ = found.send_blocking(it);
+        let _ = found.try_send(it);
     };
     let mut directories = Vec::new();
     let visit = |path, metadata: io::Result<Metadata>, directories: &mut Vec<PathBuf>| {
@@ -242,45 +246,44 @@ async fn claim(index: &RwLock<Index>, id: FileId) -> bool {
 }
 
 /// Hashes files one after another, as they are found.
-async fn work(index: &RwLock<Index>, found: Receiver<Found>, terminal: bool) {
+async fn work(index: &RwLock<Index>, found: Receiver<Found>, bar: &ProgressBar) {
     while let Ok(found) = found.recv().await {
-        let hashed = match found {
-            Ok((path, id)) => {
-                if !claim(index, id).await {
-                    continue;
-                }
-                // On a thread that may block, and without the lock meanwhile.
-                smol::unblock(move || match hash_file(&path) {
-                    Ok((hash, size)) => Ok((path, hash, size)),
-                    Err(error) => Err((path, error)),
-                })
-                .await
-            }
-            Err(unreadable) => Err(unreadable),
-        };
-        match hashed {
-            Ok((path, hash, size)) => index.write().await.add(path, hash, size),
-            Err((path, error)) => {
-                index.write().await.totals.unreadable += 1;
-                eprintln!("{}duplicates: {path:?}: {error}", start_of_line(terminal));
-            }
+        if let Err((path, error)) = add(index, found).await {
+            index.write().await.totals.unreadable += 1;
+            bar.suspend(|| eprintln!("duplicates: {path:?}: {error}"));
         }
+        bar.inc(1);
     }
 }
 
-/// Reports the progress of the other tasks, until it is dropped.
-async fn watch(index: &RwLock<Index>, terminal: bool) {
-    let pause = Duration::from_millis(if terminal { 100 } else { 5_000 });
+/// Hashes a file, unless that was done before.
+async fn add(index: &RwLock<Index>, found: Found) -> Result<(), (PathBuf, io::Error)> {
+    let (path, id) = found?;
+    if claim(index, id).await {
+        // On a thread that may block, and without the lock meanwhile.
+        let (path, hashed) = smol::unblock(move || {
+            let hashed = hash_file(&path);
+            (path, hashed)
+        })
+        .await;
+        let (hash, size) = hashed.map_err(|error| (path.clone(), error))?;
+        index.write().await.add(path, hash, size);
+    }
+    Ok(())
+}
+
+/// Shows the totals beside the bar, until it is dropped.
+async fn watch(index: &RwLock<Index>, bar: &ProgressBar) {
     loop {
-        Timer::after(pause).await;
-        // The guard is dropped at the end of the statement, because printing may take long.
+        // The guard is dropped at the end of the statement, because drawing may take long.
         let totals = index.read().await.totals();
-        eprint!("{}{totals}{}", start_of_line(terminal), if terminal { "" } else { "\n" });
+        bar.set_message(totals.to_string());
+        Timer::after(Duration::from_millis(100)).await;
     }
 }
 
 /// Answers questions one after another, until there are no more.
-async fn answer(index: &RwLock<Index>, terminal: bool) {
+async fn answer(index: &RwLock<Index>, bar: &ProgressBar) {
     let mut questions = BufReader::new(Unblock::new(io::stdin())).lines();
     while let Some(Ok(question)) = questions.next().await {
         let answer = {
@@ -290,24 +293,21 @@ async fn answer(index: &RwLock<Index>, terminal: bool) {
             let totals = index.totals();
             format!("{question:?}: {} groups so far, of {totals}\n{shown}", groups.len())
         };
-        eprint!("{}{answer}", start_of_line(terminal));
+        bar.suspend(|| eprint!("{answer}"));
     }
-}
-
-/// The characters that erase the previous progress report.
-fn start_of_line(terminal: bool) -> &'static str {
-    if terminal { "\r\x1b[K" } else { "" }
 }
 
 fn run(options: &Options) -> Index {
     let index = RwLock::default();
+    // On the standard error, and only if that is a terminal.
+    let style = ProgressStyle::with_template("{bar:40} {pos} of {len}\n{msg}").unwrap();
+    let bar = ProgressBar::new(0).with_style(style);
     let executor = Executor::new();
-    let terminal = io::stderr().is_terminal();
     thread::scope(|scope| {
         // On a thread of its own. After a panic no task waits for it.
-        let (send, found) = bounded(1_000);
-        let owned = options.clone();
-        let walk = smol::unblock(move || walk(&owned, &send));
+        let (send, found) = unbounded();
+        let owned = (options.clone(), bar.clone());
+        let walk = smol::unblock(move || walk(&owned.0, &send, &owned.1));
 
         // The threads end when this is dropped, even by a panic.
         let (_run, ended) = bounded::<()>(1);
@@ -316,7 +316,7 @@ fn run(options: &Options) -> Index {
             scope.spawn(move || smol::block_on(executor.run(ended.recv())));
         }
 
-        let work = |_| executor.spawn(work(&index, found.clone(), terminal));
+        let work = |_| executor.spawn(work(&index, found.clone(), &bar));
         let tasks: Vec<_> = (0..options.jobs).map(work).collect();
         drop(found);
         let all = async {
@@ -327,12 +327,12 @@ fn run(options: &Options) -> Index {
         };
         let answers = async {
             if options.queries {
-                answer(&index, terminal).await;
+                answer(&index, &bar).await;
             }
         };
         let all = async { _ = future::zip(all, answers).await };
-        smol::block_on(future::or(all, watch(&index, terminal)));
-        eprint!("{}", start_of_line(terminal));
+        smol::block_on(future::or(all, watch(&index, &bar)));
+        bar.finish_and_clear();
     });
     drop(executor);
     index.into_inner()

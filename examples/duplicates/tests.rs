@@ -5,9 +5,12 @@
 #[path = "../../tests/support/program.rs"]
 mod program;
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::Stdio;
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use program::{Directory, command, run, stderr, stdout};
 
@@ -132,6 +135,93 @@ fn answers_questions_meanwhile() {
     assert_eq!((group.len(), &*group[0]), (5, "4 files of 9 bytes:"));
     let output = program.wait_with_output().unwrap();
     assert_eq!((output.status.code(), stdout(&output).lines().last()), (Some(0), Some(all)));
+}
+
+/// The answers and the groups stay on the terminal, and the bar does not. What is not a terminal never has it: in the
+/// other tests there is none.
+#[cfg(unix)]
+#[test]
+fn shows_a_bar_while_it_runs_on_a_terminal() {
+    let tree = Directory::new("terminal");
+    for name in ["a", "b"] {
+        tree.write(name, "some text");
+    }
+    let totals = "2 files of 18 bytes, 1 duplicates of 9 bytes, 0 unreadable\n";
+    let groups = format!("2 files of 9 bytes:\n  \"./a\"\n  \"./b\"\n{totals}");
+    let mut question = format!("\"none\": 0 groups so far, of {totals}");
+    // The terminal has 80 columns.
+    question.insert(80, '\n');
+
+    for piped in [false, true] {
+        let mut command = command("duplicates", &["--queries", "."], &tree.0);
+        let (mut program, mut terminal) = Terminal::spawn(&mut command, piped);
+        let mut questions = program.stdin.take().unwrap();
+        let full = format!("{} 2 of 2\n{totals}", "█".repeat(40));
+        terminal.until(full.trim_end());
+        writeln!(questions, "none").unwrap();
+        terminal.until(format!("{question}{full}").trim_end());
+        drop(questions);
+        let output = program.wait_with_output().unwrap();
+        let last = terminal.last();
+        if piped {
+            assert_eq!((stdout(&output), &*last), (&*groups, question.trim_end()));
+        } else {
+            assert_eq!(last, format!("{question}{groups}").trim_end());
+        }
+    }
+}
+
+/// What a user sees of a program.
+#[cfg(unix)]
+struct Terminal {
+    screen: vt100::Parser,
+    printed: mpsc::Receiver<Vec<u8>>,
+}
+
+#[cfg(unix)]
+impl Terminal {
+    /// Starts a program on a terminal, but for its input and, if `piped`, its output.
+    fn spawn(command: &mut Command, piped: bool) -> (Child, Self) {
+        let pty = rustix_openpty::openpty(None, None).unwrap();
+        let out = if piped { Stdio::piped() } else { pty.user.try_clone().unwrap().into() };
+        command.env("TERM", "xterm").stdin(Stdio::piped()).stdout(out).stderr(pty.user);
+        let program = command.spawn().unwrap();
+        // The terminal ends when nothing has this side of it.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let (send, printed) = mpsc::channel();
+        let mut terminal = File::from(pty.controller);
+        thread::spawn(move || {
+            let mut some = [0; 1_000];
+            while let Ok(read @ 1..) = terminal.read(&mut some) {
+                send.send(some[..read].to_vec()).unwrap();
+            }
+        });
+        (program, Self { screen: vt100::Parser::default(), printed })
+    }
+
+    /// Waits until the terminal shows this.
+    fn until(&mut self, expected: &str) {
+        let late = Instant::now() + Duration::from_secs(30);
+        while self.shows() != expected {
+            let rest = late.saturating_duration_since(Instant::now());
+            match self.printed.recv_timeout(rest) {
+                Ok(printed) => self.screen.process(&printed),
+                Err(_) => panic!("{}\ninstead of\n{expected}", self.shows()),
+            }
+        }
+    }
+
+    /// What the terminal shows in the end.
+    fn last(mut self) -> String {
+        self.printed.iter().for_each(|printed| self.screen.process(&printed));
+        self.shows()
+    }
+
+    fn shows(&self) -> String {
+        let rows = self.screen.screen().rows(0, 80);
+        let rows: Vec<_> = rows.map(|row| row.trim_end().to_owned()).collect();
+        rows.join("\n").trim_end().to_owned()
+    }
 }
 
 #[test]
