@@ -1,4 +1,6 @@
-//! Counts the words in files. Tasks read the files, and threads count: between them is a queue with room for a few
+//! For the author of a program with tasks and threads, here on smol: both wait for conditions on the same data.
+//!
+//! It counts the words in files. Tasks read the files, and threads count: between them is a queue with room for a few
 //! lines.
 //!
 //! ```text

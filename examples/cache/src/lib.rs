@@ -1,7 +1,6 @@
-//! A cache for async programs that loads each value once, however many tasks ask for it at the same time.
+//! For the author of a library: a cache that depends on no executor, so it is the same on tokio, smol and async-std.
 //!
-//! This is an example of a library that uses the locks of `multilock`. It depends on no executor, so it is the same
-//! on tokio, smol and async-std. There is a program for each:
+//! It loads each value once, however many tasks ask for it at the same time. There is a program for each executor:
 //!
 //! ```text
 //! cargo run --example tokio
