@@ -666,8 +666,9 @@ fn whatever_is_public_is_in_a_table() {
         if path.extension().is_none_or(|extension| extension != "rs") {
             continue;
         }
-        // The name of a module: of its file, or of its folder.
-        let file = if path.ends_with("mod.rs") { path.parent().unwrap() } else { &path };
+        // The name of a module: of its file, or of its folder. In `access.rs` are methods of that.
+        let of_folder = path.ends_with("mod.rs") || path.ends_with("access.rs");
+        let file = if of_folder { path.parent().unwrap() } else { &path };
         let module = file.file_stem().unwrap().to_str().unwrap();
         let text = read(&path);
         let mut rest = &*text;
