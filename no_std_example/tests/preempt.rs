@@ -742,7 +742,8 @@ fn main() -> ! {
             operation.0
         );
         assert!(late <= may_mask, "more than {may_mask}");
-        assert!(places >= 20, "hardly any instruction was under fire");
+        // The shortest operation, the drop of a monitor, has 15 on RISC-V.
+        assert!(places >= 12, "hardly any instruction was under fire");
     }
     println!("{}: {preemptions} preemptions, {} runs of the task", board::NAME, DONE.load(SeqCst));
     if cfg!(feature = "heap") {
