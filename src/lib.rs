@@ -1,4 +1,3 @@
-// A package in `tests/guide` has the executors that the examples of pages need, and tests them.
 //! A write-preferring reader-writer lock for async code, with shared, upgradable and exclusive modes.
 //!
 //! The lock depends on no executor. One lock serves tasks of any runtime, threads that block, and
@@ -43,7 +42,8 @@
 //!
 //! A method whose name says nothing about waiting is async, or returns at once. `try_` never waits.
 //! `_blocking` blocks the thread, and `_blocking_timeout` does so for a limited time, as does
-//! `_blocking_deadline` (not of [`RwLock`]). `_or` takes a future, and gives up when that is ready. The guards of `_arc` own the lock.
+//! `_blocking_deadline` (not of [`RwLock`]). `_or` takes a future, and gives up when that is ready.
+//! The guards of `_arc` own the lock.
 //!
 //! # Features
 //!
@@ -112,6 +112,7 @@ mod text;
 #[cfg(doctest)]
 mod compile_fail_tests;
 mod error;
+// A package in `tests/guide` has the executors that the examples of pages need, and tests them.
 #[cfg(all(doc, not(doctest)))]
 pub mod guide;
 mod interop;

@@ -1,4 +1,4 @@
-//! [`MultiLock`], the reader-writer lock without data, and its asynchronous methods.
+//! [`MultiLock`], the reader-writer lock without data, and the future of its acquisitions.
 
 // The first module, so that its methods are the first in the documentation.
 mod access;
