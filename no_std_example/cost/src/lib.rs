@@ -6,6 +6,18 @@
 /// The data behind the locks.
 pub type Value = [u32; 4];
 
+/// The output of a future that does not wait, and is not moved.
+#[macro_export]
+macro_rules! now {
+    ($future:expr) => {{
+        let future = core::pin::pin!($future);
+        match future.poll(&mut core::task::Context::from_waker(core::task::Waker::noop())) {
+            core::task::Poll::Ready(output) => output,
+            core::task::Poll::Pending => panic!("it waits"),
+        }
+    }};
+}
+
 #[cfg(feature = "unlocked")]
 mod lock {
     //! No lock: the cost of the tasks without one.

@@ -6,12 +6,10 @@
 
 use core::future::ready;
 use core::hint::black_box;
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 
 use cortex_m::peripheral::SYST;
 use cortex_m::peripheral::syst::SystClkSource;
-use cost::{Lock, Value, new, read, try_read, try_write, write};
+use cost::{Lock, Value, new, now, read, try_read, try_write, write};
 use no_std_example::heap::{self, Stats};
 use no_std_example::sweep::{sweep, under_fire};
 use no_std_example::{board, println, wait};
@@ -26,17 +24,6 @@ fn main() -> ! {
     // Last, because from now on the sweep uses the timer.
     masked();
     board::exit(0)
-}
-
-/// The output of a future that does not wait, and is not moved.
-macro_rules! now {
-    ($future:expr) => {{
-        let future = pin!($future);
-        match future.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("it waits"),
-        }
-    }};
 }
 
 // ---- Memory

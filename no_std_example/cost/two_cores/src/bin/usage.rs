@@ -10,7 +10,7 @@ use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
 use core::task::{Context, Poll, RawWaker, RawWakerVTable, Waker};
 
-use cost::{Lock, Value, new, read, try_read, try_write, write};
+use cost::{Lock, Value, new, now, read, try_read, try_write, write};
 use two_cores::section::SpinSection;
 use two_cores::{board, println};
 
@@ -31,17 +31,6 @@ fn main(_: usize) -> ! {
     instructions();
     masked();
     board::succeed()
-}
-
-/// The output of a future that does not wait, and is not moved.
-macro_rules! now {
-    ($future:expr) => {{
-        let future = pin!($future);
-        match future.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(output) => output,
-            Poll::Pending => panic!("it waits"),
-        }
-    }};
 }
 
 // ---- Instructions
