@@ -106,6 +106,12 @@ compile_error!(
      or, for a program without threads and interrupts, `single-threaded`"
 );
 
+#[cfg(not(any(target_has_atomic = "ptr", feature = "portable-atomic")))]
+compile_error!(
+    "multilock needs compare-and-swap, which this chip does not have: enable the feature `portable-atomic`, and \
+     choose a back-end of that crate in the application, such as its feature `critical-section`"
+);
+
 #[macro_use]
 mod text;
 
