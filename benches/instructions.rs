@@ -88,7 +88,7 @@ fn repeat<L: Default>(turns: u64, mode: impl Fn() -> Mode, turn: impl Fn(&L, Mod
     }
 }
 
-const CASES: [&str; 9] = [
+const CASES: [&str; 11] = [
     "floor_try",
     "try",
     "blocking",
@@ -96,6 +96,8 @@ const CASES: [&str; 9] = [
     "acquire",
     "floor_await",
     "await",
+    "floor_keep",
+    "keep",
     "floor_cancel_unpolled",
     "cancel_unpolled",
 ];
@@ -116,6 +118,15 @@ fn run(case: &str, turns: u64, mode: impl Fn() -> Mode) {
         }),
         "await" => repeat(turns, mode, |lock: &Lock, mode| {
             now(pin!(async { drop(lock.acquire(mode).await) }));
+        }),
+        // The guard lives in memory, as one does that is kept across an await.
+        "floor_keep" => repeat(turns, mode, |lock: &Floor, _| {
+            let guard = lock.try_acquire().unwrap();
+            black_box(&guard);
+        }),
+        "keep" => repeat(turns, mode, |lock: &Lock, mode| {
+            let guard = lock.try_acquire(mode).unwrap();
+            black_box(&guard);
         }),
         "floor_cancel_unpolled" => repeat(turns, mode, |lock: &Floor, _| _ = FloorAcquire(lock)),
         "cancel_unpolled" => repeat(turns, mode, |lock: &Lock, mode| drop(lock.acquire(mode))),

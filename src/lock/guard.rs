@@ -11,44 +11,52 @@ use crate::lock::cancel::first;
 use crate::lock::handle::Handle;
 use crate::mode::Mode;
 use crate::raw::RawUpgrade;
+use crate::raw::state::Hold;
 
 /// An acquisition of the lock behind `L`, which is released on drop.
 pub(super) struct Acquisition<L: Deref<Target = MultiLock>> {
     pub(super) lock: L,
-    pub(super) mode: Mode,
+    pub(super) hold: Hold,
 }
 
 impl<L: Deref<Target = MultiLock>> Acquisition<L> {
+    #[inline]
+    pub(super) fn new(lock: L, mode: Mode) -> Self {
+        Self { lock, hold: Hold::new(mode) }
+    }
+
     #[track_caller]
     pub(super) fn downgrade(&mut self, to: Mode) {
-        assert!(self.mode.includes(to), "cannot downgrade from {:?} to {to:?}", self.mode);
-        if to != self.mode {
-            let from = core::mem::replace(&mut self.mode, to);
+        let from = self.hold.mode();
+        assert!(from.includes(to), "cannot downgrade from {from:?} to {to:?}");
+        if to != from {
+            self.hold = Hold::new(to);
             self.lock.raw.downgrade(from, to);
         }
     }
 
     pub(super) fn try_upgrade(&mut self) -> Result<(), UpgradeError> {
-        if self.mode != Mode::Exclusive {
-            if let Err(word) = self.lock.raw.try_upgrade(self.mode) {
-                return Err(if self.mode == Mode::Upgradable || word.has_no_owner() {
+        let from = self.hold.mode();
+        if from != Mode::Exclusive {
+            if let Err(word) = self.lock.raw.try_upgrade(from) {
+                return Err(if from == Mode::Upgradable || word.has_no_owner() {
                     UpgradeError::SharedHolders
                 } else {
                     UpgradeError::Conflict
                 });
             }
-            self.mode = Mode::Exclusive;
+            self.hold = Hold::new(Mode::Exclusive);
         }
         Ok(())
     }
 
     pub(super) async fn upgrade(&mut self) -> Result<(), UpgradeError> {
-        let from = self.mode;
+        let from = self.hold.mode();
         if from != Mode::Exclusive {
             // While the upgrade waits, the word shows an upgradable holder. The mode says so from
             // now on, in case the future is leaked.
-            self.mode = Mode::Upgradable;
-            let mut ends_as = SetModeOnDrop { current: &mut self.mode, mode: from };
+            self.hold = Hold::new(Mode::Upgradable);
+            let mut ends_as = SetModeOnDrop { current: &mut self.hold, mode: from };
             if !RawUpgrade::new(&self.lock.raw, from).await {
                 return Err(UpgradeError::Conflict);
             }
@@ -69,13 +77,13 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
     where
         L: Clone,
     {
-        let shared = self.mode != Mode::Exclusive && self.lock.raw.share();
-        shared.then(|| Self { lock: self.lock.clone(), mode: Mode::Shared })
+        let shared = self.hold.mode() != Mode::Exclusive && self.lock.raw.share();
+        shared.then(|| Self::new(self.lock.clone(), Mode::Shared))
     }
 
     #[track_caller]
     pub(super) fn into_handle(self) -> Handle {
-        let handle = Handle::new(self.lock.id.get(), self.mode);
+        let handle = Handle::new(self.lock.id.get(), self.hold.mode());
         let this = ManuallyDrop::new(self);
         // SAFETY: The pointer comes from a reference. `this` is neither used nor dropped after the
         // read, so the value that is read is the only one.
@@ -86,20 +94,20 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
 
 /// Sets the mode of an acquisition when its upgrade succeeds, fails or is dropped.
 struct SetModeOnDrop<'a> {
-    current: &'a mut Mode,
+    current: &'a mut Hold,
     mode: Mode,
 }
 
 impl Drop for SetModeOnDrop<'_> {
     fn drop(&mut self) {
-        *self.current = self.mode;
+        *self.current = Hold::new(self.mode);
     }
 }
 
 impl<L: Deref<Target = MultiLock>> Drop for Acquisition<L> {
     #[inline]
     fn drop(&mut self) {
-        self.lock.raw.release(self.mode);
+        self.lock.raw.release_hold(self.hold);
     }
 }
 
@@ -135,7 +143,7 @@ macro_rules! multilock_guard {
             /// Makes the guard of `lock`, which the caller has acquired in `mode`.
             #[inline]
             pub(crate) fn new(lock: $Lock, mode: Mode) -> Self {
-                Self(Acquisition { lock, mode })
+                Self(Acquisition::new(lock, mode))
             }
 
             /// Returns the mode that the lock is held in.
@@ -148,7 +156,7 @@ macro_rules! multilock_guard {
             /// ```
             #[must_use]
             pub fn mode(&self) -> Mode {
-                self.0.mode
+                self.0.hold.mode()
             }
 
             /// Returns the lock that is held.

@@ -12,6 +12,7 @@ use crate::mode::Mode;
 use crate::named::HandleLock;
 use crate::named::registry::{HandleReservation, HandleState, SlotRef};
 use crate::raw::RawUpgrade;
+use crate::raw::state::Hold;
 
 /// A guard of a [`HandleLock`]: it holds the lock by a handle until it is dropped.
 ///
@@ -42,7 +43,7 @@ use crate::raw::RawUpgrade;
 pub struct HandleGuard<'a, H> {
     lock: &'a HandleLock<H>,
     slot: SlotRef<'a, H>,
-    mode: Mode,
+    hold: Hold,
 }
 
 impl<'a, H> HandleGuard<'a, H> {
@@ -52,7 +53,7 @@ impl<'a, H> HandleGuard<'a, H> {
         reservation: HandleReservation<'a, H>,
         mode: Mode,
     ) -> Self {
-        Self { lock, slot: reservation.confirm(HandleState::Guarded(mode)), mode }
+        Self { lock, slot: reservation.confirm(HandleState::Guarded(mode)), hold: Hold::new(mode) }
     }
 
     /// Returns the mode that the lock is held in.
@@ -68,7 +69,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.mode
+        self.hold.mode()
     }
 
     /// Returns the lock that is held.
@@ -130,7 +131,7 @@ impl<'a, H> HandleGuard<'a, H> {
         let mut guard = self.as_guard();
         // The registry changes first, so that it shows no holder in a stronger mode than the lock
         // does. If `to` is stronger, the registry keeps the mode, and the guard panics.
-        self.set_mode(to.min(self.mode));
+        self.set_mode(to.min(self.mode()));
         guard.downgrade(to);
     }
 
@@ -200,7 +201,7 @@ impl<'a, H> HandleGuard<'a, H> {
     /// # });
     /// ```
     pub async fn upgrade(&mut self) -> Result<(), UpgradeError> {
-        let from = self.mode;
+        let from = self.mode();
         if from != Mode::Exclusive {
             let lock = self.lock;
             let mut upgrading = pin!(RawUpgrade::new(&lock.lock.raw, from));
@@ -284,12 +285,12 @@ impl<'a, H> HandleGuard<'a, H> {
 
     /// Returns the acquisition as a `Guard`, which can change its mode or release it.
     fn as_guard(&self) -> ManuallyDrop<Guard<'a>> {
-        ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode))
+        ManuallyDrop::new(Guard::new(&self.lock.lock, self.mode()))
     }
 
     fn set_mode(&mut self, mode: Mode) {
-        if mode != self.mode {
-            self.mode = mode;
+        if mode != self.mode() {
+            self.hold = Hold::new(mode);
             self.slot.set_state(HandleState::Guarded(mode));
         }
     }
@@ -319,6 +320,6 @@ impl<H> Drop for HandleGuard<'_, H> {
 
 impl<H> fmt::Debug for HandleGuard<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandleGuard").field("mode", &self.mode).finish_non_exhaustive()
+        f.debug_struct("HandleGuard").field("mode", &self.mode()).finish_non_exhaustive()
     }
 }

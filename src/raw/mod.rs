@@ -40,7 +40,7 @@ pub(crate) use waiter::Waiter;
 
 use crate::mode::Mode;
 use crate::raw::queue::{LazyQueue, WaitLists, WaitQueue};
-use crate::raw::state::{AfterRelease, Snapshot, State, Transition, WaitFlags};
+use crate::raw::state::{AfterRelease, Hold, Snapshot, State, Transition, WaitFlags};
 use crate::raw::wake::Release;
 use crate::sync::const_fn;
 
@@ -121,8 +121,14 @@ impl RawLock {
     /// Ends the caller's hold in `mode`.
     #[inline]
     pub(crate) fn release(&self, mode: Mode) {
-        if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
-            self.wake_released(word, mode);
+        self.release_hold(Hold::new(mode));
+    }
+
+    /// Ends the caller's hold.
+    #[inline]
+    pub(crate) fn release_hold(&self, hold: Hold) {
+        if let AfterRelease::WakeWaiters(word) = self.state.release(hold) {
+            self.wake_released(word, hold);
         }
     }
 
@@ -135,16 +141,18 @@ impl RawLock {
     /// If a `try_acquire` gets in first, those threads are handed the lock on their next turn.
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
-        if let AfterRelease::WakeWaiters(word) = self.state.release(mode) {
-            self.wake_by(Transition::release(word, mode), Release::Fair);
+        let hold = Hold::new(mode);
+        if let AfterRelease::WakeWaiters(word) = self.state.release(hold) {
+            self.wake_by(Transition::release(word, hold), Release::Fair);
         }
     }
 
     /// Ends the caller's exclusive hold, during which the data was not changed: those that wait for
     /// a change go on waiting.
     pub(crate) fn release_unchanged(&self) {
-        if let AfterRelease::WakeWaiters(word) = self.state.release(Mode::Exclusive) {
-            self.wake_by(Transition::release(word, Mode::Exclusive), Release::Unchanged);
+        let hold = Hold::new(Mode::Exclusive);
+        if let AfterRelease::WakeWaiters(word) = self.state.release(hold) {
+            self.wake_by(Transition::release(word, hold), Release::Unchanged);
         }
     }
 

@@ -152,6 +152,31 @@ const fn unit(mode: Mode) -> usize {
     }
 }
 
+/// What one holder adds to the word, and takes out of it when it leaves.
+///
+/// A guard keeps this, and not the mode, because it is as wide as a register. A mode is stored as
+/// one byte and may be loaded as several: a load that is wider than the store before it has to wait
+/// until the store has left the processor's store buffer. Nor does a release have to look up what
+/// to take out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hold(usize);
+
+impl Hold {
+    #[inline]
+    pub(crate) const fn new(mode: Mode) -> Self {
+        Self(unit(mode))
+    }
+
+    #[inline]
+    pub(crate) const fn mode(self) -> Mode {
+        match self.0 {
+            UPGRADABLE => Mode::Upgradable,
+            EXCLUSIVE => Mode::Exclusive,
+            _ => Mode::Shared,
+        }
+    }
+}
+
 /// The state of a lock at one moment: all of it comes from one atomic load.
 ///
 /// A snapshot may be out of date by the time the caller looks at it. The module
@@ -307,9 +332,9 @@ pub(crate) struct Transition {
 }
 
 impl Transition {
-    /// Returns the transition by which a holder in `mode` left.
-    pub(crate) const fn release(after: Snapshot, mode: Mode) -> Self {
-        Self { before: Snapshot(after.0.wrapping_add(unit(mode))), after }
+    /// Returns the transition by which the holder of `hold` left.
+    pub(crate) const fn release(after: Snapshot, hold: Hold) -> Self {
+        Self { before: Snapshot(after.0.wrapping_add(hold.0)), after }
     }
 
     /// Returns the transition by which a holder in mode `from` became one in mode `to`.
@@ -527,19 +552,20 @@ impl State {
         Transition { before: Snapshot(before), after: Snapshot(before & !flags.bits()) }
     }
 
-    /// Removes one holder in `mode`.
+    /// Removes the holder of `hold`.
     #[inline]
-    pub(crate) fn release(&self, mode: Mode) -> AfterRelease {
+    pub(crate) fn release(&self, hold: Hold) -> AfterRelease {
         // ORDERING: Release. Pairs with the Acquire of `enter` and of `finish_upgrade`: the next
         // holder must find the work of this one finished. With a weaker ordering, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
-        let before = self.0.fetch_sub(unit(mode), Release);
+        let before = self.0.fetch_sub(hold.0, Release);
         debug_assert!(
-            Snapshot(before).mode().is_some_and(|held| held.includes(mode)),
-            "{mode:?} released from {:?}",
+            Snapshot(before).mode().is_some_and(|held| held.includes(hold.mode())),
+            "{:?} released from {:?}",
+            hold.mode(),
             Snapshot(before)
         );
-        Self::left(before - unit(mode))
+        Self::left(before - hold.0)
     }
 
     /// Changes the mode of one holder from `from` to the weaker `to`.

@@ -11,7 +11,7 @@ use crate::mode::Mode;
 use crate::raw::list::{Node, WaitState};
 use crate::raw::queue::{ListId, WaitLists, WaitQueue};
 use crate::raw::reservation::NO_WAITER;
-use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
+use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
 use crate::raw::{RawLock, monitors};
 use crate::sync::atomic::Ordering::Acquire;
@@ -33,8 +33,8 @@ impl RawLock {
     /// computed in here, where few releases pass.
     #[cold]
     #[inline(never)]
-    pub(super) fn wake_released(&self, word: Snapshot, mode: Mode) {
-        self.wake(Transition::release(word, mode));
+    pub(super) fn wake_released(&self, word: Snapshot, hold: Hold) {
+        self.wake(Transition::release(word, hold));
     }
 
     /// Wakes waiters like [`wake_by`](Self::wake_by), after a normal release.

@@ -122,7 +122,7 @@ fn run(state: &State, step: Step) -> Then {
         AcquireNewcomer(mode) => holds_if(state.try_acquire_as_newcomer(mode).is_ok()),
         AcquireNotified(mode) => holds_if(state.acquire_notified(mode)),
         SetWaiting(mode) => holds_if(set_waiting(state, mode) == Attempt::Available),
-        Release(mode) => notifies_if(state, state.release(mode)),
+        Release(mode) => notifies_if(state, state.release(Hold::new(mode))),
         Downgrade(from, to) => notifies_if(state, state.downgrade(from, to)),
         Share => holds_if(state.share()),
         StartUpgrade(from) => match state.start_upgrade(from) {
@@ -224,10 +224,10 @@ fn e3_at_the_maximum_no_more_holders_enter_and_nothing_wraps() {
         }
         // One holder leaves: there is room for one, and the waiter is notified.
         let state = state(FULL | WaitFlag::Shared.bit());
-        let AfterRelease::WakeWaiters(word) = state.release(Shared) else {
+        let AfterRelease::WakeWaiters(word) = state.release(Hold::new(Shared)) else {
             panic!("no waiter is notified")
         };
-        assert!(!Transition::release(word, Shared).makes_no_room());
+        assert!(!Transition::release(word, Hold::new(Shared)).makes_no_room());
         assert!(state.acquire_notified(Shared));
         assert!(!state.try_acquire(Shared));
     });
@@ -243,9 +243,9 @@ fn e3_a_downgrade_at_the_maximum_does_not_wrap() {
         let _ = state.downgrade(Upgradable, Shared);
         assert_eq!(state.load(), Snapshot(FULL + ONE_SHARED));
         assert!(!state.try_acquire(Shared) && !state.try_acquire(Upgradable));
-        let _ = state.release(Shared);
+        let _ = state.release(Hold::new(Shared));
         assert!(!state.try_acquire(Shared));
-        let _ = state.release(Shared);
+        let _ = state.release(Hold::new(Shared));
         assert!(state.try_acquire(Shared));
     });
 }
