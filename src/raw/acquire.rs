@@ -92,7 +92,7 @@ impl<'a> Wait<'a> {
         }
         match this.progress {
             #[cfg(feature = "std")]
-            Progress::New if raw.spin_acquire(this.mode) => {
+            Progress::New if raw.spin_acquire(this.mode, false) => {
                 this.progress = Progress::Done;
                 return Poll::Ready(());
             }

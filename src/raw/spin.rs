@@ -7,9 +7,10 @@ use crate::raw::RawLock;
 use crate::sync::thread;
 use crate::sync::{relax, unmodeled};
 
-/// How many attempts a spinning caller makes: one each after 2, 4, 8 and 16 pauses, which together
-/// take less than a microsecond. Under loom, which decides when its threads run, there are none.
-/// Under shuttle, whose threads run during a pause, there is one.
+/// How many attempts a spinning caller makes: one each after 4, 16, 64 and 256 pauses, which together
+/// take less than ten microseconds. An attempt takes the cache line from the holder, so the fewer
+/// there are, the faster the holder is done. Under loom, which decides when its threads run, there
+/// are none. Under shuttle, whose threads run during a pause, there is one.
 const SPIN_ROUNDS: u32 = if cfg!(loom) {
     0
 } else if cfg!(shuttle) {
@@ -17,6 +18,9 @@ const SPIN_ROUNDS: u32 = if cfg!(loom) {
 } else {
     4
 };
+
+/// How many of these attempts a waiter makes where the last one that spun was in vain.
+const TRIAL_ROUNDS: u32 = if SPIN_ROUNDS < 2 { SPIN_ROUNDS } else { 2 };
 
 /// How many times a blocking thread yields to other threads, after it has spun and before it
 /// sleeps.
@@ -30,16 +34,19 @@ const YIELD_ROUNDS: u32 = if cfg!(loom) {
 };
 
 impl RawLock {
-    /// Spins for a moment, if that has paid off at this lock, and acquires the lock if it becomes
-    /// available.
-    pub(crate) fn spin_acquire(&self, mode: Mode) -> bool {
-        self.queue.get().is_some_and(|queue| queue.spin.try_out(|| self.spin(mode)))
+    /// Spins for a moment, if the caller is a `thread` or if that has paid off at this lock, and
+    /// acquires the lock if it becomes available.
+    pub(super) fn spin_acquire(&self, mode: Mode, thread: bool) -> bool {
+        match self.queue.get() {
+            Some(queue) => queue.spin.try_out(thread, |rounds| self.spin(mode, rounds)),
+            None => thread && self.spin(mode, SPIN_ROUNDS),
+        }
     }
 
     /// Spins for a moment, and acquires the lock if it becomes available.
-    pub(crate) fn spin(&self, mode: Mode) -> bool {
-        (1..=SPIN_ROUNDS).any(|look| {
-            (0..1 << look).for_each(|_| relax());
+    fn spin(&self, mode: Mode, rounds: u32) -> bool {
+        (0..rounds).any(|round| {
+            (0..4 << (2 * round)).for_each(|_| relax());
             self.try_acquire_as_newcomer(mode).is_ok()
         })
     }
@@ -52,7 +59,7 @@ impl RawLock {
     /// overtaken waiter wants it: there a newcomer yields one poll only.
     #[cfg(not(target_family = "wasm"))]
     pub(super) fn spin_or_yield(&self, mode: Mode, yields: bool) -> bool {
-        self.spin(mode)
+        self.spin_acquire(mode, true)
             || yields
                 && (0..YIELD_ROUNDS).take_while(|_| !self.newcomer_must_yield(mode)).any(|_| {
                     thread::yield_now();
@@ -65,37 +72,44 @@ impl RawLock {
 ///
 /// Spinning mostly pays off where holders run on other cores and are soon done. It never pays off
 /// where holders sleep with the lock held, or wait for this core. The lock finds that out by
-/// trying, and tries less and less often as spinning fails.
+/// trying. After a failure the next waiter tries for a shorter time, and then waiters try less and
+/// less often as spinning fails.
 ///
 /// This is a guess and no more: an update is lost if another thread overwrites it.
 pub(crate) struct AdaptiveSpin {
     /// How many waiters still skip the spin.
     left: unmodeled::AtomicUsize,
-    /// How many waiters were to skip it, the last time.
-    pause: unmodeled::AtomicUsize,
+    /// How many waiters in a row have spun in vain, up to [`MOST_FAILURES`](Self::MOST_FAILURES).
+    failures: unmodeled::AtomicUsize,
 }
 
 impl AdaptiveSpin {
-    /// The most waiters that skip the spin between two that do not.
-    const LONGEST: usize = 1023;
+    /// After so many failures, 1,023 waiters skip the spin between two that do not.
+    const MOST_FAILURES: usize = 10;
 
     pub(crate) const fn new() -> Self {
-        Self { left: unmodeled::AtomicUsize::new(0), pause: unmodeled::AtomicUsize::new(0) }
+        Self { left: unmodeled::AtomicUsize::new(0), failures: unmodeled::AtomicUsize::new(0) }
     }
 
-    /// Runs `look` if spinning is worthwhile. Returns whether `look` saw what it was looking for.
-    pub(crate) fn try_out(&self, look: impl FnOnce() -> bool) -> bool {
+    /// Runs `look` if spinning is worthwhile, or `always`, with the number of rounds to spin. Returns
+    /// whether `look` saw what it was looking for.
+    pub(crate) fn try_out(&self, always: bool, look: impl FnOnce(u32) -> bool) -> bool {
         use unmodeled::Ordering::Relaxed;
 
         let left = self.left.load(Relaxed);
-        if left > 0 {
+        if left > 0 && !always {
             self.left.store(left - 1, Relaxed);
             return false;
         }
-        let seen = look();
-        let pause = if seen { 0 } else { (self.pause.load(Relaxed) * 2 + 1).min(Self::LONGEST) };
-        self.pause.store(pause, Relaxed);
-        self.left.store(pause, Relaxed);
+        let failures = self.failures.load(Relaxed);
+        let seen = look(if failures == 0 { SPIN_ROUNDS } else { TRIAL_ROUNDS });
+        let (failures, left) = if seen {
+            (0, 0)
+        } else {
+            ((failures + 1).min(Self::MOST_FAILURES), (1 << failures) - 1)
+        };
+        self.failures.store(failures, Relaxed);
+        self.left.store(left, Relaxed);
         seen
     }
 }
@@ -108,22 +122,30 @@ mod tests {
     #[test]
     fn it_spins_less_often_the_less_it_pays() {
         let spin = AdaptiveSpin::new();
-        // How many waiters skip the spin before the next one spins, and sees something or not.
+        // How many waiters skip the spin before the next one spins, and sees something or not; and how
+        // many rounds that one spins.
         let until_look = |sees| {
+            let mut looked = None;
             let goes_by = |_: &usize| {
-                let mut looked = false;
-                let seen = spin.try_out(|| {
-                    looked = true;
+                let seen = spin.try_out(false, |rounds| {
+                    looked = Some(rounds);
                     sees
                 });
-                assert_eq!(seen, looked && sees);
-                looked
+                assert_eq!(seen, looked.is_some() && sees);
+                looked.is_some()
             };
-            (0..2000).find(goes_by).expect("it looks some time")
+            let skipped = (0..2000).find(goes_by).expect("it looks some time");
+            (skipped, looked)
         };
-        let in_vain = [(); 12].map(|()| until_look(false));
-        assert_eq!(in_vain, [0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023]);
-        assert_eq!([(); 3].map(|()| until_look(true)), [1023, 0, 0]);
-        assert_eq!([(); 3].map(|()| until_look(false)), [0, 1, 3]);
+        let skips = |sees| until_look(sees).0;
+        let in_vain = [(); 13].map(|()| skips(false));
+        assert_eq!(in_vain, [0, 0, 1, 3, 7, 15, 31, 63, 127, 255, 511, 1023, 1023]);
+        assert_eq!([(); 3].map(|()| skips(true)), [1023, 0, 0]);
+        assert_eq!([(); 3].map(|()| skips(false)), [0, 0, 1]);
+        // A waiter spins for long only where the last one did not spin in vain.
+        assert_eq!(
+            [true, true, false, false].map(|sees| until_look(sees).1),
+            [Some(TRIAL_ROUNDS), Some(SPIN_ROUNDS), Some(SPIN_ROUNDS), Some(TRIAL_ROUNDS),]
+        );
     }
 }
