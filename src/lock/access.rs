@@ -107,7 +107,7 @@ impl MultiLock {
     ///
     #[doc = text!(waits)]
     ///
-    /// With `std`, the first poll may spin for less than a microsecond before the waiter is queued.
+    /// With `std`, the first poll may spin for some microseconds before the waiter is queued.
     /// It spins mostly where that has recently paid off: where tasks of several threads hold the
     /// lock for a moment.
     ///
