@@ -120,9 +120,9 @@ impl MultiLock {
     ///
     #[doc = text!(waits)]
     ///
-    /// With `std`, the first poll may spin for some microseconds before the waiter is queued.
-    /// It spins mostly where that has recently paid off: where tasks of several threads hold the
-    /// lock for a moment.
+    /// With `std`, the first poll may spin, for up to 340 pauses of the processor (some 10 us), before
+    /// the waiter is queued. It spins mostly where that has recently paid off: where tasks of several
+    /// threads hold the lock for a moment.
     ///
     /// # Cancel safety
     ///
