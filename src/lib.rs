@@ -165,6 +165,7 @@ pub use rwlock::owned::{
     ChangesArc, MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
     RwLockWriteGuardArc,
 };
+pub use rwlock::sharded::{ShardedRwLock, ShardedRwLockWriteGuard};
 pub use rwlock::{
     Changes, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,

@@ -36,8 +36,8 @@ use multilock::{
     MappedRwLockWriteGuard, MappedRwLockWriteGuardArc, Mode, Monitor, MonitorArc, MultiLock,
     ReleaseError, RwLock, RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard,
     RwLockUpgradableReadGuardArc, RwLockUpgradedGuard, RwLockWriteGuard, RwLockWriteGuardArc,
-    SetGuard, Snapshot, TryAcquireError, TryLockAllError, UpgradeError, Wanted, acquire_all,
-    lock_all, lock_all_or, try_acquire_all, try_lock_all,
+    SetGuard, ShardedRwLock, ShardedRwLockWriteGuard, Snapshot, TryAcquireError, TryLockAllError,
+    UpgradeError, Wanted, acquire_all, lock_all, lock_all_or, try_acquire_all, try_lock_all,
 };
 
 #[cfg(feature = "event-listener")]
@@ -304,6 +304,16 @@ fn types() -> Vec<Row> {
         MappedRwLockWriteGuardArc<u32, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         RwLockReadGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
         MappedRwLockWriteGuardArc<Kept, u32>: Unpin UnwindSafe RefUnwindSafe Debug Display;
+
+        ShardedRwLock<u32>: Send Sync Unpin UnwindSafe Default Debug;
+        ShardedRwLock<u32, 2>: Send Sync Unpin UnwindSafe Default Debug;
+        ShardedRwLock<Sent>: Send Unpin UnwindSafe Default Debug;
+        ShardedRwLock<Seen>: Unpin UnwindSafe Debug;
+        ShardedRwLock<Kept>: Unpin UnwindSafe Default Debug;
+        ShardedRwLockWriteGuard<'static, u32>: auto Debug Display;
+        ShardedRwLockWriteGuard<'static, Sent>: Unpin Debug;
+        ShardedRwLockWriteGuard<'static, Seen>: Sync Unpin UnwindSafe RefUnwindSafe Debug Display;
+        ShardedRwLockWriteGuard<'static, Kept>: Unpin UnwindSafe RefUnwindSafe Debug Display;
     };
     #[cfg(feature = "event-listener")]
     let rows = [
@@ -348,6 +358,7 @@ fn values() -> Vec<Row> {
     let (third, sent_third) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let fourth = Arc::new(RwLock::new(0));
     let (other, sent_other) = (RwLock::new(0), RwLock::new(Cell::new(0)));
+    let (sharded, sent_sharded) = (ShardedRwLock::new(0), ShardedRwLock::new(Cell::new(0)));
     let (when, sent_when) = (RwLock::new(0), RwLock::new(Cell::new(0)));
     let (mut data, mut sent_data) =
         (other.try_upgradable_read().unwrap(), sent_data.try_upgradable_read().unwrap());
@@ -413,6 +424,16 @@ fn values() -> Vec<Row> {
         "convert::upgrade_in_place_or" RwLockUpgradableReadGuard::upgrade_in_place_or(&mut RwLock::new(0).try_upgradable_read().unwrap(), ready(())) => Send Sync RefUnwindSafe;
         "convert::upgrade_in_place_or" RwLockUpgradableReadGuardArc::upgrade_in_place_or(&mut Arc::new(RwLock::new(0)).try_upgradable_read_arc().unwrap(), ready(Rc::new(0))) => RefUnwindSafe;
         "convert::upgrade_in_place_or" RwLockUpgradableReadGuard::upgrade_in_place_or(&mut RwLock::new(Cell::new(0)).try_upgradable_read().unwrap(), ready(())) => ;
+        "sharded::read" sharded.read() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::read" sent_sharded.read() => FusedFuture;
+        "sharded::read_or" sharded.read_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::read_or" sharded.read_or(ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::write" sharded.write() => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::write" sent_sharded.write() => FusedFuture;
+        "sharded::write_or" sharded.write_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::with" sharded.with(reads(0)) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::with" sharded.with(reads(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
+        "sharded::with_mut" sharded.with_mut(writes(0)) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::read_or" other.read_or(ready(())) => Send Sync UnwindSafe RefUnwindSafe FusedFuture;
         "rwlock::read_or" other.read_or(ready(Cell::new(0))) => Send UnwindSafe FusedFuture;
         "rwlock::read_or" other.read_or(ready(Rc::new(0))) => UnwindSafe RefUnwindSafe FusedFuture;
@@ -500,6 +521,7 @@ fn defmt_formats_what_debug_shows() {
 fn whatever_is_public_passes_where_panics_are_caught() {
     const REASONS: &[(&str, &str)] = &[
         ("RwLock", "there is no poisoning: a writer that panics leaves the data as it is"),
+        ("ShardedRwLock", "there is no poisoning, as for `RwLock`"),
         ("condition::read_when", "the future borrows an `RwLock`"),
         ("lock_api::", "its locks, and so its guards and their futures, are like `RwLock`"),
         ("::upgrade", "the future has an exclusive reference to the guard"),
@@ -611,6 +633,7 @@ shortens! { 'a:
     RwLockUpgradableReadGuard<'static, u32> => RwLockUpgradableReadGuard<'a, u32>;
     RwLockUpgradedGuard<'static, u32> => RwLockUpgradedGuard<'a, u32>;
     RwLockWriteGuard<'static, u32> => RwLockWriteGuard<'a, u32>;
+    ShardedRwLockWriteGuard<'static, u32> => ShardedRwLockWriteGuard<'a, u32>;
     MappedRwLockWriteGuard<'static, u32> => MappedRwLockWriteGuard<'a, u32>;
     RwLockReadGuardArc<u32, &'static str> => RwLockReadGuardArc<u32, &'a str>;
     RwLockReadGuardArc<&'static str> => RwLockReadGuardArc<&'a str>;
@@ -703,7 +726,9 @@ fn whatever_is_public_is_in_a_table() {
         "read_when_or",
     ];
     let name = |row: Row| match row.0.split_once("::") {
-        Some((module, name)) if MADE.contains(&name) => format!("{module}::"),
+        Some((module, name)) if MADE.contains(&name) || module == "sharded" => {
+            format!("{module}::")
+        }
         _ => row.0.to_string(),
     };
     let known: BTreeSet<_> = values().into_iter().map(name).collect();

@@ -26,7 +26,8 @@ use multilock::requests::InMode;
 use multilock::{
     Changes, ChangesArc, Guard, GuardArc, Handle, HandleGuard, HandleId, HandleLock, LockSet,
     Lockable, Monitor, MonitorArc, MultiLock, RwLock, RwLockUpgradableReadGuard,
-    RwLockUpgradableReadGuardArc, Snapshot, UpgradeError, acquire_all, lock_all, lock_all_or,
+    RwLockUpgradableReadGuardArc, ShardedRwLock, Snapshot, UpgradeError, acquire_all, lock_all,
+    lock_all_or,
 };
 use random::{Choices, Random};
 use support::Task;
@@ -1244,6 +1245,66 @@ fn c_a_forgotten_upgrade_leaves_the_lock_held_and_harms_no_other_holder() {
     }
 }
 
+// ------------------------------------------------------------------------------- A lock with shards
+
+type Sharded = ShardedRwLock<u32, 2>;
+type ShardedFunction = (&'static str, for<'a> fn(&'a Sharded) -> BoxFuture<'a, Hold<'a>>);
+
+fn sharded_functions() -> [ShardedFunction; 6] {
+    [
+        ("ShardedRwLock::read", |lock| Box::pin(async { boxed(lock.read().await) })),
+        ("ShardedRwLock::read_or", |lock| {
+            Box::pin(async { boxed(lock.read_or(pending::<()>()).await.unwrap()) })
+        }),
+        ("ShardedRwLock::with", |lock| Box::pin(async { boxed(lock.with(|it| *it).await) })),
+        ("ShardedRwLock::write", |lock| Box::pin(async { boxed(lock.write().await) })),
+        ("ShardedRwLock::write_or", |lock| {
+            Box::pin(async { boxed(lock.write_or(pending::<()>()).await.unwrap()) })
+        }),
+        ("ShardedRwLock::with_mut", |lock| {
+            Box::pin(async { boxed(lock.with_mut(|it| *it).await) })
+        }),
+    ]
+}
+
+/// Forgets a future of a function, for which readers at shards, readers of the inner lock and writers come and go.
+#[test]
+fn c_a_forgotten_access_of_a_sharded_lock_keeps_no_other_out_of_a_free_lock() {
+    for (name, make) in sharded_functions() {
+        random::for_seeds(SCHEDULES, |seed| {
+            let mut random = Random(seed);
+            let lock = Sharded::default();
+            let mut holders: Vec<Hold<'_>> = Vec::new();
+            let mut task = Some(Task::new(make(&lock)));
+            for _ in 0..random.below(12) {
+                match random.below(5) {
+                    0 => holders.extend(lock.try_read().map(boxed)),
+                    1 => holders.extend(lock.try_write().map(boxed)),
+                    2 if !holders.is_empty() => {
+                        _ = holders.swap_remove(random.below(holders.len()))
+                    }
+                    _ => {
+                        if let Some(Poll::Ready(hold)) = task.as_mut().map(Task::poll) {
+                            holders.push(hold);
+                            forget(task.take());
+                        }
+                    }
+                }
+            }
+            forget(task);
+            holders.clear();
+            for _ in 0..3 {
+                drop(Moment::times(5).enter(&mut Task::new(lock.read())));
+                drop(Moment::times(5).enter(&mut Task::new(lock.write())));
+                assert!(
+                    lock.try_read().is_some() && lock.try_write().is_some(),
+                    "{name}: {lock:?}"
+                );
+            }
+        });
+    }
+}
+
 // ----------------------------------------------------------------------------------- Completeness
 
 /// The list of all public functions names each that returns a future.
@@ -1282,6 +1343,7 @@ fn every_function_that_returns_a_future_is_forgotten_here() {
         .iter()
         .map(|function| function.name)
         .chain(upgrades().iter().map(|it| it.name))
+        .chain(sharded_functions().map(|it| it.0))
         .map(String::from)
         .collect::<BTreeSet<_>>();
     let missing: Vec<_> = public.difference(&forgotten).collect();

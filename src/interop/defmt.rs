@@ -12,6 +12,7 @@ use crate::raw::state::{Snapshot, WaitFlag};
 use crate::rwlock::{
     Changes, MappedRwLockWriteGuard, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
     RwLockUpgradedGuard, RwLockWriteGuard,
+    sharded::{ShardedRwLock, ShardedRwLockWriteGuard},
 };
 use crate::set::acquire_all::{AllGuard, Wanted};
 
@@ -80,6 +81,9 @@ format! {
     [] MultiLock, |lock| "MultiLock({})", lock.snapshot();
     // Like `Debug`, it does not acquire the lock.
     [T: ?Sized] RwLock<T>, |lock| "RwLock {{ state: {}, .. }}", lock.raw().snapshot();
+    [T: ?Sized, const N: usize] ShardedRwLock<T, N>, |lock|
+        "ShardedRwLock {{ inner: {}, writers: {=usize}, shards: {}, .. }}",
+        lock.state().0, lock.state().1, lock.state().2;
 
     [] HandleId, |id| "HandleId {{ lock: {=usize}, number: {=usize} }}", id.lock.get(), id.number;
     [] Handle, |handle| "Handle {{ id: {}, mode: {} }}", handle.id(), handle.mode();
@@ -110,6 +114,7 @@ format_data! {
     [T: ?Sized] RwLockUpgradedGuard<'_, T> => T;
     [T: ?Sized] RwLockWriteGuard<'_, T> => T;
     [U: ?Sized] MappedRwLockWriteGuard<'_, U> => U;
+    [T: ?Sized] ShardedRwLockWriteGuard<'_, T> => T;
 }
 
 #[cfg(feature = "alloc")]

@@ -21,6 +21,7 @@ mod names;
 mod queue;
 mod reservations;
 mod sets;
+mod sharded;
 
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};

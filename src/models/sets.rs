@@ -221,7 +221,13 @@ fn all_in_mixed_modes_exclude_each_other_and_enter() {
 }
 
 /// A number that is not atomic, as the data of an [`RwLock`].
-struct Number(UnsafeCell<u32>);
+pub(super) struct Number(UnsafeCell<u32>);
+
+impl Default for Number {
+    fn default() -> Self {
+        Self(UnsafeCell::new(0))
+    }
+}
 
 // SAFETY: `add_one` takes an exclusive reference, as a write guard gives it.
 unsafe impl Send for Number {}
@@ -229,19 +235,19 @@ unsafe impl Send for Number {}
 unsafe impl Sync for Number {}
 
 impl Number {
-    fn get(&self) -> u32 {
+    pub(super) fn get(&self) -> u32 {
         // SAFETY: `self` excludes exclusive references.
         self.0.with(|number| unsafe { *number })
     }
 
-    fn add_one(&mut self) {
+    pub(super) fn add_one(&mut self) {
         // SAFETY: `self` excludes all other references.
         self.0.with_mut(|number| unsafe { *number += 1 });
     }
 }
 
 fn numbers() -> Arc<[RwLock<Number>; 2]> {
-    Arc::new([RwLock::new(Number(UnsafeCell::new(0))), RwLock::new(Number(UnsafeCell::new(0)))])
+    Arc::new([RwLock::default(), RwLock::default()])
 }
 
 /// Two tasks lock two locks with data, and name them in opposite orders. One writes both numbers,

@@ -83,6 +83,11 @@ impl RawLock {
         self.state.load()
     }
 
+    /// Returns the state, in order with all that enter: see [`State::load_in_order`].
+    pub(crate) fn load_in_order(&self) -> Snapshot {
+        self.state.load_in_order()
+    }
+
     #[inline]
     pub(crate) fn try_acquire(&self, mode: Mode) -> bool {
         self.state.try_acquire(mode)

@@ -419,6 +419,15 @@ impl State {
         Snapshot(self.0.load(Relaxed))
     }
 
+    /// Returns the word, by a read-modify-write that changes nothing. A holder that has entered
+    /// before is in it. One that enters later sees what the caller did before.
+    pub(crate) fn load_in_order(&self) -> Snapshot {
+        // ORDERING: Acquire, as in `enter`: the holders that have left have finished their work.
+        // Release pairs with the Acquire of `enter`. Without either, a model of `models::sharded`
+        // fails.
+        Snapshot(self.0.fetch_or(0, AcqRel))
+    }
+
     /// Writes the word that `step` returns for the present one, and returns what the word was. If
     /// `step` refuses, nothing is written.
     #[inline]

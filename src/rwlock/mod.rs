@@ -73,6 +73,7 @@ pub(crate) mod requests;
 mod blocking;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub(crate) mod owned;
+pub(crate) mod sharded;
 #[cfg(test)]
 #[cfg(all(feature = "alloc", not(any(loom, shuttle))))]
 mod tests;

@@ -11,6 +11,7 @@ use defmt_semihosting as _;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
 use multilock::{
     MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
+    ShardedRwLock,
     TryLockAllError, acquire_all, try_acquire_all, try_lock_all,
 };
 use no_std_example::board;
@@ -100,6 +101,10 @@ fn locks_with_data() {
     let guard = lock.try_write().unwrap();
     show!(lock, guard, RwLockWriteGuard::map(guard, |data| &mut data[1]));
     show!(lock, changes);
+    let lock: ShardedRwLock<_, 2> = ShardedRwLock::with_shards(1_u32);
+    show!(lock, lock.try_read().unwrap());
+    let guard = lock.try_write().unwrap();
+    show!(lock, guard);
 }
 
 fn several_locks() {
