@@ -23,6 +23,7 @@
 //! | you want | take |
 //! |---|---|
 //! | a lock that contains its data | [`RwLock`] |
+//! | the same for readers on many cores, and few writers | [`ShardedRwLock`] |
 //! | a lock without data, whose mode is chosen at run time | [`MultiLock`] |
 //! | several locks and their data at once, without a deadlock | [`lock_all`] |
 //! | the same locks again and again, or sets of sets | [`LockSet`], [`acquire_all`] |
@@ -68,7 +69,8 @@
 //! * A task that holds the lock and waits for it again may wait for itself. To read twice, share the
 //!   guard.
 //! * A try barges: it may overtake a woken waiter any number of times.
-//! * There is one counter of holders: shared holders on many cores contend for it.
+//! * There is one counter of holders: shared holders on many cores contend for it, but for those of a
+//!   [`ShardedRwLock`].
 //!
 //! [`guide::guarantees`] says what is not bounded.
 

@@ -16,6 +16,7 @@
 //! | [`migrating_from_async_lock`], [`migrating_from_tokio`], [`migrating_from_parking_lot`] | What is another name, and what behaves differently? |
 //! | [`from_python`] | Which name of `asyncio-multilock` is which here? |
 //! | [`performance`] | What does the lock cost, and when? |
+//! | [`many_readers`] | Readers on many cores are slow: what helps, and at how many writes? |
 //! | [`testing`] | How is code that uses the lock tested, and how is the lock itself? |
 
 #![allow(rustdoc::redundant_explicit_links, reason = "the pages spell out what they link to")]
@@ -29,7 +30,8 @@ macro_rules! pages {
 
 pages! {
     choosing guarantees cancellation several_locks conditions hangs firmware
-    migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python testing
+    migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python many_readers
+    testing
 }
 
 // Its last heading is that of the chart, which a `div` without empty lines makes a block of HTML.
