@@ -77,8 +77,9 @@ fn p2_a_writer_is_woken_by_the_last_reader_at_each_shard() {
         let lock = lock();
         let readers = [0, 1].map(|shard| lock.try_read_at(shard).unwrap());
         let writer = write_once(&lock);
-        readers.iter().for_each(|reader| assert_eq!(reader.get(), 0));
-        drop(readers);
+        for reader in readers.into_iter().rev() {
+            assert_eq!(reader.get(), 0);
+        }
         join([writer]);
         check(&lock, 1);
     });
