@@ -244,7 +244,9 @@ fn x2_only_the_first_wait_at_each_lock_allocates() {
 fn each_shard_has_cache_lines_of_its_own() {
     let line = align_of::<Lock>();
     assert!(line >= 64);
-    assert_eq!(size_of::<ShardedRwLock<u32, 8>>(), size_of::<Lock>() + 5 * line);
+    // More than one for each where the queue is in the lock.
+    let lines = (size_of::<ShardedRwLock<u32, 8>>() - size_of::<Lock>()) / line;
+    assert!(lines >= 5 && lines % 5 == 0, "{lines}");
 }
 
 #[test]

@@ -51,7 +51,8 @@ struct Shard(MultiLock);
 ///
 /// **It costs** a cache line of 64 or 128 bytes for each shard, 1 KiB for the 8 shards that are the
 /// default, and about 5 ns for each shard when a writer acquires it. With `alloc`, each shard
-/// allocates its queue when a writer waits for a reader there for the first time.
+/// allocates its queue when a writer waits for a reader there for the first time. Without `alloc`
+/// the queue is in the shard, which then has two lines or three.
 ///
 /// With `std`, threads are numbered as they read for the first time, and a thread reads at the shard
 /// of its number modulo `N`. Without `std`, the address of the stack selects the shard. A task may
