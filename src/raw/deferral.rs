@@ -86,7 +86,7 @@ impl RawLock {
     pub(crate) fn may_enter(&self, waiter: usize, mode: Mode, notified: bool, could: bool) -> bool {
         let word = self.snapshot();
         // The owner of a reservation was overtaken, or is counted as overtaken.
-        if !word.has(WaitFlag::Overtaken) {
+        if !word.has(WaitFlag::Overtaken) || !could && !word.fits(mode) {
             return could;
         }
         self.queue().with(|waiters| {

@@ -181,21 +181,24 @@ impl<'a> Waiter<'a> {
     /// The caller then calls [`leave`](Self::leave) or [`set_overtaken`](Self::set_overtaken), drops
     /// the waiter, or polls it again: a notified waiter stays notified until one of the others.
     ///
-    /// Returns whether the waiter was notified. If not, it could have entered as any caller can.
+    /// Returns whether the waiter was notified. If not, it could have entered as any caller can. A
+    /// notified waiter may have to defer to a reservation: the set finds that out when it tries.
     pub(crate) fn poll_notified(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (lock, mode) = (self.lock, self.mode);
-        let clone_first = CLONES_ALWAYS || self.listener.state() == WaitState::Idle;
+        let state = self.listener.state();
+        if state.is_notified() {
+            return Poll::Ready(true);
+        }
+        let clone_first = CLONES_ALWAYS || state == WaitState::Idle;
         let mut notified = false;
         let (flags, _, listener) = self.parts();
         let (outcome, _spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             notified = listener.state().is_notified();
+            if notified {
+                return Some(Outcome::Ready(None));
+            }
             let id = listener.id();
             let deference = lock.deference(listener.waiters, id, mode, notified);
-            if notified {
-                // As in `poll_enter`, a waiter that defers stays notified.
-                let defers = deference == Deference::Defers;
-                return Some(if defers { Outcome::Defers } else { Outcome::Ready(None) });
-            }
 
             let counted = flags.and(WaitFlag::of(mode));
             let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };

@@ -136,11 +136,9 @@ fn try_all<'a>(
     // must not keep it out.
     let is_owner = |lock: &MultiLock| waiter.is_some_and(|waiter| lock.raw.is_reserved_for(waiter));
     let enter = |lock: &MultiLock, mode| {
-        let entered = if is_woken(lock) || is_owner(lock) {
-            lock.raw.acquire_notified(mode)
-        } else {
-            lock.raw.try_acquire(mode)
-        };
+        let woken = is_woken(lock);
+        let entered = !woken && lock.raw.try_acquire(mode)
+            || (woken || is_owner(lock)) && lock.raw.acquire_notified(mode);
         entered && share(wanted, lock)
     };
     match first_blocker(wanted, enter) {
