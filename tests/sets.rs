@@ -505,10 +505,10 @@ fn sets_leave_members_alone_if_another_is_in_the_way() {
     }
 }
 
-/// The last member is released first. So a waiter for the same set, queued at the first member, finds all members free even
+/// All members are released before a waiter is woken. So a waiter for the same set, or for a part of it, finds them free even
 /// if it is polled inside its waker.
 #[test]
-fn p3_a_set_is_released_from_the_last_member_to_the_first() {
+fn p3_a_set_is_released_before_a_waiter_is_woken() {
     let locks: Arc<LockSet<MultiLock>> = Arc::new(locks::<3>().into_iter().collect());
     let guard = locks.try_acquire(Exclusive).unwrap();
     let polls = Arc::new(AtomicUsize::new(0));

@@ -137,6 +137,18 @@ impl RawLock {
         }
     }
 
+    /// Ends the caller's hold in `mode`. If there are waiters, the caller then calls
+    /// [`wake_left`](Self::wake_left).
+    #[inline]
+    pub(crate) fn leave(&self, mode: Mode) -> AfterRelease {
+        self.state.release(mode)
+    }
+
+    /// Wakes waiters after a caller in `mode` has [left](Self::leave), and the word was `word`.
+    pub(crate) fn wake_left(&self, word: Snapshot, mode: Mode) {
+        self.wake_released(word, mode);
+    }
+
     /// Ends the caller's hold in `mode`, and hands the lock to the blocked threads whose turn it
     /// is.
     ///

@@ -17,6 +17,7 @@
 //! [`reservations`](super::reservations).
 
 use core::future::poll_fn;
+use core::iter;
 use core::mem;
 use core::pin::{Pin, pin};
 use core::ptr;
@@ -25,7 +26,7 @@ use core::task::{Context, Poll};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::Waiter;
-use crate::raw::state::Snapshot;
+use crate::raw::state::{AfterRelease, Snapshot};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
 use crate::sync::future::yield_once;
@@ -65,11 +66,36 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
 /// Holds all locks of `W`, and releases them when dropped.
 pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) W);
 
+/// The waiters of how many locks a guard wakes together.
+const BATCH: usize = 4;
+
 impl<W: AddressOrdered> Drop for AllHeld<W> {
-    /// Releases the last lock first. A set that waits for all of these locks waits at the first one
-    /// that was unavailable, and finds the others free when it is woken.
+    /// Releases the last lock first, and wakes waiters when all locks are released, or so many that
+    /// a batch of them has waiters. So a set that is woken finds the other locks free.
+    ///
+    /// The waiters of the first lock are woken first: a set waits at the first lock that was
+    /// unavailable.
     fn drop(&mut self) {
-        for_each(self.0.in_address_order().rev(), |(lock, mode)| release(&self.0, lock, mode));
+        let mut locks = self.0.in_address_order().rev();
+        let (mut batch, mut len) = ([None; BATCH], 0);
+        let next = || {
+            if len == 0 {
+                for (lock, mode) in locks.by_ref() {
+                    if self.0.shares(lock) > 0 {
+                        release(&self.0, lock, mode);
+                    } else if let AfterRelease::WakeWaiters(word) = lock.raw.leave(mode) {
+                        batch[len] = Some((lock, mode, word));
+                        len += 1;
+                        if len == BATCH {
+                            break;
+                        }
+                    }
+                }
+            }
+            len = len.checked_sub(1)?;
+            batch[len]
+        };
+        for_each(iter::from_fn(next), |(lock, mode, word)| lock.raw.wake_left(word, mode));
     }
 }
 
