@@ -362,6 +362,12 @@ fn run_until_ready<F: Future>(task: &mut Task<F>) -> (F::Output, usize) {
     unreachable!()
 }
 
+fn poll_until_it_sleeps<F: Future>(task: &mut Task<F>) {
+    while task.woken() {
+        task.waits();
+    }
+}
+
 /// The task that waits for a set of two locks is woken at one of them and finds the other held, again and again: it is turned
 /// away until it has reserved the first. At the end both locks are free, and the set has not entered.
 fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>) {
@@ -369,9 +375,7 @@ fn turn_away<F: Future>(task: &mut Task<F>, set: &Set<'_>) {
     for _ in 0..12 {
         for lock in [first, second] {
             let guard = hold(lock, Exclusive);
-            while task.woken() {
-                task.waits();
-            }
+            poll_until_it_sleeps(task);
             drop(guard);
         }
     }
@@ -392,9 +396,7 @@ fn p2_a_set_that_is_turned_away_passes_its_wake_up_on() {
     drop(guard);
     drop(shared.run().unwrap());
     assert!(task.woken() && !next.woken());
-    while task.woken() {
-        task.waits();
-    }
+    poll_until_it_sleeps(&mut task);
     drop(next.run().unwrap());
     drop(other);
     drop(task.run().unwrap());
@@ -540,9 +542,7 @@ fn q3_a_set_that_was_turned_away_is_woken_before_the_others() {
     let other = hold(second, Exclusive);
     let mut single = Task::queued(second.acquire(Exclusive));
     drop(guard);
-    while task.woken() {
-        task.waits();
-    }
+    poll_until_it_sleeps(&mut task);
     drop(other);
     assert!(task.woken() && !single.woken());
     drop(task.run().unwrap());
@@ -563,9 +563,7 @@ fn q3_a_set_that_was_turned_away_reserves_members() {
         turn_away(&mut task, &set);
         let [first, second] = [0, 1].map(|n| set.locks().nth(n).unwrap());
         let guard = hold(second, Exclusive);
-        while task.woken() {
-            task.waits();
-        }
+        poll_until_it_sleeps(&mut task);
         drop(hold(first, newcomer));
         let mut behind = Task::new(first.acquire(newcomer));
         for _ in 0..3 {
@@ -590,12 +588,10 @@ fn turn_away_again<'a, F: Future>(
 ) -> Guard<'a> {
     let second = hold(&locks[1], Exclusive);
     drop(third);
-    task.waits();
-    task.waits();
+    poll_until_it_sleeps(task);
     let third = hold(&locks[2], Exclusive);
     drop(second);
-    task.waits();
-    task.waits();
+    poll_until_it_sleeps(task);
     third
 }
 
@@ -651,9 +647,7 @@ fn c3_a_set_that_defers_keeps_its_wake_up() {
     assert!(task.woken() && !behind.woken());
     let _first = hold(&locks[0], Exclusive);
     drop((reserves, third));
-    for _ in 0..4 {
-        task.waits();
-    }
+    poll_until_it_sleeps(&mut task);
     assert!(behind.woken(), "the member is free, and all waiters sleep");
     drop(behind.run().unwrap());
 }
