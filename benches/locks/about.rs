@@ -8,7 +8,7 @@ use crate::report::About;
 const LOCK_FILE: &str = include_str!("../../Cargo.lock");
 /// The packages whose versions matter.
 const PACKAGES: [&str; 8] =
-    ["multilock", "async-lock", "tokio", "maitake-sync", "mea", "saa", "parking_lot", "smol"];
+    ["multilock", "async-lock", "tokio", "maitake-sync", "asyncband", "saa", "parking_lot", "smol"];
 
 pub(crate) fn about(quick: bool, rounds: String) -> About {
     let cores = thread::available_parallelism().map_or(1, usize::from);

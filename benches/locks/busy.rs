@@ -1,5 +1,6 @@
 //! One task that waits beside actors with full mailboxes.
 
+use std::hint::black_box;
 use std::mem;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -143,12 +144,14 @@ async fn wait_often<L: AsyncLock>(
 
 async fn wait<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, asked: Instant) -> Duration {
     if is_writer {
-        let _guard = shared.lock.exclusive().await;
+        let guard = shared.lock.exclusive().await;
+        black_box(&guard);
         let wait = asked.elapsed();
         shared.guarded.change::<L>();
         wait
     } else {
-        let _guard = shared.lock.shared().await;
+        let guard = shared.lock.shared().await;
+        black_box(&guard);
         let wait = asked.elapsed();
         shared.guarded.look::<L>();
         wait
@@ -176,7 +179,7 @@ async fn act<L: AsyncLock>(shared: &Shared<L>, mut mailbox: Mailbox, limit: Dura
             shared.is_over.store(true, Relaxed);
         }
     }
-    std::hint::black_box(seen);
+    black_box(seen);
 }
 
 /// The runtime's own channel, as in most programs.

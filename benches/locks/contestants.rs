@@ -1,5 +1,6 @@
 //! The contestants: what each can do, by its own means where it has them.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::*};
 use std::thread;
 
@@ -13,7 +14,7 @@ pub(crate) const CONTESTANTS: [&str; 8] = [
     async_lock::RwLock::<()>::NAME,
     tokio::sync::RwLock::<()>::NAME,
     maitake_sync::RwLock::<()>::NAME,
-    mea::rwlock::RwLock::<()>::NAME,
+    asyncband::rwlock::RwLock::<()>::NAME,
     saa::Lock::NAME,
     parking_lot::RwLock::<()>::NAME,
     NoLock::NAME,
@@ -93,11 +94,20 @@ macro_rules! methods {
     )*};
 }
 
+/// A mode that the compiler cannot see, as in a program that chooses it at run time. The weight of a
+/// floor is treated alike.
+#[inline]
+fn run_time<T>(mode: T) -> T {
+    black_box(mode)
+}
+
 contestant!("multilock", lock: MultiLock {
-    tries: lock.try_acquire(Mode::Shared), lock.try_acquire(Mode::Exclusive), lock.try_acquire(Mode::Upgradable);
-    blocks: lock.acquire_blocking(Mode::Shared), lock.acquire_blocking(Mode::Exclusive),
-        lock.acquire_blocking(Mode::Upgradable);
-    awaits: lock.acquire(Mode::Shared), lock.acquire(Mode::Exclusive), lock.acquire(Mode::Upgradable);
+    tries: lock.try_acquire(run_time(Mode::Shared)), lock.try_acquire(run_time(Mode::Exclusive)),
+        lock.try_acquire(run_time(Mode::Upgradable));
+    blocks: lock.acquire_blocking(run_time(Mode::Shared)), lock.acquire_blocking(run_time(Mode::Exclusive)),
+        lock.acquire_blocking(run_time(Mode::Upgradable));
+    awaits: lock.acquire(run_time(Mode::Shared)), lock.acquire(run_time(Mode::Exclusive)),
+        lock.acquire(run_time(Mode::Upgradable));
 });
 contestant!("async-lock", lock: async_lock::RwLock<()> {
     tries: lock.try_read(), lock.try_write(), lock.try_upgradable_read();
@@ -114,7 +124,7 @@ contestant!("maitake-sync", lock: maitake_sync::RwLock<()> {
     blocks: block_on(lock.read()), block_on(lock.write());
     awaits: lock.read(), lock.write();
 });
-contestant!("mea", lock: mea::rwlock::RwLock<()> {
+contestant!("asyncband", lock: asyncband::rwlock::RwLock<()> {
     tries: lock.try_read(), lock.try_write();
     blocks: block_on(lock.read()), block_on(lock.write());
     awaits: lock.read(), lock.write();
@@ -130,9 +140,9 @@ contestant!("parking_lot", lock: parking_lot::RwLock<()> {
     blocks: lock.read(), lock.write(), lock.upgradable_read();
 });
 contestant!("floor", lock: Word {
-    tries: lock.enter(1), lock.enter(ALL), lock.enter(1);
-    blocks: lock.block(1), lock.block(ALL), lock.block(1);
-    awaits: lock.wait(1), lock.wait(ALL), lock.wait(1);
+    tries: lock.enter(run_time(1)), lock.enter(run_time(ALL)), lock.enter(run_time(1));
+    blocks: lock.block(run_time(1)), lock.block(run_time(ALL)), lock.block(run_time(1));
+    awaits: lock.wait(run_time(1)), lock.wait(run_time(ALL)), lock.wait(run_time(1));
 });
 contestant!("floor", lock: NoLock {
     excludes: false;
@@ -253,7 +263,7 @@ macro_rules! each_async {
             async_lock::RwLock<()>,
             tokio::sync::RwLock<()>,
             maitake_sync::RwLock<()>,
-            mea::rwlock::RwLock<()>,
+            asyncband::rwlock::RwLock<()>,
             saa::Lock,
             $($More),*
         )
@@ -326,13 +336,15 @@ pub(crate) async fn hold<L: AsyncLock>(
     entered: impl FnOnce() + Send,
 ) {
     if is_exclusive {
-        let _guard = lock.exclusive().await;
+        let guard = lock.exclusive().await;
+        black_box(&guard);
         entered();
         guarded.begin::<L>();
         yield_now().await;
         guarded.end::<L>();
     } else {
-        let _guard = lock.shared().await;
+        let guard = lock.shared().await;
+        black_box(&guard);
         entered();
         guarded.look::<L>();
         yield_now().await;

@@ -9,6 +9,9 @@
 //! all of them. A cell is the median over the rounds in relation to ours, where above 1 the peer is
 //! slower, and the median itself, in nanoseconds per operation unless another unit is named.
 //!
+//! Each guard is in memory (`black_box(&guard)`), where a guard is that is held across an await, passed
+//! on, or part of a `struct`. The compiler sees neither the lock nor the mode of `multilock`.
+//!
 //! `floor` is the cost with a minimal lock. Without contention that is one compare-and-swap and one
 //! read-modify-write, and with contention the same work with no lock at all.
 //!

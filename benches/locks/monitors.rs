@@ -44,7 +44,8 @@ fn hold_often<L: AsyncLock>(lock: &L, times: u64) -> Duration {
     let guarded = Guarded::default();
     let start = Instant::now();
     for _ in 0..times {
-        let _guard = now(pin!(black_box(lock).exclusive()));
+        let guard = now(pin!(black_box(lock).exclusive()));
+        black_box(&guard);
         guarded.change::<L>();
     }
     let time = start.elapsed();
@@ -62,6 +63,7 @@ fn woken(times: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..times {
         let holder = now(pin!(lock.exclusive()));
+        black_box(&holder);
         tasks.start(|id| async move {
             monitors[id].clear();
             monitors[id].wait().await;

@@ -1,5 +1,6 @@
 //! Waiters on one thread: nothing interferes, so only the queue is measured.
 
+use std::hint::black_box;
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
@@ -64,13 +65,16 @@ pub(crate) fn cases() -> Vec<Case> {
 /// An exclusive holder releases, and all waiters have their turn.
 fn drain<L: AsyncLock>(waiters: usize, is_exclusive: bool, times: u64) -> Duration {
     let waiters = many(waiters);
-    let (lock, guarded) = (&L::default(), &Guarded::default());
+    let shared = <(L, Guarded)>::default();
+    let (lock, guarded) = black_box(&shared);
     let waiter = |_| async move {
         if is_exclusive {
-            let _guard = lock.exclusive().await;
+            let guard = lock.exclusive().await;
+            black_box(&guard);
             guarded.change::<L>();
         } else {
-            let _guard = lock.shared().await;
+            let guard = lock.shared().await;
+            black_box(&guard);
             guarded.look::<L>();
         }
     };
@@ -78,6 +82,7 @@ fn drain<L: AsyncLock>(waiters: usize, is_exclusive: bool, times: u64) -> Durati
     let start = Instant::now();
     for _ in 0..times {
         let holder = now(pin!(lock.exclusive()));
+        black_box(&holder);
         tasks.start(waiter);
         tasks.run();
         assert!(tasks.left == waiters || !L::EXCLUDES, "all tasks wait");
@@ -93,13 +98,16 @@ fn drain<L: AsyncLock>(waiters: usize, is_exclusive: bool, times: u64) -> Durati
 /// An exclusive holder releases, and all waiters have their turn. One operation is all of that,
 /// including the queueing of the waiters.
 fn hand_over<L: AsyncLock>(times: u64) -> Duration {
-    let (lock, guarded) = (&L::default(), &Guarded::default());
+    let shared = <(L, Guarded)>::default();
+    let (lock, guarded) = black_box(&shared);
     let waiter = |id| async move {
         if id == SHARED_WAITERS {
-            let _guard = lock.exclusive().await;
+            let guard = lock.exclusive().await;
+            black_box(&guard);
             guarded.change::<L>();
         } else {
-            let _guard = lock.shared().await;
+            let guard = lock.shared().await;
+            black_box(&guard);
             guarded.look::<L>();
         }
     };
@@ -107,6 +115,7 @@ fn hand_over<L: AsyncLock>(times: u64) -> Duration {
     let start = Instant::now();
     for _ in 0..times {
         let holder = now(pin!(lock.exclusive()));
+        black_box(&holder);
         tasks.start(waiter);
         tasks.run();
         assert!(tasks.left > SHARED_WAITERS || !L::EXCLUDES, "all tasks wait");
@@ -127,7 +136,8 @@ pub(crate) struct InTurns {
 }
 
 pub(crate) fn in_turns<L: AsyncLock>(percent: u64, turns: u64) -> InTurns {
-    let (lock, guarded) = (&L::default(), &Guarded::default());
+    let shared = <(L, Guarded)>::default();
+    let (lock, guarded) = black_box(&shared);
     let mut tasks = Tasks::new(TASKS);
     let start = Instant::now();
     tasks.start(|id| async move {
@@ -147,9 +157,10 @@ pub(crate) fn in_turns<L: AsyncLock>(percent: u64, turns: u64) -> InTurns {
 fn cancel<L: AsyncLock>(times: u64) -> Duration {
     let lock = L::default();
     let held = now(pin!(lock.shared()));
+    black_box(&held);
     let start = Instant::now();
     for _ in 0..times {
-        let waiter = pin!(std::hint::black_box(&lock).exclusive());
+        let waiter = pin!(black_box(&lock).exclusive());
         assert!(poll(waiter).is_pending() || !L::EXCLUDES);
     }
     let time = start.elapsed();
@@ -192,11 +203,12 @@ fn storm<L: AsyncLock>(order: Order, times: u64) -> Duration {
     let order = order.of(many(STORM));
     let mut waiters: Vec<_> = order.iter().map(|_| Box::pin(None)).collect();
     let held = now(pin!(lock.shared()));
+    black_box(&held);
     let mut waits = 0;
     let start = Instant::now();
     for _ in 0..times {
         for waiter in &mut waiters {
-            waiter.set(Some(lock.exclusive()));
+            waiter.set(Some(black_box(&lock).exclusive()));
             let waiter = waiter.as_mut().as_pin_mut().expect("it was set");
             waits += u64::from(poll(waiter).is_pending());
         }

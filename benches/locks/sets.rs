@@ -110,7 +110,8 @@ fn alone<S: Several<N>, const N: usize>(times: u64) -> Duration {
     let (several, guarded) = (S::of(locks.clone()), Guarded::default());
     let start = Instant::now();
     for _ in 0..times {
-        let _guard = now(pin!(black_box(&several).exclusive()));
+        let guard = now(pin!(black_box(&several).exclusive()));
+        black_box(&guard);
         guarded.change::<S::Lock>();
     }
     let time = start.elapsed();
@@ -132,7 +133,8 @@ fn pairs<S: Several<2>>(times: u64) -> Duration {
             let (pairs, guarded) = &*shared;
             for turn in 0..turns {
                 let (members, pair) = &pairs[(id + turn) as usize % PAIRS.len()];
-                let _guard = pair.exclusive().await;
+                let guard = pair.exclusive().await;
+                black_box(&guard);
                 members.iter().for_each(|n| guarded[*n].begin::<S::Lock>());
                 yield_now().await;
                 members.iter().for_each(|n| guarded[*n].end::<S::Lock>());

@@ -54,10 +54,12 @@ fn short<L: AsyncLock>(runtime: Runtime, percent: u64, times: u64) -> Duration {
             let (lock, guarded) = &*shared;
             for turn in 0..turns {
                 if is_exclusive(id, turn, percent) {
-                    let _guard = lock.exclusive().await;
+                    let guard = lock.exclusive().await;
+                    black_box(&guard);
                     guarded.change::<L>();
                 } else {
-                    let _guard = lock.shared().await;
+                    let guard = lock.shared().await;
+                    black_box(&guard);
                     guarded.look::<L>();
                 }
                 (0..16).for_each(|step| _ = black_box(step));

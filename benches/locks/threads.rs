@@ -36,11 +36,13 @@ fn threads<L: Lock, const N: usize, const ONE_IN: u64>(times: u64) -> Duration {
         let start = Instant::now();
         for turn in 1..=times {
             if turn % ONE_IN == 0 {
-                let _guard = lock.exclusive_blocking();
+                let guard = lock.exclusive_blocking();
+                black_box(&guard);
                 guarded.change::<L>();
                 interrupt(turn);
             } else {
-                let _guard = lock.shared_blocking();
+                let guard = lock.shared_blocking();
+                black_box(&guard);
                 guarded.look::<L>();
                 interrupt(turn);
             }

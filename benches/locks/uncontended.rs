@@ -46,7 +46,8 @@ macro_rules! uncontended {
             let start = Instant::now();
             for _ in 0..times {
                 let $lock = black_box(&mut lock);
-                let _guard = $op;
+                let guard = $op;
+                black_box(&guard);
                 count.store(count.load(Relaxed) + 1, Relaxed);
             }
             let time = start.elapsed();
