@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::contestants::{AsyncLock, Guarded, NoLock, awaits};
 use crate::executor::{Runtime, yield_now};
-use crate::harness::{Case, Waited, waits_with_goals};
+use crate::harness::{Case, Waited, waits};
 use crate::report::Goal;
 
 /// The waits of each contestant in a round.
@@ -34,7 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
                 let plural = if actors == 1 { "" } else { "s" };
                 let name =
                     format!("busy/{waiter}/{}/{actors} actor{plural}", runtime.name_with_workers());
-                cases.push(waits_with_goals(
+                cases.push(waits(
                     "waits beside busy actors",
                     name,
                     WAITS,
@@ -93,7 +93,7 @@ fn beside<L: AsyncLock>(
     }
     let tasks = roles.len() as u64;
     let roles = Mutex::new(roles);
-    runtime.run(tasks, |_| {
+    let time = runtime.run(tasks, |_| {
         let shared = shared.clone();
         let role = roles.lock().expect("no task panics").pop().expect("each task has a role");
         async move {
@@ -109,9 +109,9 @@ fn beside<L: AsyncLock>(
         }
     });
     let waited = mem::take(&mut *shared.waited.lock().expect("no task panics"));
-    let own = if is_writer { waited.waits.len() } else { 0 };
-    assert_eq!(shared.guarded.changes(), shared.writes.load(Relaxed) + own as u64);
-    waited
+    let (own, writes) = (waited.waits.len() as u64, shared.writes.load(Relaxed));
+    assert_eq!(shared.guarded.changes(), writes + if is_writer { own } else { 0 });
+    Waited { operations: Some((time, writes + own)), ..waited }
 }
 
 async fn wait_often<L: AsyncLock>(
@@ -127,10 +127,11 @@ async fn wait_often<L: AsyncLock>(
             break;
         }
         let asked = Instant::now();
-        waited.waits.push(wait(shared, is_writer, asked).await);
+        let wait = wait(shared, is_writer, asked).await;
+        waited.waits.push(wait);
         // At the limit the actors stop. Otherwise the wait would have been longer.
-        waited.is_last_unfinished = shared.is_over.load(Relaxed);
-        if waited.is_last_unfinished || start.elapsed() > limit {
+        waited.unfinished = shared.is_over.load(Relaxed).then_some(wait);
+        if waited.unfinished.is_some() || start.elapsed() > limit {
             break;
         }
         shared.others_write(1).await;

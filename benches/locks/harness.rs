@@ -1,10 +1,13 @@
-//! How the benchmark measures: contestants take turns, in short rounds.
+//! How the benchmark measures: contestants take turns, in short rounds. The time of a row has parts, and
+//! what is true in each of them is decided.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{fs, process, thread};
+
+use multilock::MultiLock;
 
 use crate::contestants::{CONTESTANTS, Lock};
 use crate::report::{Goal, Row};
@@ -19,15 +22,17 @@ pub(crate) type Count = Box<dyn Fn() -> f64>;
 
 type Columns<T> = Vec<(&'static str, T)>;
 
-/// How long each wait of a task took.
+/// How long each wait took.
 #[derive(Default)]
 pub(crate) struct Waited {
     pub(crate) waits: Vec<Duration>,
-    /// The last wait was cut off: it would have taken longer.
-    pub(crate) is_last_unfinished: bool,
+    /// The longest wait that was cut off: it would have taken longer.
+    pub(crate) unfinished: Option<Duration>,
+    /// How long all operations took, and how many there were. `None` if only waits are of interest.
+    pub(crate) operations: Option<(Duration, u64)>,
 }
 
-/// A line of the table, or three: what each contestant does there.
+/// A line of the table, or a few: what each contestant does there.
 pub(crate) struct Case {
     workload: &'static str,
     pub(crate) name: String,
@@ -42,8 +47,8 @@ enum Kind {
         bodies: Columns<Body>,
     },
     Waits {
-        /// `None`: as many as fit in the time of a case.
-        count: Option<usize>,
+        /// The number of waits in a round.
+        count: usize,
         goals: &'static [(&'static str, Goal)],
         bodies: Columns<Waits>,
     },
@@ -79,11 +84,11 @@ const HANGS: Duration = Duration::from_secs(60);
 /// The most operations of a round of several threads for a contestant whose waits spin: one round of it
 /// may take a thousand times as long as another.
 const SPINNING: u64 = 2000;
-/// The acquisitions of a round in which each wait is measured, if their number is not given.
-const WAITS: usize = 500;
-/// The number of rounds, if the number of waits in a round is given. If the machine pauses for four
-/// milliseconds, that affects only one of them.
-const ROUNDS_OF_WAITS: usize = 5;
+/// The parts of the time of a row. Two contestants that are as fast are in the same order in all parts
+/// once in 64 rows.
+const PARTS: usize = 7;
+/// What a line takes beside its time: the search for the length of a round, and a last round.
+const OVERHEAD: Duration = Duration::from_millis(400);
 /// The limit of waits when nothing is measured.
 const TINY_LIMIT: Duration = Duration::from_millis(20);
 
@@ -107,27 +112,16 @@ pub(crate) fn times_of_several(
     Case { workload, name: name.into(), kind: Kind::Times { operations, round: LONG, bodies } }
 }
 
+/// Bodies that wait `count` times in a round, if they are not cut off, with a goal for some of `p50`,
+/// `p99` and `worst`.
 pub(crate) fn waits(
-    workload: &'static str,
-    name: impl Into<String>,
-    waits: Columns<Waits>,
-) -> Case {
-    Case {
-        workload,
-        name: name.into(),
-        kind: Kind::Waits { count: None, goals: &[], bodies: waits },
-    }
-}
-
-/// The same for a given number of waits, and with a goal for some of `p50`, `p99` and `worst`.
-pub(crate) fn waits_with_goals(
     workload: &'static str,
     name: impl Into<String>,
     count: usize,
     goals: &'static [(&'static str, Goal)],
     bodies: Columns<Waits>,
 ) -> Case {
-    Case { workload, name: name.into(), kind: Kind::Waits { count: Some(count), goals, bodies } }
+    Case { workload, name: name.into(), kind: Kind::Waits { count, goals, bodies } }
 }
 
 pub(crate) fn counts(
@@ -158,9 +152,16 @@ impl Harness {
     pub(crate) fn about(&self) -> String {
         let Self { case, limit } = self;
         format!(
-            "{case:?} for each line, in rounds of {SHORT:?}, of several threads {LONG:?}: medians; \
-             waits are cut off after {limit:?}"
+            "{case:?} for each line. Contestants take turns, there and back, in rounds of {SHORT:?}, \
+             of several threads {LONG:?}. The time has {PARTS} parts: a cell is the median of their \
+             medians (or of their worst waits). Waits are cut off after {limit:?}"
         )
+    }
+
+    /// About how long the cases take, with what is spent to find the length of a round.
+    pub(crate) fn estimate(&self, cases: &[Case]) -> Duration {
+        let timed = cases.iter().filter(|case| !matches!(case.kind, Kind::Counts { .. })).count();
+        timed as u32 * (self.case + OVERHEAD)
     }
 
     /// Measures all cases, and returns their rows. Prints each line as soon as it is measured, if
@@ -191,37 +192,36 @@ impl Harness {
                 vec![row(workload, name, "ns", cells)]
             }
             Kind::Waits { count, goals, bodies } => {
-                let mut samples = self.samples(&name, count, &bodies);
-                let sort = |waits: &mut Vec<f64>| waits.sort_by(f64::total_cmp);
-                samples
-                    .iter_mut()
-                    .for_each(|(_, samples)| samples.rounds.iter_mut().for_each(sort));
-                let parts = [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)];
-                let rows = parts.into_iter().map(|(part, at)| {
-                    let wait_of = |waits: &Vec<f64>| {
-                        let last = waits.len().saturating_sub(1);
-                        waits.get((last as f64 * at).round() as usize).copied().unwrap_or(f64::NAN)
-                    };
-                    let wait =
-                        |samples: &Samples| median(samples.rounds.iter().map(wait_of).collect());
-                    let cells =
-                        samples.iter().map(|(contestant, samples)| (*contestant, wait(samples)));
+                let samples = self.samples(&name, count, &bodies);
+                let cells = |of: &dyn Fn(&Samples) -> Vec<f64>| {
+                    samples.iter().map(|(contestant, samples)| (*contestant, of(samples))).collect()
+                };
+                let mut rows = Vec::new();
+                let time: Columns<Vec<f64>> = cells(&|samples| by_parts(&samples.times, 0.5));
+                if time.iter().any(|(_, time)| !time.is_empty()) {
+                    rows.push(row(workload, format!("{name}/time"), "ns", time));
+                }
+                for (part, at) in [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)] {
+                    let wait = |samples: &Samples| by_parts(&samples.waits, at);
                     // More waits might include a longer one.
                     let cut_off = samples.iter().filter(|(_, samples)| {
-                        samples.unfinished == Some(wait(samples))
-                            || samples.is_cut_off && part == "worst"
+                        samples.is_cut_off && part == "worst"
+                            || samples
+                                .unfinished
+                                .zip(median(wait(samples)))
+                                .is_some_and(|(unfinished, wait)| unfinished <= wait)
                     });
-                    Row {
+                    rows.push(Row {
                         at_least: cut_off.map(|(contestant, _)| *contestant).collect(),
                         goal: goals.iter().find(|goal| goal.0 == part).map(|goal| goal.1),
-                        ..row(workload, format!("{name}/{part}"), "us", cells.collect())
-                    }
-                });
-                rows.collect()
+                        ..row(workload, format!("{name}/{part}"), "us", cells(&wait))
+                    });
+                }
+                rows
             }
             Kind::Counts { unit, counts } => {
                 let count = |(contestant, count): (_, Count)| {
-                    (contestant, watched(&name, contestant, count))
+                    (contestant, vec![watched(&name, contestant, count)])
                 };
                 let cells = counts.into_iter().map(count).collect();
                 vec![row(workload, name, unit, cells)]
@@ -229,14 +229,14 @@ impl Harness {
         }
     }
 
-    /// The median time of each contestant, in nanoseconds per operation.
+    /// The time of each contestant in each part, in nanoseconds per operation.
     fn times(
         &self,
         name: &str,
         operations: u64,
         round: Duration,
         bodies: &Columns<Body>,
-    ) -> Columns<f64> {
+    ) -> Columns<Vec<f64>> {
         // A slow contestant has one round, or a few, and leaves the time to the others.
         let share = 2 * self.case / bodies.len() as u32;
         let nanoseconds =
@@ -245,88 +245,91 @@ impl Harness {
         for (contestant, body) in bodies {
             let spins = *contestant == saa::Lock::NAME && round == LONG;
             let most = if spins { (SPINNING / operations).max(1) } else { u64::MAX };
-            match times_in_a_round(name, contestant, body, round, most) {
-                (_, time) if time > TOO_LONG => {
-                    eprintln!("{name}: {contestant} takes {time:.1?}, and is left out");
-                }
-                (times, time) if time > share => {
-                    taking_part.push((
-                        *contestant,
-                        body,
-                        times,
-                        time,
-                        vec![nanoseconds(time, times)],
-                    ));
-                }
-                (times, _) => taking_part.push((*contestant, body, times, Duration::ZERO, vec![])),
+            let (times, time) = times_in_a_round(name, contestant, body, round, most);
+            let (mut parts, mut used) = (Parts::default(), Duration::ZERO);
+            if time > TOO_LONG {
+                eprintln!("{name}: {contestant} takes {time:.1?}, and is left out");
+                continue;
+            } else if time > share {
+                parts[0].push(nanoseconds(time, times));
+                used = time;
             }
+            taking_part.push((*contestant, body, times, used, parts));
         }
         let (start, ran) = (Instant::now(), processor_time());
-        while start.elapsed() < self.case {
-            for (contestant, body, times, used, rounds) in &mut taking_part {
-                if *used < share {
-                    let time = watched(name, contestant, || body(*times));
-                    *used += time;
-                    rounds.push(nanoseconds(time, *times));
-                }
+        self.take_turns(&mut taking_part, |(contestant, body, times, used, parts), part| {
+            if *used < share * (part as u32 + 1) / PARTS as u32 {
+                let time = watched(name, contestant, || body(*times));
+                *used += time;
+                parts[part].push(nanoseconds(time, *times));
             }
-        }
+        });
         if round == LONG {
             say_cores(name, start, ran);
         }
-        taking_part
-            .into_iter()
-            .map(|(contestant, .., rounds)| (contestant, median(rounds)))
-            .collect()
+        let parts = taking_part.into_iter();
+        parts.map(|(contestant, .., parts)| (contestant, by_parts(&parts, 0.5))).collect()
     }
 
-    /// All waits of each contestant, by rounds if the number of waits in a round is given. A contestant
-    /// that reaches the limit with less than half of its waits takes no part in later rounds.
-    fn samples(
-        &self,
-        name: &str,
-        count: Option<usize>,
-        bodies: &Columns<Waits>,
-    ) -> Columns<Samples> {
-        let in_a_round = count.unwrap_or(WAITS);
-        let mut samples: Columns<Samples> =
-            bodies.iter().map(|(contestant, _)| (*contestant, Samples::default())).collect();
-        let (start, ran, mut rounds) = (Instant::now(), processor_time(), 0);
-        let continues = |rounds| match count {
-            Some(_) => rounds < ROUNDS_OF_WAITS,
-            None => start.elapsed() < self.case || rounds < 2,
-        };
-        while continues(rounds) {
-            rounds += 1;
-            for ((contestant, body), (_, samples)) in bodies.iter().zip(&mut samples) {
-                if samples.is_out {
-                    continue;
-                }
-                let waited = watched(name, contestant, || body(in_a_round, self.limit));
-                if count.is_some() || samples.rounds.is_empty() {
-                    samples.rounds.push(Vec::new());
-                }
-                if samples.add(&waited, in_a_round) {
-                    let of = count.map_or(String::new(), |count| format!(" of {count}"));
-                    let last = samples.unfinished.map_or(String::new(), |wait| {
-                        format!(", the last of which had not ended after {wait:.0} us")
-                    });
-                    let waits =
-                        format!("{}{of} waits in {:?}{last}", waited.waits.len(), self.limit);
-                    eprintln!("{name}: {contestant} is cut off: {waits}");
+    /// All waits of each contestant. A contestant that reaches the limit with less than half of its
+    /// waits takes no part in later rounds.
+    fn samples(&self, name: &str, count: usize, bodies: &Columns<Waits>) -> Columns<Samples> {
+        let samples = |(contestant, body)| (contestant, body, Samples::default());
+        let mut samples: Vec<_> =
+            bodies.iter().map(|(name, body)| samples((*name, body))).collect();
+        let (start, ran) = (Instant::now(), processor_time());
+        self.take_turns(&mut samples, |(contestant, body, samples), part| {
+            if samples.is_out {
+                return;
+            }
+            let waited = watched(name, contestant, || body(count, self.limit));
+            if samples.add(&waited, count, part) {
+                let last = samples.unfinished.map_or(String::new(), |wait| {
+                    format!(", one of which had not ended after {wait:.0} us")
+                });
+                let waits =
+                    format!("{} of {count} waits in {:?}{last}", waited.waits.len(), self.limit);
+                eprintln!("{name}: {contestant} is cut off: {waits}");
+            }
+        });
+        say_cores(name, start, ran);
+        samples.into_iter().map(|(contestant, _, samples)| (contestant, samples)).collect()
+    }
+
+    /// Lets all have rounds for the time of a case, and at least one in each part. They take turns there
+    /// and back, so that none always follows the same one.
+    fn take_turns<C>(&self, contestants: &mut [C], mut round: impl FnMut(&mut C, usize)) {
+        let start = Instant::now();
+        for part in 0..PARTS {
+            loop {
+                contestants.iter_mut().for_each(|contestant| round(contestant, part));
+                contestants.reverse();
+                if start.elapsed() >= self.case * (part as u32 + 1) / PARTS as u32 {
+                    break;
                 }
             }
         }
-        say_cores(name, start, ran);
-        samples
     }
+}
+
+/// What was measured in each part.
+type Parts = [Vec<f64>; PARTS];
+
+/// The quantile of each part. A part without rounds has the median of the others, and all are empty if
+/// nothing was measured.
+fn by_parts(parts: &Parts, at: f64) -> Vec<f64> {
+    let quantiles = parts.each_ref().map(|part| quantile(part.clone(), at));
+    let known = median(quantiles.iter().flatten().copied().collect());
+    quantiles.into_iter().filter_map(|part| part.or(known)).collect()
 }
 
 /// The measured waits of a contestant.
 #[derive(Default)]
 struct Samples {
-    /// In microseconds: the quantiles of each round are taken, and then the median of those.
-    rounds: Vec<Vec<f64>>,
+    /// In microseconds.
+    waits: Parts,
+    /// In nanoseconds per operation.
+    times: Parts,
     /// The length so far of a wait that has not ended.
     unfinished: Option<f64>,
     is_cut_off: bool,
@@ -335,13 +338,14 @@ struct Samples {
 
 impl Samples {
     /// Returns whether the round was cut off.
-    fn add(&mut self, waited: &Waited, count: usize) -> bool {
-        let waits = waited.waits.iter().map(|wait| wait.as_secs_f64() * 1e6);
-        if waited.is_last_unfinished {
-            self.unfinished = waits.clone().next_back();
-        }
-        self.rounds.last_mut().expect("a round has begun").extend(waits);
-        let is_cut_off = waited.is_last_unfinished || waited.waits.len() < count;
+    fn add(&mut self, waited: &Waited, count: usize, part: usize) -> bool {
+        let microseconds = |wait: &Duration| wait.as_secs_f64() * 1e6;
+        self.waits[part].extend(waited.waits.iter().map(microseconds));
+        let time = waited.operations.map(|(time, count)| time.as_secs_f64() * 1e9 / count as f64);
+        self.times[part].extend(time);
+        let unfinished = waited.unfinished.iter().map(microseconds);
+        self.unfinished = unfinished.chain(self.unfinished).reduce(f64::min);
+        let is_cut_off = waited.unfinished.is_some() || waited.waits.len() < count;
         self.is_cut_off |= is_cut_off;
         self.is_out = waited.waits.len() < count / 2;
         is_cut_off
@@ -412,9 +416,14 @@ fn say_cores(name: &str, start: Instant, ran: Option<f64>) {
     }
 }
 
-fn median(mut rounds: Vec<f64>) -> f64 {
-    rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
+/// The value at this part of the sorted values.
+fn quantile(mut values: Vec<f64>, at: f64) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get((values.len().saturating_sub(1) as f64 * at).round() as usize).copied()
+}
+
+pub(crate) fn median(values: Vec<f64>) -> Option<f64> {
+    quantile(values, 0.5)
 }
 
 /// The contestant that is running, and since when.
@@ -447,11 +456,15 @@ pub(crate) fn watch() {
     });
 }
 
-fn row(workload: &'static str, name: String, unit: &'static str, cells: Columns<f64>) -> Row {
-    let value = |contestant| cells.iter().find(|cell| cell.0 == contestant).map(|cell| cell.1);
+fn row(
+    workload: &'static str,
+    name: String,
+    unit: &'static str,
+    mut cells: Columns<Vec<f64>>,
+) -> Row {
     // A contestant that never waited has no value.
-    let value = |contestant| value(contestant).filter(|value| !value.is_nan());
-    let cells = CONTESTANTS.map(|contestant| (contestant, value(contestant))).to_vec();
+    cells.retain(|(_, parts)| !parts.is_empty());
+    cells.sort_by_key(|(contestant, _)| CONTESTANTS.iter().position(|name| name == contestant));
     Row { workload, name, unit, cells, at_least: vec![], goal: None }
 }
 
@@ -464,21 +477,20 @@ fn print_head() {
 fn print(row: &Row) {
     let unit = if row.unit == "ns" { String::new() } else { format!(" ({})", row.unit) };
     print!("{:<48}", row.name.clone() + &unit);
-    let ours = row.cells.first().and_then(|cell| cell.1);
-    for (n, (contestant, value)) in row.cells.iter().enumerate() {
-        let ratio = ours.zip(*value).map(|(ours, value)| value / ours);
+    for contestant in CONTESTANTS {
         let brief = |value| row.mark(contestant).to_owned() + &brief(value);
-        let cell = match (value, ratio) {
+        let cell = match (row.value(contestant), row.ratio(contestant)) {
             (None, _) => "-".to_owned(),
-            (Some(value), Some(ratio)) if n > 0 && ratio.is_finite() => {
+            (Some(value), Some(ratio)) if contestant != MultiLock::NAME => {
                 let digits = if ratio < 0.1 { 3 } else { 2 - 2 * usize::from(ratio > 100.0) };
-                format!("x{ratio:.digits$} {:>8}", brief(*value))
+                let sign = row.sign(contestant);
+                format!("{sign}x{ratio:.digits$} {:>8}", brief(value))
             }
-            (Some(value), _) => brief(*value),
+            (Some(value), _) => brief(value),
         };
         print!("{cell:>17}");
     }
-    println!("{}", row.verdict().map_or(String::new(), |verdict| format!("   {verdict}")));
+    println!("   {}   {}", row.standing(), row.verdict().unwrap_or_default());
     io::stdout().flush().expect("there is an output");
 }
 

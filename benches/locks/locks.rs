@@ -44,11 +44,11 @@ use std::{env, io};
 use crate::harness::{Case, Harness};
 
 /// How long all rounds of a case take.
-const CASE: Duration = Duration::from_millis(7000);
+const CASE: Duration = Duration::from_millis(4000);
 const QUICK_CASE: Duration = Duration::from_millis(500);
 /// The limit after which individually measured waits are cut off.
-const LIMIT: Duration = Duration::from_secs(4);
-const QUICK_LIMIT: Duration = Duration::from_secs(2);
+const LIMIT: Duration = Duration::from_millis(1000);
+const QUICK_LIMIT: Duration = Duration::from_millis(300);
 
 fn cases() -> Vec<Case> {
     let of = [
@@ -91,14 +91,17 @@ fn main() -> io::Result<()> {
     let quick = is("--quick");
     let (case, limit) = if quick { (QUICK_CASE, QUICK_LIMIT) } else { (CASE, LIMIT) };
     let harness = Harness { case, limit };
+    let cores = about::cores();
+    eprintln!("{cores}; {} cases take about {:.0?}", cases.len(), harness.estimate(&cases));
     let is_csv = is("--csv");
     let rows = harness.measure(cases, !is_csv);
-    let about = || about::about(quick, harness.about());
+    let cores = format!("{cores} before the run, and {} after it", about::cores_had());
+    eprintln!("{cores}");
+    let about = about::about(quick, harness.about(), cores);
     if is_csv {
-        report::write_data(&mut io::stdout(), &about(), &rows)?;
+        report::write_data(&mut io::stdout(), &about, &rows)?;
     }
     if is("--save") || filters.is_empty() && only.is_none() && !quick {
-        let about = about();
         let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../results");
         report::write(&dir, &about, &rows)?;
     }

@@ -10,11 +10,13 @@ use crate::executor::{Runtime, yield_now};
 use crate::harness::{Case, Waited, waits};
 
 const OTHERS: u64 = 16;
+/// The measured waits of a round.
+const WAITS: usize = 500;
 /// The turns before the measured ones, while the others begin.
 const BEFORE: usize = 64;
 
 pub(crate) fn cases() -> Vec<Case> {
-    let case = |name, bodies| waits("how long a lone task waits", name, bodies);
+    let case = |name, bodies| waits("how long a lone task waits", name, WAITS, &[], bodies);
     vec![
         case(
             "lone/writer among 16 readers",
@@ -64,7 +66,7 @@ async fn wait_often<L: AsyncLock>(shared: &Shared<L>, is_writer: bool, count: us
         if turn >= BEFORE || is_over {
             let mut waited = shared.waited.lock().expect("no task panics");
             waited.waits.push(wait);
-            waited.is_last_unfinished = is_over;
+            waited.unfinished = is_over.then_some(wait);
         }
         if is_over {
             return;

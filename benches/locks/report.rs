@@ -1,8 +1,11 @@
 //! The results, as data for other programs, as a table, and as a picture.
 
+use std::cmp::Ordering;
 use std::io::{self, Write};
 use std::path::Path;
-use std::{fs, iter};
+use std::{fmt, fs, iter};
+
+use crate::harness::median;
 
 /// The contestant that the others are compared with.
 const OURS: &str = "multilock";
@@ -44,8 +47,9 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// "ns", "us", "bytes", "allocations" or "polls". Less is better.
     pub(crate) unit: &'static str,
-    /// The contestants, ours first, in the same order in all rows. `None`: not supported.
-    pub(crate) cells: Vec<(&'static str, Option<f64>)>,
+    /// The contestants that take part, ours first, in the same order in all rows: the value in each part
+    /// of the time, or one value.
+    pub(crate) cells: Vec<(&'static str, Vec<f64>)>,
     /// The contestants that were cut off, so that their true value may be larger.
     pub(crate) at_least: Vec<&'static str>,
     /// The goal for ours.
@@ -59,19 +63,89 @@ pub(crate) struct Goal {
     pub(crate) times: f64,
 }
 
+/// How a peer, or the best of them, compares with ours.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Standing {
+    /// The peer has less in each part of the time.
+    Behind(&'static str),
+    Equal,
+    /// The order differs between the parts: the spread is larger than the difference.
+    Undecided,
+    Ahead,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Behind(peer) => write!(f, "{peer} is faster"),
+            Self::Equal => write!(f, "equal"),
+            Self::Undecided => write!(f, "undecided"),
+            Self::Ahead => write!(f, "ahead"),
+        }
+    }
+}
+
 impl Row {
-    fn value(&self, contestant: &str) -> Option<f64> {
-        let (_, value) = self.cells.iter().find(|(name, _)| *name == contestant)?;
-        value.filter(|value| value.is_finite())
+    fn parts(&self, contestant: &str) -> Option<&[f64]> {
+        let (_, parts) = self.cells.iter().find(|(name, _)| *name == contestant)?;
+        Some(parts)
     }
 
-    /// The value in relation to ours.
-    fn ratio(&self, contestant: &str) -> Option<f64> {
-        match (self.value(contestant)?, self.value(OURS)?) {
-            (0.0, 0.0) => Some(1.0),
-            (_, 0.0) => None,
-            (value, ours) => Some(value / ours),
-        }
+    pub(crate) fn value(&self, contestant: &str) -> Option<f64> {
+        median(self.parts(contestant)?.to_vec())
+    }
+
+    /// The value in relation to ours: the median over the parts.
+    pub(crate) fn ratio(&self, contestant: &str) -> Option<f64> {
+        self.ratios(contestant).map(|[_, median, _]| median)
+    }
+
+    /// The least, the median and the most of the values of a contestant in relation to ours in the same
+    /// part.
+    fn ratios(&self, contestant: &str) -> Option<[f64; 3]> {
+        let parts = iter::zip(self.parts(contestant)?, self.parts(OURS)?);
+        let mut ratios: Vec<_> =
+            parts.map(|(value, ours)| if value == ours { 1.0 } else { value / ours }).collect();
+        ratios.sort_by(f64::total_cmp);
+        let known = [ratios.first()?, &median(ratios.clone())?, ratios.last()?].map(|ratio| *ratio);
+        known.iter().all(|ratio| ratio.is_finite()).then_some(known)
+    }
+
+    /// How a contestant compares with ours.
+    fn standing_of(&self, contestant: &'static str) -> Option<Standing> {
+        let parts =
+            || iter::zip(self.parts(contestant).unwrap_or(&[]), self.parts(OURS).unwrap_or(&[]));
+        let is_cut_off = |contestant| self.at_least.contains(&contestant);
+        parts().next()?;
+        Some(if parts().all(|(value, ours)| value == ours) {
+            Standing::Equal
+        } else if parts().all(|(value, ours)| value < ours) && !is_cut_off(contestant) {
+            Standing::Behind(contestant)
+        } else if parts().all(|(value, ours)| value > ours) && !is_cut_off(OURS) {
+            Standing::Ahead
+        } else {
+            Standing::Undecided
+        })
+    }
+
+    /// How ours compares with the peers: behind if one of them is faster, and ahead if all are slower.
+    pub(crate) fn standing(&self) -> Standing {
+        let mut peers: Vec<_> = self.peers().filter(|name| *name != OURS).collect();
+        peers.sort_by(|a, b| self.ratio(a).partial_cmp(&self.ratio(b)).unwrap_or(Ordering::Equal));
+        let all = || peers.iter().filter_map(|peer| self.standing_of(peer));
+        let worst = all().find(|standing| matches!(standing, Standing::Behind(_)));
+        let is = |which| all().any(|standing| standing == which).then_some(which);
+        let undecided = || is(Standing::Undecided);
+        worst.or_else(undecided).or_else(|| is(Standing::Equal)).unwrap_or(Standing::Ahead)
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &'static str> {
+        self.cells.iter().map(|(name, _)| *name).filter(|name| class(name) == "peer")
+    }
+
+    /// `~` before a ratio that is undecided.
+    pub(crate) fn sign(&self, contestant: &'static str) -> &'static str {
+        if self.standing_of(contestant) == Some(Standing::Undecided) { "~" } else { "" }
     }
 
     /// The mark before a value that may be larger, as its contestant was cut off.
@@ -103,11 +177,26 @@ impl Row {
         })
     }
 
-    /// The peer with the least value.
+    /// The peer that counts: the one that is faster than ours, or the one with the least value.
     fn best(&self) -> Option<&'static str> {
-        let peers = self.cells.iter().map(|(name, _)| *name).filter(|name| class(name) == "peer");
-        let values = peers.filter_map(|name| Some((name, self.value(name)?)));
+        if let Standing::Behind(peer) = self.standing() {
+            return Some(peer);
+        }
+        let values = self.peers().filter_map(|name| Some((name, self.value(name)?)));
         values.min_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(name, _)| name)
+    }
+
+    /// The ratio of the best peer, with its spread, and what it means.
+    fn best_cell(&self) -> String {
+        let ratios = self.best().and_then(|best| self.ratios(best));
+        let ratios = ratios.map_or("–".into(), |[least, ratio, most]| {
+            format!("x{ratio:.2} ({least:.2} to {most:.2})")
+        });
+        match self.standing() {
+            Standing::Behind(peer) => format!("**{peer}** {ratios}"),
+            Standing::Undecided => format!("~ {ratios}"),
+            Standing::Equal | Standing::Ahead => ratios,
+        }
     }
 
     /// Whether the row is a time, and its name matches one of the patterns.
@@ -129,7 +218,8 @@ impl Row {
 pub(crate) struct About {
     pub(crate) date: String,
     pub(crate) machine: String,
-    pub(crate) cores: usize,
+    /// How many cores there are, and how many there really were.
+    pub(crate) cores: String,
     pub(crate) system: String,
     pub(crate) rustc: String,
     pub(crate) versions: Vec<(&'static str, String)>,
@@ -155,7 +245,7 @@ impl About {
     }
 
     fn machine(&self) -> String {
-        format!("{}, {} core{}", self.machine, self.cores, if self.cores == 1 { "" } else { "s" })
+        format!("{}, {}", self.machine, self.cores)
     }
 
     fn versions(&self) -> String {
@@ -183,16 +273,18 @@ pub(crate) fn write_data(out: &mut impl Write, about: &About, rows: &[Row]) -> i
     for row in rows.iter().filter(|row| !row.at_least.is_empty()) {
         writeln!(out, "# cut off, so that or more: {}: {}", row.name, row.at_least.join(", "))?;
     }
-    writeln!(out, "workload,name,unit,contestant,value")?;
+    writeln!(out, "workload,name,unit,contestant,value,least,most")?;
     let field = |text: &str| match text.contains([',', '"', '\n']) {
         true => format!("\"{}\"", text.replace('"', "\"\"")),
         false => text.to_string(),
     };
     for row in rows {
         let (workload, name, unit) = (field(row.workload), field(&row.name), row.unit);
-        for (contestant, _) in &row.cells {
-            let value = row.value(contestant).map_or(String::new(), |value| value.to_string());
-            writeln!(out, "{workload},{name},{unit},{contestant},{value}")?;
+        for (contestant, parts) in &row.cells {
+            let least = parts.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = parts.iter().copied().fold(0.0, f64::max);
+            let value = row.value(contestant).unwrap_or_default();
+            writeln!(out, "{workload},{name},{unit},{contestant},{value},{least},{most}")?;
         }
     }
     Ok(())
@@ -204,10 +296,19 @@ fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
         writeln!(out, "* {name}: {}", escaped(&text))?;
     }
     let bounds = BOUNDS.map(|(name, why)| format!("`{name}` {why}")).join(", ");
-    writeln!(out, "\nA cell is the value in relation to ours, and the value. Less is better.")?;
-    writeln!(out, "The best peer is **bold**. Bounds, not peers: {bounds}.")?;
-    write!(out, "A dash is what a lock does not have. ")?;
-    writeln!(out, "`>` marks waits that were cut off: it is that or more.")?;
+    writeln!(
+        out,
+        "
+A cell is the value in relation to ours, and the value. Less is better. The best peer is **bold**.
+Bounds, not peers: {bounds}. A dash is what a lock does not have. `>` marks waits that were cut off:
+it is that or more.
+
+All contestants of a row take turns, so that other load affects all of them. The time of a row has
+parts. A ratio is taken in each part: the table shows the median of these, and the least and the most
+for the best peer. A row is decided if all parts agree which contestant is faster. `~` marks what is
+undecided: the spread is larger than the difference."
+    )?;
+    write_standings(out, rows)?;
     let mut workloads = Vec::new();
     for row in rows {
         if !workloads.contains(&row.workload) {
@@ -221,13 +322,55 @@ fn write_table(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
         writeln!(out, "|---|{}---:|", "---:|".repeat(columns.len()))?;
         for row in &rows {
             let cells: Vec<_> = columns.iter().map(|column| cell(row, column)).collect();
-            let best = row.best().and_then(|best| row.ratio(best));
-            let best = best.map_or("–".into(), |best| format!("x{best:.2}"));
+            let best = row.best_cell();
             writeln!(out, "| {} | {} | {best} |", escaped(&row.name), cells.join(" | "))?;
         }
         write_goals(out, &rows)?;
     }
     Ok(())
+}
+
+/// The rows in which a peer is faster, with the worst first, and how many rows there are of each kind.
+fn write_standings(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
+    let behind = behind(rows);
+    let count = |standing| rows.iter().filter(|row| row.standing() == standing).count();
+    let (undecided, equal) = (count(Standing::Undecided), count(Standing::Equal));
+    let ahead = rows.len() - behind.len() - undecided - equal;
+    writeln!(out, "\n## Where a peer is faster\n")?;
+    writeln!(
+        out,
+        "Of {} rows, a peer is faster in {}, and the best peer is slower in {ahead}. It is equal in \
+         {equal}. {undecided} rows are undecided.",
+        rows.len(),
+        behind.len()
+    )?;
+    if behind.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n| | {OURS} | fastest peer | peer | peer / ours |\n|---|---:|---|---:|---:|")?;
+    for (row, peer, [least, ratio, most]) in behind {
+        let [ours, value] = [OURS, peer].map(|name| cell_value(row, name));
+        let name = escaped(&row.name);
+        writeln!(
+            out,
+            "| {name} | {ours} | {peer} | {value} | x{ratio:.2} ({least:.2} to {most:.2}) |"
+        )?;
+    }
+    Ok(())
+}
+
+/// The rows in which a peer is faster, the peer, and the least, the median and the most of its ratios.
+fn behind(rows: &[Row]) -> Vec<(&Row, &'static str, [f64; 3])> {
+    let behind = |row: &'_ Row| match row.standing() {
+        Standing::Behind(peer) => Some((peer, row.ratios(peer)?)),
+        _ => None,
+    };
+    let mut behind: Vec<_> = rows
+        .iter()
+        .filter_map(|row| behind(row).map(|(peer, ratios)| (row, peer, ratios)))
+        .collect();
+    behind.sort_by(|a, b| a.2[1].total_cmp(&b.2[1]));
+    behind
 }
 
 /// The goals for ours in these rows, and the rows that miss them.
@@ -248,16 +391,20 @@ fn write_goals(out: &mut impl Write, rows: &[&Row]) -> io::Result<()> {
     Ok(())
 }
 
-fn cell(row: &Row, contestant: &str) -> String {
-    let Some(value) = row.value(contestant) else { return "–".into() };
-    let mut text = row.mark(contestant).to_owned() + &quantity(value, row.unit);
+fn cell(row: &Row, contestant: &'static str) -> String {
+    let mut text = cell_value(row, contestant);
     if let Some(ratio) = row.ratio(contestant).filter(|_| contestant != OURS) {
-        text = format!("x{ratio:.2} ({text})");
+        text = format!("{}x{ratio:.2} ({text})", row.sign(contestant));
     }
-    if class(contestant) == "peer" && row.best().and_then(|best| row.value(best)) == Some(value) {
+    if row.best() == Some(contestant) {
         text = format!("**{text}**");
     }
     text
+}
+
+fn cell_value(row: &Row, contestant: &str) -> String {
+    let value = row.value(contestant).map(|value| quantity(value, row.unit));
+    value.map_or("–".into(), |value| row.mark(contestant).to_owned() + &value)
 }
 
 /// Three digits, and times in a suitable unit.
