@@ -9,13 +9,15 @@ use multilock::{Mode, MultiLock};
 use crate::executor::{block_on, yield_now};
 
 /// The columns of the table.
-pub(crate) const CONTESTANTS: [&str; 8] = [
+pub(crate) const CONTESTANTS: [&str; 10] = [
     MultiLock::NAME,
     async_lock::RwLock::<()>::NAME,
     tokio::sync::RwLock::<()>::NAME,
     maitake_sync::RwLock::<()>::NAME,
     asyncband::rwlock::RwLock::<()>::NAME,
     saa::Lock::NAME,
+    "happylock",
+    "lockable",
     parking_lot::RwLock::<()>::NAME,
     NoLock::NAME,
 ];

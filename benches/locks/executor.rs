@@ -1,14 +1,18 @@
 //! What drives futures: polls by hand, blocking, and two runtimes.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{pending, poll_fn};
-use std::mem;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::*};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
+use std::{array, mem};
+
+use async_task::Runnable;
+use smol::channel::Sender;
 
 #[inline]
 pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
@@ -153,7 +157,8 @@ impl<F: Future<Output = ()>> Tasks<F> {
 /// The threads of each runtime.
 pub(crate) const WORKERS: usize = 2;
 
-/// A runtime with several threads, or with the calling thread only. Each is created once, for all
+/// A runtime with several threads, or with the calling thread only. In `Moving`, each poll of a task is
+/// by another thread than the one that woke it, so a task that yields moves. Each is created once, for all
 /// contestants.
 #[derive(Clone, Copy)]
 pub(crate) enum Runtime {
@@ -161,11 +166,12 @@ pub(crate) enum Runtime {
     Smol,
     TokioOfOne,
     SmolOfOne,
+    Moving,
 }
 
 static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(WORKERS).build().expect("there are threads")
+    builder.worker_threads(WORKERS).enable_all().build().expect("there are threads")
 });
 
 static SMOL: LazyLock<smol::Executor> = LazyLock::new(|| {
@@ -175,6 +181,37 @@ static SMOL: LazyLock<smol::Executor> = LazyLock::new(|| {
     }
     smol::Executor::new()
 });
+
+static MOVING: LazyLock<[Sender<Runnable>; WORKERS]> = LazyLock::new(|| {
+    array::from_fn(|worker| {
+        let (sender, woken) = smol::channel::unbounded::<Runnable>();
+        thread::spawn(move || {
+            WORKER.set(Some(worker));
+            while let Ok(task) = woken.recv_blocking() {
+                task.run();
+            }
+        });
+        sender
+    })
+});
+
+thread_local! {
+    static WORKER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+/// The worker of `Moving` that polls the calling task.
+pub(crate) fn worker() -> Option<usize> {
+    WORKER.get()
+}
+
+fn spawn_moving<F: Future<Output = ()> + Send + 'static>(task: F) -> smol::Task<()> {
+    let (first, task) = async_task::spawn(task, |task| {
+        let other = worker().map_or(0, |worker| (worker + 1) % WORKERS);
+        MOVING[other].try_send(task).expect("the workers run");
+    });
+    first.schedule();
+    task
+}
 
 static TOKIO_OF_ONE: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_current_thread().build().expect("there is a thread")
@@ -189,13 +226,17 @@ impl Runtime {
         [Self::TokioOfOne, Self::Tokio, Self::SmolOfOne, Self::Smol];
 
     pub(crate) fn name(self) -> &'static str {
-        if self.is_tokio() { "tokio" } else { "smol" }
+        match self {
+            Self::Tokio | Self::TokioOfOne => "tokio",
+            Self::Smol | Self::SmolOfOne => "smol",
+            Self::Moving => "moving",
+        }
     }
 
     pub(crate) fn name_with_workers(self) -> String {
         match self {
             Self::TokioOfOne | Self::SmolOfOne => format!("{}/1 worker", self.name()),
-            Self::Tokio | Self::Smol => format!("{}/{WORKERS} workers", self.name()),
+            Self::Tokio | Self::Smol | Self::Moving => format!("{}/{WORKERS} workers", self.name()),
         }
     }
 
@@ -225,6 +266,11 @@ impl Runtime {
             }
             Self::Smol => {
                 let tasks: Vec<_> = tasks.map(|task| SMOL.spawn(task)).collect();
+                gate.wait();
+                tasks.into_iter().for_each(block_on);
+            }
+            Self::Moving => {
+                let tasks: Vec<_> = tasks.map(spawn_moving).collect();
                 gate.wait();
                 tasks.into_iter().for_each(block_on);
             }

@@ -196,23 +196,28 @@ impl Harness {
                 let cells = |of: &dyn Fn(&Samples) -> Vec<f64>| {
                     samples.iter().map(|(contestant, samples)| (*contestant, of(samples))).collect()
                 };
+                let cut_off = |is: &dyn Fn(&Samples) -> bool| {
+                    let cut_off = samples.iter().filter(|(_, samples)| is(samples));
+                    cut_off.map(|(contestant, _)| *contestant).collect()
+                };
                 let mut rows = Vec::new();
                 let time: Columns<Vec<f64>> = cells(&|samples| by_parts(&samples.times, 0.5));
                 if time.iter().any(|(_, time)| !time.is_empty()) {
-                    rows.push(row(workload, format!("{name}/time"), "ns", time));
+                    rows.push(Row {
+                        // It did not do all of the work.
+                        at_least: cut_off(&|samples| samples.is_cut_off),
+                        ..row(workload, format!("{name}/time"), "ns", time)
+                    });
                 }
                 for (part, at) in [("p50", 0.5), ("p99", 0.99), ("worst", 1.0)] {
                     let wait = |samples: &Samples| by_parts(&samples.waits, at);
-                    // More waits might include a longer one.
-                    let cut_off = samples.iter().filter(|(_, samples)| {
-                        samples.is_cut_off && part == "worst"
-                            || samples
-                                .unfinished
-                                .zip(median(wait(samples)))
-                                .is_some_and(|(unfinished, wait)| unfinished <= wait)
-                    });
                     rows.push(Row {
-                        at_least: cut_off.map(|(contestant, _)| *contestant).collect(),
+                        // More waits might include a longer one.
+                        at_least: cut_off(&|samples| {
+                            let unfinished = samples.unfinished.zip(median(wait(samples)));
+                            samples.is_cut_off && part == "worst"
+                                || unfinished.is_some_and(|(unfinished, wait)| unfinished <= wait)
+                        }),
                         goal: goals.iter().find(|goal| goal.0 == part).map(|goal| goal.1),
                         ..row(workload, format!("{name}/{part}"), "us", cells(&wait))
                     });

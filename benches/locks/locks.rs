@@ -31,6 +31,7 @@ mod harness;
 mod lone;
 mod monitors;
 mod queues;
+mod realistic;
 mod report;
 mod sets;
 mod tasks;
@@ -58,6 +59,7 @@ fn cases() -> Vec<Case> {
         queues::cases,
         lone::cases,
         busy::cases,
+        realistic::cases,
         sets::cases,
         monitors::cases,
         counts::cases,

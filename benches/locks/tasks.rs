@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contestants::{AsyncLock, Guarded, NoLock, awaits, exclusive_turns, hold, is_exclusive};
-use crate::executor::{Runtime, yield_now};
+use crate::executor::{Runtime, worker, yield_now};
 use crate::harness::{Case, many, times_of_several};
 
 /// The number of turns of each task at once: fewer would measure how the tasks begin.
@@ -40,6 +40,14 @@ pub(crate) fn cases() -> Vec<Case> {
                 ));
             }
         }
+    }
+    for percent in [10, 100] {
+        cases.push(times_of_several(
+            "held across an await",
+            format!("held/moving/16 tasks/{percent} % exclusive"),
+            16 * TURNS,
+            awaits!(NoLock, |L| move |times| held::<L>(Runtime::Moving, 16, percent, times)),
+        ));
     }
     cases
 }
@@ -83,7 +91,9 @@ fn held<L: AsyncLock>(runtime: Runtime, tasks: usize, percent: u64, times: u64) 
             let (lock, guarded) = &*shared;
             for turn in 0..turns {
                 let is_exclusive = is_exclusive(id, turn, percent);
-                hold(lock, guarded, is_exclusive, || ()).await;
+                let mut here = None;
+                hold(lock, guarded, is_exclusive, || here = worker()).await;
+                assert!(here.is_none() || here != worker(), "the holder has moved");
             }
         }
     });
