@@ -8,7 +8,8 @@ use multilock::{Mode, MultiLock};
 
 use crate::executor::{block_on, yield_now};
 
-/// The columns of the table.
+/// The columns of the table. `happylock` blocks threads and acquires by a key that each thread has once,
+/// and `lockable` has only locks with keys: each is in the one row that it is made for.
 pub(crate) const CONTESTANTS: [&str; 10] = [
     MultiLock::NAME,
     async_lock::RwLock::<()>::NAME,
