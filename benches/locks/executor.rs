@@ -15,7 +15,7 @@ use async_task::Runnable;
 use smol::channel::Sender;
 
 #[inline]
-pub(crate) fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -252,11 +252,13 @@ impl Runtime {
         let gate = &Arc::new(Gate::new(count));
         let tasks = (0..count).map(|id| {
             let (gate, task) = (gate.clone(), task(id));
-            async move {
+            // Boxed, so that each runtime is compiled for one type.
+            let task: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
                 let _leave = Leave(&gate);
                 gate.pass().await;
                 task.await;
-            }
+            });
+            task
         });
         match self {
             Self::Tokio => {
