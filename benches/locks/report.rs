@@ -20,7 +20,7 @@ const BOUNDS: [(&str, &str); 2] =
 /// names of their rows. A beginning ends at a whole part of a name: `held/50` matches
 /// `held/50/mixed` and `held/50 tasks`, but not `held/500`. After a `*` follows the end of a name.
 /// A panel without rows is left out.
-const PANELS: [(&str, &str, &[&str]); 12] = [
+const PANELS: [(&str, &str, &[&str]); 16] = [
     (
         "Uncontended",
         "acquire and release",
@@ -32,6 +32,10 @@ const PANELS: [(&str, &str, &[&str]); 12] = [
     ("10 000 in the queue", "exclusive, one by one", &["drain/10000 exclusive"]),
     ("10 000 in the queue", "shared, all at once", &["drain/10000 shared"]),
     ("Canceled waits", "dropped in the queue", &["cancel"]),
+    ("A cache", "16 tasks, 5 % exclusive", &["cache*/time"]),
+    ("A pool of connections", "16 tasks, 4 connections", &["pool*/time"]),
+    ("10 000 tasks", "on one lock", &["crowd/10000 tasks/1 hot lock/time"]),
+    ("10 000 tasks", "on 1000 locks", &["crowd/10000 tasks/1000 cold locks/time"]),
     ("A lone reader's wait", "among writers, worst 1 %", &["lone/reader among 16 writers/p99"]),
     ("Beside busy actors", "a reader's wait, median", &["busy/reader*/p50"]),
     ("Beside busy actors", "a reader's wait, worst", &["busy/reader*/worst"]),
@@ -199,6 +203,10 @@ impl Row {
         }
     }
 
+    fn is_time(&self) -> bool {
+        matches!(self.unit, "ns" | "us")
+    }
+
     /// Whether the row is a time, and its name matches one of the patterns.
     fn is_in(&self, patterns: &[&str]) -> bool {
         let fits = |pattern: &&str| {
@@ -208,7 +216,7 @@ impl Row {
                 !rest.starts_with(char::is_alphanumeric) && rest.ends_with(suffix)
             })
         };
-        matches!(self.unit, "ns" | "us" | "ms" | "s")
+        self.is_time()
             && self.value(OURS).is_some_and(|ours| ours > 0.0)
             && patterns.iter().any(fits)
     }
@@ -460,6 +468,11 @@ const STEP: usize = 18;
 const BAR: usize = 12;
 /// The width of the number at the end of a bar.
 const NUMBER: usize = 48;
+/// In the list of rows in which a peer is faster: the width of their names, of a bar of our length, and
+/// how many rows there are.
+const LIST: usize = 340;
+const ONE: f64 = 220.0;
+const SHOWN: usize = 16;
 /// Longer bars are cut.
 const LONGEST: f64 = 4.0;
 
@@ -489,20 +502,25 @@ rect.bound { stroke: #656c76 }
 }
 ";
 
-fn write_chart(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<()> {
+fn write_chart(out: &mut impl Write, about: &About, all: &[Row]) -> io::Result<()> {
     let panels = PANELS.iter().map(|(title, detail, prefixes)| {
-        (title, detail, rows.iter().filter(|row| row.is_in(prefixes)).collect::<Vec<_>>())
+        (title, detail, all.iter().filter(|row| row.is_in(prefixes)).collect::<Vec<_>>())
     });
     let panels: Vec<_> = panels.filter(|(_, _, rows)| !rows.is_empty()).collect();
     let rows: Vec<_> = panels.iter().flat_map(|(_, _, rows)| rows).copied().collect();
     let names = contestants(&rows);
     let notes = notes(about, &names);
 
+    let mut behind = behind(all);
+    behind.retain(|(row, ..)| row.is_time());
+    let shown = behind.len().min(SHOWN);
+
     let columns = panels.len().div_ceil(2).clamp(2, 4);
     let width = (WIDTH - 2 * MARGIN - NAMES) / columns;
     let unit = (width - NUMBER) as f64 / LONGEST;
     let height = HEADING + names.len() * STEP + 14;
-    let below = TOP + panels.len().div_ceil(columns) * height;
+    let list = TOP + panels.len().div_ceil(columns) * height;
+    let below = list + HEADING + shown * STEP + 14;
     let end = below + notes.len() * 16 + 6;
     let (w, h) = (WIDTH - 1, end - 1);
     writeln!(out, r#"<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{end}""#)?;
@@ -527,6 +545,21 @@ fn write_chart(out: &mut impl Write, about: &About, rows: &[Row]) -> io::Result<
         }
         let (x, end) = (x as f64 + unit, y + names.len() * STEP - (STEP - BAR) + 3);
         writeln!(out, r#"<path class="one" d="M{x:.1} {}V{end}"/>"#, y - 3)?;
+    }
+    let times = all.iter().filter(|row| row.is_time()).count();
+    write_text(out, "panel", (MARGIN + LIST, list + 16), "Where a peer is faster")?;
+    let (count, more) = (behind.len(), behind.len() - shown);
+    let detail = match more {
+        0 => format!("in {count} of {times} rows with times"),
+        _ => format!("in {count} of {times} rows with times: {shown} here, all in table.md"),
+    };
+    write_text(out, "note", (MARGIN + LIST, list + 31), &detail)?;
+    let lines = iter::zip(behind, (list + HEADING..).step_by(STEP));
+    for ((row, peer, [_, ratio, _]), y) in lines.take(shown) {
+        let x = MARGIN + LIST;
+        write_text(out, "name", (x - 8, y + 10), &row.name)?;
+        write_bar(out, "peer", (x, y), ONE, ratio)?;
+        write_text(out, "note", (x + ONE as usize + NUMBER, y + 10), peer)?;
     }
     for (note, y) in iter::zip(&notes, (below + 8..).step_by(16)) {
         write_text(out, "note", (MARGIN, y), note)?;
