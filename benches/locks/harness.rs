@@ -78,7 +78,7 @@ const SHORT: Duration = Duration::from_millis(1);
 /// For rounds of several threads, which take a while to begin together, and do not always meet.
 const LONG: Duration = Duration::from_millis(10);
 /// A contestant that takes longer than this for one round is left out.
-const TOO_LONG: Duration = Duration::from_secs(2);
+const TOO_LONG: Duration = Duration::from_secs(3);
 /// A contestant that takes longer than this is considered hung.
 const HANGS: Duration = Duration::from_secs(60);
 /// The most operations of a round of several threads for a contestant whose waits spin: one round of it

@@ -6,8 +6,11 @@
 //! ```
 //!
 //! All contestants of a case take turns in short rounds, so that other load on the machine affects
-//! all of them. A cell is the median over the rounds in relation to ours, where above 1 the peer is
-//! slower, and the median itself, in nanoseconds per operation unless another unit is named.
+//! all of them. The time of a case has parts, each with a median. A cell is the median over the parts
+//! in relation to ours, where above 1 the peer is slower, and the median itself, in nanoseconds per
+//! operation unless another unit is named. A row is decided if all parts agree which contestant is
+//! faster. `~` marks a ratio that is undecided: the spread is larger than the difference. The table in
+//! `results` begins with the rows in which a peer is faster. The run says how many cores it had.
 //!
 //! Each guard is in memory (`black_box(&guard)`), where a guard is that is held across an await, passed
 //! on, or part of a `struct`. The compiler sees neither the lock nor the mode of `multilock`.
