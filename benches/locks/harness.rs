@@ -87,8 +87,9 @@ const SPINNING: u64 = 2000;
 /// The parts of the time of a row. Two contestants that are as fast are in the same order in all parts
 /// once in 64 rows.
 const PARTS: usize = 7;
-/// What a line takes beside its time: the search for the length of a round, and a last round.
-const OVERHEAD: Duration = Duration::from_millis(400);
+/// What a case takes beside its time: the search for the length of a round, or long rounds.
+const SEARCH: Duration = Duration::from_millis(400);
+const ROUNDS: Duration = Duration::from_millis(1000);
 /// The limit of waits when nothing is measured.
 const TINY_LIMIT: Duration = Duration::from_millis(20);
 
@@ -158,10 +159,15 @@ impl Harness {
         )
     }
 
-    /// About how long the cases take, with what is spent to find the length of a round.
+    /// About how long the cases take.
     pub(crate) fn estimate(&self, cases: &[Case]) -> Duration {
-        let timed = cases.iter().filter(|case| !matches!(case.kind, Kind::Counts { .. })).count();
-        timed as u32 * (self.case + OVERHEAD)
+        let time = |case: &Case| match case.kind {
+            Kind::Times { .. } => self.case + SEARCH,
+            // Some are cut off, and each part has a round, however long that is.
+            Kind::Waits { .. } => self.case + 2 * self.limit + ROUNDS,
+            Kind::Counts { .. } => Duration::ZERO,
+        };
+        cases.iter().map(time).sum()
     }
 
     /// Measures all cases, and returns their rows. Prints each line as soon as it is measured, if

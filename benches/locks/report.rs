@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::{fmt, fs, iter};
 
+use crate::contestants::CONTESTANTS;
 use crate::harness::median;
 
 /// The contestant that the others are compared with.
@@ -193,9 +194,7 @@ impl Row {
     /// The ratio of the best peer, with its spread, and what it means.
     fn best_cell(&self) -> String {
         let ratios = self.best().and_then(|best| self.ratios(best));
-        let ratios = ratios.map_or("–".into(), |[least, ratio, most]| {
-            format!("x{ratio:.2} ({least:.2} to {most:.2})")
-        });
+        let ratios = ratios.map_or("–".into(), spread);
         match self.standing() {
             Standing::Behind(peer) => format!("**{peer}** {ratios}"),
             Standing::Undecided => format!("~ {ratios}"),
@@ -344,11 +343,11 @@ fn write_standings(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     let count = |standing| rows.iter().filter(|row| row.standing() == standing).count();
     let (undecided, equal) = (count(Standing::Undecided), count(Standing::Equal));
     let ahead = rows.len() - behind.len() - undecided - equal;
-    writeln!(out, "\n## Where a peer is faster\n")?;
+    writeln!(out, "\n## Where a peer is faster, or needs less\n")?;
     writeln!(
         out,
-        "Of {} rows, a peer is faster in {}, and the best peer is slower in {ahead}. It is equal in \
-         {equal}. {undecided} rows are undecided.",
+        "Of {} rows, a peer is ahead in {}, and `{OURS}` in {ahead}. The best is equal in {equal}, and \
+         {undecided} are undecided.",
         rows.len(),
         behind.len()
     )?;
@@ -356,15 +355,19 @@ fn write_standings(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
         return Ok(());
     }
     writeln!(out, "\n| | {OURS} | fastest peer | peer | peer / ours |\n|---|---:|---|---:|---:|")?;
-    for (row, peer, [least, ratio, most]) in behind {
+    for (row, peer, ratios) in behind {
         let [ours, value] = [OURS, peer].map(|name| cell_value(row, name));
         let name = escaped(&row.name);
-        writeln!(
-            out,
-            "| {name} | {ours} | {peer} | {value} | x{ratio:.2} ({least:.2} to {most:.2}) |"
-        )?;
+        writeln!(out, "| {name} | {ours} | {peer} | {value} | {} |", spread(ratios))?;
     }
     Ok(())
+}
+
+fn spread([least, ratio, most]: [f64; 3]) -> String {
+    match least == most {
+        true => format!("x{ratio:.2}"),
+        false => format!("x{ratio:.2} ({least:.2} to {most:.2})"),
+    }
 }
 
 /// The rows in which a peer is faster, the peer, and the least, the median and the most of its ratios.
@@ -440,12 +443,8 @@ fn class(contestant: &str) -> &'static str {
 
 /// The contestants that have a value in one of the rows.
 fn contestants(rows: &[&Row]) -> Vec<&'static str> {
-    let mut names = Vec::new();
-    for (name, _) in rows.iter().flat_map(|row| &row.cells) {
-        if !names.contains(name) && rows.iter().any(|row| row.value(name).is_some()) {
-            names.push(*name);
-        }
-    }
+    let mut names = CONTESTANTS.to_vec();
+    names.retain(|name| rows.iter().any(|row| row.value(name).is_some()));
     names
 }
 
@@ -571,6 +570,11 @@ type At = (usize, usize);
 
 /// A bar and its number, which is to the right of the line at 1. A bar that is cut has a gap.
 fn write_bar(out: &mut impl Write, class: &str, at: At, unit: f64, ratio: f64) -> io::Result<()> {
+    let digits = match ratio {
+        _ if ratio >= 9.95 => 0,
+        _ if ratio >= 0.995 => 1,
+        _ => 2,
+    };
     let (x, y) = at;
     let length = (ratio.min(LONGEST) * unit).max(1.0);
     write!(out, r#"<rect class="{class}" x="{x}" y="{y}" "#)?;
@@ -579,11 +583,6 @@ fn write_bar(out: &mut impl Write, class: &str, at: At, unit: f64, ratio: f64) -
         let (x, y) = (x as f64 + length - 16.0, y + BAR + 2);
         writeln!(out, r#"<path class="cut" d="M{x:.1} {y}l5 -16m5 0l-5 16"/>"#)?;
     }
-    let digits = match ratio {
-        _ if ratio >= 9.95 => 0,
-        _ if ratio >= 0.095 => 1,
-        _ => 2,
-    };
     let end = x + length.max(unit) as usize + 6;
     write_text(out, class, (end, y + 10), &format!("{ratio:.digits$}x"))
 }
@@ -598,10 +597,24 @@ fn escaped(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
 
+/// Lines that fit into the picture, from a list with commas.
+fn wrapped(list: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for item in list.split_inclusive(", ") {
+        let line = lines.last_mut().expect("there is a line");
+        match line.len() + item.len() > 110 {
+            true => lines.push(item.to_owned()),
+            false => line.push_str(item),
+        }
+    }
+    lines
+}
+
 /// The notes below the panels.
 fn notes(about: &About, names: &[&str]) -> Vec<String> {
     let quick = if about.quick { ", a quick run: rough numbers" } else { "" };
-    let mut notes = vec![format!("{}, {}{quick}", about.date, about.machine()), about.versions()];
+    let mut notes = wrapped(&format!("{}, {}{quick}", about.date, about.machine()));
+    notes.extend(wrapped(&about.versions()));
     let shown = BOUNDS.iter().filter(|(name, _)| names.contains(name));
     let bounds: Vec<_> = shown.map(|(name, why)| format!("{name} {why}")).collect();
     if !bounds.is_empty() {
