@@ -45,7 +45,7 @@ firmware:
 sanitize:
     ci/sanitize thread
 
-# Runs the benchmarks (15 min; 5 min with --quick; see `benches/locks/locks.rs` for the arguments).
+# Runs the benchmarks (10 min; 3 min with --quick; see `benches/locks/locks.rs` for the arguments).
 bench *args:
     cargo bench --bench locks -- {{args}}
 
