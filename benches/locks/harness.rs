@@ -85,7 +85,7 @@ const HANGS: Duration = Duration::from_secs(60);
 /// may take a thousand times as long as another.
 const SPINNING: u64 = 2000;
 /// The parts of the time of a row. Two contestants that are as fast are in the same order in all parts
-/// once in 64 rows.
+/// once in 64 rows: where one lock was two contestants, 2 rows of 82 were decided.
 const PARTS: usize = 7;
 /// What a case takes beside its time: the search for the length of a round, or long rounds.
 const SEARCH: Duration = Duration::from_millis(400);

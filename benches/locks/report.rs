@@ -77,6 +77,8 @@ pub(crate) enum Standing {
     /// The order differs between the parts: the spread is larger than the difference.
     Undecided,
     Ahead,
+    /// No peer takes part, or ours does not.
+    Alone,
 }
 
 impl fmt::Display for Standing {
@@ -86,6 +88,7 @@ impl fmt::Display for Standing {
             Self::Equal => write!(f, "equal"),
             Self::Undecided => write!(f, "undecided"),
             Self::Ahead => write!(f, "ahead"),
+            Self::Alone => Ok(()),
         }
     }
 }
@@ -134,14 +137,16 @@ impl Row {
     }
 
     /// How ours compares with the peers: behind if one of them is faster, and ahead if all are slower.
+    /// The peer with the least ratio counts first.
     pub(crate) fn standing(&self) -> Standing {
-        let mut peers: Vec<_> = self.peers().filter(|name| *name != OURS).collect();
+        let mut peers: Vec<_> = self.peers().collect();
         peers.sort_by(|a, b| self.ratio(a).partial_cmp(&self.ratio(b)).unwrap_or(Ordering::Equal));
         let all = || peers.iter().filter_map(|peer| self.standing_of(peer));
         let worst = all().find(|standing| matches!(standing, Standing::Behind(_)));
         let is = |which| all().any(|standing| standing == which).then_some(which);
         let undecided = || is(Standing::Undecided);
-        worst.or_else(undecided).or_else(|| is(Standing::Equal)).unwrap_or(Standing::Ahead)
+        let rest = if all().next().is_none() { Standing::Alone } else { Standing::Ahead };
+        worst.or_else(undecided).or_else(|| is(Standing::Equal)).unwrap_or(rest)
     }
 
     fn peers(&self) -> impl Iterator<Item = &'static str> {
@@ -198,7 +203,7 @@ impl Row {
         match self.standing() {
             Standing::Behind(peer) => format!("**{peer}** {ratios}"),
             Standing::Undecided => format!("~ {ratios}"),
-            Standing::Equal | Standing::Ahead => ratios,
+            Standing::Equal | Standing::Ahead | Standing::Alone => ratios,
         }
     }
 
@@ -341,14 +346,14 @@ undecided: the spread is larger than the difference."
 fn write_standings(out: &mut impl Write, rows: &[Row]) -> io::Result<()> {
     let behind = behind(rows);
     let count = |standing| rows.iter().filter(|row| row.standing() == standing).count();
-    let (undecided, equal) = (count(Standing::Undecided), count(Standing::Equal));
-    let ahead = rows.len() - behind.len() - undecided - equal;
+    let [undecided, equal, ahead, alone] =
+        [Standing::Undecided, Standing::Equal, Standing::Ahead, Standing::Alone].map(count);
     writeln!(out, "\n## Where a peer is faster, or needs less\n")?;
     writeln!(
         out,
-        "Of {} rows, a peer is ahead in {}, and `{OURS}` in {ahead}. The best is equal in {equal}, and \
+        "Of {} rows with peers, a peer is ahead in {}, and `{OURS}` in {ahead}. The best is equal in {equal}, and \
          {undecided} are undecided.",
-        rows.len(),
+        rows.len() - alone,
         behind.len()
     )?;
     if behind.is_empty() {
