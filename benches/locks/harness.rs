@@ -90,6 +90,8 @@ const PARTS: usize = 7;
 /// What a case takes beside its time: the search for the length of a round, or long rounds.
 const SEARCH: Duration = Duration::from_millis(400);
 const ROUNDS: Duration = Duration::from_millis(1000);
+/// About the time of two looks at the clock: a wait that is no longer is none.
+const CLOCK: Duration = Duration::from_nanos(50);
 /// The limit of waits when nothing is measured.
 const TINY_LIMIT: Duration = Duration::from_millis(20);
 
@@ -350,7 +352,7 @@ struct Samples {
 impl Samples {
     /// Returns whether the round was cut off.
     fn add(&mut self, waited: &Waited, count: usize, part: usize) -> bool {
-        let microseconds = |wait: &Duration| wait.as_secs_f64() * 1e6;
+        let microseconds = |wait: &Duration| CLOCK.max(*wait).as_secs_f64() * 1e6;
         self.waits[part].extend(waited.waits.iter().map(microseconds));
         let time = waited.operations.map(|(time, count)| time.as_secs_f64() * 1e9 / count as f64);
         self.times[part].extend(time);

@@ -318,7 +318,7 @@ it is that or more.
 All contestants of a row take turns, so that other load affects all of them. The time of a row has
 parts. A ratio is taken in each part: the table shows the median of these, and the least and the most
 for the best peer. A row is decided if all parts agree which contestant is faster. `~` marks what is
-undecided: the spread is larger than the difference."
+undecided: the spread is larger than the difference. Waits of less than 0.05 us are not told apart."
     )?;
     write_standings(out, rows)?;
     let mut workloads = Vec::new();
