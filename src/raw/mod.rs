@@ -137,16 +137,15 @@ impl RawLock {
         }
     }
 
-    /// Ends the caller's hold in `mode`. If there are waiters, the caller then calls
-    /// [`wake_left`](Self::wake_left).
+    /// Ends the caller's hold in `mode`. If that left a transition, the caller then calls
+    /// [`wake`](Self::wake) with it.
     #[inline]
-    pub(crate) fn leave(&self, mode: Mode) -> AfterRelease {
-        self.state.release(mode)
-    }
-
-    /// Wakes waiters after a caller in `mode` has [left](Self::leave), and the word was `word`.
-    pub(crate) fn wake_left(&self, word: Snapshot, mode: Mode) {
-        self.wake_released(word, mode);
+    pub(crate) fn leave(&self, mode: Mode) -> Option<Transition> {
+        let hold = Hold::new(mode);
+        match self.state.release(hold) {
+            AfterRelease::Done => None,
+            AfterRelease::WakeWaiters(word) => Some(Transition::release(word, hold)),
+        }
     }
 
     /// Ends the caller's hold in `mode`, and hands the lock to the blocked threads whose turn it

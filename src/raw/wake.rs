@@ -39,7 +39,7 @@ impl RawLock {
 
     /// Wakes waiters like [`wake_by`](Self::wake_by), after a normal release.
     #[cold]
-    pub(super) fn wake(&self, change: Transition) {
+    pub(crate) fn wake(&self, change: Transition) {
         self.wake_by(change, Release::Normal);
     }
 

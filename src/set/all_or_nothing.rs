@@ -26,7 +26,7 @@ use core::task::{Context, Poll};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::Waiter;
-use crate::raw::state::{AfterRelease, Snapshot};
+use crate::raw::state::Snapshot;
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
 use crate::sync::future::yield_once;
@@ -83,8 +83,8 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
                 for (lock, mode) in locks.by_ref() {
                     if self.0.shares(lock) > 0 {
                         release(&self.0, lock, mode);
-                    } else if let AfterRelease::WakeWaiters(word) = lock.raw.leave(mode) {
-                        batch[len] = Some((lock, mode, word));
+                    } else if let Some(change) = lock.raw.leave(mode) {
+                        batch[len] = Some((lock, change));
                         len += 1;
                         if len == BATCH {
                             break;
@@ -95,7 +95,7 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
             len = len.checked_sub(1)?;
             batch[len]
         };
-        for_each(iter::from_fn(next), |(lock, mode, word)| lock.raw.wake_left(word, mode));
+        for_each(iter::from_fn(next), |(lock, change)| lock.raw.wake(change));
     }
 }
 
