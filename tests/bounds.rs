@@ -495,15 +495,15 @@ fn x1_an_edge_costs_the_same_beside_ten_thousand_monitors() {
 
 // -------------------------------------------------------------------------------- Wakers
 
-/// A waker runs with no queue locked. A set is released from the last member to the first: while the waker of a waiter at
-/// one member runs, the members before it are held, and those after it are free.
+/// A waker runs with no queue locked. A set is released from the last member to the first, and wakes the waiters of four
+/// members at a time: while the first of their wakers runs, only the members before them are held.
 #[test]
-fn w_a_waker_runs_while_a_set_holds_the_members_before() {
-    let locks: Arc<[MultiLock; 3]> = Arc::default();
+fn w_a_waker_runs_while_a_set_holds_the_members_before_a_batch() {
+    let locks: Arc<[MultiLock; 6]> = Arc::default();
     let set: LockSet<&MultiLock> = locks.iter().collect();
     let guard = set.try_acquire(Exclusive).unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let mut waiters: Vec<_> = (0..3).map(|n| Task::new(locks[n].acquire(Exclusive))).collect();
+    let mut waiters: Vec<_> = locks.iter().map(|lock| Task::new(lock.acquire(Exclusive))).collect();
     for waiter in &mut waiters {
         let (locks, seen) = (locks.clone(), seen.clone());
         let on_wake = move || {
@@ -519,7 +519,8 @@ fn w_a_waker_runs_while_a_set_holds_the_members_before() {
     }
     drop(guard);
     let seen = seen.lock().unwrap();
-    assert_eq!(seen[..], [[true, true, false], [true, false, false], [false; 3]]);
+    let while_two_are_held = [true, true, false, false, false, false];
+    assert_eq!(seen[..], [&[while_two_are_held; 4][..], &[[false; 6]; 2]].concat());
 }
 
 /// A waiter that was not woken, and happens to find the lock free, drops its stored waker when it already holds the lock,

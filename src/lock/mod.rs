@@ -138,9 +138,9 @@ use crate::raw::{HasRaw, RawLock};
 ///
 /// The lock clones, wakes and drops wakers while no queue is locked, and outside of critical
 /// sections. A waker may use the lock, and may poll. A waker may find the lock held: a set that is
-/// being released, or that gives back the members it has taken, wakes waiters of one member while
-/// it still holds the members before that one. Also, an acquisition drops the waker of an earlier
-/// poll when it already holds the lock.
+/// being released wakes the waiters of four members at a time, and one that gives back the members it
+/// has taken those of one, while it still holds the members before those. Also, an acquisition drops
+/// the waker of an earlier poll when it already holds the lock.
 ///
 /// If a waker polls inline, and its task releases the lock there, that release wakes the next
 /// waiter from within the first waker. This takes one level of stack for each waiter. The lock does
