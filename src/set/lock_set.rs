@@ -14,6 +14,7 @@ use crate::lock::cancel::acquire_or;
 use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
+use crate::raw::state::Hold;
 use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, address};
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
 use crate::sync::future::Fused;
@@ -225,7 +226,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
-        all_or_nothing::try_acquire(Uniform { set: self, mode }).map(SetGuard)
+        all_or_nothing::try_acquire(Uniform::new(self, mode)).map(SetGuard)
     }
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
@@ -255,7 +256,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
         Fused::<_, &Self>::new(async move {
-            SetGuard(all_or_nothing::acquire(Uniform { set: self, mode }).await)
+            SetGuard(all_or_nothing::acquire(Uniform::new(self, mode)).await)
         })
     }
 
@@ -424,7 +425,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
         if handle.is_of(&self.id) {
-            Ok(SetGuard(AllHeld(Uniform { set: self, mode: handle.mode() })))
+            Ok(SetGuard(AllHeld(Uniform::new(self, handle.mode()))))
         } else {
             Err(ReleaseError::new(handle))
         }
@@ -484,12 +485,19 @@ lockable!([L: Lockable] LockSet<L>, SetGuard<'a, L>, |set| set);
 /// A set, and the one mode that is wanted of all its locks.
 struct Uniform<'a, L> {
     set: &'a LockSet<L>,
-    mode: Mode,
+    hold: Hold,
+}
+
+impl<'a, L> Uniform<'a, L> {
+    fn new(set: &'a LockSet<L>, mode: Mode) -> Self {
+        Self { set, hold: Hold::new(mode) }
+    }
 }
 
 impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
-        self.set.locks().map(|lock| (lock, self.mode))
+        let mode = self.hold.mode();
+        self.set.locks().map(move |lock| (lock, mode))
     }
 }
 
@@ -531,7 +539,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.0.0.mode
+        self.0.0.hold.mode()
     }
 
     /// Returns the set that is held.
@@ -573,10 +581,11 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
-        let Uniform { set, mode } = &mut self.0.0;
-        assert!(mode.includes(to), "cannot downgrade from {mode:?} to {to:?}");
-        if to != *mode {
-            let from = mem::replace(mode, to);
+        let Uniform { set, hold } = &mut self.0.0;
+        let from = hold.mode();
+        assert!(from.includes(to), "cannot downgrade from {from:?} to {to:?}");
+        if to != from {
+            *hold = Hold::new(to);
             for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
         }
     }
