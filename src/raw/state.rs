@@ -229,6 +229,13 @@ impl Snapshot {
         !self.has(WaitFlag::Shared) && !self.has(WaitFlag::Upgradable)
     }
 
+    /// Returns whether no waiter waits for a mode stronger than shared, and none was overtaken.
+    pub(crate) const fn awaits_only_shared(self) -> bool {
+        let others =
+            WaitFlag::Upgradable.bit() | WaitFlag::Exclusive.bit() | WaitFlag::Overtaken.bit();
+        self.0 & others == 0
+    }
+
     /// Returns whether the lock has no holder.
     #[inline]
     pub(crate) const fn is_free(self) -> bool {
@@ -472,9 +479,11 @@ impl State {
     /// compiled into each task.
     #[inline]
     pub(crate) fn try_acquire_once(&self, mode: Mode) -> bool {
-        let now = self.0.load(Relaxed);
         // Only a free lock can be acquired in exclusive mode. That is looked at first: most waits begin
-        // here, and a compare-and-swap that fails takes as long as one that does not.
+        // here, and a compare-and-swap that fails takes as long as one that does not. Loom tries all
+        // that a look may see. What follows a wrong guess is what follows a failure.
+        let is_guess = cfg!(loom) && mode == Mode::Exclusive;
+        let now = if is_guess { 0 } else { self.0.load(Relaxed) };
         // ORDERING: Acquire, both, as in `enter`. With a weaker ordering, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
         if mode == Mode::Exclusive {

@@ -91,11 +91,12 @@ impl RawLock {
     #[inline]
     fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
         let word = change.after;
-        // A shared release that leaves other holders makes room only if the lock was full. There is
-        // one more case: the lock still admits an upgradable waiter, as the waiter that was notified
-        // for that room has not entered.
+        // A shared release makes room for shared waiters only if the lock was full, and for others if
+        // it leaves no holder. So where only shared waiters are counted, all of them were notified
+        // before: when what kept them out has ended. There is one more case: the lock still admits
+        // an upgradable waiter, as the waiter that was notified for that room has not entered.
         let made_room = !change.makes_no_room()
-            || word.is_free()
+            || word.is_free() && !word.awaits_only_shared()
             || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
         if !made_room || word.mode() == Some(Mode::Exclusive) {
             return;
