@@ -10,8 +10,7 @@ use core::task::{Context, Poll, Waker};
 use defmt_semihosting as _;
 use multilock::Mode::{Exclusive, Shared, Upgradable};
 use multilock::{
-    MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard,
-    ShardedRwLock,
+    MultiLock, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard, ShardedRwLock,
     TryLockAllError, acquire_all, try_acquire_all, try_lock_all,
 };
 use no_std_example::board;
