@@ -480,9 +480,10 @@ impl State {
     #[inline]
     pub(crate) fn try_acquire_once(&self, mode: Mode) -> bool {
         // Only a free lock can be acquired in exclusive mode. That is looked at first: most waits begin
-        // here, and a compare-and-swap that fails takes as long as one that does not. Loom tries all
-        // that a look may see. What follows a wrong guess is what follows a failure.
-        let is_guess = cfg!(loom) && mode == Mode::Exclusive;
+        // here, and a compare-and-swap that fails takes as long as one that does not. Without `std` a
+        // look may take a critical section, and loom tries all that a look may see: there it is a
+        // guess, and what follows a wrong one is what follows a failure.
+        let is_guess = cfg!(any(loom, not(feature = "std"))) && mode == Mode::Exclusive;
         let now = if is_guess { 0 } else { self.0.load(Relaxed) };
         // ORDERING: Acquire, both, as in `enter`. With a weaker ordering, the model
         // `e2_data_is_visible_to_the_next_holder` fails.
