@@ -137,8 +137,8 @@ impl RawLock {
         }
     }
 
-    /// Ends the caller's hold in `mode`. If that left a transition, the caller then calls
-    /// [`wake`](Self::wake) with it.
+    /// Ends the caller's hold in `mode`, and wakes no waiter. If there may be waiters to wake, returns
+    /// the transition: the caller then calls [`wake`](Self::wake) or [`wake_by`](Self::wake_by) with it.
     #[inline]
     pub(crate) fn leave(&self, mode: Mode) -> Option<Transition> {
         let hold = Hold::new(mode);
@@ -157,18 +157,16 @@ impl RawLock {
     /// If a `try_acquire` gets in first, those threads are handed the lock on their next turn.
     #[cfg(any(test, all(feature = "lock_api", not(any(loom, shuttle, target_family = "wasm")))))]
     pub(crate) fn release_fair(&self, mode: Mode) {
-        let hold = Hold::new(mode);
-        if let AfterRelease::WakeWaiters(word) = self.state.release(hold) {
-            self.wake_by(Transition::release(word, hold), Release::Fair);
+        if let Some(change) = self.leave(mode) {
+            self.wake_by(change, Release::Fair);
         }
     }
 
     /// Ends the caller's exclusive hold, during which the data was not changed: those that wait for
     /// a change go on waiting.
     pub(crate) fn release_unchanged(&self) {
-        let hold = Hold::new(Mode::Exclusive);
-        if let AfterRelease::WakeWaiters(word) = self.state.release(hold) {
-            self.wake_by(Transition::release(word, hold), Release::Unchanged);
+        if let Some(change) = self.leave(Mode::Exclusive) {
+            self.wake_by(change, Release::Unchanged);
         }
     }
 

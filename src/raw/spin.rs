@@ -9,8 +9,8 @@ use crate::sync::{relax, unmodeled};
 
 /// How many attempts a spinning caller makes: one each after 4, 16, 64 and 256 pauses, which together
 /// take some 8 us. An attempt takes the cache line from the holder, so the fewer there are, the
-/// faster the holder is done. Under loom, which decides when its threads run, there
-/// are none. Under shuttle, whose threads run during a pause, there is one.
+/// faster the holder is done. Under loom, which decides when its threads run, there are none. Under
+/// shuttle, whose threads run during a pause, there is one.
 const SPIN_ROUNDS: u32 = if cfg!(loom) {
     0
 } else if cfg!(shuttle) {

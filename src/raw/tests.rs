@@ -92,13 +92,11 @@ fn q3_a_waiter_that_finds_the_lock_free_admits_an_overtaken_thread() {
         let lock = RawLock::new();
         let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
         mem::forget(held);
-        let AfterRelease::WakeWaiters(word) = lock.state.release(Hold::new(Mode::Exclusive)) else {
-            panic!()
-        };
+        let change = lock.leave(Mode::Exclusive).unwrap();
         let mut new = waiter(&lock, mode, false);
         assert!(new.poll().is_pending());
         assert!(thread.is_woken());
-        lock.wake_released(word, Hold::new(Mode::Exclusive));
+        lock.wake(change);
         assert!(!thread.is_woken() && thread.poll().is_ready());
         lock.release(Mode::Exclusive);
         assert!(new.is_woken() && new.poll().is_ready());
@@ -113,12 +111,10 @@ fn q3_an_overtaken_thread_enters_at_a_spurious_poll() {
     let lock = RawLock::new();
     let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
     mem::forget(held);
-    let AfterRelease::WakeWaiters(word) = lock.state.release(Hold::new(Mode::Exclusive)) else {
-        panic!()
-    };
+    let change = lock.leave(Mode::Exclusive).unwrap();
     thread.wakes = Arc::default();
     assert!(thread.poll().is_ready());
-    lock.wake_released(word, Hold::new(Mode::Exclusive));
+    lock.wake(change);
     assert!(!thread.is_woken() && lock.snapshot().mode() == Some(Mode::Exclusive));
     lock.release(Mode::Exclusive);
     assert_eq!(lock.snapshot(), RawLock::new().snapshot());
@@ -136,11 +132,9 @@ fn q3_an_overtaken_thread_is_not_woken_for_a_held_lock() {
         let mut exclusive = waiter(&lock, Mode::Exclusive, false);
         assert!(task.poll().is_pending() && exclusive.poll().is_pending());
         mem::forget(held);
-        let AfterRelease::WakeWaiters(word) = lock.state.release(Hold::new(Mode::Exclusive)) else {
-            panic!()
-        };
+        let change = lock.leave(Mode::Exclusive).unwrap();
         assert!(lock.try_acquire(Mode::Exclusive));
-        lock.wake_released(word, Hold::new(Mode::Exclusive));
+        lock.wake(change);
         assert!(!thread.is_woken() && !task.is_woken() && !exclusive.is_woken());
         assert!(thread.poll().is_pending() && task.poll().is_pending());
         lock.release(Mode::Exclusive);
@@ -312,11 +306,9 @@ fn q3_a_thread_that_a_fair_release_misses_is_handed_the_lock_by_the_next() {
         let lock = RawLock::new();
         assert!(lock.try_acquire(Mode::Exclusive));
         let mut thread = waiting(&lock, mode, true);
-        let AfterRelease::WakeWaiters(word) = lock.state.release(Hold::new(Mode::Exclusive)) else {
-            panic!()
-        };
+        let change = lock.leave(Mode::Exclusive).unwrap();
         assert!(lock.try_acquire(Mode::Exclusive));
-        lock.wake_by(Transition::release(word, Hold::new(Mode::Exclusive)), Release::Fair);
+        lock.wake_by(change, Release::Fair);
         assert!(!thread.is_woken() && thread.poll().is_pending());
         lock.release(Mode::Exclusive);
         assert!(thread.is_woken() && thread.was_handed_off());

@@ -198,12 +198,12 @@ impl<'a> Waiter<'a> {
                 return Some(Outcome::Ready(None));
             }
             let id = listener.id();
-            let deference = lock.deference(listener.waiters, id, mode, notified);
+            let deference = lock.deference(listener.waiters, id, mode, false);
 
             let counted = flags.and(WaitFlag::of(mode));
             let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
             let outcome = if deference != Deference::None {
-                wait_deferring(lock, mode, notified, flags_to_set)
+                wait_deferring(lock, mode, false, flags_to_set)
             } else if lock.state.check_or_set_waiting(mode, flags_to_set) == Attempt::Available {
                 return Some(Outcome::Ready(listener.leave()));
             } else {

@@ -77,6 +77,7 @@ impl<W: AddressOrdered> Drop for AllHeld<W> {
     /// unavailable.
     fn drop(&mut self) {
         let mut locks = self.0.in_address_order().rev();
+        // If a waker panics, `for_each` goes on with the rest of the batch.
         let (mut batch, mut len) = ([None; BATCH], 0);
         let next = || {
             if len == 0 {
