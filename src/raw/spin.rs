@@ -143,6 +143,7 @@ mod tests {
         assert_eq!([(); 3].map(|()| skips(true)), [1023, 0, 0]);
         assert_eq!([(); 3].map(|()| skips(false)), [0, 0, 1]);
         // A waiter spins for long only where the last one did not spin in vain.
+        const { assert!(TRIAL_ROUNDS < SPIN_ROUNDS) };
         assert_eq!(
             [true, true, false, false].map(|sees| until_look(sees).1),
             [Some(TRIAL_ROUNDS), Some(SPIN_ROUNDS), Some(SPIN_ROUNDS), Some(TRIAL_ROUNDS),]
