@@ -58,6 +58,7 @@
 //! | `single-threaded` | no | A spin lock guards the wait queue: for programs without threads, and without interrupt handlers that use a lock. |
 //! | `lock_api` | no | The raw-lock traits of `lock_api` for [`MultiLock`]; with `std`. |
 //! | `serde` | no | `Serialize` and `Deserialize` of [`RwLock`], and `Serialize` of its guards. |
+//! | `observed` | no | The module `observed`: locks that tell an observer who acquires them. |
 //! | `defmt` | no | `Format` of all types that implement `Debug` and have a state to show. |
 //!
 //! One of `std`, `critical-section` and `single-threaded` is needed. [`guide::firmware`]
@@ -131,6 +132,8 @@ mod mode;
 mod models;
 #[cfg(feature = "alloc")]
 mod named;
+#[cfg(feature = "observed")]
+pub mod observed;
 #[cfg(test)]
 #[cfg(all(feature = "alloc", panic = "unwind", not(any(loom, shuttle))))]
 mod out_of_memory;
