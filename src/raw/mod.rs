@@ -33,7 +33,7 @@ mod spin;
 pub(crate) mod state;
 mod upgrade;
 mod waiter;
-mod wake;
+pub(crate) mod wake;
 pub(crate) mod wakers;
 
 pub(crate) use upgrade::RawUpgrade;
