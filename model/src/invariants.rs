@@ -17,9 +17,12 @@ pub const HANDED_OFF: &str = "a thread that was handed the lock enters at its ne
 pub const TURNED_AWAY: &str = "p1 no waiter is turned away from a free lock";
 pub const IN_VAIN: &str = "p3 each waiter that is notified could enter";
 pub const OVERTAKEN: &str = "q3 bounded overtaking";
+pub const TURNS: &str = "q3 each waiter has its turn";
+pub const WRITE_PREFERRING: &str = "q1 no waiter joins the holders while an exclusive one waits";
+pub const UPGRADE_ALONE: &str = "u2 an upgrade waits only for the holders that were there";
 pub const KEPT: &str = "p1 a dormant waiter delays the others for a moment";
 
-pub const ALL: [(&str, Invariant); 10] = [
+pub const ALL: [(&str, Invariant); 13] = [
     (EXCLUSION, exclusion),
     (WORD, word_says_who_holds),
     (NO_LOST_WAKE_UP, no_lost_wake_up),
@@ -29,6 +32,9 @@ pub const ALL: [(&str, Invariant); 10] = [
     (TURNED_AWAY, |_, world| world.fault != Fault::TurnedAway),
     (IN_VAIN, |_, world| world.fault != Fault::InVain),
     (OVERTAKEN, |_, world| world.fault != Fault::Overtaken),
+    (TURNS, |_, world| world.fault != Fault::PassedOver),
+    (WRITE_PREFERRING, |_, world| world.fault != Fault::Barged),
+    (UPGRADE_ALONE, |_, world| world.fault != Fault::JoinedUpgrade),
     (KEPT, |_, world| world.fault != Fault::Kept),
 ];
 
@@ -59,9 +65,10 @@ fn hold(agent: &Agent, mode: Mode) -> Option<(Mode, bool)> {
 fn exclusion(system: &System, world: &World) -> bool {
     let holds = system.specs.iter().zip(agents(system, world));
     let holds: Vec<_> = holds.filter_map(|(spec, agent)| hold(agent, spec.mode)).collect();
-    let mut pairs = holds.iter().enumerate().flat_map(|(n, one)| {
-        holds[n + 1..].iter().map(move |other| (one.0, other.0))
-    });
+    let mut pairs = holds
+        .iter()
+        .enumerate()
+        .flat_map(|(n, one)| holds[n + 1..].iter().map(move |other| (one.0, other.0)));
     pairs.all(|(one, other)| !one.excludes(other))
 }
 

@@ -20,13 +20,8 @@ use crate::system::Spec;
 use crate::world::{Agent, LISTS, Line, Lock, MOST, NONE, NodeState, Pc, World};
 
 /// The lists, in the order of their numbers.
-const LIST_IDS: [ListId; LISTS] = [
-    ListId::Exclusive,
-    ListId::Overtaken,
-    ListId::Upgrade,
-    ListId::Shared,
-    ListId::Upgradable,
-];
+const LIST_IDS: [ListId; LISTS] =
+    [ListId::Exclusive, ListId::Overtaken, ListId::Upgrade, ListId::Shared, ListId::Upgradable];
 const _: () = {
     let mut number = 0;
     while number < LISTS {
@@ -200,7 +195,8 @@ fn make_place<'a>(lock: &'a RawLock, spec: &Spec, agent: &Agent) -> Place<'a> {
             | Pc::UpgradeWaits(_)
             | Pc::UpgradeLeaves
             | Pc::UpgradeCancelled(_)
-    ) || agent.pc == Pc::Wakes && matches!(agent.waking.then, crate::world::Then::UpgradeCancelled(_))
+    ) || agent.pc == Pc::Wakes
+        && matches!(agent.waking.then, crate::world::Then::UpgradeCancelled(_))
     {
         return Place::Listener(Listener::new(lock.queue()));
     }
@@ -256,8 +252,7 @@ fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) {
         to.queued = waiters.queued as u8;
         let reservation = &waiters.reservation;
         to.owner = nodes.who(reservation.owner());
-        to.owner_flags =
-            if to.owner == NONE { 0 } else { (reservation.owner & OWNER_FLAGS) as u8 };
+        to.owner_flags = if to.owner == NONE { 0 } else { (reservation.owner & OWNER_FLAGS) as u8 };
         to.moment = if to.owner == NONE { 0 } else { reservation.moment.0 };
         to.deferrals = reservation.deferrals;
         to.last_turn = reservation.last_turn;

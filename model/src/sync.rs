@@ -255,9 +255,7 @@ pub(crate) mod moment {
 /// Nothing panics in the model, unless it has found a bug.
 #[cfg(feature = "std")]
 pub(crate) mod unwind {
-    pub(crate) fn caught(
-        run: impl FnOnce(),
-    ) -> Result<(), Box<dyn core::any::Any + Send>> {
+    pub(crate) fn caught(run: impl FnOnce()) -> Result<(), Box<dyn core::any::Any + Send>> {
         run();
         Ok(())
     }

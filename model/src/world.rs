@@ -201,6 +201,8 @@ pub struct Agent {
     pub stale: bool,
     /// How often it was overtaken, if it counts that.
     pub overtaken: u8,
+    /// How often others were notified instead, since it was notified, if it counts that.
+    pub passed: u8,
     /// How often others have deferred to it since its last poll.
     pub kept: u8,
     /// The answers that a section which it has begun has got so far.
@@ -223,6 +225,7 @@ impl Agent {
         dormant: false,
         stale: false,
         overtaken: 0,
+        passed: 0,
         kept: 0,
         log: [0; MAX_ACCESSES],
         log_len: 0,
@@ -248,6 +251,12 @@ pub enum Fault {
     InVain,
     /// A waiter was overtaken more often than it may.
     Overtaken,
+    /// Others were notified more often than they may be while a waiter waits for its turn.
+    PassedOver,
+    /// A waiter that was not notified has entered a held lock, though an exclusive waiter was counted.
+    Barged,
+    /// A holder has joined the holders for which an upgrade waits.
+    JoinedUpgrade,
     /// Others have deferred to a waiter that is not polled for longer than they may.
     Kept,
 }
@@ -264,7 +273,8 @@ impl std::fmt::Display for World {
             "  owner {owner}/{} moment {} deferrals {} turn {:?} {:?}",
             lock.owner_flags, lock.moment, lock.deferrals, lock.last_turn, self.fault
         )?;
-        for (number, agent) in self.agents.iter().enumerate().filter(|other| *other.1 != Agent::NEW) {
+        for (number, agent) in self.agents.iter().enumerate().filter(|other| *other.1 != Agent::NEW)
+        {
             write!(f, "  {number}: {:?} {:?}", agent.pc, agent.node)?;
             let flags = [
                 (agent.woken, "woken"),
@@ -273,8 +283,11 @@ impl std::fmt::Display for World {
                 (agent.handoff, "handoff"),
             ];
             flags.iter().filter(|flag| flag.0).try_for_each(|flag| write!(f, " {}", flag.1))?;
-            let Agent { lost, overtaken, kept, wakes, .. } = agent;
-            write!(f, " lost {lost} overtaken {overtaken} kept {kept} wakes {wakes:?}")?;
+            let Agent { lost, overtaken, passed, kept, wakes, .. } = agent;
+            write!(
+                f,
+                " lost {lost} overtaken {overtaken} passed {passed} kept {kept} wakes {wakes:?}"
+            )?;
             writeln!(f, " log {:?}", &agent.log[..agent.log_len as usize])?;
         }
         Ok(())
