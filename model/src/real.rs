@@ -33,12 +33,12 @@ const _: () = {
 const OWNER_FLAGS: usize = 3;
 
 /// Returns the word as the lock sees it.
-pub fn snapshot(word: u16) -> Snapshot {
+pub(crate) fn snapshot(word: u16) -> Snapshot {
     // SAFETY: a snapshot is an integer, and nothing else.
     unsafe { mem::transmute::<usize, Snapshot>(word as usize) }
 }
 
-pub fn word(snapshot: Snapshot) -> u16 {
+pub(crate) fn word(snapshot: Snapshot) -> u16 {
     // SAFETY: as above.
     unsafe { mem::transmute::<Snapshot, usize>(snapshot) as u16 }
 }

@@ -235,19 +235,28 @@ impl<T> LeafMutex<T> {
 }
 
 pub(crate) mod moment {
-    /// A moment that is over after a few polls. The lock counts to 1,024, or looks at the clock.
-    pub(crate) struct Moment(pub(crate) u8);
+    use std::cell::Cell;
+
+    thread_local! {
+        static POLLS: Cell<u16> = const { Cell::new(0) };
+    }
+
+    /// Sets how many polls a moment has.
+    pub(crate) fn set_polls(polls: u16) {
+        POLLS.set(polls);
+    }
+
+    /// A moment that is over after some polls.
+    pub(crate) struct Moment(pub(crate) u16);
 
     impl Moment {
         pub(crate) const NEW: Self = Self(0);
-        /// One waiter that defers in vain, and one that finds the moment over.
-        pub(crate) const POLLS: u8 = 2;
 
         pub(crate) fn is_over(&mut self) -> bool {
-            if self.0 < Self::POLLS {
+            if self.0 < POLLS.get() {
                 self.0 += 1;
             }
-            self.0 == Self::POLLS
+            self.0 == POLLS.get()
         }
     }
 }

@@ -17,7 +17,6 @@ use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
 use crate::raw::wake::Batches;
 use crate::raw::wakers::WakeAll;
 use crate::real::{self, snapshot, waker, word};
-use crate::sync::moment::Moment;
 use crate::world::{Agent, Fault, Lock, MOST, NONE, NodeState, Pc, Then, Waking, World};
 
 /// What a holder does with its hold.
@@ -103,6 +102,8 @@ pub struct System {
     pub symmetry: bool,
     /// How many newcomers yield after a lost race. The lock says 255.
     pub deferrals: u8,
+    /// After how many polls a moment is over. The lock says 1,024 where there is no clock.
+    pub polls: u16,
     /// How often a waiter may be overtaken.
     pub overtaken: u8,
     /// How often others may be notified while a waiter waits that fits.
@@ -135,6 +136,7 @@ impl System {
         Self {
             symmetry: true,
             deferrals: 1,
+            polls: 2,
             overtaken: count.max(2) + specs.iter().any(changes) as u8,
             passed: 2 * count + specs.iter().any(changes) as u8,
             excuses: true,
@@ -175,10 +177,6 @@ impl fmt::Debug for Action {
         write!(f, "{:?}({})", self.what, self.who)
     }
 }
-
-/// How often others may defer to a waiter that is not polled: for a moment before it is notified,
-/// and for another one after that.
-pub const KEPT: u8 = 2 * (Moment::POLLS - 1);
 
 /// How often a waiter was overtaken at most, in all that was checked by this process.
 pub static MOST_OVERTAKEN: AtomicU8 = AtomicU8::new(0);
@@ -234,10 +232,16 @@ fn next_question(waking: &Waking) -> Option<Question> {
 
 /// Saturates one above the bound.
 fn count_to(count: &mut u8, bound: u8) {
-    *count = (*count + 1).min(bound + 1);
+    *count = count.saturating_add(1).min(bound.saturating_add(1));
 }
 
 impl System {
+    /// How often others may defer to a waiter that is not polled: for a moment before it is notified,
+    /// and for another one after that. The poll that finds the moment over does not.
+    fn kept(&self) -> u16 {
+        2 * (self.polls - 1)
+    }
+
     /// Whether a section is begun, by another than `who`: the queue is locked.
     fn is_locked_for(&self, world: &World, who: usize) -> bool {
         let others = world.agents.iter().enumerate().filter(|other| other.0 != who);
@@ -292,6 +296,7 @@ impl System {
 
     /// Takes one step. This is all that happens in the model.
     pub fn step(&self, last: &World, action: Action) -> World {
+        crate::sync::moment::set_polls(self.polls);
         let mut world = last.clone();
         let who = action.who as usize;
         let spec = &self.specs[who];
@@ -427,7 +432,7 @@ impl System {
         if owner != NONE && owner != next && owner as usize != who {
             world.agents.iter_mut().for_each(|agent| (agent.overtaken, agent.passed) = (0, 0));
         }
-        if world.agents.iter().any(|agent| agent.kept > KEPT) {
+        if world.agents.iter().any(|agent| u16::from(agent.kept) > self.kept()) {
             world.fault = Fault::Kept;
         }
         if self.symmetry {
@@ -438,7 +443,7 @@ impl System {
 
     fn count_kept(&self, world: &mut World, owner: u8) {
         if owner != NONE && self.specs[owner as usize].dormant != Dormant::Never {
-            count_to(&mut world.agents[owner as usize].kept, KEPT);
+            count_to(&mut world.agents[owner as usize].kept, self.kept() as u8);
         }
     }
 
@@ -681,6 +686,30 @@ impl System {
         left.result.expect("no look at the word");
         let agent = &mut world.agents[who];
         (agent.pc, agent.woken) = (Pc::HoldsLast(mode), false);
+    }
+}
+
+impl System {
+    /// Takes the steps of one call: those of one waiter, until it waits, holds the lock, or has done what it
+    /// was called for. No other waiter takes a step meanwhile.
+    pub fn call(&self, last: &World, action: Action) -> World {
+        let mut world = self.step(last, action);
+        let is_over = |agent: &Agent| {
+            agent.wakes.is_empty()
+                && matches!(
+                    agent.pc,
+                    Pc::Idle
+                        | Pc::Yielded
+                        | Pc::Waits
+                        | Pc::Holds(_)
+                        | Pc::HoldsLast(_)
+                        | Pc::UpgradeWaits(_)
+                )
+        };
+        while !is_over(&world.agents[action.who as usize]) {
+            world = self.step(&world, Action { what: What::Go, ..action });
+        }
+        world
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Lock {
     /// The owner of the reservation, or [`NONE`], and what the reservation is.
     pub owner: u8,
     pub owner_flags: u8,
-    pub moment: u8,
+    pub moment: u16,
     /// How many newcomers still yield.
     pub deferrals: u8,
     pub last_turn: Mode,
@@ -259,6 +259,13 @@ pub enum Fault {
     JoinedUpgrade,
     /// Others have deferred to a waiter that is not polled for longer than they may.
     Kept,
+}
+
+impl Lock {
+    /// What `MultiLock::snapshot` shows, as text.
+    pub fn snapshot(&self) -> String {
+        format!("{:?}", crate::real::snapshot(self.word))
+    }
 }
 
 /// A state in a few lines: the lock, and what each waiter has that a new one has not.
