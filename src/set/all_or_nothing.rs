@@ -26,7 +26,7 @@ use core::task::{Context, Poll};
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::raw::Waiter;
-use crate::raw::state::Snapshot;
+use crate::raw::state::{Snapshot, Transition};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
 use crate::sync::future::yield_once;
@@ -66,38 +66,46 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
 /// Holds all locks of `W`, and releases them when dropped.
 pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) W);
 
+impl<W: AddressOrdered> Drop for AllHeld<W> {
+    /// Releases the last lock first.
+    #[inline]
+    fn drop(&mut self) {
+        let mut left = self
+            .0
+            .in_address_order()
+            .rev()
+            .filter_map(|(lock, mode)| leave(&self.0, lock, mode).map(|change| (lock, change)));
+        if let Some(first) = left.next() {
+            wake_in_batches(iter::once(first).chain(left));
+        }
+    }
+}
+
 /// The waiters of how many locks a guard wakes together.
 const BATCH: usize = 4;
 
-impl<W: AddressOrdered> Drop for AllHeld<W> {
-    /// Releases the last lock first, and wakes waiters when all locks are released, or so many that
-    /// a batch of them has waiters. So a set that is woken finds the other locks free.
-    ///
-    /// The waiters of the first lock are woken first: a set waits at the first lock that was
-    /// unavailable.
-    fn drop(&mut self) {
-        let mut locks = self.0.in_address_order().rev();
-        // If a waker panics, `for_each` goes on with the rest of the batch.
-        let (mut batch, mut len) = ([None; BATCH], 0);
-        let next = || {
-            if len == 0 {
-                for (lock, mode) in locks.by_ref() {
-                    if self.0.shares(lock) > 0 {
-                        release(&self.0, lock, mode);
-                    } else if let Some(change) = lock.raw.leave(mode) {
-                        batch[len] = Some((lock, change));
-                        len += 1;
-                        if len == BATCH {
-                            break;
-                        }
-                    }
-                }
+/// Wakes the waiters of each lock that `left` yields when it has been released. This begins when all
+/// are released, or so many that a batch of them has waiters. So a set that is woken finds the other
+/// locks free.
+///
+/// In a batch, the waiters of the first lock are woken first: a set waits at the first lock that was
+/// unavailable.
+#[cold]
+#[inline(never)]
+fn wake_in_batches<'a>(mut left: impl Iterator<Item = (&'a MultiLock, Transition)>) {
+    let (mut batch, mut len) = ([None; BATCH], 0);
+    let next = || {
+        if len == 0 {
+            for change in left.by_ref().take(BATCH) {
+                batch[len] = Some(change);
+                len += 1;
             }
-            len = len.checked_sub(1)?;
-            batch[len]
-        };
-        for_each(iter::from_fn(next), |(lock, change)| lock.raw.wake(change));
-    }
+        }
+        len = len.checked_sub(1)?;
+        batch[len]
+    };
+    // If a waker panics, `for_each` goes on with the rest.
+    for_each(iter::from_fn(next), |(lock, change)| lock.raw.wake(change));
 }
 
 /// Acquires `lock`, which was acquired once in shared mode, as often as it is wanted.
@@ -116,13 +124,29 @@ fn share(wanted: &impl AddressOrdered, lock: &MultiLock) -> bool {
     }
 }
 
-/// Releases all acquisitions of `lock`.
+/// Releases all acquisitions of `lock`. If there is one, returns the change for which waiters may
+/// have to be woken.
 #[inline]
-fn release(wanted: &impl AddressOrdered, lock: &MultiLock, mode: Mode) {
-    match wanted.shares(lock) {
-        0 => lock.raw.release(mode),
-        shares => for_each(0..=shares, |_| lock.raw.release(mode)),
+fn leave(wanted: &impl AddressOrdered, lock: &MultiLock, mode: Mode) -> Option<Transition> {
+    let shares = wanted.shares(lock);
+    if shares > 0 {
+        for_each(0..=shares, |_| lock.raw.release(mode));
+        return None;
     }
+    lock.raw.leave(mode)
+}
+
+/// Releases the locks that come before `blocker`, the last one first.
+#[cold]
+#[inline(never)]
+fn release_before(wanted: &impl AddressOrdered, blocker: &MultiLock) {
+    let locks = wanted.in_address_order().rev();
+    let acquired = locks.skip_while(|lock| !ptr::eq(lock.0, blocker)).skip(1);
+    for_each(acquired, |(lock, mode)| {
+        if let Some(change) = leave(wanted, lock, mode) {
+            lock.raw.wake(change);
+        }
+    });
 }
 
 /// The lock that was unavailable, and the mode that was wanted of it.
@@ -171,15 +195,26 @@ fn try_all<'a>(
     match first_blocker(wanted, enter) {
         None => Ok(()),
         Some(blocker) => {
-            let taken = wanted
-                .in_address_order()
-                .rev()
-                .skip_while(|lock| !ptr::eq(lock.0, blocker.0))
-                .skip(1);
-            for_each(taken, |(lock, mode)| release(wanted, lock, mode));
+            release_before(wanted, blocker.0);
             Err(blocker)
         }
     }
+}
+
+/// Acquires all locks, or none, for a newcomer, by one attempt. It may fail for no reason: then
+/// [`try_all`] follows. This is all that is compiled into each task.
+#[inline]
+fn try_all_once(wanted: &impl AddressOrdered) -> bool {
+    let may = |lock: &MultiLock, mode| lock.snapshot().admits_newcomer(mode);
+    if first_blocker(wanted, may).is_some() {
+        return false;
+    }
+    let enter = |lock: &MultiLock, mode| lock.raw.try_acquire_once(mode) && share(wanted, lock);
+    let blocker = first_blocker(wanted, enter);
+    if let Some((lock, _)) = blocker {
+        release_before(wanted, lock);
+    }
+    blocker.is_none()
 }
 
 /// Acquires all locks if that is possible now, and otherwise none.
@@ -189,8 +224,8 @@ pub(crate) fn try_acquire<W: AddressOrdered>(wanted: W) -> Option<AllHeld<W>> {
 
 /// Acquires all locks, waiting until they are available together.
 pub(crate) async fn acquire<W: AddressOrdered>(wanted: W) -> AllHeld<W> {
-    if let Err(blocker) = try_all(&wanted, Snapshot::admits_newcomer, None, None) {
-        let mut slow = pin!(acquire_slow(&wanted, blocker));
+    if !try_all_once(&wanted) {
+        let mut slow = pin!(acquire_slow(&wanted));
         poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
     }
     AllHeld(wanted)
@@ -204,11 +239,12 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
     future.poll(cx)
 }
 
-/// Acquires all locks, for a newcomer that `blocker` has kept out.
+/// Acquires all locks, for a newcomer that could not acquire them at once.
 ///
 /// The loop is in one function: a nested future would repeat its arguments in the future of the
 /// set.
-async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
+async fn acquire_slow<W: AddressOrdered>(wanted: &W) {
+    let Err(mut blocker) = try_all(wanted, Snapshot::admits_newcomer, None, None) else { return };
     // A. Yield one poll if a waiter was overtaken at the blocker, and try again.
     if Retry::behind_overtaken(blocker).is_due().await {
         match try_all(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
