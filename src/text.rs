@@ -56,8 +56,10 @@ macro_rules! text {
         [`std::thread::park`] as it was."
     };
     (set_blocks) => {
-        "The thread waits in the queue of one lock after the other, as a task would. No release hands \
-        a lock to the thread. The call leaves the token of [`std::thread::park`] as it was."
+        "If the locks are not available at once, the thread spins for a moment, yields to other threads \
+        a few times unless its time is limited, and then waits in the queue of one lock after the \
+        other, as a task would. No release hands a lock to the thread. The call leaves the token of \
+        [`std::thread::park`] as it was."
     };
     (blocking_deadlocks) => {
         "The wait may never end if the thread already holds the same lock: see \

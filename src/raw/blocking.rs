@@ -46,7 +46,8 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     fn block(&self, mode: Mode, deadline: Option<Instant>) -> bool {
-        self.spin_or_yield(mode, deadline.is_none())
+        let attempt = || self.try_acquire_as_newcomer(mode).is_ok();
+        self.spin_or_yield(mode, deadline.is_none(), attempt)
             || block_on(RawAcquire::for_thread(self, mode), deadline).is_some()
     }
 }

@@ -1,5 +1,5 @@
 //! Spinning. A newcomer task spins before it is queued only where that has recently paid off. A
-//! thread that blocks for one lock always spins.
+//! thread that blocks always spins.
 
 use crate::mode::Mode;
 use crate::raw::RawLock;
@@ -37,33 +37,42 @@ impl RawLock {
     /// Spins for a moment, if the caller is a `thread` or if that has paid off at this lock, and
     /// acquires the lock if it becomes available.
     pub(super) fn spin_acquire(&self, mode: Mode, thread: bool) -> bool {
+        self.spin(thread, || self.try_acquire_as_newcomer(mode).is_ok())
+    }
+
+    /// Spins for a moment, if the caller is a `thread` or if that has paid off at this lock, until an
+    /// `attempt` is successful. Returns whether one was.
+    pub(crate) fn spin(&self, thread: bool, mut attempt: impl FnMut() -> bool) -> bool {
+        let mut spin = |rounds| {
+            (0..rounds).any(|round: u32| {
+                (0..4 << (2 * round)).for_each(|_| relax());
+                attempt()
+            })
+        };
         match self.queue.get() {
-            Some(queue) => queue.spin.try_out(thread, |rounds| self.spin(mode, rounds)),
-            None => thread && self.spin(mode, SPIN_ROUNDS),
+            Some(queue) => queue.spin.try_out(thread, spin),
+            None => thread && spin(SPIN_ROUNDS),
         }
     }
 
-    /// Spins for a moment, and acquires the lock if it becomes available.
-    fn spin(&self, mode: Mode, rounds: u32) -> bool {
-        (0..rounds).any(|round| {
-            (0..4 << (2 * round)).for_each(|_| relax());
-            self.try_acquire_as_newcomer(mode).is_ok()
-        })
-    }
-
-    /// Acquires the lock if it becomes available sooner than a thread could be put to sleep and
-    /// woken.
+    /// Makes attempts until one is successful, or for as long as it takes to put a thread to sleep and
+    /// to wake it. Returns whether one was successful.
     ///
-    /// The caller is not queued meanwhile. With `yields`, other threads run for an unknown time, so
-    /// a caller with a deadline passes `false`. The yields stop where the lock is free but an
-    /// overtaken waiter wants it: there a newcomer yields one poll only.
+    /// The caller, which wants this lock in `mode`, is not queued meanwhile. With `yields`, other
+    /// threads run for an unknown time, so a caller with a deadline passes `false`. The yields stop
+    /// where the lock is free but an overtaken waiter wants it: there a newcomer yields one poll only.
     #[cfg(not(target_family = "wasm"))]
-    pub(super) fn spin_or_yield(&self, mode: Mode, yields: bool) -> bool {
-        self.spin_acquire(mode, true)
+    pub(crate) fn spin_or_yield(
+        &self,
+        mode: Mode,
+        yields: bool,
+        mut attempt: impl FnMut() -> bool,
+    ) -> bool {
+        self.spin(true, &mut attempt)
             || yields
                 && (0..YIELD_ROUNDS).take_while(|_| !self.newcomer_must_yield(mode)).any(|_| {
                     thread::yield_now();
-                    self.try_acquire_as_newcomer(mode).is_ok()
+                    attempt()
                 })
     }
 }

@@ -151,7 +151,7 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct AllGuard<W: Wanted>(AllHeld<W>);
+pub struct AllGuard<W: Wanted>(pub(super) AllHeld<W>);
 
 impl<W: Wanted> AllGuard<W> {
     /// Returns an iterator over the held locks, each once, with the mode that it is held in.

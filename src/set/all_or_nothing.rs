@@ -166,7 +166,7 @@ fn first_blocker(
 /// caller enters that lock as such a waiter, and any other lock if `admits` allows it. `waiter` is
 /// the id of the caller: it defers to the reservations of other waiters. With `None` it does not
 /// defer.
-fn try_all<'a>(
+pub(super) fn try_all<'a>(
     wanted: &'a impl AddressOrdered,
     admits: impl Fn(Snapshot, Mode) -> bool,
     queued: Option<(&MultiLock, bool)>,
@@ -204,7 +204,7 @@ fn try_all<'a>(
 /// Acquires all locks, or none, for a newcomer, by one attempt. It may fail for no reason: then
 /// [`try_all`] follows. This is all that is compiled into each task.
 #[inline]
-fn try_all_once(wanted: &impl AddressOrdered) -> bool {
+pub(super) fn try_all_once(wanted: &impl AddressOrdered) -> bool {
     let may = |lock: &MultiLock, mode| lock.snapshot().admits_newcomer(mode);
     if first_blocker(wanted, may).is_some() {
         return false;
@@ -215,6 +215,17 @@ fn try_all_once(wanted: &impl AddressOrdered) -> bool {
         release_before(wanted, lock);
     }
     blocker.is_none()
+}
+
+/// Spins for a moment, if that has paid off at `blocker`. Returns whether all locks were acquired.
+fn spin(wanted: &impl AddressOrdered, blocker: &MultiLock) -> bool {
+    #[cfg(feature = "std")]
+    return blocker.raw.spin(false, || try_all_once(wanted));
+    #[cfg(not(feature = "std"))]
+    {
+        let _ = (wanted, blocker);
+        false
+    }
 }
 
 /// Acquires all locks if that is possible now, and otherwise none.
@@ -245,12 +256,15 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
 /// set.
 async fn acquire_slow<W: AddressOrdered>(wanted: &W) {
     let Err(mut blocker) = try_all(wanted, Snapshot::admits_newcomer, None, None) else { return };
-    // A. Yield one poll if a waiter was overtaken at the blocker, and try again.
+    // A. Yield one poll if a waiter was overtaken at the blocker, and try again. Otherwise spin where
+    // that has paid off at the blocker.
     if Retry::behind_overtaken(blocker).is_due().await {
         match try_all(wanted, Snapshot::admits, None, Some(NEWCOMER)) {
             Ok(()) => return,
             Err(next) => blocker = next,
         }
+    } else if spin(wanted, blocker.0) {
+        return;
     }
     // B. Wait at the blocker.
     let mut policy = RetryPolicy::NEW;

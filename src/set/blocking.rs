@@ -1,18 +1,42 @@
 //! Sets that are acquired by blocked threads.
 
 #[cfg(not(loom))]
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use std::time::Instant;
 
 use crate::mode::Mode;
-use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
-#[cfg(not(loom))]
-use crate::set::all_or_nothing;
-use crate::set::lock_all::{LockRequests, lock_all};
-#[cfg(not(loom))]
-use crate::set::lock_all::{assert_no_duplicate, guards_if_acquired};
-use crate::set::lock_set::{LockSet, SetGuard};
+use crate::raw::state::Snapshot;
+use crate::set::acquire_all::{AllGuard, Wanted};
+use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, try_all, try_all_once};
+use crate::set::lock_all::{LockRequests, assert_no_duplicate, guards_if_acquired};
+use crate::set::lock_set::{LockSet, SetGuard, Uniform};
 use crate::set::lockable::Lockable;
 use crate::sync::block::block_on;
+
+/// Acquires all locks, blocking the thread until they are available together, or until `deadline`.
+fn acquire<W: AddressOrdered>(wanted: W, deadline: Option<Instant>) -> Option<AllHeld<W>> {
+    if try_all_once(&wanted) || spin_or_yield(&wanted, deadline.is_none()) {
+        return Some(AllHeld(wanted));
+    }
+    block_on(all_or_nothing::acquire(wanted), deadline)
+}
+
+/// Acquires all locks if they become available sooner than a thread could be put to sleep and woken.
+#[cold]
+fn spin_or_yield(wanted: &impl AddressOrdered, yields: bool) -> bool {
+    match try_all(wanted, Snapshot::admits_newcomer, None, None) {
+        Ok(()) => true,
+        Err((lock, mode)) => lock.raw.spin_or_yield(mode, yields, || try_all_once(wanted)),
+    }
+}
+
+/// Acquires all locks in time. At `deadline`, tries once more.
+#[cfg(not(loom))]
+fn acquire_in_time<W: AddressOrdered + Copy>(wanted: W, deadline: Instant) -> Option<AllHeld<W>> {
+    let in_time = Instant::now() < deadline;
+    let acquired = in_time.then(|| acquire(wanted, Some(deadline))).flatten();
+    acquired.or_else(|| all_or_nothing::try_acquire(wanted))
+}
 
 impl<L: Lockable> LockSet<L> {
     /// Acquires all members in `mode`, blocking the thread until they are available together.
@@ -37,7 +61,7 @@ impl<L: Lockable> LockSet<L> {
     /// drop(guard);
     /// ```
     pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
-        block_on(self.acquire(mode), None).expect("there is no deadline")
+        SetGuard(acquire(Uniform::new(self, mode), None).expect("there is no deadline"))
     }
 }
 
@@ -118,9 +142,7 @@ impl<L: Lockable> LockSet<L> {
         mode: Mode,
         deadline: Instant,
     ) -> Option<SetGuard<'_, L>> {
-        let in_time = Instant::now() < deadline;
-        let acquired = in_time.then(|| block_on(self.acquire(mode), Some(deadline))).flatten();
-        acquired.or_else(|| self.try_acquire(mode))
+        acquire_in_time(Uniform::new(self, mode), deadline).map(SetGuard)
     }
 }
 
@@ -149,7 +171,7 @@ impl<L: Lockable> LockSet<L> {
 /// drop(both);
 /// ```
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
-    block_on(acquire_all(wanted), None).expect("there is no deadline")
+    AllGuard(acquire(wanted, None).expect("there is no deadline"))
 }
 
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
@@ -186,7 +208,9 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 #[track_caller]
 #[must_use = "the locks are released when the guards are dropped: keep them with `let _guards =`, not with `let _ =`"]
 pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
-    block_on(lock_all(requests), None).expect("there is no deadline")
+    assert_no_duplicate(&requests);
+    let guards = guards_if_acquired(requests, |requested| acquire(requested, None));
+    guards.expect("there is no deadline")
 }
 
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
@@ -280,10 +304,5 @@ pub fn lock_all_blocking_deadline<R: LockRequests>(
     deadline: Instant,
 ) -> Option<R::Guards> {
     assert_no_duplicate(&requests);
-    guards_if_acquired(requests, |requested| {
-        let in_time = Instant::now() < deadline;
-        let wait = || block_on(all_or_nothing::acquire(requested), Some(deadline));
-        let acquired = in_time.then(wait).flatten();
-        acquired.or_else(|| all_or_nothing::try_acquire(requested))
-    })
+    guards_if_acquired(requests, |requested| acquire_in_time(requested, deadline))
 }

@@ -483,13 +483,21 @@ impl<L: Lockable> sealed::Locks for LockSet<L> {
 lockable!([L: Lockable] LockSet<L>, SetGuard<'a, L>, |set| set);
 
 /// A set, and the one mode that is wanted of all its locks.
-struct Uniform<'a, L> {
+pub(super) struct Uniform<'a, L> {
     set: &'a LockSet<L>,
     hold: Hold,
 }
 
+impl<L> Clone for Uniform<'_, L> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<L> Copy for Uniform<'_, L> {}
+
 impl<'a, L> Uniform<'a, L> {
-    fn new(set: &'a LockSet<L>, mode: Mode) -> Self {
+    pub(super) fn new(set: &'a LockSet<L>, mode: Mode) -> Self {
         Self { set, hold: Hold::new(mode) }
     }
 }
@@ -522,7 +530,7 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
+pub struct SetGuard<'a, L: Lockable>(pub(super) AllHeld<Uniform<'a, L>>);
 
 impl<'a, L: Lockable> SetGuard<'a, L> {
     /// Returns the mode that all members are held in.
