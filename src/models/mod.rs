@@ -198,6 +198,29 @@ fn queued<'a, F: Future + 'a>(future: F) -> Pin<Box<F>> {
     future
 }
 
+/// The mutex of the queue, of which the other models use one of loom.
+#[cfg(not(any(shuttle, feature = "critical-section")))]
+#[test]
+fn the_mutex_of_the_queue_makes_each_section_visible_to_the_next() {
+    use crate::sync::SpinMutex;
+
+    model(|| {
+        let mutex = Arc::new(SpinMutex::new(UnsafeCell::new(0)));
+        let add = |mutex: &SpinMutex<UnsafeCell<u32>>| {
+            // SAFETY: the section does not lock the mutex, and the cell has no other user in it.
+            unsafe { mutex.with(|cell| cell.with_mut(|number| *number += 1)) }
+        };
+        let other = {
+            let mutex = mutex.clone();
+            spawn(move || add(&mutex))
+        };
+        add(&mutex);
+        other.join().unwrap();
+        // SAFETY: as above.
+        unsafe { mutex.with(|cell| cell.with_mut(|number| assert_eq!(*number, 2))) };
+    });
+}
+
 #[test]
 fn e2_data_is_visible_to_the_next_holder() {
     model(|| {

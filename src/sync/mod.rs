@@ -7,12 +7,21 @@
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod block;
 pub(crate) mod future;
+mod leaf;
 pub(crate) mod moment;
 #[cfg(feature = "alloc")]
 pub(crate) mod once_box;
 pub(crate) mod unwind;
 
 use core::panic::{RefUnwindSafe, UnwindSafe};
+
+pub(crate) use leaf::LeafMutex;
+#[cfg(all(
+    test,
+    feature = "std",
+    not(any(shuttle, target_family = "wasm", feature = "critical-section"))
+))]
+pub(crate) use leaf::SpinMutex;
 
 #[cfg(not(any(loom, shuttle, feature = "portable-atomic")))]
 pub(crate) use core::sync::atomic;
@@ -154,61 +163,6 @@ impl<T> Mutex<T> {
     #[inline]
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
         section::with(&self.0, f)
-    }
-}
-
-/// A mutex for critical sections that run no foreign code, and lock nothing else of this crate.
-pub(crate) use leaf::LeafMutex;
-
-impl<T> UnwindSafe for LeafMutex<T> {}
-impl<T> RefUnwindSafe for LeafMutex<T> {}
-
-#[cfg(any(loom, shuttle, not(feature = "critical-section"), debug_assertions))]
-mod leaf {
-    pub(crate) struct LeafMutex<T>(super::Mutex<T>);
-
-    impl<T> LeafMutex<T> {
-        super::const_fn! {
-            pub(crate) fn new(value: T) -> Self {
-                Self(super::Mutex::new(value))
-            }
-        }
-
-        /// Runs `f` on the value, as [`Mutex::with`](super::Mutex::with) does.
-        ///
-        /// # Safety
-        ///
-        /// `f` does not lock this mutex.
-        #[inline]
-        pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-            self.0.with(f)
-        }
-    }
-}
-
-/// With `critical-section`, a mutex without a check that `f` keeps the contract. The check takes a
-/// word, and some instructions with interrupts disabled.
-#[cfg(not(any(loom, shuttle, not(feature = "critical-section"), debug_assertions)))]
-mod leaf {
-    use core::cell::UnsafeCell;
-
-    pub(crate) struct LeafMutex<T>(critical_section::Mutex<UnsafeCell<T>>);
-
-    impl<T> LeafMutex<T> {
-        pub(crate) const fn new(value: T) -> Self {
-            Self(critical_section::Mutex::new(UnsafeCell::new(value)))
-        }
-
-        /// Runs `f` on the value, as [`Mutex::with`](super::Mutex::with) does.
-        ///
-        /// # Safety
-        ///
-        /// `f` does not lock this mutex.
-        #[inline]
-        pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
-            // SAFETY: one critical section runs at a time, and by the contract it comes here once.
-            critical_section::with(|section| f(unsafe { &mut *self.0.borrow(section).get() }))
-        }
     }
 }
 
