@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use multilock::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock::{
-    HandleLock, LockSet, MultiLock, RwLock, RwLockUpgradableReadGuard,
+    Guard, HandleLock, LockSet, MultiLock, RwLock, RwLockUpgradableReadGuard,
     RwLockUpgradableReadGuardArc, acquire_all, lock_all,
 };
 
@@ -1489,4 +1489,95 @@ mod threads {
             }
         }
     }
+}
+
+// ---------------------------------------------------------------- Polls at the worst moments
+
+/// Acquires the lock as a newcomer that polls twice: it may have to yield one poll. Returns `None` if the lock is kept for
+/// a waiter.
+fn barge(lock: &MultiLock, mode: Mode) -> Option<Guard<'_>> {
+    let mut task = Task::new(lock.acquire(mode));
+    (0..2).find_map(|_| match task.poll() {
+        Poll::Ready(guard) => Some(guard),
+        Poll::Pending => None,
+    })
+}
+
+/// Runs `round` until it returns `None`: then the lock is kept for the waiter.
+fn until_kept(mut round: impl FnMut() -> Option<()>) {
+    assert!((0..LOSSES).any(|_| round().is_none()), "the waiter is passed over again and again");
+}
+
+/// In each round a new waiter loses two races, and reserves the lock, before the first waiter is polled. That one is polled
+/// once after each time that it was woken.
+#[test]
+fn q3_a_waiter_is_not_passed_by_new_waiters_that_reserve_the_lock() {
+    let lock = MultiLock::new();
+    let first_holder = hold(&lock, Exclusive);
+    let mut waiter = Task::queued(lock.acquire(Exclusive));
+    drop(first_holder);
+    let mut holder = barge(&lock, Exclusive);
+    until_kept(|| {
+        let mut rival = Task::queued(lock.acquire(Exclusive));
+        for _ in 0..2 {
+            drop(holder.take()?);
+            holder = Some(barge(&lock, Exclusive)?);
+            rival.run();
+        }
+        waiter.run();
+        drop(holder.take()?);
+        drop(rival.run()?);
+        holder = Some(barge(&lock, Exclusive)?);
+        Some(())
+    });
+    drop(holder);
+    drop(waiter.finish());
+    assert_idle(&lock);
+}
+
+/// In each round a new waiter reserves the lock. The first waiter, which was woken, is polled only while the lock is free, and
+/// defers.
+#[test]
+fn q3_a_woken_waiter_does_not_defer_to_one_reservation_after_the_other() {
+    let lock = MultiLock::new();
+    let holder = hold(&lock, Exclusive);
+    let mut waiter = Task::queued(lock.acquire(Exclusive));
+    drop(holder);
+    assert!(waiter.woken());
+    let mut entered = None;
+    until_kept(|| {
+        let mut rival = Task::new(lock.acquire(Exclusive));
+        for _ in 0..3 {
+            let holder = barge(&lock, Exclusive)?;
+            assert!(rival.poll().is_pending());
+            drop(holder);
+        }
+        entered = waiter.run();
+        drop(rival.run()?);
+        Some(())
+    });
+    drop(entered.take().unwrap_or_else(|| waiter.finish()));
+    assert_idle(&lock);
+}
+
+/// In each round a holder upgrades while it is alone, releases the lock, and acquires it anew at once. Then a reader enters
+/// beside it.
+#[test]
+fn q3_a_writer_is_woken_beside_a_holder_that_upgrades_and_readers() {
+    let lock = MultiLock::new();
+    let mut holder = Some(hold(&lock, Upgradable));
+    let mut writer = Task::queued(lock.acquire(Exclusive));
+    for _ in 0..LOSSES {
+        holder.as_mut().unwrap().try_upgrade().unwrap();
+        let mut reader = Task::queued(lock.acquire(Shared));
+        drop(holder.take());
+        if writer.woken() {
+            drop(writer.finish());
+            drop(reader.finish());
+            return assert_idle(&lock);
+        }
+        holder = Some(hold(&lock, Upgradable));
+        drop(reader.finish());
+    }
+    panic!("the writer sleeps on");
 }

@@ -12,7 +12,8 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 use crate::raw::list::{Node, WaitState, WaiterKind};
 use crate::raw::listener::Listener;
 use crate::raw::queue::{ListId, WaitQueue};
-use crate::raw::reservation::Reservation;
+use crate::raw::policy::LastTurns;
+use crate::raw::reservation::{Losses, Reservation};
 use crate::raw::state::{Snapshot, WaitFlags};
 use crate::raw::{RawLock, Waiter};
 use crate::sync::{self, MAX_ACCESSES, moment::Moment};
@@ -29,6 +30,8 @@ const _: () = {
         number += 1;
     }
 };
+/// The number of the reservation before a step: it matters only whether that of a waiter is the same.
+const NUMBER: u8 = 1;
 /// The flags of a reservation, in the bits of its owner's address.
 const OWNER_FLAGS: usize = 3;
 
@@ -143,6 +146,7 @@ pub(crate) fn step<R>(
         return Stepped { result: None, woken: Line::default() };
     }
     (agent.log, agent.log_len) = ([0; MAX_ACCESSES], 0);
+    let mut deferred_to = [NUMBER - 1; MOST];
     for (number, place) in places.iter_mut().enumerate() {
         let agent = &mut world.agents[number];
         if matches!(place, Place::None) {
@@ -156,10 +160,14 @@ pub(crate) fn step<R>(
             WaitState::HandedOff => NodeState::HandedOff,
         };
         if let Place::Waiter(waiter) = place {
-            (agent.flags, agent.lost) = (flag_bits(waiter.flags), waiter.lost);
+            deferred_to[number] = waiter.losses.deferred_to();
+            (agent.flags, agent.lost) = (flag_bits(waiter.flags), waiter.losses.races());
         }
     }
-    get_queue(lock.queue(), world, &nodes);
+    let number = get_queue(lock.queue(), world, &nodes);
+    for (agent, deferred_to) in world.agents.iter_mut().zip(deferred_to) {
+        agent.deferred = deferred_to == number;
+    }
     Stepped { result: Some(result), woken: woken.into_iter().collect() }
 }
 
@@ -201,7 +209,8 @@ fn make_place<'a>(lock: &'a RawLock, spec: &Spec, agent: &Agent) -> Place<'a> {
         return Place::Listener(Listener::new(lock.queue()));
     }
     let mut waiter = Waiter::new(lock, spec.mode, spec.thread);
-    (waiter.flags, waiter.lost) = (wait_flags(agent.flags), agent.lost);
+    let deferred_to = if agent.deferred { NUMBER } else { NUMBER - 1 };
+    (waiter.flags, waiter.losses) = (wait_flags(agent.flags), Losses::new(agent.lost, deferred_to));
     Place::Waiter(waiter)
 }
 
@@ -240,12 +249,15 @@ fn put_queue(queue: &WaitQueue, from: &Lock, nodes: &Nodes) {
             owner: nodes.address(from.owner) | from.owner_flags as usize,
             moment: Moment(from.moment),
             deferrals: from.deferrals,
-            last_turn: from.last_turn,
+            last: LastTurns { mode: from.last_turn, shared_entered: from.shared_had_turn },
+            claim: from.claim,
+            number: NUMBER,
         };
     });
 }
 
-fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) {
+/// Returns the number of the reservation.
+fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) -> u8 {
     let World { lock: to, agents, .. } = world;
     queue.with(|waiters| {
         to.counts = waiters.counts.map(|count| count as u8);
@@ -255,7 +267,10 @@ fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) {
         to.owner_flags = if to.owner == NONE { 0 } else { (reservation.owner & OWNER_FLAGS) as u8 };
         to.moment = if to.owner == NONE { 0 } else { reservation.moment.0 };
         to.deferrals = reservation.deferrals;
-        to.last_turn = reservation.last_turn;
+        to.last_turn = reservation.last.mode;
+        to.shared_had_turn = reservation.last.shared_entered;
+        to.claim = if to.owner == NONE { 0 } else { reservation.claim };
+        let reservation_number = reservation.number;
         for (number, list) in LIST_IDS.into_iter().enumerate() {
             let list = waiters.list(list);
             to.lists[number] = std::iter::from_fn(|| {
@@ -267,7 +282,8 @@ fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) {
             })
             .collect();
         }
-    });
+        reservation_number
+    })
 }
 
 /// Returns the waker of a waiter: it records that it was woken.

@@ -11,7 +11,7 @@ use crate::canonical;
 use crate::invariants::{self, TURNS};
 use crate::mode::Mode;
 use crate::raw::list::WaitState;
-use crate::raw::policy::{self, QueueSteps};
+use crate::raw::policy::{self, LastTurns, QueueSteps};
 use crate::raw::queue::{End, ListId};
 use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
 use crate::raw::wake::Batches;
@@ -185,7 +185,7 @@ pub static MOST_PASSED: AtomicU8 = AtomicU8::new(0);
 /// A question that the decisions of `policy.rs` ask, as an atomic step.
 #[derive(Clone, Copy)]
 enum Question {
-    LastTurn,
+    LastTurns,
     First(ListId, Mode),
     AllShared,
 }
@@ -210,8 +210,9 @@ impl Answers<'_> {
 }
 
 impl QueueSteps for Answers<'_> {
-    fn last_turn(&mut self) -> Mode {
-        Mode::ALL[self.ask(Question::LastTurn) as usize]
+    fn last_turns(&mut self) -> LastTurns {
+        let answer = self.ask(Question::LastTurns) as usize;
+        LastTurns { mode: Mode::ALL[answer & 3], shared_entered: answer & 4 != 0 }
     }
 
     fn notify_first(&mut self, list: ListId, turn: Mode) -> bool {
@@ -590,7 +591,10 @@ impl System {
             let queue = lock.queue();
             let mut wake = WakeAll::new(waking.fair);
             match question {
-                Question::LastTurn => (Some(queue.last_turn() as u8), None),
+                Question::LastTurns => {
+                    let LastTurns { mode, shared_entered } = queue.last_turns();
+                    (Some(mode as u8 | (shared_entered as u8) << 2), None)
+                }
                 Question::First(list, turn) => {
                     (Some(lock.notify_first(queue, list, turn, &mut wake) as u8), None)
                 }

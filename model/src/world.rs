@@ -80,6 +80,9 @@ pub struct Lock {
     /// How many newcomers still yield.
     pub deferrals: u8,
     pub last_turn: Mode,
+    pub shared_had_turn: bool,
+    /// How many races the owner had lost.
+    pub claim: u8,
 }
 
 impl Lock {
@@ -93,6 +96,8 @@ impl Lock {
         moment: 0,
         deferrals: 0,
         last_turn: Mode::Shared,
+        shared_had_turn: false,
+        claim: 0,
     };
 }
 
@@ -193,6 +198,8 @@ pub struct Agent {
     pub flags: u8,
     /// How many races it has lost, as the lock knows.
     pub lost: u8,
+    /// Whether it has deferred to the reservation, or to the last one.
+    pub deferred: bool,
     /// Whether its waker was called since its last poll.
     pub woken: bool,
     /// Whether it is not polled any more.
@@ -221,6 +228,7 @@ impl Agent {
         handoff: false,
         flags: 0,
         lost: 0,
+        deferred: false,
         woken: false,
         dormant: false,
         stale: false,

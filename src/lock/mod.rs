@@ -195,7 +195,7 @@ pub struct MultiLock {
 const _: () = {
     let words = size_of::<MultiLock>().div_ceil(size_of::<usize>());
     let more = cfg!(any(not(feature = "critical-section"), debug_assertions)) as usize;
-    assert!(words <= if cfg!(feature = "alloc") { 3 } else { 20 + more });
+    assert!(words <= if cfg!(feature = "alloc") { 3 } else { 21 + more });
 };
 
 impl HasRaw for MultiLock {

@@ -4,7 +4,7 @@
 use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::queue::WaitLists;
-use crate::raw::reservation::{RACES, Reservation};
+use crate::raw::reservation::{Losses, Reservation, SET_CLAIM};
 use crate::raw::state::{WaitFlag, WaitFlags};
 
 /// What the reservation of another waiter requires of a waiter.
@@ -114,7 +114,7 @@ impl RawLock {
                 self.count_in(waiters, WaitFlags::of(WaitFlag::Overtaken));
             }
             if !waiters.reservation.is_of(waiter) {
-                waiters.reservation.make(waiter, mode, true);
+                waiters.reservation.make(waiter, mode, true, SET_CLAIM);
             }
             waiters.reservation.deferrals = 0;
         });
@@ -144,9 +144,8 @@ impl RawLock {
         }
     }
 
-    /// Records that `waiter` was notified and overtaken. It had lost `lost` races before. If it has
-    /// lost too many now, and `reserves`, the lock is reserved for it. Returns how many races it has
-    /// lost. The queue is locked.
+    /// Records that `waiter` was notified and overtaken. If it has lost too many races now, the lock is
+    /// reserved for it. The queue is locked.
     #[cold]
     #[inline(never)]
     pub(super) fn record_overtaken(
@@ -154,16 +153,26 @@ impl RawLock {
         waiters: &mut WaitLists,
         waiter: usize,
         mode: Mode,
-        lost: u8,
-        reserves: bool,
-    ) -> u8 {
+        losses: &mut Losses,
+    ) {
         waiters.give_back_turn(mode);
-        let lost = if lost < RACES { lost + 1 } else { lost };
-        if lost >= RACES && reserves {
-            waiters.reservation.make(waiter, mode, false);
-        }
         let reservation = &mut waiters.reservation;
+        losses.add(reservation, waiter, mode, false);
         reservation.deferrals = if reservation.is_made() { 0 } else { DEFERRALS };
-        lost
+    }
+
+    /// Records that `waiter` was notified and defers. To defer to a reservation is to lose a race, once
+    /// for each reservation: otherwise a waiter that is only polled at such times would lose none. The
+    /// queue is locked.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn record_deferred(
+        &self,
+        waiters: &mut WaitLists,
+        waiter: usize,
+        mode: Mode,
+        losses: &mut Losses,
+    ) {
+        losses.add_deferred(&mut waiters.reservation, waiter, mode);
     }
 }

@@ -189,6 +189,15 @@ impl Node {
         }
     }
 
+    /// Makes a handoff waiter a thread that is only notified. The node is in a locked list.
+    #[inline]
+    pub(crate) fn make_thread_if_handoff(&self) {
+        if self.is_handoff() {
+            // ORDERING: Relaxed, as in `is`.
+            self.kind.store(WaiterKind::Thread as u8, Relaxed);
+        }
+    }
+
     #[inline]
     fn is(&self, kind: WaiterKind) -> bool {
         // ORDERING: Relaxed. The kind is read and written with the lists locked.

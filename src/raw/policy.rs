@@ -8,12 +8,26 @@ use crate::raw::list::WaitState;
 use crate::raw::queue::ListId;
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 
+/// Whose turn was last, of waiters of different modes.
+#[derive(Clone, Copy)]
+pub(crate) struct LastTurns {
+    /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
+    /// unless that waiter did not enter. Otherwise `Shared`: a new lock is all zeros.
+    pub(crate) mode: Mode,
+    /// Whether woken shared waiters have entered while an exclusive waiter was counted, and no exclusive
+    /// waiter was notified since.
+    pub(crate) shared_entered: bool,
+}
+
+impl LastTurns {
+    pub(crate) const NONE: Self = Self { mode: Mode::Shared, shared_entered: false };
+}
+
 /// What a notification asks of the queue. Each method locks the queue for itself, and the wakers of
 /// those that it has notified run before it returns. Other threads run in between.
 pub(crate) trait QueueSteps {
-    /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
-    /// waited, unless that waiter did not enter. Otherwise returns `Shared`.
-    fn last_turn(&mut self) -> Mode;
+    /// Returns whose turn was last.
+    fn last_turns(&mut self) -> LastTurns;
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
     /// Returns whether there was one. If it is notified and `turn` is not shared, that becomes the
@@ -71,13 +85,18 @@ fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
         }
         return;
     }
-    let turn_of_shared = change.ends_exclusive() || !exclusive_waits;
+    let last = match exclusive_waits && !word.awaits_only_exclusive() {
+        true => queue.last_turns(),
+        false => LastTurns::NONE,
+    };
+    // Shared waiters do not have two turns while an exclusive waiter sleeps on: those that entered
+    // beside an upgradable holder have had one before that holder's upgrade ends.
+    let turn_of_shared =
+        !exclusive_waits || change.ends_exclusive() && !(word.is_free() && last.shared_entered);
     // Holders that change their modes could end each acquisition in the mode after which the
     // same waiters have their turn. So where both upgradable and exclusive waiters wait,
     // neither kind has two turns in a row.
-    let both_wait = exclusive_waits && word.has(WaitFlag::Upgradable);
-    let last = if both_wait { queue.last_turn() } else { Mode::Shared };
-    let turn_of_upgradable = match last {
+    let turn_of_upgradable = match last.mode {
         Mode::Shared => turn_of_shared,
         last => last == Mode::Exclusive,
     };

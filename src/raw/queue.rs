@@ -12,6 +12,7 @@ use core::task::Waker;
 use crate::mode::Mode;
 use crate::raw::edges::{Edge, Edges};
 use crate::raw::list::{List, Node, WaiterKind};
+use crate::raw::policy::LastTurns;
 use crate::raw::reservation::Reservation;
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
@@ -188,6 +189,9 @@ impl WaitLists {
                 emptied = emptied.and_nth(flag);
             }
         });
+        if emptied.has(WaitFlag::Exclusive) {
+            self.reservation.last.shared_entered = false;
+        }
         emptied
     }
 
@@ -272,10 +276,16 @@ impl WaitLists {
         &mut self.lists[id as usize]
     }
 
+    /// Records that a woken shared waiter has entered: if an exclusive waiter is counted, the next turn is
+    /// not that of shared waiters again.
+    pub(crate) fn record_turn_of_shared(&mut self) {
+        self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
+    }
+
     /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
     pub(crate) fn give_back_turn(&mut self, mode: Mode) {
-        if self.reservation.last_turn == mode {
-            self.reservation.last_turn = Mode::Shared;
+        if self.reservation.last.mode == mode {
+            self.reservation.last.mode = Mode::Shared;
         }
     }
 }
@@ -353,11 +363,10 @@ impl WaitQueue {
         unsafe { self.waiters.with(f) }
     }
 
-    /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
-    /// waited, unless that waiter did not enter. Otherwise returns `Shared`.
+    /// Returns whose turn was last.
     #[cold]
-    pub(crate) fn last_turn(&self) -> Mode {
-        self.with(|waiters| waiters.reservation.last_turn)
+    pub(crate) fn last_turns(&self) -> LastTurns {
+        self.with(|waiters| waiters.reservation.last)
     }
 }
 

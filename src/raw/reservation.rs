@@ -16,6 +16,7 @@
 
 use crate::mode::Mode;
 use crate::raw::list::Node;
+use crate::raw::policy::LastTurns;
 use crate::sync::moment::Moment;
 
 /// How many races a waiter loses before the lock is reserved for it.
@@ -25,6 +26,71 @@ use crate::sync::moment::Moment;
 /// long as without reservations. From the fourth on, a writer beside four busy ones waits for 12 of
 /// their acquisitions instead of 9.
 pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 2 };
+
+/// How many lost races count at most.
+///
+/// A waiter that is polled in time after it is woken gets to this number, and then no waiter that joins
+/// later does before it is polled again: after two races that one has the reservation, and it loses a
+/// third one only if it is not polled for a whole moment. Nor does a waiter that is always polled too
+/// late get ahead by losing more.
+const MOST_RACES: u8 = RACES + 2;
+
+/// As a waiter that has lost so many races, a set reserves the locks at which it does not wait.
+pub(crate) const SET_CLAIM: u8 = RACES + 1;
+
+/// The races that a waiter has lost: it was woken, and did not enter. And the number of the last
+/// reservation to which it has deferred after it was woken. Both are in one byte, as part of each future.
+#[derive(Clone, Copy)]
+pub(crate) struct Losses(u8);
+
+impl Losses {
+    pub(crate) const NONE: Self = Self(0);
+    const RACES_BITS: u32 = 3;
+
+    pub(crate) fn new(races: u8, deferred_to: u8) -> Self {
+        const { assert!(MOST_RACES < 1 << Self::RACES_BITS) };
+        Self(races | deferred_to << Self::RACES_BITS)
+    }
+
+    /// Returns how many races it has lost, up to [`MOST_RACES`].
+    pub(crate) fn races(self) -> u8 {
+        self.0 & ((1 << Self::RACES_BITS) - 1)
+    }
+
+    /// Returns the number of the reservation.
+    pub(crate) fn deferred_to(self) -> u8 {
+        self.0 >> Self::RACES_BITS
+    }
+
+    /// Adds a race. If there are too many now, reserves the lock for the waiter.
+    #[inline(never)]
+    pub(crate) fn add(
+        &mut self,
+        reservation: &mut Reservation,
+        waiter: usize,
+        mode: Mode,
+        binds_notified: bool,
+    ) {
+        let races = MOST_RACES.min(self.races() + 1);
+        *self = Self::new(races, self.deferred_to());
+        if races >= RACES {
+            reservation.make(waiter, mode, binds_notified, races);
+        }
+    }
+
+    /// Adds a race, if that is the first time that the waiter has deferred to this reservation.
+    pub(crate) fn add_deferred(
+        &mut self,
+        reservation: &mut Reservation,
+        waiter: usize,
+        mode: Mode,
+    ) {
+        if self.deferred_to() != reservation.number {
+            *self = Self::new(self.races(), reservation.number);
+            self.add(reservation, waiter, mode, true);
+        }
+    }
+}
 
 /// An id that no waiter has.
 pub(crate) const NO_WAITER: usize = 0;
@@ -36,12 +102,17 @@ pub(crate) struct Reservation {
     /// The address is compared, and never followed.
     pub(crate) owner: usize,
     pub(crate) moment: Moment,
+    /// How many races the owner had lost when it made the reservation.
+    pub(crate) claim: u8,
+    /// The number of the reservation. It wraps around after [`NUMBERS`].
+    pub(crate) number: u8,
     /// How many more newcomers yield one poll to waiters that were overtaken.
     pub(crate) deferrals: u8,
-    /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
-    /// unless that waiter did not enter. Otherwise `Shared`: a new lock is all zeros.
-    pub(crate) last_turn: Mode,
+    pub(crate) last: LastTurns,
 }
+
+/// So many reservations have numbers of their own.
+const NUMBERS: u8 = 32;
 
 /// The owner wants the lock exclusively.
 const IS_EXCLUSIVE: usize = 0b01;
@@ -52,21 +123,31 @@ const FLAGS: usize = IS_EXCLUSIVE | BINDS_NOTIFIED;
 const _: () = assert!(align_of::<Node>() > FLAGS);
 
 impl Reservation {
-    pub(crate) const NONE: Self =
-        Self { owner: NO_WAITER, moment: Moment::NEW, deferrals: 0, last_turn: Mode::Shared };
+    pub(crate) const NONE: Self = Self {
+        owner: NO_WAITER,
+        moment: Moment::NEW,
+        claim: 0,
+        number: 0,
+        deferrals: 0,
+        last: LastTurns::NONE,
+    };
 
     #[inline]
     pub(crate) fn is_made(&self) -> bool {
         self.owner != NO_WAITER
     }
 
-    /// Reserves the lock for `owner`, unless another waiter has a reservation whose moment is not
-    /// over.
-    pub(crate) fn make(&mut self, owner: usize, mode: Mode, binds_notified: bool) {
-        if !self.is_made() || self.is_of(owner) || self.moment.is_over() {
+    /// Reserves the lock for `owner`, which has lost `claim` races. A reservation of another waiter goes
+    /// before that, if its moment is not over and its owner had lost as many.
+    ///
+    /// So waiters that join later, and reserve the lock one after the other while the caller is woken
+    /// and not polled yet, do not keep it out.
+    pub(crate) fn make(&mut self, owner: usize, mode: Mode, binds_notified: bool, claim: u8) {
+        if !self.is_made() || self.is_of(owner) || claim > self.claim || self.moment.is_over() {
             let exclusive = if mode == Mode::Exclusive { IS_EXCLUSIVE } else { 0 };
             let binds = if binds_notified { BINDS_NOTIFIED } else { 0 };
             (self.owner, self.moment) = (owner | exclusive | binds, Moment::NEW);
+            (self.claim, self.number) = (claim, (self.number + 1) % NUMBERS);
         }
     }
 

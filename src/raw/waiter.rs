@@ -21,6 +21,7 @@ use crate::raw::deferral::Deference;
 use crate::raw::list::{WaitState, WaiterKind};
 use crate::raw::listener::{CLONES_ALWAYS, Listener, LockedListener};
 use crate::raw::queue::ListId;
+use crate::raw::reservation::Losses;
 use crate::raw::state::{Attempt, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 
@@ -48,8 +49,7 @@ pub(crate) struct Waiter<'a> {
     /// Whether the waiter is a blocked thread. A blocked thread is certain to run once it is
     /// notified, so others may wait for it. A task gives no such guarantee.
     thread: bool,
-    /// How often the waiter was woken and overtaken.
-    pub(crate) lost: u8,
+    pub(crate) losses: Losses,
 }
 
 /// What a poll, with the queue locked, has led to.
@@ -69,7 +69,7 @@ impl<'a> Waiter<'a> {
     /// overtaken.
     pub(crate) fn new(lock: &'a RawLock, mode: Mode, thread: bool) -> Self {
         let listener = ManuallyDrop::new(Listener::new(lock.queue()));
-        Self { lock, listener, flags: WaitFlags::NONE, mode, thread, lost: 0 }
+        Self { lock, listener, flags: WaitFlags::NONE, mode, thread, losses: Losses::NONE }
     }
 
     /// Polls until the waiter holds the lock, and is not counted any more. The hold is the
@@ -84,7 +84,7 @@ impl<'a> Waiter<'a> {
                 WaitState::Notified => !lock.state.load().fits(mode),
                 WaitState::Queued | WaitState::HandedOff => false,
             };
-        let (flags, lost, listener) = self.parts();
+        let (flags, losses, listener) = self.parts();
         let (outcome, spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             let state = listener.state();
             let (id, notified) = (listener.id(), state.is_notified());
@@ -100,6 +100,7 @@ impl<'a> Waiter<'a> {
             // wake-up on.
             let deference = lock.deference(listener.waiters, id, mode, notified);
             if deference == Deference::Defers && notified {
+                lock.record_deferred(listener.waiters, id, mode, losses);
                 return Some(Outcome::Defers);
             }
 
@@ -128,6 +129,9 @@ impl<'a> Waiter<'a> {
                 == Attempt::Available
             {
                 *flags = WaitFlags::NONE;
+                if notified && mode == Mode::Shared {
+                    listener.waiters.record_turn_of_shared();
+                }
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
                 Outcome::Waits
@@ -151,8 +155,7 @@ impl<'a> Waiter<'a> {
 
             // 5. The rest of what must be done with the queue locked.
             if notified {
-                // A thread makes no reservation: it is handed the lock instead.
-                *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, !thread);
+                lock.record_overtaken(listener.waiters, id, mode, losses);
             }
             if hands_off {
                 return Some(Outcome::HandsOff(lock.hand_off_first(listener.waiters)));
@@ -244,11 +247,11 @@ impl<'a> Waiter<'a> {
         }))
     }
 
-    fn parts(self: Pin<&mut Self>) -> (&mut WaitFlags, &mut u8, Pin<&mut Listener<'a>>) {
+    fn parts(self: Pin<&mut Self>) -> (&mut WaitFlags, &mut Losses, Pin<&mut Listener<'a>>) {
         // SAFETY: the listener, which alone is pinned with the waiter, is not moved.
         unsafe {
-            let Self { flags, lost, listener, .. } = self.get_unchecked_mut();
-            (flags, lost, Pin::new_unchecked(&mut **listener))
+            let Self { flags, losses, listener, .. } = self.get_unchecked_mut();
+            (flags, losses, Pin::new_unchecked(&mut **listener))
         }
     }
 
@@ -273,11 +276,23 @@ impl<'a> Waiter<'a> {
         });
     }
 
+    /// Records that the waiter of a set was notified, and defers to a reservation.
+    pub(crate) fn defer(self: Pin<&mut Self>) {
+        let (lock, mode) = (self.lock, self.mode);
+        let (_, losses, listener) = self.parts();
+        listener.with(|listener| {
+            let id = listener.id();
+            if lock.deference(listener.waiters, id, mode, true) == Deference::Defers {
+                lock.record_deferred(listener.waiters, id, mode, losses);
+            }
+        });
+    }
+
     /// Counts the waiter of a set as overtaken: it found the lock held, or the set was turned away
     /// elsewhere.
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let (lock, mode) = (self.lock, self.mode);
-        let (flags, lost, listener) = self.parts();
+        let (flags, losses, listener) = self.parts();
         listener.consume();
         listener.with(|listener| {
             if !flags.has(WaitFlag::Overtaken) {
@@ -285,7 +300,7 @@ impl<'a> Waiter<'a> {
                 *flags = flags.and(WaitFlag::Overtaken);
             }
             let id = listener.id();
-            *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, true);
+            lock.record_overtaken(listener.waiters, id, mode, losses);
         });
     }
 }

@@ -10,12 +10,13 @@ use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::list::{Node, WaitState};
-use crate::raw::policy::{self, QueueSteps};
+use crate::raw::policy::{self, LastTurns, QueueSteps};
 use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::reservation::NO_WAITER;
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
 use crate::raw::{RawLock, monitors};
+use crate::sync::HAS_THREADS;
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
 
@@ -28,8 +29,8 @@ struct Notifies<'a> {
 
 impl QueueSteps for Notifies<'_> {
     #[inline]
-    fn last_turn(&mut self) -> Mode {
-        self.queue.last_turn()
+    fn last_turns(&mut self) -> LastTurns {
+        self.queue.last_turns()
     }
 
     #[inline]
@@ -120,7 +121,7 @@ impl RawLock {
                     waiters.reservation.set_owner_notified();
                 }
                 if turn != Mode::Shared {
-                    waiters.reservation.last_turn = turn;
+                    waiters.reservation.last.mode = turn;
                 }
             }
             (first != NO_WAITER, popped)
@@ -169,7 +170,7 @@ impl RawLock {
         batches.next(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if turn != Mode::Shared && !matches!(popped, Popped::None) {
-                waiters.reservation.last_turn = turn;
+                waiters.reservation.last.mode = turn;
             }
             popped
         })
@@ -180,11 +181,24 @@ impl RawLock {
     /// A handoff waiter is notified on its own: until it is woken, no other waiter can have what it
     /// was handed. If it is not the first of its batch, or the lock is not free for it, it stays
     /// queued. If `fair`, a thread becomes a handoff waiter, notified or not.
+    ///
+    /// A thread that has to defer to the owner of a reservation is handed nothing: it is notified as a
+    /// task is.
     #[inline]
     fn pop(&self, waiters: &mut WaitLists, list: ListId, fair: bool, is_first: bool) -> Popped {
+        let Some(first) = waiters.list(list).first().map(Node::address) else {
+            return Popped::None;
+        };
+        let defers = HAS_THREADS && waiters.reservation.applies_to(first, list.mode(), true);
+        if list.mode() == Mode::Exclusive {
+            waiters.reservation.last.shared_entered = false;
+        }
         let Some(node) = waiters.list(list).first() else { return Popped::None };
         if fair {
             node.make_handoff_if_thread();
+        }
+        if defers {
+            node.make_thread_if_handoff();
         }
         let is_handoff = node.is_handoff();
         if is_handoff && !(is_first && self.acquire_notified(list.mode())) {

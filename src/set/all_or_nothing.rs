@@ -302,6 +302,9 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W) {
             Err((lock, mode)) if lock.snapshot().admits_waiter(mode, woken) => {
                 // The set defers to a reservation here, or had to until just now. It keeps its
                 // wake-up, which it may have to pass on.
+                if woken {
+                    queued(waiter.as_mut()).defer();
+                }
                 yield_once().await;
             }
             Err(_) => queued(waiter.as_mut()).set_overtaken(),

@@ -83,6 +83,8 @@ struct Task {
     place: usize,
     /// How often it was woken, and found the lock held.
     lost: usize,
+    /// How often it was woken, and deferred: once for each reservation, that is a race that it has lost.
+    deferred: usize,
     /// It defers to another waiter, and has woken itself to try again. The value says whether a release had woken it
     /// before, which still counts.
     retries: Option<bool>,
@@ -107,6 +109,7 @@ impl Task {
             phase: Phase::New,
             place: 0,
             lost: 0,
+            deferred: 0,
             retries: None,
             turn: 0,
             was_woken: false,
@@ -165,7 +168,7 @@ impl Task {
     }
 
     fn may_have_reserved(&self) -> bool {
-        self.lost >= RACES
+        self.lost + self.deferred >= RACES
     }
 }
 
@@ -239,6 +242,8 @@ pub(crate) struct Schedule<C: Choices> {
     barged: usize,
     /// The start of the first pending poll since there were waiters that may have reserved the lock.
     reserved_since: Option<Instant>,
+    /// Whether woken shared waiters have entered while an exclusive one waited, and none was woken since.
+    shared_had_turn: bool,
     /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
     /// Wakers that must not be woken or stored any more.
@@ -299,6 +304,7 @@ impl<C: Choices> Schedule<C> {
             rivals: false,
             barged: 0,
             reserved_since: None,
+            shared_had_turn: false,
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -552,7 +558,9 @@ impl<C: Choices> Schedule<C> {
             }
             if makes_room {
                 task.flag.take();
-                task.retries = Some(woken && task.phase == Phase::Waiting);
+                let is_notified = woken && task.phase == Phase::Waiting;
+                task.deferred += usize::from(is_notified);
+                task.retries = Some(is_notified);
                 task.turn = self.steps.len();
             } else if woken && task.phase == Phase::Waiting && task.job == Job::Acquire {
                 task.lost += 1;
@@ -564,7 +572,13 @@ impl<C: Choices> Schedule<C> {
             (task.available, task.could) = (false, false);
             return;
         };
-        drop(self.take_task(id));
+        let entered = self.take_task(id);
+        self.shared_had_turn |= entered.job == Job::Acquire
+            && mode == Shared
+            && entered.phase == Phase::Waiting
+            && woken
+            && word.awaited[Exclusive as usize];
+        drop(entered);
         match done {
             Done::Entered(guard) => self.hold(id, mode, guard),
             Done::Told => {}
@@ -651,10 +665,14 @@ impl<C: Choices> Schedule<C> {
         assert!(together == 0 || alone == 0, "shared and exclusive waiters take turns");
         let room = if at_once { 1 } else { 2 };
         assert!(newly_woken(Upgradable).count() <= room, "there is room for one only");
-        if ended == Some(Exclusive) || newly_woken(Shared).count() > 0 {
+        // Shared waiters that entered beside a holder that then upgraded have had their turn.
+        let turn_of_exclusive =
+            self.shared_had_turn && word.holders() == 0 && word.awaited[Exclusive as usize];
+        if ended == Some(Exclusive) && !turn_of_exclusive || newly_woken(Shared).count() > 0 {
             let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
             assert!(!waiters().any(sleeps), "shared waiters are woken together");
         }
+        self.shared_had_turn &= word.awaited[Exclusive as usize] && alone == 0;
         if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
             let sleeps = |task: &Task| task.mode == Exclusive && !task.is_woken();
