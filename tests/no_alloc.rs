@@ -41,8 +41,8 @@ fn ready_now<T>(poll: Poll<T>) -> T {
 
 /// The queue is in the lock, and has room for all kinds of waiters.
 #[test]
-fn x3_a_lock_has_at_most_twenty_words() {
-    assert!(size_of::<MultiLock>() <= 20 * size_of::<usize>());
+fn x3_a_lock_has_at_most_21_words() {
+    assert!(size_of::<MultiLock>() <= 21 * size_of::<usize>());
     static LOCK: MultiLock = MultiLock::new();
     assert_idle(&LOCK);
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use stateright::{Model, Property};
 
 use crate::canonical;
-use crate::invariants::{self, TURNS};
+use crate::invariants;
 use crate::mode::Mode;
 use crate::raw::list::WaitState;
 use crate::raw::policy::{self, LastTurns, QueueSteps};
@@ -114,19 +114,6 @@ pub struct System {
     pub skips: Vec<String>,
 }
 
-/// Whether a waiter may have no turn: an exclusive one, while others acquire upgradable and upgrade, and
-/// shared ones wait at the end of each such acquisition. It is the turn of those each time, and the lock is
-/// never free after them.
-fn has_gap(specs: &[Spec]) -> bool {
-    let has = |mode, holds: fn(&Use) -> bool| {
-        specs.iter().any(|spec| spec.mode == mode && holds(&spec.holds))
-    };
-    let any = |_: &Use| true;
-    has(Mode::Shared, any)
-        && has(Mode::Exclusive, any)
-        && has(Mode::Upgradable, |holds| matches!(holds, Use::Upgrade))
-}
-
 impl System {
     pub fn new(specs: impl Into<Vec<Spec>>) -> Self {
         let specs = specs.into();
@@ -140,7 +127,7 @@ impl System {
             overtaken: count.max(2) + specs.iter().any(changes) as u8,
             passed: 2 * count + specs.iter().any(changes) as u8,
             excuses: true,
-            skips: if has_gap(&specs) { vec![TURNS.to_owned()] } else { Vec::new() },
+            skips: Vec::new(),
             specs,
         }
     }

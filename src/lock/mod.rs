@@ -52,7 +52,7 @@ use crate::raw::{HasRaw, RawLock};
 /// The lock needs no async runtime. With the feature `alloc`, which `std` implies, it has three
 /// words, and the first wait allocates the queue, in one piece, for the life of the lock. If two
 /// waiters arrive at once, a second queue is allocated for a moment. No later wait of a task
-/// allocates. Without `alloc` the queue is in the lock, which then has 20 words, and nothing ever
+/// allocates. Without `alloc` the queue is in the lock, which then has 21 words, and nothing ever
 /// allocates. The first blocking wait of a thread also allocates the parker that the
 /// thread sleeps in: about 40 bytes, for the life of the thread. Two kinds of blocking waits
 /// allocate a parker for themselves: a wait in a waker that another blocking wait of the thread
@@ -70,7 +70,8 @@ use crate::raw::{HasRaw, RawLock};
 ///   woken.
 /// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together. It also
 ///   wakes the first upgradable waiter, unless an exclusive waiter is queued and the last turn was
-///   that of an upgradable waiter. The next exclusive waiter is woken when the lock is free again.
+///   that of an upgradable waiter. The next exclusive waiter is woken when the lock is free again,
+///   or when a holder beside which woken shared waiters have entered has upgraded and leaves.
 ///   Exclusive waiters that were not overtaken are woken in FIFO order.
 /// * **Barging.** A release wakes a task but does not hand it the lock. The lock is free until that
 ///   task is polled, so a newcomer can *barge*: it takes the free lock ahead of the woken waiter. A
@@ -85,13 +86,16 @@ use crate::raw::{HasRaw, RawLock};
 ///   sooner if the owner is not polled in time: when other waiters have deferred for a millisecond,
 ///   or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), for 1,024 polls.
 ///   This limit applies before the owner is woken, and anew after it is woken. The same waiter can
-///   reserve the lock again after it was polled, and overtaken once more. So a waiter that is
-///   polled within a millisecond after it is woken is overtaken by other waiters at most twice, and
-///   a few times more where other starving waiters reserve the lock before it, or where waiters
-///   that were woken before it are not polled in time. A task that polls an acquisition for longer
-///   than a millisecond in one of its turns can overtake a waiter on the same worker thread again.
+///   reserve the lock again after it was polled, and overtaken once more. A waiter that has lost
+///   more races, of up to four, takes over the reservation of another: it was overtaken, or had to
+///   defer after it was woken. So a waiter that is polled within a millisecond after it is woken is
+///   overtaken by other waiters at most twice, or four times where others reserve the lock before it.
+///   Waiters that were woken before it do not count: they may enter before it each time. A task that
+///   polls an acquisition for longer than a millisecond in one of its turns can overtake a waiter on
+///   the same worker thread again.
 /// * **Threads.** A thread that blocks in a method of this lock runs when it is woken. So it is
-///   overtaken at most once: the next release at which it is the thread's turn hands it the lock.
+///   overtaken at most once: the next release at which it is the thread's turn hands it the lock,
+///   unless the lock is reserved for a waiter that was woken, to which the thread then defers.
 /// * **Tries.** The `try_` methods do not defer to a reservation, and they barge as often as they
 ///   succeed. So does the last try of an acquisition with a time limit or with a `cancel` future.
 /// * **Waiters that are not polled.** An unpolled waiter never keeps a polled one out of a free
@@ -189,7 +193,7 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// The size of a lock: three words where the queue is in a box, and at most twenty where it is in
+/// The size of a lock: three words where the queue is in a box, and at most 21 where it is in
 /// the lock. A spin lock, and the check of debug builds, take one more.
 #[cfg(not(any(loom, shuttle, multilock_inline_queue)))]
 const _: () = {

@@ -190,7 +190,7 @@ impl RawLock {
             return Popped::None;
         };
         let defers = HAS_THREADS && waiters.reservation.applies_to(first, list.mode(), true);
-        if list.mode() == Mode::Exclusive {
+        if matches!(list, ListId::Exclusive | ListId::Overtaken) {
             waiters.reservation.last.shared_entered = false;
         }
         let Some(node) = waiters.list(list).first() else { return Popped::None };
