@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ptr;
 
 use crate::sync::atomic::AtomicPtr;
-use crate::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+use crate::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use crate::sync::const_fn;
 
 /// Marks an allocation. In a test it panics when the test says that the allocation fails.
@@ -53,8 +53,9 @@ impl<T> OnceBox<T> {
     fn make(&self, make: impl FnOnce() -> Box<T>) -> &T {
         may_fail();
         let new = Box::into_raw(make());
-        // ORDERING: Release, for `get`. Acquire on both sides: we may find another thread's value.
-        match self.0.compare_exchange(ptr::null_mut(), new, AcqRel, Acquire) {
+        // ORDERING: Release, for `get`. Acquire, as in `get`, if it fails: it has found the value of
+        // another thread. Weakened, the model `p2_a_lazily_made_value_is_complete` fails.
+        match self.0.compare_exchange(ptr::null_mut(), new, Release, Acquire) {
             // SAFETY: as in `get`.
             Ok(_) => unsafe { &*new },
             Err(theirs) => {
