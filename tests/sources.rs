@@ -2,6 +2,7 @@
 
 #![cfg(not(any(miri, loom, shuttle, target_family = "wasm")))]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -363,6 +364,113 @@ fn nothing_that_is_promised_is_checked_in_some_builds_only() {
         .flat_map(|(file, text)| vec![file; text.matches("debug_assert").count()])
         .collect();
     assert_eq!(found, EXCEPT.iter().map(|(file, _)| *file).collect::<Vec<_>>());
+}
+
+const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
+
+/// The orderings that `text` names, in turn.
+fn orderings(text: &str) -> Vec<&'static str> {
+    text.split(|c: char| !c.is_alphanumeric())
+        .filter_map(|word| ORDERINGS.into_iter().find(|one| *one == word))
+        .collect()
+}
+
+/// The number of `ORDERING` comments of a function, or of its rows in `docs/orderings.md`, and its
+/// orderings in turn.
+type Orderings = BTreeMap<String, (usize, Vec<&'static str>)>;
+
+/// The orderings of all functions that have one, and the text of the comments.
+fn orderings_of_code() -> (Orderings, String) {
+    let (mut found, mut comments) = (Orderings::new(), String::new());
+    for (file, text) in sources() {
+        // The release of a lock has the name of an ordering. So only what a file imports is one.
+        let import = |line: &&str| line.starts_with("use crate::sync") && line.contains("Ordering");
+        let imported: Vec<_> = text.lines().filter(import).flat_map(orderings).collect();
+        // Those of `sync::unmodeled` order nothing: they need no comment.
+        let is_modeled = text.contains("use crate::sync::atomic::");
+        let (mut function, mut in_comment) = (String::new(), false);
+        for line in text.split("\nmod tests").next().unwrap().lines().map(str::trim) {
+            let is_modifier = |word: &str| {
+                word.starts_with("pub") || ["const", "unsafe", "async"].contains(&word)
+            };
+            if let Some((before, name)) = line.split_once("fn ") {
+                if before.split_whitespace().all(is_modifier) {
+                    function = format!("{file}: {}", name.split(['(', '<']).next().unwrap());
+                }
+            }
+            let begins = line.starts_with("// ORDERING: ");
+            in_comment = begins || in_comment && line.starts_with("//");
+            if in_comment {
+                comments.push_str(line);
+            }
+            if begins {
+                found.entry(function.clone()).or_default().0 += 1;
+            } else if !line.starts_with("//") && !line.starts_with("use ") {
+                let of_line = orderings(line).into_iter().filter(|one| imported.contains(one));
+                let mut of_line = of_line.filter(|_| !line.contains("unmodeled::")).peekable();
+                if is_modeled && of_line.peek().is_some() || found.contains_key(&function) {
+                    found.entry(function.clone()).or_default().1.extend(of_line);
+                }
+            }
+        }
+    }
+    (found, comments)
+}
+
+/// `docs/orderings.md` has a row for each `ORDERING` comment. The rows of a function name its
+/// orderings in turn, and a planted defect for each that is stronger than `Relaxed`.
+#[test]
+fn each_ordering_has_its_row() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/orderings.md")).unwrap();
+    let (mut in_page, mut defects) = (Orderings::new(), Vec::new());
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split(" |").map(str::trim).collect();
+        let [function, operations, _, _, named, ..] = cells[..] else { panic!("{row}") };
+        let of_row = orderings(operations);
+        let weaker = |one: &&str| match *one {
+            "Relaxed" => 0,
+            "AcqRel" => 2,
+            _ => 1,
+        };
+        let named: Vec<_> = named.split('`').skip(1).step_by(2).collect();
+        let needed: usize = of_row.iter().map(weaker).sum();
+        assert!(named.len() >= needed, "too few defects: {row}");
+        defects.extend(named);
+        let function = function.trim_start_matches("| ").trim_matches('`').to_owned();
+        let (rows, all) = in_page.entry(function).or_default();
+        *rows += 1;
+        all.extend(of_row);
+    }
+    let (in_code, _) = orderings_of_code();
+    assert!(in_code.len() > 30, "only {}", in_code.len());
+    for function in in_code.keys().chain(in_page.keys()) {
+        assert_eq!(in_code.get(function), in_page.get(function), "code, and page: {function}");
+    }
+    let planted = fs::read_dir(root.join("ci/defects/models")).unwrap();
+    let planted = planted.map(|entry| entry.unwrap().path().file_stem().unwrap().to_owned());
+    let planted: Vec<_> = planted.map(|name| name.into_string().unwrap()).collect();
+    let is_planted = |one: &&str| planted.iter().any(|name| name == one);
+    let unknown: Vec<_> = defects.iter().filter(|one| !is_planted(one)).collect();
+    assert!(unknown.is_empty(), "no such defects: {unknown:?}");
+    let is_named = |name: &&String| defects.contains(&name.as_str());
+    let of_orderings = planted.iter().filter(|name| name.contains("ordering"));
+    let in_no_row: Vec<_> = of_orderings.filter(|name| !is_named(name)).collect();
+    assert!(in_no_row.is_empty(), "in no row: {in_no_row:?}");
+}
+
+/// The comments on orderings name the models that fail without them.
+#[test]
+fn models_that_comments_name_exist() {
+    let of_models = sources().into_iter().filter(|(file, _)| file.starts_with("models/"));
+    let models: String = of_models.map(|(_, text)| text).collect();
+    let (_, comments) = orderings_of_code();
+    let is_name = |name: &&str| name.matches('_').count() > 3 && !name.contains([' ', ':']);
+    let named: Vec<_> = comments.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 10, "{named:?}");
+    let is_model = |name: &str| models.contains(&format!("fn {name}()"));
+    let unknown: Vec<_> = named.iter().filter(|name| !is_model(name)).collect();
+    assert!(unknown.is_empty(), "no such models: {unknown:?}");
 }
 
 /// Otherwise its examples would not be tested.

@@ -27,7 +27,8 @@ impl RawLock {
     pub(crate) fn watch(&self, edge: Edge) -> EdgeCount {
         let queue = self.queue();
         // ORDERING: Relaxed, both. The write of the flag, below, is a Release: a thread that sees the
-        // flag sees what was stored or loaded here, or a later value. There is none.
+        // flag sees what was stored or loaded here, or a later value. There is none. No model checks
+        // that: what is stored in a `static` stays there from one schedule to the next.
         if WAKE_WATCHED.load(Relaxed).is_null() {
             WAKE_WATCHED
                 .store(ptr::from_ref(&(wake_and_notify_edges as WakeWatched)).cast_mut(), Relaxed);
@@ -103,6 +104,8 @@ pub(super) type WakeWatched = fn(&RawLock, &WaitQueue, Transition, Release, &mut
 
 /// Returns what wakes the waiters of a lock that is watched. A program that has watched a lock has it.
 pub(super) fn wake_watched() -> Option<WakeWatched> {
+    // ORDERING: Relaxed, as in `watch`. The caller has seen the flag, and has passed the fence.
+    //
     // SAFETY: the pointer is null, or that of a constant.
     unsafe { WAKE_WATCHED.load(Relaxed).as_ref() }.copied()
 }

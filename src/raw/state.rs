@@ -15,8 +15,8 @@
 //! Every transition is one successful read-modify-write of this word. So all transitions are in one
 //! total order, and a release and the setting of a waiting flag cannot miss each other.
 //!
-//! A failed compare-and-swap, and the load before the first one, are `Relaxed`: they only guess
-//! what the next compare-and-swap finds.
+//! What each ordering is for, which shape of a litmus test it closes, and which hardware could show
+//! that it lacks, is in `docs/orderings.md`.
 
 use core::fmt;
 
@@ -443,6 +443,8 @@ impl State {
         ordering: Ordering,
         mut step: impl FnMut(Snapshot) -> Option<usize>,
     ) -> Result<Snapshot, Snapshot> {
+        // ORDERING: Relaxed, both: the load and a compare-and-swap that fails only guess what the next
+        // one finds. One that succeeds has the ordering of the caller.
         let mut now = self.0.load(Relaxed);
         loop {
             let Some(next) = step(Snapshot(now)) else {
@@ -483,6 +485,8 @@ impl State {
         // here, and a compare-and-swap that fails takes as long as one that does not. Without `std` a
         // look may take a critical section, and loom tries all that a look may see: there it is a
         // guess, and what follows a wrong one is what follows a failure.
+        //
+        // ORDERING: Relaxed, as in `update`.
         let is_guess = cfg!(any(loom, not(feature = "std"))) && mode == Mode::Exclusive;
         let now = if is_guess { 0 } else { self.0.load(Relaxed) };
         // ORDERING: Acquire, both, as in `enter`. With a weaker ordering, the model

@@ -560,6 +560,7 @@ impl<T: ?Sized, const N: usize> ShardedRwLock<T, N> {
     /// number of readers at each shard.
     pub(crate) fn state(&self) -> (Snapshot, usize, [usize; N]) {
         let readers = self.shards.each_ref().map(|shard| shard.0.snapshot().shared_holders());
+        // ORDERING: Relaxed. The caller only shows it.
         (self.inner.raw().snapshot(), self.writers.load(Relaxed), readers)
     }
 }

@@ -32,7 +32,7 @@ pub(crate) use portable_atomic as atomic;
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::atomic;
 
-/// Atomics whose order no promise depends on, so the model checkers need not see them.
+/// Atomics that order no other memory access, so the model checkers need not see them.
 #[cfg(any(not(feature = "portable-atomic"), loom, shuttle))]
 pub(crate) use core::sync::atomic as unmodeled;
 #[cfg(all(not(any(loom, shuttle)), feature = "portable-atomic"))]
