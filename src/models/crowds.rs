@@ -19,8 +19,13 @@ use crate::sync::unmodeled::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCs
 use crate::{HandleLock, LockSet, Monitor, acquire_all, try_acquire_all};
 
 fn crowd(run: impl Fn() + Send + Sync + 'static) {
+    crowd_with(6_000, run);
+}
+
+/// A crowd that needs more cases to show its errors.
+fn crowd_with(_cases: usize, run: impl Fn() + Send + Sync + 'static) {
     #[cfg(shuttle)]
-    explore(6_000, run);
+    explore(_cases, run);
     #[cfg(not(shuttle))]
     (0..if cfg!(miri) { 1 } else { 30 }).for_each(|_| run());
 }
@@ -285,7 +290,7 @@ fn crowds_of_waiters_that_never_cancel_all_enter() {
 /// by chance.
 #[test]
 fn crowds_enter_where_others_sleep_and_leave() {
-    crowd(|| {
+    crowd_with(20_000, || {
         let room = Arc::new(Room::new());
         threads(5, &room, |room, n| {
             let mode = if below(2) == 0 { Upgradable } else { any_mode() };
