@@ -86,13 +86,13 @@ format! {
         lock.state().0, lock.state().1, lock.state().2;
 
     [] HandleId, |id| "HandleId {{ lock: {=usize}, number: {=usize} }}", id.lock.get(), id.number;
-    [] Handle, |handle| "Handle {{ id: {}, mode: {} }}", handle.id(), handle.mode();
+    [R] Handle<R>, |handle| "Handle {{ id: {}, mode: {} }}", handle.id(), handle.mode();
     [] Guard<'_>, |guard| "Guard {{ mode: {}, .. }}", guard.mode();
     [] Monitor<'_>, |monitor|
         "Monitor {{ mode: {}, is_set: {=bool} }}", monitor.mode(), monitor.is_set();
     [] Changes<'_>, |changes| "Changes {{ is_set: {=bool}, .. }}", changes.is_set();
 
-    [] ReleaseError, |error| "ReleaseError {{ handle: {} }}", error.handle;
+    [R] ReleaseError<R>, |error| "ReleaseError {{ handle: {} }}", error.handle;
     [] DuplicateLock, |error| "DuplicateLock {{ first: {=usize}, first_mode: {}, \
         second: {=usize}, second_mode: {} }}",
         error.first, error.first_mode, error.second, error.second_mode;

@@ -212,6 +212,30 @@ observer_behind!(<O: Observer + ?Sized> Observer for &O);
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observer_behind!(<O: Observer + ?Sized> Observer for Arc<O>);
 
+/// Observes nothing: for a program that turns the observation off, and for a measurement of what it costs.
+impl Observer for () {
+    type Record = ();
+
+    #[inline]
+    fn waiting(&self, _: Acquisition<'_>) {}
+
+    #[inline]
+    fn acquired(&self, _: Acquisition<'_>, _: Option<()>) {}
+
+    #[inline]
+    fn changed(&self, _: Acquisition<'_>, (): (), _: Option<()>) {}
+
+    #[inline]
+    fn released(&self, _: Acquisition<'_>, (): ()) {}
+
+    #[inline]
+    fn cancelled(&self, _: Acquisition<'_>, (): ()) {}
+}
+
+impl NewObserver for () {
+    const NEW: Self = ();
+}
+
 /// Two observers of one lock.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     type Record = (A::Record, B::Record);

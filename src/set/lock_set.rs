@@ -615,7 +615,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[track_caller]
     pub fn into_handle(self) -> Handle {
-        let handle = Handle::new(self.set().id.get(), self.mode());
+        let handle = Handle::new(self.set().id.get(), self.mode(), ());
         mem::forget(self);
         handle
     }

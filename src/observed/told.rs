@@ -1,0 +1,273 @@
+//! What an observer was told of an acquisition, and the calls of the observer.
+
+use core::borrow::BorrowMut;
+use core::mem;
+use core::panic::{Location, RefUnwindSafe, UnwindSafe};
+use core::ptr;
+
+use crate::mode::Mode;
+use crate::observed::{Acquisition, LockInfo, MultiLock, Observer};
+
+/// What the observer of a lock was told of an acquisition: its record, the mode, and the line of the call.
+///
+/// The guard of an observed lock contains it, and so does its [`Handle`](crate::Handle) when the guard is detached. It
+/// appears in the types of the two, and has nothing to look at.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::observed::{MultiLock, Told};
+/// use multilock::{Handle, Mode};
+///
+/// let lock = MultiLock::<()>::new();
+/// let handle: Handle<Told<()>> = lock.try_acquire(Mode::Shared).unwrap().into_handle();
+/// lock.release(handle).unwrap();
+/// ```
+#[derive(Clone, Copy)]
+pub struct Told<R> {
+    stage: Stage<R>,
+    mode: Mode,
+    /// The mode before, if this is an upgrade.
+    from: Option<Mode>,
+    site: &'static Location<'static>,
+}
+
+#[derive(Clone, Copy)]
+enum Stage<R> {
+    /// The observer knows nothing of the acquisition yet.
+    New,
+    Waits(R),
+    Held(R),
+    /// The observer is not told any more: the acquisition has ended, or the observer has panicked.
+    Silent,
+}
+
+/// What happens to an acquisition.
+#[derive(Clone, Copy)]
+pub(crate) enum Event {
+    /// It waits. The observer is told the first time.
+    Waits,
+    Acquired,
+    /// It was downgraded.
+    Changed {
+        to: Mode,
+        site: &'static Location<'static>,
+    },
+    /// It ends: it is released if it was acquired, and else has waited in vain.
+    Ended,
+}
+
+impl<R> core::fmt::Debug for Told<R> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Told")
+            .field("mode", &self.mode)
+            .field("site", &format_args!("{}", self.site))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Copy> Told<R> {
+    #[inline]
+    pub(crate) const fn new(mode: Mode, site: &'static Location<'static>) -> Self {
+        Self { stage: Stage::New, mode, from: None, site }
+    }
+
+    /// Tells `lock`'s observer what has happened.
+    #[inline]
+    pub(crate) fn tell<O: Observer<Record = R>>(&mut self, lock: &MultiLock<O>, event: Event) {
+        // The observer may panic. If it is not caught, the observer is not told of what follows.
+        let stage = mem::replace(&mut self.stage, Stage::Silent);
+        let (observer, acquisition) = (&lock.observer, self.acquisition(lock));
+        self.stage = match (event, stage) {
+            (Event::Waits, Stage::New) => {
+                call(|| observer.waiting(acquisition)).map_or(Stage::Silent, Stage::Waits)
+            }
+            (Event::Acquired, Stage::New) => {
+                call(|| observer.acquired(acquisition, None)).map_or(Stage::Silent, Stage::Held)
+            }
+            (Event::Acquired, Stage::Waits(waited)) => {
+                call(|| observer.acquired(acquisition, Some(waited)))
+                    .map_or(Stage::Silent, Stage::Held)
+            }
+            (Event::Changed { to, site }, stage) => {
+                self.stage = stage;
+                return self.change(lock, to, site, None);
+            }
+            (Event::Ended, Stage::Waits(waited)) => {
+                call(|| observer.cancelled(acquisition, waited));
+                Stage::Silent
+            }
+            (Event::Ended, Stage::Held(held)) => {
+                call(|| observer.released(acquisition, held));
+                Stage::Silent
+            }
+            (Event::Ended, _) => Stage::Silent,
+            (_, stage) => stage,
+        };
+    }
+
+    /// Tells that the mode of the acquisition has changed.
+    fn change<O: Observer<Record = R>>(
+        &mut self,
+        lock: &MultiLock<O>,
+        to: Mode,
+        site: &'static Location<'static>,
+        waited: Option<R>,
+    ) {
+        let from = mem::replace(&mut self.mode, to);
+        self.site = site;
+        if let Stage::Held(held) = self.stage {
+            self.stage = Stage::Silent;
+            let acquisition = Acquisition { from: Some(from), ..self.acquisition(lock) };
+            let held = call(|| lock.observer.changed(acquisition, held, waited));
+            self.stage = held.map_or(Stage::Silent, Stage::Held);
+        }
+    }
+
+    fn acquisition<'a, O>(&self, lock: &'a MultiLock<O>) -> Acquisition<'a> {
+        let lock = LockInfo { name: &lock.name, address: ptr::from_ref(lock).addr() };
+        Acquisition { lock, mode: self.mode, from: self.from, site: self.site }
+    }
+}
+
+/// Calls an observer, and catches its panic where that is possible.
+#[inline]
+fn call<T>(run: impl FnOnce() -> T) -> Option<T> {
+    #[cfg(not(feature = "std"))]
+    return Some(run());
+    #[cfg(feature = "std")]
+    crate::sync::unwind::caught(run).map_err(crate::sync::unwind::discard).ok()
+}
+
+/// A pointer to an observed lock, which a guard contains.
+pub(super) trait LockPtr {
+    type Observer: Observer;
+
+    fn observed(&self) -> &MultiLock<Self::Observer>;
+}
+
+impl<O: Observer> LockPtr for &MultiLock<O> {
+    type Observer = O;
+
+    #[inline]
+    fn observed(&self) -> &MultiLock<O> {
+        self
+    }
+}
+
+/// The record of the observer of the lock that `P` points to.
+type RecordOf<P> = <<P as LockPtr>::Observer as Observer>::Record;
+
+/// An acquisition as its observer knows it, from before the first poll to after the release. Its drop tells the
+/// observer of the end. So it is dropped after the guard or the future of the lock without an observer.
+pub(super) struct Hold<P: LockPtr> {
+    pub(super) lock: P,
+    pub(super) told: Told<RecordOf<P>>,
+}
+
+// A panic of the observer does not get here.
+impl<P: LockPtr> UnwindSafe for Hold<P> {}
+impl<P: LockPtr> RefUnwindSafe for Hold<P> {}
+
+impl<P: LockPtr> Hold<P> {
+    #[inline]
+    #[track_caller]
+    pub(super) fn new(lock: P, mode: Mode) -> Self {
+        Self { lock, told: Told::new(mode, Location::caller()) }
+    }
+
+    #[inline]
+    pub(super) fn tell(&mut self, event: Event) {
+        self.told.tell(self.lock.observed(), event);
+    }
+
+    /// Tells that the acquisition was downgraded, or upgraded at once.
+    #[inline]
+    #[track_caller]
+    pub(super) fn change(&mut self, to: Mode) {
+        if self.told.mode != to {
+            self.tell(Event::Changed { to, site: Location::caller() });
+        }
+    }
+
+    /// Stops to tell the observer, of an acquisition that goes on.
+    pub(super) fn detach(mut self) -> Told<RecordOf<P>> {
+        let told = self.told;
+        self.told.stage = Stage::Silent;
+        told
+    }
+}
+
+impl<P: LockPtr> Drop for Hold<P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.tell(Event::Ended);
+    }
+}
+
+/// An upgrade of an acquisition as its observer knows it. `H` is the acquisition, or an exclusive reference to it.
+pub(super) struct Upgrading<P: LockPtr, H: BorrowMut<Hold<P>>> {
+    /// `None` when the upgrade has ended.
+    hold: Option<H>,
+    told: Told<RecordOf<P>>,
+}
+
+// As for `Hold`.
+impl<P: LockPtr, H: BorrowMut<Hold<P>>> UnwindSafe for Upgrading<P, H> {}
+impl<P: LockPtr, H: BorrowMut<Hold<P>>> RefUnwindSafe for Upgrading<P, H> {}
+
+impl<P: LockPtr, H: BorrowMut<Hold<P>>> Upgrading<P, H> {
+    #[track_caller]
+    pub(super) fn new(hold: H) -> Self {
+        let held = &hold.borrow().told;
+        // An exclusive guard stays as it is. An observer that has lost the acquisition is told nothing.
+        let is_told = matches!(held.stage, Stage::Held(_)) && held.mode != Mode::Exclusive;
+        let stage = if is_told { Stage::New } else { Stage::Silent };
+        let (mode, site) = (Mode::Exclusive, Location::caller());
+        Self { told: Told { stage, mode, from: Some(held.mode), site }, hold: Some(hold) }
+    }
+
+    /// Tells that the upgrade has succeeded, or else failed.
+    pub(super) fn finish(mut self, upgraded: bool) -> H {
+        let mut hold = self.hold.take().expect("an upgrade ends once");
+        let Hold { lock, told } = hold.borrow_mut();
+        if upgraded && told.mode != Mode::Exclusive {
+            let waited = match self.told.stage {
+                Stage::Waits(waited) => Some(waited),
+                _ => None,
+            };
+            told.change(lock.observed(), Mode::Exclusive, self.told.site, waited);
+        } else {
+            self.told.tell(lock.observed(), Event::Ended);
+        }
+        hold
+    }
+}
+
+impl<P: LockPtr, H: BorrowMut<Hold<P>>> Drop for Upgrading<P, H> {
+    fn drop(&mut self) {
+        if let Some(hold) = &self.hold {
+            self.told.tell(hold.borrow().lock.observed(), Event::Ended);
+        }
+    }
+}
+
+/// What tells an observer of a wait.
+pub(super) trait Wait {
+    fn waits(&mut self);
+}
+
+impl<P: LockPtr> Wait for Hold<P> {
+    #[inline]
+    fn waits(&mut self) {
+        self.tell(Event::Waits);
+    }
+}
+
+impl<P: LockPtr, H: BorrowMut<Hold<P>>> Wait for Upgrading<P, H> {
+    fn waits(&mut self) {
+        if let Some(hold) = &self.hold {
+            self.told.tell(hold.borrow().lock.observed(), Event::Waits);
+        }
+    }
+}
