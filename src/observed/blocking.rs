@@ -1,14 +1,18 @@
 //! Acquisitions that block the thread.
 
+use core::ops::Deref;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::lock::MultiLock as Plain;
 use crate::lock::guard::Guard as PlainGuard;
 use crate::mode::Mode;
 use crate::observed::owned::outliving;
 use crate::observed::told::{Event, Hold, LockPtr};
 use crate::observed::wait::FromPlain;
 use crate::observed::{Guard, GuardArc, MultiLock, Observer};
+use crate::rwlock::condition::check;
+use crate::sync::block::block_on;
 
 /// When to give up. `None` is never.
 pub(super) type Limit = Option<Instant>;
@@ -24,6 +28,32 @@ impl<P: LockPtr> Hold<P> {
         let Self { lock, told } = self;
         let lock = lock.observed();
         lock.lock.raw.acquire_blocking_observed(mode, limit, || told.tell(lock, Event::Waits))
+    }
+}
+
+/// Acquires the lock without an observer as often as it takes, until `condition` holds.
+pub(super) fn when_blocking<'a, P: LockPtr, G: Deref>(
+    hold: &mut Hold<P>,
+    mode: Mode,
+    limit: Limit,
+    lock: &'a Plain,
+    new: impl Fn() -> G,
+    condition: &mut impl FnMut(&G::Target) -> bool,
+    release: fn(G),
+) -> Option<G> {
+    let (mut watcher, mut in_time) = (None, true);
+    loop {
+        if !hold.block(mode, limit) {
+            return None;
+        }
+        let guard = check(lock, new(), condition, &mut watcher, release);
+        if guard.is_some() || !in_time {
+            return guard;
+        }
+        if let Some(watcher) = &watcher {
+            hold.tell(Event::Waits);
+            in_time = block_on(watcher.wait(), limit).is_some();
+        }
     }
 }
 

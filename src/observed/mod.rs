@@ -4,11 +4,16 @@
 mod blocking;
 #[macro_use]
 mod guard;
+pub mod futures;
 mod lock;
 mod observer;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod owned;
 pub mod requests;
+mod rwlock;
+// The records of a set are on the heap.
+#[cfg(feature = "alloc")]
+mod sets;
 mod told;
 mod wait;
 
@@ -19,4 +24,14 @@ pub use observer::{Acquisition, LockInfo, NewObserver, Observer};
 pub use owned::SubscriptionArc;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 pub use owned::{GuardArc, MonitorArc};
+pub use rwlock::RwLock;
+pub use rwlock::guards::{
+    MappedRwLockWriteGuard, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockUpgradedGuard,
+    RwLockWriteGuard,
+};
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use rwlock::owned::{
+    ChangesArc, MappedRwLockWriteGuardArc, RwLockReadGuardArc, RwLockUpgradableReadGuardArc,
+    RwLockWriteGuardArc,
+};
 pub use told::Told;

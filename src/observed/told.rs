@@ -7,6 +7,8 @@ use core::ptr;
 
 use crate::mode::Mode;
 use crate::observed::{Acquisition, LockInfo, MultiLock, Observer};
+pub(super) use crate::set::told::Event;
+use crate::set::told::Record;
 
 /// What the observer of a lock was told of an acquisition: its record, the mode, and the line of the call.
 ///
@@ -40,21 +42,6 @@ enum Stage<R> {
     Held(R),
     /// The observer is not told any more: the acquisition has ended, or the observer has panicked.
     Silent,
-}
-
-/// What happens to an acquisition.
-#[derive(Clone, Copy)]
-pub(crate) enum Event {
-    /// It waits. The observer is told the first time.
-    Waits,
-    Acquired,
-    /// It was downgraded.
-    Changed {
-        to: Mode,
-        site: &'static Location<'static>,
-    },
-    /// It ends: it is released if it was acquired, and else has waited in vain.
-    Ended,
 }
 
 impl<R> core::fmt::Debug for Told<R> {
@@ -124,9 +111,61 @@ impl<R: Copy> Told<R> {
         }
     }
 
+    /// Tells that an upgrade of the acquisition was successful.
+    pub(super) fn upgraded<O: Observer<Record = R>>(&mut self, lock: &MultiLock<O>, upgrade: Self) {
+        if self.mode != Mode::Exclusive {
+            let waited = match upgrade.stage {
+                Stage::Waits(waited) => Some(waited),
+                _ => None,
+            };
+            self.change(lock, Mode::Exclusive, upgrade.site, waited);
+        }
+    }
+
+    /// Tells that an upgrade in place was taken back.
+    pub(super) fn end_upgrade<O: Observer<Record = R>>(&mut self, lock: &MultiLock<O>) {
+        self.change(lock, Mode::Upgradable, self.site, None);
+    }
+
     fn acquisition<'a, O>(&self, lock: &'a MultiLock<O>) -> Acquisition<'a> {
         let lock = LockInfo { name: &lock.name, address: ptr::from_ref(lock).addr() };
         Acquisition { lock, mode: self.mode, from: self.from, site: self.site }
+    }
+}
+
+impl<R: Copy + Send + Sync + 'static> Record for Told<R> {
+    // Without a heap there is no set of observed locks, but for those of `lock_all`.
+    #[cfg(not(feature = "alloc"))]
+    type All = ();
+    #[cfg(feature = "alloc")]
+    type All = alloc::boxed::Box<[Self]>;
+
+    fn new(mode: Mode, site: &'static Location<'static>) -> Self {
+        Self::new(mode, site)
+    }
+
+    fn silent() -> Self {
+        Self { stage: Stage::Silent, ..Self::new(Mode::Shared, Location::caller()) }
+    }
+
+    fn all(records: impl Iterator<Item = Self>) -> Self::All {
+        #[cfg(feature = "alloc")]
+        crate::sync::once_box::may_fail();
+        records.collect()
+    }
+
+    #[cfg_attr(not(feature = "alloc"), allow(unused_variables))]
+    fn nth(all: &Self::All, n: usize) -> Self {
+        #[cfg(feature = "alloc")]
+        return all[n];
+        #[cfg(not(feature = "alloc"))]
+        Self::silent()
+    }
+
+    #[cfg_attr(not(feature = "alloc"), allow(unused_variables))]
+    fn for_each(all: &mut Self::All, f: impl FnMut(&mut Self)) {
+        #[cfg(feature = "alloc")]
+        all.iter_mut().for_each(f);
     }
 }
 
@@ -190,6 +229,16 @@ impl<P: LockPtr> Hold<P> {
         }
     }
 
+    /// Tells that an upgrade of the acquisition was successful.
+    pub(super) fn upgraded(&mut self, upgrade: Told<RecordOf<P>>) {
+        self.told.upgraded(self.lock.observed(), upgrade);
+    }
+
+    /// Tells that an upgrade of the acquisition has failed or has given up.
+    pub(super) fn not_upgraded(&mut self, mut upgrade: Told<RecordOf<P>>) {
+        upgrade.tell(self.lock.observed(), Event::Ended);
+    }
+
     /// Stops to tell the observer, of an acquisition that goes on.
     pub(super) fn detach(mut self) -> Told<RecordOf<P>> {
         let told = self.told;
@@ -227,20 +276,9 @@ impl<P: LockPtr, H: BorrowMut<Hold<P>>> Upgrading<P, H> {
         Self { told: Told { stage, mode, from: Some(held.mode), site }, hold: Some(hold) }
     }
 
-    /// Tells that the upgrade has succeeded, or else failed.
-    pub(super) fn finish(mut self, upgraded: bool) -> H {
-        let mut hold = self.hold.take().expect("an upgrade ends once");
-        let Hold { lock, told } = hold.borrow_mut();
-        if upgraded && told.mode != Mode::Exclusive {
-            let waited = match self.told.stage {
-                Stage::Waits(waited) => Some(waited),
-                _ => None,
-            };
-            told.change(lock.observed(), Mode::Exclusive, self.told.site, waited);
-        } else {
-            self.told.tell(lock.observed(), Event::Ended);
-        }
-        hold
+    /// Returns the acquisition, and what the observer was told of the upgrade, which is to be told how it has ended.
+    pub(super) fn into_parts(mut self) -> (H, Told<RecordOf<P>>) {
+        (self.hold.take().expect("an upgrade ends once"), self.told)
     }
 }
 

@@ -25,7 +25,8 @@ impl<P, W, E, G: FromPlain<P, W>> FromPlain<Result<P, E>, W> for Result<G, E> {
 /// An upgrade in place of the guard of a lock without data.
 impl<P: LockPtr, H: BorrowMut<Hold<P>>> FromPlain<(), Upgrading<P, H>> for () {
     fn from_plain((): (), wait: Upgrading<P, H>) {
-        wait.finish(true);
+        let (mut hold, upgrade) = wait.into_parts();
+        hold.borrow_mut().upgraded(upgrade);
     }
 }
 

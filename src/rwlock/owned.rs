@@ -39,7 +39,7 @@ impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
 /// A read guard of `&'static str` is also a read guard of `&'a str`, as a shared reference would
 /// be. An `Arc<RwLock<T>>` in the guard would prevent that: it is invariant in `T`, because of the
 /// cell in the lock. A read guard never writes, so covariance is sound.
-pub(super) struct CovariantArc<T: ?Sized> {
+pub(crate) struct CovariantArc<T: ?Sized> {
     /// Comes from `Arc::into_raw`. It points to the `RwLock<T>`, and to a `T` only in its type.
     lock: NonNull<T>,
     marker: PhantomData<T>,

@@ -18,7 +18,8 @@
 
 use core::future::poll_fn;
 use core::iter;
-use core::mem;
+use core::mem::{self, ManuallyDrop};
+use core::panic::Location;
 use core::pin::{Pin, pin};
 use core::ptr;
 use core::task::{Context, Poll};
@@ -29,6 +30,7 @@ use crate::raw::Waiter;
 use crate::raw::state::Snapshot;
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
+use crate::set::told::Event;
 use crate::sync::future::yield_once;
 use crate::sync::unwind::for_each;
 
@@ -45,9 +47,33 @@ pub trait AddressOrdered {
     fn shares(&self, _lock: &MultiLock) -> usize {
         0
     }
+
+    /// What the observers of the locks are told of an acquisition.
+    #[doc(hidden)]
+    type Records: Send + Sync;
+
+    /// Returns the records of an acquisition that the observers know nothing of.
+    #[doc(hidden)]
+    fn records(&self, site: &'static Location<'static>) -> Self::Records;
+
+    /// Tells the observers.
+    #[doc(hidden)]
+    fn tell(&self, records: &mut Self::Records, event: Event);
 }
 
 impl<W: AddressOrdered + ?Sized> AddressOrdered for &W {
+    type Records = W::Records;
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> W::Records {
+        (**self).records(site)
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut W::Records, event: Event) {
+        (**self).tell(records, event);
+    }
+
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         (**self).in_address_order()
     }
@@ -63,41 +89,114 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
     ptr::from_ref(lock).addr()
 }
 
+/// An acquisition of all locks of `W`, as their observers know it. Its drop tells them of the end.
+pub(crate) struct Attempt<W: AddressOrdered> {
+    pub(crate) wanted: W,
+    records: W::Records,
+}
+
+impl<W: AddressOrdered> Attempt<W> {
+    #[inline]
+    pub(crate) fn new(wanted: W, site: &'static Location<'static>) -> Self {
+        let records = wanted.records(site);
+        Self { wanted, records }
+    }
+
+    /// Returns an acquisition of which the observers were told before.
+    #[inline]
+    pub(crate) fn of_parts(wanted: W, records: W::Records) -> Self {
+        Self { wanted, records }
+    }
+
+    /// Stops to tell the observers, of an acquisition that goes on.
+    #[inline]
+    pub(crate) fn detach(self) -> (W, W::Records) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the pointers come from references. `this` is neither used nor dropped after the reads, so the values
+        // that are read are the only ones.
+        unsafe { (ptr::read(&this.wanted), ptr::read(&this.records)) }
+    }
+
+    #[inline]
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.wanted.tell(&mut self.records, event);
+    }
+}
+
+impl<W: AddressOrdered> Drop for Attempt<W> {
+    #[inline]
+    fn drop(&mut self) {
+        self.tell(Event::Ended);
+    }
+}
+
 /// Holds all locks of `W`, and releases them when dropped.
-pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) W);
+pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) Attempt<W>);
+
+impl<W: AddressOrdered> AllHeld<W> {
+    /// Tells the observers that all locks were acquired.
+    #[inline]
+    fn acquired(attempt: Attempt<W>) -> Self {
+        let mut held = Self(attempt);
+        held.0.tell(Event::Acquired);
+        held
+    }
+
+    /// Returns the acquisition, which is not released any more.
+    #[inline]
+    pub(crate) fn detach(self) -> (W, W::Records) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `Attempt::detach`.
+        unsafe { ptr::read(&this.0) }.detach()
+    }
+}
 
 /// The waiters of how many locks a guard wakes together.
 const BATCH: usize = 4;
 
 impl<W: AddressOrdered> Drop for AllHeld<W> {
-    /// Releases the last lock first, and wakes waiters when all locks are released, or so many that
-    /// a batch of them has waiters. So a set that is woken finds the other locks free.
-    ///
-    /// The waiters of the first lock are woken first: a set waits at the first lock that was
-    /// unavailable.
+    #[inline]
     fn drop(&mut self) {
-        let mut locks = self.0.in_address_order().rev();
-        // If a waker panics, `for_each` goes on with the rest of the batch.
-        let (mut batch, mut len) = ([None; BATCH], 0);
-        let next = || {
-            if len == 0 {
-                for (lock, mode) in locks.by_ref() {
-                    if self.0.shares(lock) > 0 {
-                        release(&self.0, lock, mode);
-                    } else if let Some(change) = lock.raw.leave(mode) {
-                        batch[len] = Some((lock, change));
-                        len += 1;
-                        if len == BATCH {
-                            break;
-                        }
+        release_all(&self.0.wanted);
+    }
+}
+
+/// Releases all locks of `W` when dropped, and tells no observer.
+struct ReleaseOnDrop<'a, W: AddressOrdered>(&'a W);
+
+impl<W: AddressOrdered> Drop for ReleaseOnDrop<'_, W> {
+    fn drop(&mut self) {
+        release_all(self.0);
+    }
+}
+
+/// Releases the last lock first, and wakes waiters when all locks are released, or so many that a
+/// batch of them has waiters. So a set that is woken finds the other locks free.
+///
+/// The waiters of the first lock are woken first: a set waits at the first lock that was
+/// unavailable.
+fn release_all(wanted: &impl AddressOrdered) {
+    let mut locks = wanted.in_address_order().rev();
+    // If a waker panics, `for_each` goes on with the rest of the batch.
+    let (mut batch, mut len) = ([None; BATCH], 0);
+    let next = || {
+        if len == 0 {
+            for (lock, mode) in locks.by_ref() {
+                if wanted.shares(lock) > 0 {
+                    release(wanted, lock, mode);
+                } else if let Some(change) = lock.raw.leave(mode) {
+                    batch[len] = Some((lock, change));
+                    len += 1;
+                    if len == BATCH {
+                        break;
                     }
                 }
             }
-            len = len.checked_sub(1)?;
-            batch[len]
-        };
-        for_each(iter::from_fn(next), |(lock, change)| lock.raw.wake(change));
-    }
+        }
+        len = len.checked_sub(1)?;
+        batch[len]
+    };
+    for_each(iter::from_fn(next), |(lock, change)| lock.raw.wake(change));
 }
 
 /// Acquires `lock`, which was acquired once in shared mode, as often as it is wanted.
@@ -183,17 +282,19 @@ fn try_all<'a>(
 }
 
 /// Acquires all locks if that is possible now, and otherwise none.
-pub(crate) fn try_acquire<W: AddressOrdered>(wanted: W) -> Option<AllHeld<W>> {
-    try_all(&wanted, Snapshot::admits, None, None).is_ok().then(|| AllHeld(wanted))
+pub(crate) fn try_acquire<W: AddressOrdered>(attempt: Attempt<W>) -> Option<AllHeld<W>> {
+    let acquired = try_all(&attempt.wanted, Snapshot::admits, None, None).is_ok();
+    acquired.then(|| AllHeld::acquired(attempt))
 }
 
 /// Acquires all locks, waiting until they are available together.
-pub(crate) async fn acquire<W: AddressOrdered>(wanted: W) -> AllHeld<W> {
-    if let Err(blocker) = try_all(&wanted, Snapshot::admits_newcomer, None, None) {
-        let mut slow = pin!(acquire_slow(&wanted, blocker));
+pub(crate) async fn acquire<W: AddressOrdered>(mut attempt: Attempt<W>) -> AllHeld<W> {
+    if let Err(blocker) = try_all(&attempt.wanted, Snapshot::admits_newcomer, None, None) {
+        attempt.wanted.tell(&mut attempt.records, Event::Waits);
+        let mut slow = pin!(acquire_slow(&attempt.wanted, blocker));
         poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
     }
-    AllHeld(wanted)
+    AllHeld::acquired(attempt)
 }
 
 /// Polls a future that is seldom needed. The function is never inlined, so that the code of the
@@ -235,7 +336,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
             Ok(()) => {
                 // No waker is dropped here, as the waiter is in no list. Should anything panic all
                 // the same, unwinding releases all locks.
-                let all = AllHeld(wanted);
+                let all = ReleaseOnDrop(wanted);
                 queued(waiter.as_mut()).leave();
                 break all;
             }

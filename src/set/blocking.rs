@@ -1,12 +1,14 @@
 //! Sets that are acquired by blocked threads.
 
 #[cfg(not(loom))]
+use core::panic::Location;
+#[cfg(not(loom))]
 use std::time::{Duration, Instant};
 
 use crate::mode::Mode;
 use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
 #[cfg(not(loom))]
-use crate::set::all_or_nothing;
+use crate::set::all_or_nothing::{self, Attempt};
 use crate::set::lock_all::{LockRequests, lock_all};
 #[cfg(not(loom))]
 use crate::set::lock_all::{assert_no_duplicate, guards_if_acquired};
@@ -36,6 +38,7 @@ impl<L: Lockable> LockSet<L> {
     /// assert!(locks.iter().all(|lock| lock.locked() == Some(Mode::Exclusive)));
     /// drop(guard);
     /// ```
+    #[track_caller]
     pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
         block_on(self.acquire(mode), None).expect("there is no deadline")
     }
@@ -73,6 +76,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[doc(alias = "acquire_timeout")]
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
+    #[track_caller]
     pub fn acquire_blocking_timeout(
         &self,
         mode: Mode,
@@ -113,6 +117,7 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[doc(alias = "acquire_deadline")]
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
+    #[track_caller]
     pub fn acquire_blocking_deadline(
         &self,
         mode: Mode,
@@ -148,6 +153,7 @@ impl<L: Lockable> LockSet<L> {
 /// assert_eq!(to.locked(), Some(Mode::Exclusive));
 /// drop(both);
 /// ```
+#[track_caller]
 pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
 }
@@ -280,10 +286,12 @@ pub fn lock_all_blocking_deadline<R: LockRequests>(
     deadline: Instant,
 ) -> Option<R::Guards> {
     assert_no_duplicate(&requests);
-    guards_if_acquired(requests, |requested| {
+    let site = Location::caller();
+    guards_if_acquired(requests, site, |attempt| {
+        let requested = attempt.wanted;
         let in_time = Instant::now() < deadline;
-        let wait = || block_on(all_or_nothing::acquire(requested), Some(deadline));
+        let wait = || block_on(all_or_nothing::acquire(attempt), Some(deadline));
         let acquired = in_time.then(wait).flatten();
-        acquired.or_else(|| all_or_nothing::try_acquire(requested))
+        acquired.or_else(|| all_or_nothing::try_acquire(Attempt::new(requested, site)))
     })
 }
