@@ -97,20 +97,20 @@ observed_future! {
 
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observed_future! {
-    ReadArc ['a] ['_], "RwLock::read_arc", PlainRead<'a, T>, Hold<Arc<RwLock<T, O>>>, RwLockReadGuardArc<T, O>,
+    ReadArc ['a] ['_], "RwLock::read_arc", PlainRead<'a, T>, Hold<&'a Arc<RwLock<T, O>>>, RwLockReadGuardArc<T, O>,
     "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));\n\
     let future: ReadArc<'_, i32, ()> = lock.read_arc();"
 }
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observed_future! {
     UpgradableReadArc ['a] ['_], "RwLock::upgradable_read_arc", PlainUpgradableRead<'a, T>,
-    Hold<Arc<RwLock<T, O>>>, RwLockUpgradableReadGuardArc<T, O>,
+    Hold<&'a Arc<RwLock<T, O>>>, RwLockUpgradableReadGuardArc<T, O>,
     "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));\n\
     let future: UpgradableReadArc<'_, i32, ()> = lock.upgradable_read_arc();"
 }
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observed_future! {
-    WriteArc ['a] ['_], "RwLock::write_arc", PlainWrite<'a, T>, Hold<Arc<RwLock<T, O>>>, RwLockWriteGuardArc<T, O>,
+    WriteArc ['a] ['_], "RwLock::write_arc", PlainWrite<'a, T>, Hold<&'a Arc<RwLock<T, O>>>, RwLockWriteGuardArc<T, O>,
     "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::new(1));\n\
     let future: WriteArc<'_, i32, ()> = lock.write_arc();"
 }

@@ -6,6 +6,7 @@ mod blocking;
 mod guard;
 pub mod futures;
 mod lock;
+mod names;
 mod observer;
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 mod owned;
@@ -19,6 +20,7 @@ mod wait;
 
 pub use guard::Guard;
 pub use lock::MultiLock;
+pub use names::locks;
 pub use observer::{Acquisition, LockInfo, NewObserver, Observer};
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr", feature = "event-listener"))]
 pub use owned::SubscriptionArc;

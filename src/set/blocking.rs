@@ -123,9 +123,14 @@ impl<L: Lockable> LockSet<L> {
         mode: Mode,
         deadline: Instant,
     ) -> Option<SetGuard<'_, L>> {
-        let in_time = Instant::now() < deadline;
-        let acquired = in_time.then(|| block_on(self.acquire(mode), Some(deadline))).flatten();
-        acquired.or_else(|| self.try_acquire(mode))
+        // Not in closures, of which the caller is this function.
+        let acquire = self.acquire(mode);
+        if Instant::now() < deadline {
+            if let Some(guard) = block_on(acquire, Some(deadline)) {
+                return Some(guard);
+            }
+        }
+        self.try_acquire(mode)
     }
 }
 

@@ -259,8 +259,11 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[track_caller]
     pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
-        let attempt = Attempt::new(Uniform::new(self, mode), Location::caller());
-        Fused::<_, &Self>::new(async move { SetGuard(all_or_nothing::acquire(attempt).await) })
+        let records = Uniform::new(self, mode).records(Location::caller());
+        Fused::<_, &Self>::new(async move {
+            let attempt = Attempt::of_parts(Uniform::new(self, mode), records);
+            SetGuard(all_or_nothing::acquire(attempt).await)
+        })
     }
 
     /// Acquires all members in `mode`, unless `cancel` is ready first.

@@ -431,7 +431,7 @@ impl<T: ?Sized, O: Observer> RwLock<T, O> {
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 impl<T: ?Sized, O: Observer> RwLock<T, O> {
     observed_methods! {
-        Shared, "read", self [self: &Arc<Self>], self.clone(), RwLockReadGuardArc<T, O>,
+        Shared, "read", self [self: &Arc<Self>], self, RwLockReadGuardArc<T, O>,
         "The guard owns a clone of the `Arc`, and is `'static` if the data is.",
         "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::<_, ()>::new", "));",
         ReadArc<'_, T, O>, PlainRead, PlainReadGuard, drop,
@@ -439,7 +439,7 @@ impl<T: ?Sized, O: Observer> RwLock<T, O> {
         read_arc_when, read_arc_when_or, read_arc_when_blocking, read_arc_when_blocking_timeout
     }
     observed_methods! {
-        Upgradable, "upgradable read", self [self: &Arc<Self>], self.clone(), RwLockUpgradableReadGuardArc<T, O>,
+        Upgradable, "upgradable read", self [self: &Arc<Self>], self, RwLockUpgradableReadGuardArc<T, O>,
         "The guard owns a clone of the `Arc`, and is `'static` if the data is.",
         "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::<_, ()>::new", "));",
         UpgradableReadArc<'_, T, O>, PlainUpgradableRead, PlainUpgradableGuard, drop,
@@ -449,7 +449,7 @@ impl<T: ?Sized, O: Observer> RwLock<T, O> {
         upgradable_read_arc_when_blocking_timeout
     }
     observed_methods! {
-        Exclusive, "write", self [self: &Arc<Self>], self.clone(), RwLockWriteGuardArc<T, O>,
+        Exclusive, "write", self [self: &Arc<Self>], self, RwLockWriteGuardArc<T, O>,
         "The guard owns a clone of the `Arc`, and is `'static` if the data is.",
         "use multilock::observed::RwLock;\nuse std::sync::Arc;\n\nlet lock = Arc::new(RwLock::<_, ()>::new", "));",
         WriteArc<'_, T, O>, PlainWrite, PlainWriteGuard, PlainWriteGuard::release_unchanged,

@@ -33,6 +33,16 @@ impl<T: ?Sized, O: Observer> LockPtr for Arc<RwLock<T, O>> {
     }
 }
 
+/// A future borrows the `Arc`, and its guard owns a clone.
+impl<T: ?Sized, O: Observer> LockPtr for &Arc<RwLock<T, O>> {
+    type Observer = O;
+
+    #[inline]
+    fn observed(&self) -> &MultiLock<O> {
+        self.raw()
+    }
+}
+
 observed_data_guard! {
     /// The guard of read access to the data, or to a part of the data, of an observed [`RwLock`] in an [`Arc`].
     ///
@@ -119,9 +129,11 @@ observed_deref_mut!(MappedRwLockWriteGuardArc [T: ?Sized, O: Observer, U: ?Sized
 /// Makes guards that own the lock of those of the lock without an observer, which borrow it.
 macro_rules! acquired_as_owner {
     ($($Guard:ident $Plain:ident)*) => {$(
-        impl<T: ?Sized, O: Observer> FromPlain<$Plain<'_, T>, Hold<Arc<RwLock<T, O>>>> for $Guard<T, O> {
+        impl<'a, T: ?Sized, O: Observer> FromPlain<$Plain<'a, T>, Hold<&'a Arc<RwLock<T, O>>>> for $Guard<T, O> {
             #[inline]
-            fn from_plain(plain: $Plain<'_, T>, hold: Hold<Arc<RwLock<T, O>>>) -> Self {
+            fn from_plain(plain: $Plain<'a, T>, hold: Hold<&'a Arc<RwLock<T, O>>>) -> Self {
+                let lock = hold.lock.clone();
+                let hold = Hold { lock, told: hold.detach() };
                 let (_, data) = plain.into_parts();
                 // SAFETY: the guard contains a clone of the `Arc`, which is dropped after the rest.
                 Self::acquired($Plain::new(unsafe { outliving(&hold.lock) }, data), hold)
