@@ -31,7 +31,10 @@ use multilock::{
     try_acquire_all, try_lock_all,
 };
 use observer::Log;
-use support::{Task, now};
+use support::{Counting, Task, now};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 type MultiLock = observed::MultiLock<&'static Log>;
 type RwLock<T> = observed::RwLock<T, &'static Log>;
@@ -1120,4 +1123,22 @@ fn the_sizes_of_observed_locks_and_guards() {
     assert_eq!(size_of::<GuardArc<()>>(), size_of::<multilock::GuardArc>() + 3 * WORD);
     assert_eq!(size_of::<RwLockReadGuard<'_, u8, ()>>(), 5 * WORD);
     assert_eq!(size_of::<RwLockReadGuardArc<u8, ()>>(), 5 * WORD);
+}
+
+/// A longer lifetime is accepted where a shorter one is needed, as with guards of locks without an observer.
+#[allow(dead_code, reason = "that it compiles is enough")]
+fn guards_are_covariant<'a>(
+    guard: Guard<'static, ()>,
+    read: RwLockReadGuard<'static, &'static str, ()>,
+    write: RwLockWriteGuard<'static, u32, ()>,
+    arc: RwLockReadGuardArc<u32, (), &'static str>,
+    future: observed::futures::Read<'static, &'static str, ()>,
+) -> (
+    Guard<'a, ()>,
+    RwLockReadGuard<'a, &'a str, ()>,
+    RwLockWriteGuard<'a, u32, ()>,
+    RwLockReadGuardArc<u32, (), &'a str>,
+    observed::futures::Read<'a, &'a str, ()>,
+) {
+    (guard, read, write, arc, future)
 }

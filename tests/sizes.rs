@@ -1,7 +1,9 @@
-//! The sizes of locks, guards and futures.
+//! The sizes of locks, guards and futures, and what sets allocate, where no lock has an observer.
 
 #![cfg(feature = "alloc")]
 #![cfg(not(any(loom, shuttle)))]
+
+mod support;
 
 use std::future::pending;
 use std::mem::{size_of, size_of_val};
@@ -9,8 +11,12 @@ use std::sync::Arc;
 
 use multilock::{
     Guard, Handle, LockSet, Mode, MultiLock, RwLock, RwLockReadGuard, RwLockWriteGuard,
-    RwLockWriteGuardArc, SetGuard, acquire_all, lock_all, try_acquire_all,
+    RwLockWriteGuardArc, SetGuard, acquire_all, lock_all, try_acquire_all, try_lock_all,
 };
+use support::{Counting, allocations, now};
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 const WORD: usize = size_of::<usize>();
 
@@ -53,4 +59,25 @@ fn x3_a_set_has_no_room_for_observers() {
         assert!(size_of_val(&acquire_all(pairs)) <= 40 * WORD);
         assert!(size_of_val(&lock_all([lock.in_mode(Mode::Shared)])) <= 40 * WORD);
     }
+}
+
+/// The future is that of `acquire_all`, and no larger but for the requests themselves.
+#[test]
+fn x3_the_future_is_as_large_as_that_of_acquire_all() {
+    let locks = [(); 3].map(|()| MultiLock::new());
+    let pairs = locks.each_ref().map(|lock| (lock, Mode::Exclusive));
+    let ours = size_of_val(&lock_all(locks.each_ref().map(|lock| lock.in_mode(Mode::Exclusive))));
+    let theirs = size_of_val(&acquire_all(pairs));
+    assert!(ours <= theirs, "{ours}, {theirs}");
+}
+
+#[test]
+fn x1_slices_and_vectors_allocate_their_guards_once() {
+    let cells = [1, 2, 3, 4].map(RwLock::new);
+    let requests: Vec<_> = cells.iter().map(RwLock::writing).collect();
+    let (guards, count) = allocations(|| now(lock_all(&requests[..])));
+    assert_eq!((guards.len(), count), (4, 1));
+    drop(guards);
+    let (guards, count) = allocations(|| try_lock_all(requests).unwrap());
+    assert_eq!((guards.len(), count), (4, 1));
 }

@@ -74,17 +74,17 @@ macro_rules! observed_future {
 }
 
 observed_future! {
-    Read ['a] ['_], "RwLock::read", PlainRead<'a, T>, Hold<&'a MultiLock<O>>, RwLockReadGuard<'a, T, O>,
+    Read ['a] ['_], "RwLock::read", PlainRead<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>, RwLockReadGuard<'a, T, O>,
     "use multilock::observed::RwLock;\n\nlet lock = RwLock::new(1);\nlet future: Read<'_, i32, ()> = lock.read();"
 }
 observed_future! {
-    UpgradableRead ['a] ['_], "RwLock::upgradable_read", PlainUpgradableRead<'a, T>, Hold<&'a MultiLock<O>>,
+    UpgradableRead ['a] ['_], "RwLock::upgradable_read", PlainUpgradableRead<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>,
     RwLockUpgradableReadGuard<'a, T, O>,
     "use multilock::observed::RwLock;\n\nlet lock = RwLock::new(1);\n\
     let future: UpgradableRead<'_, i32, ()> = lock.upgradable_read();"
 }
 observed_future! {
-    Write ['a] ['_], "RwLock::write", PlainWrite<'a, T>, Hold<&'a MultiLock<O>>, RwLockWriteGuard<'a, T, O>,
+    Write ['a] ['_], "RwLock::write", PlainWrite<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>, RwLockWriteGuard<'a, T, O>,
     "use multilock::observed::RwLock;\n\nlet lock = RwLock::new(1);\nlet future: Write<'_, i32, ()> = lock.write();"
 }
 observed_future! {

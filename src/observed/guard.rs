@@ -39,7 +39,7 @@ macro_rules! observed_guard {
         pub struct $Guard<$($lt,)? O: Observer> {
             // The first field is dropped first: the observer is told when the lock has been released.
             pub(super) plain: $Plain,
-            pub(super) hold: Hold<$Lock>,
+            pub(super) hold: Hold<$Lock, <O as Observer>::Record>,
         }
 
         impl<$($lt,)? O: Observer> FromPlain<$Plain, Hold<$Lock>> for $Guard<$($lt,)? O> {

@@ -26,6 +26,7 @@ use crate::raw::edges::Edge;
 use crate::sync::future::Fused;
 
 impl<O: Observer> LockPtr for Arc<MultiLock<O>> {
+    type Record = O::Record;
     type Observer = O;
 
     #[inline]

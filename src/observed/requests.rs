@@ -272,7 +272,7 @@ macro_rules! owning_request {
             |of, told| {
                 // SAFETY: the guard contains the `Arc`, which is dropped after the rest.
                 let plain = $Plain::new(unsafe { outliving(&of.0) }, of.0.data());
-                $Guard::of_parts(plain, Hold { lock: of.0, told })
+                $Guard::of_parts(plain, Hold { lock: of.0.into(), told })
             } => $Guard<T, O>
         }
 

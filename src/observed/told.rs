@@ -1,7 +1,7 @@
 //! What an observer was told of an acquisition, and the calls of the observer.
 
 use core::borrow::BorrowMut;
-use core::mem;
+use core::mem::{self, ManuallyDrop};
 use core::panic::{Location, RefUnwindSafe, UnwindSafe};
 use core::ptr;
 
@@ -180,12 +180,14 @@ fn call<T>(run: impl FnOnce() -> T) -> Option<T> {
 
 /// A pointer to an observed lock, which a guard contains.
 pub(super) trait LockPtr {
-    type Observer: Observer;
+    type Record: Copy;
+    type Observer: Observer<Record = Self::Record>;
 
     fn observed(&self) -> &MultiLock<Self::Observer>;
 }
 
 impl<O: Observer> LockPtr for &MultiLock<O> {
+    type Record = O::Record;
     type Observer = O;
 
     #[inline]
@@ -194,14 +196,14 @@ impl<O: Observer> LockPtr for &MultiLock<O> {
     }
 }
 
-/// The record of the observer of the lock that `P` points to.
-type RecordOf<P> = <<P as LockPtr>::Observer as Observer>::Record;
-
 /// An acquisition as its observer knows it, from before the first poll to after the release. Its drop tells the
 /// observer of the end. So it is dropped after the guard or the future of the lock without an observer.
-pub(super) struct Hold<P: LockPtr> {
+///
+/// `R` is the record of the observer. A guard names it as that of its parameter `O`: as that of its pointer, it would make
+/// the guard invariant in the lifetime of the lock, and in the data.
+pub(super) struct Hold<P: LockPtr<Record = R>, R: Copy = <P as LockPtr>::Record> {
     pub(super) lock: P,
-    pub(super) told: Told<RecordOf<P>>,
+    pub(super) told: Told<R>,
 }
 
 // A panic of the observer does not get here.
@@ -230,24 +232,32 @@ impl<P: LockPtr> Hold<P> {
     }
 
     /// Tells that an upgrade of the acquisition was successful.
-    pub(super) fn upgraded(&mut self, upgrade: Told<RecordOf<P>>) {
+    pub(super) fn upgraded(&mut self, upgrade: Told<P::Record>) {
         self.told.upgraded(self.lock.observed(), upgrade);
     }
 
     /// Tells that an upgrade of the acquisition has failed or has given up.
-    pub(super) fn not_upgraded(&mut self, mut upgrade: Told<RecordOf<P>>) {
+    pub(super) fn not_upgraded(&mut self, mut upgrade: Told<P::Record>) {
         upgrade.tell(self.lock.observed(), Event::Ended);
     }
 
+    /// Keeps another pointer to the same lock.
+    pub(super) fn with_pointer<Q: LockPtr<Record = P::Record> + From<P>>(self) -> Hold<Q> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the pointer comes from a reference. `this.lock` is neither used nor dropped after, so the value that is
+        // read is the only one.
+        Hold { lock: unsafe { ptr::read(&this.lock) }.into(), told: this.told }
+    }
+
     /// Stops to tell the observer, of an acquisition that goes on.
-    pub(super) fn detach(mut self) -> Told<RecordOf<P>> {
+    pub(super) fn detach(mut self) -> Told<P::Record> {
         let told = self.told;
         self.told.stage = Stage::Silent;
         told
     }
 }
 
-impl<P: LockPtr> Drop for Hold<P> {
+impl<P: LockPtr<Record = R>, R: Copy> Drop for Hold<P, R> {
     #[inline]
     fn drop(&mut self) {
         self.tell(Event::Ended);
@@ -258,7 +268,7 @@ impl<P: LockPtr> Drop for Hold<P> {
 pub(super) struct Upgrading<P: LockPtr, H: BorrowMut<Hold<P>>> {
     /// `None` when the upgrade has ended.
     hold: Option<H>,
-    told: Told<RecordOf<P>>,
+    told: Told<P::Record>,
 }
 
 // As for `Hold`.
@@ -277,7 +287,7 @@ impl<P: LockPtr, H: BorrowMut<Hold<P>>> Upgrading<P, H> {
     }
 
     /// Returns the acquisition, and what the observer was told of the upgrade, which is to be told how it has ended.
-    pub(super) fn into_parts(mut self) -> (H, Told<RecordOf<P>>) {
+    pub(super) fn into_parts(mut self) -> (H, Told<P::Record>) {
         (self.hold.take().expect("an upgrade ends once"), self.told)
     }
 }

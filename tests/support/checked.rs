@@ -1,5 +1,6 @@
 //! An observer that checks that the calls fit together.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,25 +11,22 @@ use multilock::observed::{Acquisition, NewObserver, Observer};
 pub(crate) struct Checked;
 
 /// The acquisitions that wait, and those that are held.
-static OPEN: Mutex<Vec<(usize, bool, Mode)>> = Mutex::new(Vec::new());
+static OPEN: Mutex<BTreeMap<usize, (bool, Mode)>> = Mutex::new(BTreeMap::new());
 static RECORDS: AtomicUsize = AtomicUsize::new(0);
 
 fn open(held: bool, mode: Mode) -> usize {
     let record = RECORDS.fetch_add(1, Relaxed);
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).push((record, held, mode));
+    OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(record, (held, mode));
     record
 }
 
-#[track_caller]
 fn close(record: usize, held: bool, mode: Mode) {
-    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
-    let at = open.iter().position(|one| *one == (record, held, mode));
-    let Some(at) = at else {
+    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
+    if open != Some((held, mode)) {
         // A panic would be caught.
-        eprintln!("no such acquisition: {record} {held} {mode:?} in {open:?}");
+        eprintln!("no such acquisition: {record} {held} {mode:?}, but {open:?}");
         std::process::abort();
-    };
-    open.swap_remove(at);
+    }
 }
 
 impl Observer for Checked {

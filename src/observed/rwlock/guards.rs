@@ -158,7 +158,7 @@ observed_data_guard! {
     /// assert_eq!(*guard, 1);
     /// ```
     RwLockReadGuard ['a, T: ?Sized, O: Observer] ['a, T: ?Sized, O: Observer] ['a, T, O] => T;
-    PlainRead<'a, T>, Hold<&'a MultiLock<O>>
+    PlainRead<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>
 }
 
 observed_data_guard! {
@@ -177,7 +177,7 @@ observed_data_guard! {
     /// assert_eq!(*guard, 1);
     /// ```
     RwLockUpgradableReadGuard ['a, T: ?Sized, O: Observer] ['a, T: ?Sized, O: Observer] ['a, T, O] => T;
-    PlainUpgradable<'a, T>, Hold<&'a MultiLock<O>>
+    PlainUpgradable<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>
 }
 
 observed_data_guard! {
@@ -196,7 +196,7 @@ observed_data_guard! {
     /// *guard += 1;
     /// ```
     RwLockWriteGuard ['a, T: ?Sized, O: Observer] ['a, T: ?Sized, O: Observer] ['a, T, O] => T;
-    PlainWrite<'a, T>, Hold<&'a MultiLock<O>>
+    PlainWrite<'a, T>, Hold<&'a MultiLock<O>, <O as Observer>::Record>
 }
 observed_deref_mut!(RwLockWriteGuard ['a, T: ?Sized, O: Observer] ['a, T, O] => T);
 
@@ -216,7 +216,7 @@ observed_data_guard! {
     /// *part += 1;
     /// ```
     MappedRwLockWriteGuard ['a, U: ?Sized, O: Observer] ['a, U: ?Sized, O: Observer] ['a, U, O] => U;
-    PlainMapped<'a, U>, Hold<&'a MultiLock<O>>
+    PlainMapped<'a, U>, Hold<&'a MultiLock<O>, <O as Observer>::Record>
 }
 observed_deref_mut!(MappedRwLockWriteGuard ['a, U: ?Sized, O: Observer] ['a, U, O] => U);
 
@@ -265,13 +265,16 @@ impl<O: Observer> Drop for DowngradeOnDrop<'_, O> {
 }
 
 impl<'g, T: ?Sized, O: Observer> RwLockUpgradedGuard<'g, T, O> {
-    fn new<P: LockPtr<Observer = O>>(plain: PlainUpgraded<'g, T>, hold: &'g mut Hold<P>) -> Self {
+    fn new<P: LockPtr<Observer = O, Record = O::Record>>(
+        plain: PlainUpgraded<'g, T>,
+        hold: &'g mut Hold<P>,
+    ) -> Self {
         let Hold { lock, told } = hold;
         Self { plain, downgrade: DowngradeOnDrop { lock: lock.observed(), told } }
     }
 }
 
-impl<'g, T: ?Sized, O: Observer, P: LockPtr<Observer = O>>
+impl<'g, T: ?Sized, O: Observer, P: LockPtr<Observer = O, Record = O::Record>>
     FromPlain<PlainUpgraded<'g, T>, Upgrading<P, &'g mut Hold<P>>>
     for RwLockUpgradedGuard<'g, T, O>
 {
@@ -493,7 +496,8 @@ macro_rules! observed_conversions {
             #[track_caller]
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
                 let Self { plain, hold } = guard;
-                let mut guard = $Read { plain: PlainUpgradable::downgrade(plain), hold };
+                let plain = PlainUpgradable::downgrade(plain);
+                let mut guard = $Read { plain, hold: hold.with_pointer() };
                 guard.hold.change(Mode::Shared);
                 guard
             }
@@ -514,7 +518,7 @@ macro_rules! observed_conversions {
             #[track_caller]
             pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
                 let plain = PlainUpgradable::share(&guard.plain)?;
-                Some($Read::acquired(plain, Hold::new(guard.hold.lock.clone(), Mode::Shared)))
+                Some($Read::acquired(plain, Hold::new(guard.hold.lock.clone().into(), Mode::Shared)))
             }
 
             /// Upgrades the guard to a write guard if there is no other reader. Never waits.
@@ -759,7 +763,8 @@ macro_rules! observed_conversions {
             #[track_caller]
             pub fn downgrade(guard: Self) -> $Read<$($args)*> {
                 let Self { plain, hold } = guard;
-                let mut guard = $Read { plain: PlainWrite::downgrade(plain), hold };
+                let plain = PlainWrite::downgrade(plain);
+                let mut guard = $Read { plain, hold: hold.with_pointer() };
                 guard.hold.change(Mode::Shared);
                 guard
             }
@@ -782,7 +787,8 @@ macro_rules! observed_conversions {
                 f: impl FnOnce(&T) -> &$Part,
             ) -> $ReadOfPart<$($of_part),*> {
                 let Self { plain, hold } = guard;
-                let mut guard = $ReadOfPart { plain: PlainWrite::downgrade_map(plain, f), hold };
+                let plain = PlainWrite::downgrade_map(plain, f);
+                let mut guard = $ReadOfPart { plain, hold: hold.with_pointer() };
                 guard.hold.change(Mode::Shared);
                 guard
             }
@@ -810,7 +816,7 @@ macro_rules! observed_conversions {
                 let Self { plain, hold } = guard;
                 match PlainWrite::try_downgrade_map(plain, f) {
                     Ok(plain) => {
-                        let mut guard = $ReadOfPart { plain, hold };
+                        let mut guard = $ReadOfPart { plain, hold: hold.with_pointer() };
                         guard.hold.change(Mode::Shared);
                         Ok(guard)
                     }

@@ -2,9 +2,12 @@
 
 use alloc::sync::Arc;
 use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
+use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
 use futures_core::FusedFuture;
@@ -18,6 +21,7 @@ use crate::observed::wait::FromPlain;
 use crate::observed::{MultiLock, Observer};
 use crate::raw::edges::Edge;
 use crate::rwlock::condition::changes_monitor;
+use crate::rwlock::owned::covariant_arc;
 use crate::rwlock::{
     MappedRwLockWriteGuard as PlainMapped, RwLockReadGuard as PlainRead,
     RwLockUpgradableReadGuard as PlainUpgradable, RwLockWriteGuard as PlainWrite,
@@ -25,6 +29,7 @@ use crate::rwlock::{
 use crate::sync::future::Fused;
 
 impl<T: ?Sized, O: Observer> LockPtr for Arc<RwLock<T, O>> {
+    type Record = O::Record;
     type Observer = O;
 
     #[inline]
@@ -33,8 +38,27 @@ impl<T: ?Sized, O: Observer> LockPtr for Arc<RwLock<T, O>> {
     }
 }
 
+covariant_arc!(CovariantArc [T: ?Sized, O: Observer] [T, O], RwLock<T, O>, (MultiLock<O>, T));
+
+// SAFETY: it is an `Arc` of the lock, which is `Send` and `Sync` if the data and the observer are. Whoever drops it last
+// drops the data, and a reference to it gives access to the lock.
+unsafe impl<T: ?Sized + Send + Sync, O: Observer> Send for CovariantArc<T, O> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Send + Sync, O: Observer> Sync for CovariantArc<T, O> {}
+
+impl<T: ?Sized, O: Observer> LockPtr for CovariantArc<T, O> {
+    type Record = O::Record;
+    type Observer = O;
+
+    #[inline]
+    fn observed(&self) -> &MultiLock<O> {
+        self.get().raw()
+    }
+}
+
 /// A future borrows the `Arc`, and its guard owns a clone.
 impl<T: ?Sized, O: Observer> LockPtr for &Arc<RwLock<T, O>> {
+    type Record = O::Record;
     type Observer = O;
 
     #[inline]
@@ -60,7 +84,7 @@ observed_data_guard! {
     /// assert_eq!(*guard, 1);
     /// ```
     RwLockReadGuardArc [T: ?Sized, O: Observer, U: ?Sized = T] [T: ?Sized, O: Observer, U: ?Sized] [T, O, U] => U;
-    PlainRead<'static, U>, Hold<Arc<RwLock<T, O>>>
+    PlainRead<'static, U>, Hold<CovariantArc<T, O>, <O as Observer>::Record>
 }
 
 observed_data_guard! {
@@ -132,7 +156,7 @@ macro_rules! acquired_as_owner {
         impl<'a, T: ?Sized, O: Observer> FromPlain<$Plain<'a, T>, Hold<&'a Arc<RwLock<T, O>>>> for $Guard<T, O> {
             #[inline]
             fn from_plain(plain: $Plain<'a, T>, hold: Hold<&'a Arc<RwLock<T, O>>>) -> Self {
-                let lock = hold.lock.clone();
+                let lock = hold.lock.clone().into();
                 let hold = Hold { lock, told: hold.detach() };
                 let (_, data) = plain.into_parts();
                 // SAFETY: the guard contains a clone of the `Arc`, which is dropped after the rest.
