@@ -98,7 +98,7 @@ format! {
         error.first, error.first_mode, error.second, error.second_mode;
 }
 
-impl<W: Wanted> Format for AllGuard<W> {
+impl<W: Wanted<Records = R>, R> Format for AllGuard<W, R> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "AllGuard([");
         for (n, (_, mode)) in self.holds().enumerate() {
@@ -131,7 +131,15 @@ mod heap {
         [H] HandleLock<H>, |lock| "HandleLock({})", lock.snapshot();
         [H] HandleGuard<'_, H>, |guard| "HandleGuard {{ mode: {}, .. }}", guard.mode();
         [H: Format] HandleInUse<H>, |error| "HandleInUse({})", error.0;
-        [L: Lockable] SetGuard<'_, L>, |guard| "SetGuard {{ mode: {}, .. }}", guard.mode();
+    }
+
+    impl<L: Lockable, R> Format for SetGuard<'_, L, R>
+    where
+        LockSet<L>: Lockable<Record = R>,
+    {
+        fn format(&self, f: Formatter<'_>) {
+            write!(f, "SetGuard {{ mode: {}, .. }}", self.mode());
+        }
     }
 
     impl<H: Format> Format for TryAcquireError<H> {

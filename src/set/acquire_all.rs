@@ -11,7 +11,7 @@ use futures_core::FusedFuture;
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::set::address_order::{AsGiven, in_address_order};
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, Attempt};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld};
 use crate::set::lockable::Lockable;
 use crate::set::lockable::sealed::Locks;
 use crate::set::told::{Event, Record};
@@ -156,9 +156,11 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 /// # });
 /// ```
 #[track_caller]
-pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
-    let attempt = Attempt::new(wanted, Location::caller());
-    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(attempt).await) })
+pub fn acquire_all<W: Wanted>(
+    wanted: W,
+) -> impl FusedFuture<Output = AllGuard<W, W::Records>> + Send + Sync {
+    let acquiring = Acquiring::new(wanted, Location::caller());
+    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(acquiring).await) })
 }
 
 /// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
@@ -182,8 +184,8 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[track_caller]
-pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
-    all_or_nothing::try_acquire(Attempt::new(wanted, Location::caller())).map(AllGuard)
+pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W, W::Records>> {
+    all_or_nothing::try_acquire(Acquiring::new(wanted, Location::caller())).map(AllGuard)
 }
 
 /// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
@@ -203,9 +205,9 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct AllGuard<W: Wanted>(AllHeld<W>);
+pub struct AllGuard<W: Wanted<Records = R>, R = ()>(AllHeld<W, R>);
 
-impl<W: Wanted> AllGuard<W> {
+impl<W: Wanted<Records = R>, R> AllGuard<W, R> {
     /// Returns an iterator over the held locks, each once, with the mode that it is held in.
     ///
     /// # Examples
@@ -239,7 +241,7 @@ impl<W: Wanted> AllGuard<W> {
     }
 }
 
-impl<W: Wanted> fmt::Debug for AllGuard<W> {
+impl<W: Wanted<Records = R>, R> fmt::Debug for AllGuard<W, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AllGuard").field(&ListOf(|| self.holds().map(|held| held.1))).finish()
     }

@@ -90,12 +90,14 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
 }
 
 /// An acquisition of all locks of `W`, as their observers know it. Its drop tells them of the end.
-pub(crate) struct Attempt<W: AddressOrdered> {
+///
+/// `R` is what they know. As that of `W`, it would make the guard of a set invariant in the lifetime of its locks.
+pub(crate) struct Acquiring<W: AddressOrdered<Records = R>, R = <W as AddressOrdered>::Records> {
     pub(crate) wanted: W,
-    records: W::Records,
+    records: R,
 }
 
-impl<W: AddressOrdered> Attempt<W> {
+impl<W: AddressOrdered> Acquiring<W> {
     #[inline]
     pub(crate) fn new(wanted: W, site: &'static Location<'static>) -> Self {
         let records = wanted.records(site);
@@ -123,7 +125,7 @@ impl<W: AddressOrdered> Attempt<W> {
     }
 }
 
-impl<W: AddressOrdered> Drop for Attempt<W> {
+impl<W: AddressOrdered<Records = R>, R> Drop for Acquiring<W, R> {
     #[inline]
     fn drop(&mut self) {
         self.tell(Event::Ended);
@@ -131,13 +133,15 @@ impl<W: AddressOrdered> Drop for Attempt<W> {
 }
 
 /// Holds all locks of `W`, and releases them when dropped.
-pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) Attempt<W>);
+pub(crate) struct AllHeld<W: AddressOrdered<Records = R>, R = <W as AddressOrdered>::Records>(
+    pub(crate) Acquiring<W, R>,
+);
 
 impl<W: AddressOrdered> AllHeld<W> {
     /// Tells the observers that all locks were acquired.
     #[inline]
-    fn acquired(attempt: Attempt<W>) -> Self {
-        let mut held = Self(attempt);
+    fn acquired(acquiring: Acquiring<W>) -> Self {
+        let mut held = Self(acquiring);
         held.0.tell(Event::Acquired);
         held
     }
@@ -146,7 +150,7 @@ impl<W: AddressOrdered> AllHeld<W> {
     #[inline]
     pub(crate) fn detach(self) -> (W, W::Records) {
         let this = ManuallyDrop::new(self);
-        // SAFETY: as in `Attempt::detach`.
+        // SAFETY: as in `Acquiring::detach`.
         unsafe { ptr::read(&this.0) }.detach()
     }
 }
@@ -154,7 +158,7 @@ impl<W: AddressOrdered> AllHeld<W> {
 /// The waiters of how many locks a guard wakes together.
 const BATCH: usize = 4;
 
-impl<W: AddressOrdered> Drop for AllHeld<W> {
+impl<W: AddressOrdered<Records = R>, R> Drop for AllHeld<W, R> {
     #[inline]
     fn drop(&mut self) {
         release_all(&self.0.wanted);
@@ -282,19 +286,19 @@ fn try_all<'a>(
 }
 
 /// Acquires all locks if that is possible now, and otherwise none.
-pub(crate) fn try_acquire<W: AddressOrdered>(attempt: Attempt<W>) -> Option<AllHeld<W>> {
-    let acquired = try_all(&attempt.wanted, Snapshot::admits, None, None).is_ok();
-    acquired.then(|| AllHeld::acquired(attempt))
+pub(crate) fn try_acquire<W: AddressOrdered>(acquiring: Acquiring<W>) -> Option<AllHeld<W>> {
+    let acquired = try_all(&acquiring.wanted, Snapshot::admits, None, None).is_ok();
+    acquired.then(|| AllHeld::acquired(acquiring))
 }
 
 /// Acquires all locks, waiting until they are available together.
-pub(crate) async fn acquire<W: AddressOrdered>(mut attempt: Attempt<W>) -> AllHeld<W> {
-    if let Err(blocker) = try_all(&attempt.wanted, Snapshot::admits_newcomer, None, None) {
-        attempt.wanted.tell(&mut attempt.records, Event::Waits);
-        let mut slow = pin!(acquire_slow(&attempt.wanted, blocker));
+pub(crate) async fn acquire<W: AddressOrdered>(mut acquiring: Acquiring<W>) -> AllHeld<W> {
+    if let Err(blocker) = try_all(&acquiring.wanted, Snapshot::admits_newcomer, None, None) {
+        acquiring.wanted.tell(&mut acquiring.records, Event::Waits);
+        let mut slow = pin!(acquire_slow(&acquiring.wanted, blocker));
         poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
     }
-    AllHeld::acquired(attempt)
+    AllHeld::acquired(acquiring)
 }
 
 /// Polls a future that is seldom needed. The function is never inlined, so that the code of the

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use crate::mode::Mode;
 use crate::set::acquire_all::{AllGuard, Wanted, acquire_all};
 #[cfg(not(loom))]
-use crate::set::all_or_nothing::{self, Attempt};
+use crate::set::all_or_nothing::{self, Acquiring};
 use crate::set::lock_all::{LockRequests, lock_all};
 #[cfg(not(loom))]
 use crate::set::lock_all::{assert_no_duplicate, guards_if_acquired};
-use crate::set::lock_set::{LockSet, SetGuard};
+use crate::set::lock_set::{LockSet, RecordsOf, SetGuard};
 use crate::set::lockable::Lockable;
 use crate::sync::block::block_on;
 
@@ -39,7 +39,7 @@ impl<L: Lockable> LockSet<L> {
     /// drop(guard);
     /// ```
     #[track_caller]
-    pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
+    pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L, RecordsOf<L>> {
         block_on(self.acquire(mode), None).expect("there is no deadline")
     }
 }
@@ -81,7 +81,7 @@ impl<L: Lockable> LockSet<L> {
         &self,
         mode: Mode,
         timeout: Duration,
-    ) -> Option<SetGuard<'_, L>> {
+    ) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
             None => Some(self.acquire_blocking(mode)),
@@ -122,7 +122,7 @@ impl<L: Lockable> LockSet<L> {
         &self,
         mode: Mode,
         deadline: Instant,
-    ) -> Option<SetGuard<'_, L>> {
+    ) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
         // Not in closures, of which the caller is this function.
         let acquire = self.acquire(mode);
         if Instant::now() < deadline {
@@ -159,7 +159,7 @@ impl<L: Lockable> LockSet<L> {
 /// drop(both);
 /// ```
 #[track_caller]
-pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
+pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W, W::Records> {
     block_on(acquire_all(wanted), None).expect("there is no deadline")
 }
 
@@ -292,11 +292,11 @@ pub fn lock_all_blocking_deadline<R: LockRequests>(
 ) -> Option<R::Guards> {
     assert_no_duplicate(&requests);
     let site = Location::caller();
-    guards_if_acquired(requests, site, |attempt| {
-        let requested = attempt.wanted;
+    guards_if_acquired(requests, site, |acquiring| {
+        let requested = acquiring.wanted;
         let in_time = Instant::now() < deadline;
-        let wait = || block_on(all_or_nothing::acquire(attempt), Some(deadline));
+        let wait = || block_on(all_or_nothing::acquire(acquiring), Some(deadline));
         let acquired = in_time.then(wait).flatten();
-        acquired.or_else(|| all_or_nothing::try_acquire(Attempt::new(requested, site)))
+        acquired.or_else(|| all_or_nothing::try_acquire(Acquiring::new(requested, site)))
     })
 }

@@ -15,7 +15,7 @@ use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
 use crate::raw::state::Hold;
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, Attempt, address};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld, address};
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
 use crate::set::told::{Event, Record};
 use crate::sync::future::Fused;
@@ -227,9 +227,9 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     #[track_caller]
-    pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
-        let attempt = Attempt::new(Uniform::new(self, mode), Location::caller());
-        all_or_nothing::try_acquire(attempt).map(SetGuard)
+    pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
+        let acquiring = Acquiring::new(Uniform::new(self, mode), Location::caller());
+        all_or_nothing::try_acquire(acquiring).map(SetGuard)
     }
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
@@ -258,11 +258,14 @@ impl<L: Lockable> LockSet<L> {
     /// # });
     /// ```
     #[track_caller]
-    pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
+    pub fn acquire(
+        &self,
+        mode: Mode,
+    ) -> impl FusedFuture<Output = SetGuard<'_, L, RecordsOf<L>>> + Send + Sync {
         let records = Uniform::new(self, mode).records(Location::caller());
         Fused::<_, &Self>::new(async move {
-            let attempt = Attempt::of_parts(Uniform::new(self, mode), records);
-            SetGuard(all_or_nothing::acquire(attempt).await)
+            let acquiring = Acquiring::of_parts(Uniform::new(self, mode), records);
+            SetGuard(all_or_nothing::acquire(acquiring).await)
         })
     }
 
@@ -311,9 +314,9 @@ impl<L: Lockable> LockSet<L> {
         &self,
         mode: Mode,
         cancel: C,
-    ) -> impl FusedFuture<Output = Result<SetGuard<'_, L>, C::Output>> {
-        let attempt = Attempt::new(Uniform::new(self, mode), Location::caller());
-        let last_try = || all_or_nothing::try_acquire(attempt).map(SetGuard);
+    ) -> impl FusedFuture<Output = Result<SetGuard<'_, L, RecordsOf<L>>, C::Output>> {
+        let acquiring = Acquiring::new(Uniform::new(self, mode), Location::caller());
+        let last_try = || all_or_nothing::try_acquire(acquiring).map(SetGuard);
         acquire_or(self.acquire(mode), cancel, last_try)
     }
 
@@ -435,10 +438,10 @@ impl<L: Lockable> LockSet<L> {
     pub fn adopt(
         &self,
         handle: Handle<RecordsOf<L>>,
-    ) -> Result<SetGuard<'_, L>, ReleaseError<RecordsOf<L>>> {
+    ) -> Result<SetGuard<'_, L, RecordsOf<L>>, ReleaseError<RecordsOf<L>>> {
         if handle.is_of(&self.id) {
             let wanted = Uniform::new(self, handle.mode());
-            Ok(SetGuard(AllHeld(Attempt::of_parts(wanted, handle.into_record()))))
+            Ok(SetGuard(AllHeld(Acquiring::of_parts(wanted, handle.into_record()))))
         } else {
             Err(ReleaseError::new(handle))
         }
@@ -502,10 +505,10 @@ impl<L: Lockable> sealed::Locks for LockSet<L> {
 }
 
 /// What the observers of the locks of a set are told of an acquisition.
-type RecordsOf<L> = <LockSet<L> as Lockable>::Record;
+pub(crate) type RecordsOf<L> = <LockSet<L> as Lockable>::Record;
 
 lockable! {
-    [L: Lockable] LockSet<L>, SetGuard<'a, L>, <<L as sealed::Locks>::Record as Record>::All, |set| set
+    [L: Lockable] LockSet<L>, SetGuard<'a, L, RecordsOf<L>>, <<L as sealed::Locks>::Record as Record>::All, |set| set
 }
 
 /// A set, and the one mode that is wanted of all its locks.
@@ -567,9 +570,14 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct SetGuard<'a, L: Lockable>(AllHeld<Uniform<'a, L>>);
+pub struct SetGuard<'a, L: Lockable, R = ()>(AllHeld<Uniform<'a, L>, R>)
+where
+    LockSet<L>: Lockable<Record = R>;
 
-impl<'a, L: Lockable> SetGuard<'a, L> {
+impl<'a, L: Lockable, R> SetGuard<'a, L, R>
+where
+    LockSet<L>: Lockable<Record = R>,
+{
     /// Returns the mode that all members are held in.
     ///
     /// # Examples
@@ -660,15 +668,18 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// assert_eq!(set.locked(), None);
     /// ```
     #[track_caller]
-    pub fn into_handle(self) -> Handle<RecordsOf<L>> {
+    pub fn into_handle(self) -> Handle<R> {
         let (id, mode) = (self.set().id.get(), self.mode());
         Handle::new(id, mode, self.0.detach().1)
     }
 }
 
-lock_guard!([L: Lockable] SetGuard<'_, L>, RecordsOf<L>);
+lock_guard!([L: Lockable] SetGuard<'_, L, RecordsOf<L>>, RecordsOf<L>);
 
-impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
+impl<L: Lockable, R> fmt::Debug for SetGuard<'_, L, R>
+where
+    LockSet<L>: Lockable<Record = R>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetGuard").field("mode", &self.mode()).finish_non_exhaustive()
     }

@@ -20,7 +20,7 @@ use crate::lock::MultiLock;
 use crate::lock::cancel::first;
 use crate::mode::Mode;
 use crate::set::address_order::in_address_order;
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, Attempt};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld};
 use crate::set::told::Event;
 use crate::sync::future::Fused;
 
@@ -120,7 +120,7 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
     let records = requests.records(Location::caller());
     Fused::<_, R>::new(async move {
         let requested = Requested(requests);
-        let held = all_or_nothing::acquire(Attempt::of_parts(&requested, records)).await;
+        let held = all_or_nothing::acquire(Acquiring::of_parts(&requested, records)).await;
         let (room, records) = detach(held);
         // SAFETY: the locks have been acquired, and nothing else releases them.
         unsafe { requested.0.into_guards(room, records) }
@@ -157,8 +157,8 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
 #[track_caller]
 pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAllError> {
     requests.check()?;
-    let acquired = guards_if_acquired(requests, Location::caller(), |attempt| {
-        all_or_nothing::try_acquire(attempt)
+    let acquired = guards_if_acquired(requests, Location::caller(), |acquiring| {
+        all_or_nothing::try_acquire(acquiring)
     });
     acquired.ok_or(TryLockAllError::WouldBlock)
 }
@@ -217,12 +217,12 @@ pub fn lock_all_or<R: LockRequests, C: Future>(
     let (records, of_last_try) = (requests.records(site), requests.records(site));
     async move {
         let requested = Requested(requests);
-        let attempt = Attempt::of_parts(&requested, records);
-        let acquire = Fused::<_, &R>::new(all_or_nothing::acquire(attempt));
+        let acquiring = Acquiring::of_parts(&requested, records);
+        let acquire = Fused::<_, &R>::new(all_or_nothing::acquire(acquiring));
         let held = match first(acquire, cancel).await {
             Err(output) => {
-                let attempt = Attempt::of_parts(&requested, of_last_try);
-                all_or_nothing::try_acquire(attempt).ok_or(output)?
+                let acquiring = Acquiring::of_parts(&requested, of_last_try);
+                all_or_nothing::try_acquire(acquiring).ok_or(output)?
             }
             Ok(held) => held,
         };
@@ -243,10 +243,10 @@ pub(super) fn assert_no_duplicate(requests: &impl LockRequests) {
 pub(super) fn guards_if_acquired<R: LockRequests>(
     requests: R,
     site: &'static Location<'static>,
-    acquire: impl FnOnce(Attempt<&Requested<R>>) -> Option<AllHeld<&Requested<R>>>,
+    acquire: impl FnOnce(Acquiring<&Requested<R>>) -> Option<AllHeld<&Requested<R>>>,
 ) -> Option<R::Guards> {
     let requested = Requested(requests);
-    let (room, records) = detach(acquire(Attempt::new(&requested, site))?);
+    let (room, records) = detach(acquire(Acquiring::new(&requested, site))?);
     // SAFETY: the locks have been acquired, and nothing else releases them.
     Some(unsafe { requested.0.into_guards(room, records) })
 }
