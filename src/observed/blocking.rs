@@ -32,11 +32,11 @@ impl<P: LockPtr> Hold<P> {
 }
 
 /// Acquires the lock without an observer as often as it takes, until `condition` holds.
-pub(super) fn when_blocking<'a, P: LockPtr, G: Deref>(
+pub(super) fn when_blocking<P: LockPtr, G: Deref>(
     hold: &mut Hold<P>,
     mode: Mode,
     limit: Limit,
-    lock: &'a Plain,
+    lock: &Plain,
     new: impl Fn() -> G,
     condition: &mut impl FnMut(&G::Target) -> bool,
     release: fn(G),

@@ -24,6 +24,9 @@ use crate::rwlock::futures::{
     Write as PlainWrite,
 };
 
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+type UpgradingArc<T, O> = Upgrading<Arc<RwLock<T, O>>, Hold<Arc<RwLock<T, O>>>>;
+
 /// Defines the named future of an acquisition or of an upgrade.
 macro_rules! observed_future {
     (
@@ -117,7 +120,7 @@ observed_future! {
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observed_future! {
     UpgradeArc [] [], "RwLockUpgradableReadGuardArc::upgrade", PlainUpgrade<'static, T>,
-    Upgrading<Arc<RwLock<T, O>>, Hold<Arc<RwLock<T, O>>>>, RwLockWriteGuardArc<T, O>,
+    UpgradingArc<T, O>, RwLockWriteGuardArc<T, O>,
     "use multilock::observed::{RwLock, RwLockUpgradableReadGuardArc};\nuse std::sync::Arc;\n\n\
     let lock = Arc::new(RwLock::new(1));\nlet guard = lock.try_upgradable_read_arc().unwrap();\n\
     let future: UpgradeArc<i32, ()> = RwLockUpgradableReadGuardArc::upgrade(guard);"

@@ -98,6 +98,26 @@ impl<O> MultiLock<O> {
         &self.observer
     }
 
+    /// Returns the lock without the observer.
+    ///
+    /// Use it where a function takes a [`MultiLock`](crate::MultiLock), as for the locks of a set. The observer is not told
+    /// of acquisitions that are made with it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use multilock::LockSet;
+    /// use multilock::observed::MultiLock;
+    ///
+    /// let lock = MultiLock::<()>::new();
+    /// let set: LockSet<_> = [&lock].into_iter().collect();
+    /// assert!(set.contains(lock.unobserved()));
+    /// ```
+    #[must_use]
+    pub const fn unobserved(&self) -> &Plain {
+        &self.lock
+    }
+
     /// Returns the strongest mode that the lock is held in, or `None` if there is no holder.
     ///
     /// The result may be out of date by the time the caller looks at it.

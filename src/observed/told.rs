@@ -148,23 +148,30 @@ impl<R: Copy + Send + Sync + 'static> Record for Told<R> {
         Self { stage: Stage::Silent, ..Self::new(Mode::Shared, Location::caller()) }
     }
 
+    #[cfg(not(feature = "alloc"))]
+    fn all(_: impl Iterator<Item = Self>) {}
+
+    #[cfg(feature = "alloc")]
     fn all(records: impl Iterator<Item = Self>) -> Self::All {
-        #[cfg(feature = "alloc")]
         crate::sync::once_box::may_fail();
         records.collect()
     }
 
-    #[cfg_attr(not(feature = "alloc"), allow(unused_variables))]
-    fn nth(all: &Self::All, n: usize) -> Self {
-        #[cfg(feature = "alloc")]
-        return all[n];
-        #[cfg(not(feature = "alloc"))]
+    #[cfg(not(feature = "alloc"))]
+    fn nth((): &(), _: usize) -> Self {
         Self::silent()
     }
 
-    #[cfg_attr(not(feature = "alloc"), allow(unused_variables))]
+    #[cfg(feature = "alloc")]
+    fn nth(all: &Self::All, n: usize) -> Self {
+        all[n]
+    }
+
+    #[cfg(not(feature = "alloc"))]
+    fn for_each((): &mut (), _: impl FnMut(&mut Self)) {}
+
+    #[cfg(feature = "alloc")]
     fn for_each(all: &mut Self::All, f: impl FnMut(&mut Self)) {
-        #[cfg(feature = "alloc")]
         all.iter_mut().for_each(f);
     }
 }

@@ -29,15 +29,20 @@ pub trait Record: Copy + Send + Sync + 'static {
     type All: Send + Sync;
 
     /// Returns the record of an acquisition that the observer knows nothing of.
+    #[doc(hidden)]
     fn new(mode: Mode, site: &'static Location<'static>) -> Self;
 
     /// Returns the record of an acquisition that the observer is told nothing of.
+    #[doc(hidden)]
     fn silent() -> Self;
 
+    #[doc(hidden)]
     fn all(records: impl Iterator<Item = Self>) -> Self::All;
 
+    #[doc(hidden)]
     fn nth(all: &Self::All, n: usize) -> Self;
 
+    #[doc(hidden)]
     fn for_each(all: &mut Self::All, f: impl FnMut(&mut Self));
 }
 

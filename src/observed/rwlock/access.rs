@@ -34,8 +34,8 @@ use crate::rwlock::{
 use crate::sync::future::Fused;
 
 /// Acquires a lock without an observer as often as it takes, until `condition` holds.
-async fn when<'a, F: Future<Output: Deref>>(
-    lock: &'a Plain,
+async fn when<F: Future<Output: Deref>>(
+    lock: &Plain,
     acquire: impl Fn() -> F,
     condition: &mut impl FnMut(&<F::Output as Deref>::Target) -> bool,
     release: fn(F::Output),

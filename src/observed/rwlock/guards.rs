@@ -598,13 +598,13 @@ macro_rules! observed_conversions {
             ///
             /// If the task keeps another read guard of the same lock meanwhile, the wait ends only when `cancel` is ready.
             ///
-            /// # Errors
-            ///
-            /// Returns the original guard and the output of `cancel`. The guard is upgradable as before.
-            ///
             /// # Panics
             ///
             /// Panics as [`upgrade`](Self::upgrade) does.
+            ///
+            /// # Errors
+            ///
+            /// Returns the original guard and the output of `cancel`. The guard is upgradable as before.
             ///
             /// # Examples
             ///
@@ -700,13 +700,13 @@ macro_rules! observed_conversions {
             ///
             /// If the task keeps another read guard of the same lock meanwhile, the wait ends only when `cancel` is ready.
             ///
-            /// # Errors
-            ///
-            /// Returns the output of `cancel`. The guard is then upgradable as before.
-            ///
             /// # Panics
             ///
             /// Panics as [`upgrade_in_place`](Self::upgrade_in_place) does.
+            ///
+            /// # Errors
+            ///
+            /// Returns the output of `cancel`. The guard is then upgradable as before.
             ///
             /// # Examples
             ///
