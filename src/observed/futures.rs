@@ -40,6 +40,7 @@ macro_rules! observed_future {
         /// ```
         #[doc = concat!("use multilock::observed::futures::", stringify!($Future), ";")]
         #[doc = $example]
+        /// drop(future);
         /// ```
         #[must_use = "a future does nothing unless it is polled: `.await` it"]
         pub struct $Future<$($lt,)? T: ?Sized, O: Observer>(Observing<$plain, $wait, $Guard>);

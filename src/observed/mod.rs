@@ -14,40 +14,40 @@
 //! that measures time needs no table, and no lock of its own:
 //!
 //! ```
-//! use multilock::observed::{Acquisition, NewObserver, Observer, locks};
-//! use std::time::{Duration, Instant};
-//!
-//! /// Prints who has held a lock for a long time.
-//! pub struct SlowHolders;
-//!
-//! impl Observer for SlowHolders {
-//!     type Record = Instant;
-//!
-//!     fn waiting(&self, _: Acquisition<'_>) -> Instant {
-//!         Instant::now()
-//!     }
-//!
-//!     fn acquired(&self, _: Acquisition<'_>, _waited_since: Option<Instant>) -> Instant {
-//!         Instant::now()
-//!     }
-//!
-//!     fn released(&self, acquisition: Acquisition<'_>, since: Instant) {
-//!         if since.elapsed() > Duration::from_millis(20) {
-//!             let (lock, mode, line) = (acquisition.lock(), acquisition.mode(), acquisition.site());
-//!             println!("{lock} was held in mode {mode:?} for {:?}, by {line}", since.elapsed());
-//!         }
-//!     }
-//!
-//!     fn cancelled(&self, _: Acquisition<'_>, _waited_since: Instant) {}
-//! }
-//!
-//! impl NewObserver for SlowHolders {
-//!     const NEW: Self = SlowHolders;
-//! }
-//!
-//! // The names of the crate, for locks that have this observer.
+//! /// The names of the crate, for locks that have an observer.
 //! mod observed {
-//!     multilock::observed::locks!(pub super::SlowHolders);
+//!     use multilock::observed::{Acquisition, NewObserver, Observer};
+//!     use std::time::{Duration, Instant};
+//!
+//!     multilock::observed::locks!(pub SlowHolders);
+//!
+//!     /// Prints who has held a lock for a long time.
+//!     pub struct SlowHolders;
+//!
+//!     impl Observer for SlowHolders {
+//!         type Record = Instant;
+//!
+//!         fn waiting(&self, _: Acquisition<'_>) -> Instant {
+//!             Instant::now()
+//!         }
+//!
+//!         fn acquired(&self, _: Acquisition<'_>, _waited_since: Option<Instant>) -> Instant {
+//!             Instant::now()
+//!         }
+//!
+//!         fn released(&self, acquisition: Acquisition<'_>, since: Instant) {
+//!             let (held, mode) = (since.elapsed(), acquisition.mode());
+//!             if held > Duration::from_millis(20) {
+//!                 println!("{} was held for {held:?}, {mode:?}, by {}", acquisition.lock(), acquisition.site());
+//!             }
+//!         }
+//!
+//!         fn cancelled(&self, _: Acquisition<'_>, _waited_since: Instant) {}
+//!     }
+//!
+//!     impl NewObserver for SlowHolders {
+//!         const NEW: Self = SlowHolders;
+//!     }
 //! }
 //!
 //! // In place of `use multilock::RwLock`.
