@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::ops::{Deref, DerefMut};
+use core::panic::{RefUnwindSafe, UnwindSafe};
 
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 use super::owned::{
@@ -257,6 +258,10 @@ struct DowngradeOnDrop<'g, O: Observer> {
     lock: &'g MultiLock<O>,
     told: &'g mut Told<O::Record>,
 }
+
+// As for `Hold`.
+impl<O: Observer> UnwindSafe for DowngradeOnDrop<'_, O> {}
+impl<O: Observer> RefUnwindSafe for DowngradeOnDrop<'_, O> {}
 
 impl<O: Observer> Drop for DowngradeOnDrop<'_, O> {
     fn drop(&mut self) {
