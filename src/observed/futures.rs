@@ -1,4 +1,4 @@
-//! The futures of an observed [`RwLock`](crate::observed::RwLock), as named types.
+//! The futures of an observed [`RwLock`], as named types.
 //!
 //! They are those of [`futures`](crate::futures), and tell the observer.
 
