@@ -88,7 +88,7 @@ fn repeat<L: Default>(turns: u64, mode: impl Fn() -> Mode, turn: impl Fn(&L, Mod
     }
 }
 
-const CASES: [&str; 11] = [
+const CASES: &[&str] = &[
     "floor_try",
     "try",
     "blocking",
@@ -98,6 +98,10 @@ const CASES: [&str; 11] = [
     "await",
     "floor_keep",
     "keep",
+    #[cfg(feature = "observed")]
+    "observed_try",
+    #[cfg(feature = "observed")]
+    "observed_acquire",
     "floor_cancel_unpolled",
     "cancel_unpolled",
 ];
@@ -129,6 +133,16 @@ fn run(case: &str, turns: u64, mode: impl Fn() -> Mode) {
             black_box(&guard);
         }),
         "floor_cancel_unpolled" => repeat(turns, mode, |lock: &Floor, _| _ = FloorAcquire(lock)),
+        #[cfg(feature = "observed")]
+        "observed_try" => repeat(turns, mode, |lock: &multilock::observed::MultiLock<()>, mode| {
+            drop(lock.try_acquire(mode).unwrap());
+        }),
+        #[cfg(feature = "observed")]
+        "observed_acquire" => {
+            repeat(turns, mode, |lock: &multilock::observed::MultiLock<()>, mode| {
+                drop(now(pin!(lock.acquire(mode))));
+            });
+        }
         "cancel_unpolled" => repeat(turns, mode, |lock: &Lock, mode| drop(lock.acquire(mode))),
         _ => panic!("there is no case {case}"),
     }

@@ -57,13 +57,20 @@ impl Error for UpgradeError {}
 /// assert!(error.to_string().ends_with("does not belong to this lock"));
 /// lock.release(error.into_handle()).unwrap();
 /// ```
-#[derive(Debug, PartialEq, Eq)]
-pub struct ReleaseError {
-    pub(crate) handle: Handle,
+pub struct ReleaseError<R = ()> {
+    pub(crate) handle: Handle<R>,
 }
 
-impl ReleaseError {
-    pub(crate) fn new(handle: Handle) -> Self {
+impl<R> PartialEq for ReleaseError<R> {
+    fn eq(&self, other: &Self) -> bool {
+        self.handle == other.handle
+    }
+}
+
+impl<R> Eq for ReleaseError<R> {}
+
+impl<R> ReleaseError<R> {
+    pub(crate) fn new(handle: Handle<R>) -> Self {
         Self { handle }
     }
 
@@ -80,18 +87,24 @@ impl ReleaseError {
     /// lock.release(error.into_handle()).unwrap();
     /// ```
     #[must_use = "the lock stays held until its handle is released"]
-    pub fn into_handle(self) -> Handle {
+    pub fn into_handle(self) -> Handle<R> {
         self.handle
     }
 }
 
-impl fmt::Display for ReleaseError {
+impl<R> fmt::Debug for ReleaseError<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReleaseError").field("handle", &self.handle).finish()
+    }
+}
+
+impl<R> fmt::Display for ReleaseError<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "handle {} does not belong to this lock", self.handle.id())
     }
 }
 
-impl Error for ReleaseError {}
+impl<R> Error for ReleaseError<R> {}
 
 /// Two requests of one [`lock_all`](crate::lock_all) name the same lock, and not both of them are
 /// shared. Both could never be granted at once.

@@ -30,6 +30,7 @@
 //! | a condition on the data | [`RwLock::read_when`], [`RwLock::changes`] |
 //! | to be told when a mode becomes available | [`MultiLock::wait`], [`Monitor`], [`MultiLock::notify`] |
 //! | acquisitions with names | [`HandleLock`] |
+//! | to see who holds a lock, where, and for how long | `observed::MultiLock`, `observed::RwLock` |
 //! | code that takes any of these locks | [`Lockable`] |
 //!
 //! The [guide] answers questions: [which lock](crate::guide::choosing) to choose, what it
@@ -58,7 +59,7 @@
 //! | `single-threaded` | no | A spin lock guards the wait queue: for programs without threads, and without interrupt handlers that use a lock. |
 //! | `lock_api` | no | The raw-lock traits of `lock_api` for [`MultiLock`]; with `std`. |
 //! | `serde` | no | `Serialize` and `Deserialize` of [`RwLock`], and `Serialize` of its guards. |
-//! | `observed` | no | The module `observed`: locks that tell an observer who acquires them. |
+//! | `observed` | no | The module `observed`: locks that tell an observer who acquires them. The other locks are the same with it. |
 //! | `defmt` | no | `Format` of all types that implement `Debug` and have a state to show. |
 //!
 //! One of `std`, `critical-section` and `single-threaded` is needed. [`guide::firmware`]
@@ -97,6 +98,7 @@
 //   lock, error                    `MultiLock`, its guards, handles and monitors
 //   set · named                    `LockSet`, `lock_all` · `HandleLock`
 //   rwlock · interop               `RwLock`, which `lock_all` can lock · traits of other crates
+//   observed                       all of these with an observer
 
 #[cfg(any(feature = "alloc", test))]
 extern crate alloc;

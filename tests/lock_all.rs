@@ -21,8 +21,8 @@ use Mode::{Exclusive, Shared, Upgradable};
 use multilock::requests::{InMode, LockRequest, LockRequests, Reading, Writing};
 use multilock::{
     CheckedLocks, DuplicateLock, Mode, MultiLock, RwLock, RwLockReadGuard, RwLockReadGuardArc,
-    RwLockUpgradableReadGuard, RwLockWriteGuard, TryLockAllError, acquire_all, lock_all,
-    lock_all_or, try_lock_all,
+    RwLockUpgradableReadGuard, RwLockWriteGuard, TryLockAllError, lock_all, lock_all_or,
+    try_lock_all,
 };
 #[cfg(all(feature = "std", panic = "unwind"))]
 use support::Hooks;
@@ -727,17 +727,6 @@ fn x1_tuples_and_arrays_allocate_nothing() {
 }
 
 #[test]
-fn x1_slices_and_vectors_allocate_their_guards_once() {
-    let cells = cells::<4>();
-    let requests: Vec<_> = cells.iter().map(RwLock::writing).collect();
-    let (guards, count) = allocations(|| now(lock_all(&requests[..])));
-    assert_eq!((guards.len(), count), (4, 1));
-    drop(guards);
-    let (guards, count) = allocations(|| try_lock_all(requests).unwrap());
-    assert_eq!((guards.len(), count), (4, 1));
-}
-
-#[test]
 fn x2_a_wait_allocates_nothing_after_the_first() {
     let cells = cells::<2>();
     let [first, second] = &cells;
@@ -756,16 +745,6 @@ fn x2_a_wait_allocates_nothing_after_the_first() {
     let ((), first_wait) = allocations(run);
     assert!(first_wait > 0);
     without_allocation("waits and is turned away", run);
-}
-
-/// The future is that of `acquire_all`, and no larger but for the requests themselves.
-#[test]
-fn x3_the_future_is_as_large_as_that_of_acquire_all() {
-    let locks = locks::<3>();
-    let pairs = locks.each_ref().map(|lock| (lock, Exclusive));
-    let ours = size_of_val(&lock_all(in_mode(&locks, Exclusive)));
-    let theirs = size_of_val(&acquire_all(pairs));
-    assert!(ours <= theirs, "{ours}, {theirs}");
 }
 
 // -------------------------------------------------------------------------------------- Owning forms

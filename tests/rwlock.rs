@@ -1265,21 +1265,3 @@ fn constructors_and_what_needs_no_lock() {
     let lock: RwLock<String> = RwLock::default();
     assert_eq!(*lock.try_read().unwrap(), "");
 }
-
-#[test]
-fn x3_size() {
-    const WORD: usize = size_of::<usize>();
-    assert_eq!(size_of::<RwLock<()>>(), size_of::<MultiLock>());
-    assert_eq!(size_of::<RwLock<usize>>(), size_of::<MultiLock>() + WORD);
-    assert_eq!(size_of::<RwLockReadGuard<'_, u8>>(), 2 * WORD);
-    assert_eq!(size_of::<RwLockWriteGuard<'_, u8>>(), 2 * WORD);
-    assert_eq!(size_of::<RwLockWriteGuardArc<u8>>(), 2 * WORD);
-    let lock = lock();
-    assert!(size_of_val(&lock.read()) <= 13 * WORD);
-    assert!(size_of_val(&lock.write_arc()) <= 13 * WORD);
-    // That of the acquisition, and the lock.
-    assert!(size_of_val(&lock.with(|_| ())) <= 16 * WORD);
-    assert!(size_of_val(&lock.read_or(pending::<()>())) <= 16 * WORD);
-    assert!(size_of_val(&lock.write_arc_or(pending::<()>())) <= 16 * WORD);
-    assert!(size_of_val(&lock.with_mut(|_| ())) <= 16 * WORD);
-}

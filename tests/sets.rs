@@ -1435,7 +1435,7 @@ fn acquire_or_of_a_set_returns_the_guard_or_the_output_of_cancel() {
 
 #[test]
 fn lockable_is_what_locks_sets_and_pointers_to_them_share() {
-    fn use_all<L: Lockable>(it: L) {
+    fn use_all<L: Lockable<Record = ()>>(it: L) {
         assert_eq!(it.locked(), None);
         for mode in Mode::ALL {
             let guard = it.try_acquire(mode).unwrap();

@@ -100,7 +100,7 @@ macro_rules! methods {
 /// A mode that the compiler cannot see, as in a program that chooses it at run time. The weight of a
 /// floor is treated alike.
 #[inline]
-fn run_time<T>(mode: T) -> T {
+pub(crate) fn run_time<T>(mode: T) -> T {
     black_box(mode)
 }
 
@@ -288,6 +288,8 @@ macro_rules! blocks {
 }
 
 pub(crate) use {awaits, blocks, each, each_async};
+#[cfg(feature = "observed")]
+pub(crate) use {contestant, methods};
 
 /// The data behind the lock. It loses counts if exclusive holders are not alone.
 #[derive(Default)]

@@ -33,6 +33,8 @@ mod executor;
 mod harness;
 mod lone;
 mod monitors;
+#[cfg(feature = "observed")]
+mod observed;
 mod queues;
 mod realistic;
 mod report;
@@ -67,7 +69,10 @@ fn cases() -> Vec<Case> {
         monitors::cases,
         counts::cases,
     ];
-    of.into_iter().flat_map(|cases| cases()).collect()
+    let cases = of.into_iter().flat_map(|cases| cases());
+    #[cfg(feature = "observed")]
+    let cases = cases.chain(observed::cases());
+    cases.collect()
 }
 
 fn main() -> io::Result<()> {

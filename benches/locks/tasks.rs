@@ -9,7 +9,7 @@ use crate::executor::{Runtime, worker, yield_now};
 use crate::harness::{Case, many, times_of_several};
 
 /// The number of turns of each task at once: fewer would measure how the tasks begin.
-const TURNS: u64 = 8;
+pub(crate) const TURNS: u64 = 8;
 /// The number of turns without a pause, where the lock is not held across one.
 const HOG: u64 = 32;
 /// How many of a hundred turns are exclusive.
@@ -53,7 +53,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Tasks acquire and release, each time with a little to do inside and outside.
-fn short<L: AsyncLock>(runtime: Runtime, percent: u64, times: u64) -> Duration {
+pub(crate) fn short<L: AsyncLock>(runtime: Runtime, percent: u64, times: u64) -> Duration {
     let (tasks, turns) = (16, times * TURNS);
     let shared = Arc::new((L::default(), Guarded::default()));
     let time = runtime.run(tasks, |id| {

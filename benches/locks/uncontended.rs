@@ -46,7 +46,7 @@ pub(crate) fn cases() -> Vec<Case> {
 /// A body that repeats `$op`.
 macro_rules! uncontended {
     ($($name:ident: $Lock:ident, |$lock:ident| $op:expr;)*) => {$(
-        fn $name<L: $Lock>(times: u64) -> Duration {
+        pub(crate) fn $name<L: $Lock>(times: u64) -> Duration {
             let (mut lock, count) = (L::default(), AtomicU64::new(0));
             let start = Instant::now();
             for _ in 0..times {

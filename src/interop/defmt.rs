@@ -86,19 +86,19 @@ format! {
         lock.state().0, lock.state().1, lock.state().2;
 
     [] HandleId, |id| "HandleId {{ lock: {=usize}, number: {=usize} }}", id.lock.get(), id.number;
-    [] Handle, |handle| "Handle {{ id: {}, mode: {} }}", handle.id(), handle.mode();
+    [R] Handle<R>, |handle| "Handle {{ id: {}, mode: {} }}", handle.id(), handle.mode();
     [] Guard<'_>, |guard| "Guard {{ mode: {}, .. }}", guard.mode();
     [] Monitor<'_>, |monitor|
         "Monitor {{ mode: {}, is_set: {=bool} }}", monitor.mode(), monitor.is_set();
     [] Changes<'_>, |changes| "Changes {{ is_set: {=bool}, .. }}", changes.is_set();
 
-    [] ReleaseError, |error| "ReleaseError {{ handle: {} }}", error.handle;
+    [R] ReleaseError<R>, |error| "ReleaseError {{ handle: {} }}", error.handle;
     [] DuplicateLock, |error| "DuplicateLock {{ first: {=usize}, first_mode: {}, \
         second: {=usize}, second_mode: {} }}",
         error.first, error.first_mode, error.second, error.second_mode;
 }
 
-impl<W: Wanted> Format for AllGuard<W> {
+impl<W: Wanted<Records = R>, R> Format for AllGuard<W, R> {
     fn format(&self, f: Formatter<'_>) {
         write!(f, "AllGuard([");
         for (n, (_, mode)) in self.holds().enumerate() {
@@ -131,7 +131,15 @@ mod heap {
         [H] HandleLock<H>, |lock| "HandleLock({})", lock.snapshot();
         [H] HandleGuard<'_, H>, |guard| "HandleGuard {{ mode: {}, .. }}", guard.mode();
         [H: Format] HandleInUse<H>, |error| "HandleInUse({})", error.0;
-        [L: Lockable] SetGuard<'_, L>, |guard| "SetGuard {{ mode: {}, .. }}", guard.mode();
+    }
+
+    impl<L: Lockable, R> Format for SetGuard<'_, L, R>
+    where
+        LockSet<L>: Lockable<Record = R>,
+    {
+        fn format(&self, f: Formatter<'_>) {
+            write!(f, "SetGuard {{ mode: {}, .. }}", self.mode());
+        }
     }
 
     impl<H: Format> Format for TryAcquireError<H> {

@@ -324,11 +324,15 @@ impl MultiLock {
     /// assert_eq!(lock.locked(), None);
     /// ```
     pub fn adopt(&self, handle: Handle) -> Result<Guard<'_>, ReleaseError> {
-        self.mode_of(handle).map(|mode| Guard::new(self, mode))
+        self.parts_of(handle).map(|(mode, ())| Guard::new(self, mode))
     }
 
-    /// Takes over the acquisition that `handle` stands for. Returns its mode.
-    pub(super) fn mode_of(&self, handle: Handle) -> Result<Mode, ReleaseError> {
-        if handle.is_of(&self.id) { Ok(handle.mode()) } else { Err(ReleaseError::new(handle)) }
+    /// Takes over the acquisition that `handle` stands for. Returns its mode and its record.
+    pub(crate) fn parts_of<R>(&self, handle: Handle<R>) -> Result<(Mode, R), ReleaseError<R>> {
+        if handle.is_of(&self.id) {
+            Ok((handle.mode(), handle.into_record()))
+        } else {
+            Err(ReleaseError::new(handle))
+        }
     }
 }

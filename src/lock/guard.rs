@@ -83,7 +83,7 @@ impl<L: Deref<Target = MultiLock>> Acquisition<L> {
 
     #[track_caller]
     pub(super) fn into_handle(self) -> Handle {
-        let handle = Handle::new(self.lock.id.get(), self.hold.mode());
+        let handle = Handle::new(self.lock.id.get(), self.hold.mode(), ());
         let this = ManuallyDrop::new(self);
         // SAFETY: The pointer comes from a reference. `this` is neither used nor dropped after the
         // read, so the value that is read is the only one.

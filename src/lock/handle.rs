@@ -21,6 +21,8 @@ use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 /// lifetime, and can be sent to other threads. It is not `Clone`, so an acquisition is released at
 /// most once. Handles are compared by their [`id`](Self::id).
 ///
+/// `R` is what the handle keeps for the observer of the lock: nothing, unless the lock is one of the module `observed`.
+///
 /// # Examples
 ///
 /// ```
@@ -38,9 +40,10 @@ use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 /// assert_eq!(LOCK.locked(), None);
 /// ```
 #[must_use = "a dropped handle leaves the lock held forever: pass it to `release` or `adopt`"]
-pub struct Handle {
+pub struct Handle<R = ()> {
     id: HandleId,
     mode: Mode,
+    record: R,
 }
 
 /// The identifier of a [`Handle`].
@@ -68,9 +71,18 @@ pub struct HandleId {
     pub(crate) number: usize,
 }
 
-impl Handle {
-    pub(crate) fn new(lock: NonZeroUsize, mode: Mode) -> Self {
-        Self { id: HandleId::new(lock), mode }
+impl<R> Handle<R> {
+    pub(crate) fn new(lock: NonZeroUsize, mode: Mode, record: R) -> Self {
+        Self { id: HandleId::new(lock), mode, record }
+    }
+
+    pub(crate) fn into_record(self) -> R {
+        self.record
+    }
+
+    #[cfg(feature = "observed")]
+    pub(crate) fn with_record<S>(self, record: S) -> Handle<S> {
+        Handle { id: self.id, mode: self.mode, record }
     }
 
     /// Returns the identifier of this handle.
@@ -125,33 +137,33 @@ impl HandleId {
     }
 }
 
-impl fmt::Debug for Handle {
+impl<R> fmt::Debug for Handle<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("id", &self.id).field("mode", &self.mode).finish()
     }
 }
 
-impl PartialEq for Handle {
+impl<R> PartialEq for Handle<R> {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id
     }
 }
 
-impl Eq for Handle {}
+impl<R> Eq for Handle<R> {}
 
-impl PartialOrd for Handle {
+impl<R> PartialOrd for Handle<R> {
     fn partial_cmp(&self, other: &Self) -> Option<cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Handle {
+impl<R> Ord for Handle<R> {
     fn cmp(&self, other: &Self) -> cmp::Ordering {
         self.id.cmp(&other.id)
     }
 }
 
-impl Hash for Handle {
+impl<R> Hash for Handle<R> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.id.hash(state);
     }

@@ -86,19 +86,19 @@ macro_rules! monitor_example {
 macro_rules! multilock_monitor {
     (
         $(#[$meta:meta])*
-        $Monitor:ident $(<$lt:lifetime>)?, $Elided:ty, $MonitorInner:ty, $arc:tt
+        $Monitor:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $MonitorInner:ty, $example:expr
     ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at: `wait` for it, or poll it as a stream"]
-        pub struct $Monitor $(<$lt>)? ($MonitorInner, Mode);
+        pub struct $Monitor<$($generics)*>(pub(crate) $MonitorInner, pub(crate) Mode);
 
-        impl $(<$lt>)? $Monitor $(<$lt>)? {
+        impl<$($bounded)*> $Monitor<$($args)*> {
             /// Returns the mode that is monitored.
             ///
             /// # Examples
             ///
             /// ```
-            #[doc = monitor_example!($arc)]
+            #[doc = $example]
             /// assert_eq!(monitor.mode(), Mode::Exclusive);
             /// ```
             #[must_use]
@@ -114,7 +114,7 @@ macro_rules! multilock_monitor {
             /// # Examples
             ///
             /// ```
-            #[doc = monitor_example!($arc)]
+            #[doc = $example]
             /// assert!(monitor.is_set());
             /// ```
             #[must_use]
@@ -131,7 +131,7 @@ macro_rules! multilock_monitor {
             /// # Examples
             ///
             /// ```
-            #[doc = monitor_example!($arc)]
+            #[doc = $example]
             /// monitor.clear();
             /// assert!(!monitor.is_set());
             /// drop(lock.try_acquire(Mode::Exclusive));
@@ -158,7 +158,7 @@ macro_rules! multilock_monitor {
             ///
             /// ```
             /// # futures_lite::future::block_on(async {
-            #[doc = monitor_example!($arc)]
+            #[doc = $example]
             /// monitor.wait().await;
             /// assert!(monitor.is_set());
             /// # });
@@ -169,9 +169,9 @@ macro_rules! multilock_monitor {
         }
 
         #[cfg(feature = "alloc")]
-        monitor_stream!([] $Elided);
+        monitor_stream!([$($bounded)*] $Monitor<$($args)*>);
 
-        impl fmt::Debug for $Elided {
+        impl<$($bounded)*> fmt::Debug for $Monitor<$($args)*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($Monitor))
                     .field("mode", &self.mode())
@@ -181,6 +181,9 @@ macro_rules! multilock_monitor {
         }
     };
 }
+
+#[cfg(all(feature = "observed", feature = "alloc", target_has_atomic = "ptr"))]
+pub(crate) use multilock_monitor;
 
 multilock_monitor! {
     /// A monitor that reports when a mode of a lock, or of a set of locks, can be acquired.
@@ -252,7 +255,7 @@ multilock_monitor! {
     /// # });
     /// ```
     #[doc(alias = "Notify")]
-    Monitor<'a>, Monitor<'_>, MonitorInner<'a, &'a MultiLock>, ""
+    Monitor ['a] ['a] ['a], MonitorInner<'a, &'a MultiLock>, monitor_example!("")
 }
 
 impl<'a> Monitor<'a> {

@@ -72,7 +72,7 @@ multilock_monitor! {
     /// assert!(monitor.is_set());
     /// ```
     #[doc(alias = "NotifyArc")]
-    MonitorArc, MonitorArc, MonitorInner<'static, Arc<MultiLock>>, "_arc"
+    MonitorArc [] [] [], MonitorInner<'static, Arc<MultiLock>>, monitor_example!("_arc")
 }
 
 impl MonitorArc {
@@ -249,6 +249,6 @@ impl MultiLock {
     /// assert_eq!(guard.mode(), Mode::Shared);
     /// ```
     pub fn adopt_arc(self: &Arc<Self>, handle: Handle) -> Result<GuardArc, ReleaseError> {
-        self.mode_of(handle).map(|mode| GuardArc::new(self.clone(), mode))
+        self.parts_of(handle).map(|(mode, ())| GuardArc::new(self.clone(), mode))
     }
 }

@@ -130,14 +130,14 @@ fn notify_all(event: &Event) {
 }
 
 /// The parts of a subscription. The listener is dropped first.
-struct Parts<'a, L: Deref<Target = MultiLock>> {
+pub(crate) struct Parts<'a, L: Deref<Target = MultiLock>> {
     _listener: BoxedListener<'a>,
     _watcher: Watcher<L>,
-    mode: Mode,
+    pub(crate) mode: Mode,
 }
 
 impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> Parts<'a, L> {
-    fn new(lock: L, mode: Mode, event: &SharedEvent) -> Self {
+    pub(crate) fn new(lock: L, mode: Mode, event: &SharedEvent) -> Self {
         let edge = Edge::Acquirable(mode);
         let watcher = Watcher::new(lock.clone(), edge);
         let mut listener = BoxedListener::of_event(lock, edge);
@@ -146,28 +146,34 @@ impl<'a, L: Deref<Target = MultiLock> + Clone + Send + Sync + 'a> Parts<'a, L> {
     }
 }
 
+/// Expands to the first lines of an example, in which `subscription` is one of `Shared`.
+macro_rules! subscription_example {
+    ($notify:literal) => {
+        concat!(
+            "use event_listener::Event;\nuse multilock::{Mode, MultiLock};\nuse std::sync::Arc;\n\n",
+            "let lock = Arc::new(MultiLock::new());\n",
+            "let subscription = lock.", $notify, "(Mode::Shared, Arc::new(Event::new()));"
+        )
+    };
+}
+
 /// Defines a subscription that borrows or owns its lock.
 macro_rules! subscription {
     (
         $(#[$meta:meta])*
-        $Subscription:ident $(<$lt:lifetime>)?, $Elided:ty, $Parts:ty, $notify:literal
+        $Subscription:ident [$($generics:tt)*] [$($bounded:tt)*] [$($args:tt)*], $Parts:ty, $example:expr
     ) => {
         $(#[$meta])*
         #[must_use = "the subscription ends when it is dropped: keep it with `let _subscription =`, not with `let _ =`"]
-        pub struct $Subscription $(<$lt>)? ($Parts);
+        pub struct $Subscription<$($generics)*>(pub(crate) $Parts);
 
-        impl $(<$lt>)? $Subscription $(<$lt>)? {
+        impl<$($bounded)*> $Subscription<$($args)*> {
             /// Returns the mode that the event is notified of.
             ///
             /// # Examples
             ///
             /// ```
-            /// use event_listener::Event;
-            /// use multilock::{Mode, MultiLock};
-            /// use std::sync::Arc;
-            ///
-            /// let lock = Arc::new(MultiLock::new());
-            #[doc = concat!("let subscription = lock.", $notify, "(Mode::Shared, Arc::new(Event::new()));")]
+            #[doc = $example]
             /// assert_eq!(subscription.mode(), Mode::Shared);
             /// ```
             #[must_use]
@@ -176,7 +182,7 @@ macro_rules! subscription {
             }
         }
 
-        impl fmt::Debug for $Elided {
+        impl<$($bounded)*> fmt::Debug for $Subscription<$($args)*> {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.debug_struct(stringify!($Subscription))
                     .field("mode", &self.mode())
@@ -185,6 +191,9 @@ macro_rules! subscription {
         }
     };
 }
+
+#[cfg(all(feature = "observed", target_has_atomic = "ptr"))]
+pub(crate) use subscription;
 
 subscription! {
     /// A subscription of an event: until it is dropped, the lock notifies the event each time a
@@ -208,7 +217,7 @@ subscription! {
     /// listener.wait();
     /// drop(subscription);
     /// ```
-    Subscription<'a>, Subscription<'_>, Parts<'a, &'a MultiLock>, "notify"
+    Subscription ['a] ['a] ['a], Parts<'a, &'a MultiLock>, subscription_example!("notify")
 }
 
 #[cfg(target_has_atomic = "ptr")]
@@ -232,7 +241,7 @@ subscription! {
     /// listener.wait();
     /// drop(subscription);
     /// ```
-    SubscriptionArc, SubscriptionArc, Parts<'static, Arc<MultiLock>>, "notify_arc"
+    SubscriptionArc [] [] [], Parts<'static, Arc<MultiLock>>, subscription_example!("notify_arc")
 }
 
 impl MultiLock {

@@ -21,8 +21,57 @@ use crate::mode::Mode;
 /// # Panics
 ///
 /// With `std`, a panic of an observer is caught, and the acquisition goes on. The observer is not told of the rest of
-/// that acquisition if it has returned no record. Without `std` the panic unwinds through the caller, if there is
-/// unwinding, and the acquisition that was to be reported is released.
+/// that acquisition if it has returned no record. If that was the wait of an upgrade, it is told of the acquisition that is
+/// upgraded. Without `std` the panic unwinds through the caller, if there is unwinding, and the acquisition that was to be
+/// reported is released.
+///
+/// # Examples
+///
+/// An observer that counts those who wait. [`observed`](crate::observed) has one that measures time.
+///
+/// ```
+/// use multilock::Mode;
+/// use multilock::observed::{Acquisition, MultiLock, Observer};
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+///
+/// #[derive(Default)]
+/// struct Waiting(AtomicUsize);
+///
+/// impl Observer for Waiting {
+///     type Record = ();
+///
+///     fn waiting(&self, acquisition: Acquisition<'_>) {
+///         self.0.fetch_add(1, Relaxed);
+///         println!("{} waits for {} in {:?}", acquisition.site(), acquisition.lock(), acquisition.mode());
+///     }
+///
+///     fn acquired(&self, _: Acquisition<'_>, waited: Option<()>) {
+///         waited.map(|()| self.0.fetch_sub(1, Relaxed));
+///     }
+///
+///     fn changed(&self, acquisition: Acquisition<'_>, (): (), waited: Option<()>) {
+///         assert!(acquisition.changed_from().is_some());
+///         waited.map(|()| self.0.fetch_sub(1, Relaxed));
+///     }
+///
+///     fn released(&self, _: Acquisition<'_>, (): ()) {}
+///
+///     fn cancelled(&self, _: Acquisition<'_>, (): ()) {
+///         self.0.fetch_sub(1, Relaxed);
+///     }
+/// }
+///
+/// # futures_lite::future::block_on(async {
+/// let lock = MultiLock::with_observer("the lock", Waiting::default());
+/// let guard = lock.acquire(Mode::Exclusive).await;
+/// let mut waits = Box::pin(lock.acquire(Mode::Shared));
+/// assert!(futures_lite::future::poll_once(&mut waits).await.is_none());
+/// assert_eq!(lock.observer().0.load(Relaxed), 1);
+/// drop(guard);
+/// drop(waits.await);
+/// assert_eq!(lock.observer().0.load(Relaxed), 0);
+/// # });
+/// ```
 pub trait Observer: Send + Sync {
     /// What the observer remembers of an acquisition. A time, the number of an entry, or `()`.
     type Record: Copy + Send + Sync + 'static;
@@ -66,12 +115,54 @@ pub trait Observer: Send + Sync {
 /// An observer that is made without an argument.
 ///
 /// The `new` of an observed lock needs it, so that the lock is made as one that is not observed, also in a `static`.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::observed::{Acquisition, NewObserver, Observer, RwLock};
+/// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+///
+/// /// Counts the acquisitions of all locks.
+/// struct Count;
+///
+/// static COUNT: AtomicUsize = AtomicUsize::new(0);
+///
+/// impl Observer for Count {
+///     type Record = ();
+///
+///     fn waiting(&self, _: Acquisition<'_>) {}
+///     fn acquired(&self, _: Acquisition<'_>, _: Option<()>) {
+///         COUNT.fetch_add(1, Relaxed);
+///     }
+///     fn released(&self, _: Acquisition<'_>, (): ()) {}
+///     fn cancelled(&self, _: Acquisition<'_>, (): ()) {}
+/// }
+///
+/// impl NewObserver for Count {
+///     const NEW: Self = Count;
+/// }
+///
+/// static LOCK: RwLock<u32, Count> = RwLock::new(1);
+/// assert_eq!(*LOCK.try_read().unwrap(), 1);
+/// assert_eq!(COUNT.load(Relaxed), 1);
+/// ```
 pub trait NewObserver: Observer {
     /// The observer of a new lock. Most often it has no size, and stands for a `static`.
     const NEW: Self;
 }
 
 /// An acquisition that waits, is held, or has ended, as an [`Observer`] sees it.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::observed::Acquisition;
+///
+/// /// A line of a log.
+/// fn line(event: &str, acquisition: Acquisition<'_>) -> String {
+///     format!("{event} {} {:?} {}", acquisition.lock(), acquisition.mode(), acquisition.site())
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct Acquisition<'a> {
     pub(crate) lock: LockInfo<'a>,
@@ -107,6 +198,17 @@ impl<'a> Acquisition<'a> {
 }
 
 /// An observed lock, as an [`Observer`] sees it.
+///
+/// # Examples
+///
+/// ```
+/// use multilock::observed::LockInfo;
+///
+/// /// The name of the lock, or the file in which it was made.
+/// fn label(lock: LockInfo<'_>) -> &'static str {
+///     lock.name().unwrap_or(lock.site().file())
+/// }
+/// ```
 #[derive(Clone, Copy)]
 pub struct LockInfo<'a> {
     pub(crate) name: &'a LockName,
@@ -211,6 +313,30 @@ macro_rules! observer_behind {
 observer_behind!(<O: Observer + ?Sized> Observer for &O);
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 observer_behind!(<O: Observer + ?Sized> Observer for Arc<O>);
+
+/// Observes nothing: for a program that turns the observation off, and for a measurement of what it costs.
+impl Observer for () {
+    type Record = ();
+
+    #[inline]
+    fn waiting(&self, _: Acquisition<'_>) {}
+
+    #[inline]
+    fn acquired(&self, _: Acquisition<'_>, _: Option<()>) {}
+
+    #[inline]
+    fn changed(&self, _: Acquisition<'_>, (): (), _: Option<()>) {}
+
+    #[inline]
+    fn released(&self, _: Acquisition<'_>, (): ()) {}
+
+    #[inline]
+    fn cancelled(&self, _: Acquisition<'_>, (): ()) {}
+}
+
+impl NewObserver for () {
+    const NEW: Self = ();
+}
 
 /// Two observers of one lock.
 impl<A: Observer, B: Observer> Observer for (A, B) {

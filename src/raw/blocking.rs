@@ -1,5 +1,9 @@
 //! Acquisitions that block the thread.
 
+#[cfg(feature = "observed")]
+use core::future::poll_fn;
+#[cfg(feature = "observed")]
+use core::pin::pin;
 #[cfg(not(loom))]
 use std::time::Duration;
 use std::time::Instant;
@@ -49,5 +53,39 @@ impl RawLock {
         let attempt = || self.try_acquire_as_newcomer(mode).is_ok();
         self.spin_or_yield(mode, deadline.is_none(), attempt)
             || block_on(RawAcquire::for_thread(self, mode), deadline).is_some()
+    }
+}
+
+#[cfg(feature = "observed")]
+impl RawLock {
+    /// Acquires the lock as the methods above do, and calls `waits` when the thread begins to wait. Returns `false` if
+    /// the lock was not available before `deadline`.
+    pub(crate) fn acquire_blocking_observed(
+        &self,
+        mode: Mode,
+        deadline: Option<Instant>,
+        mut waits: impl FnMut(),
+    ) -> bool {
+        let in_time = deadline.is_none_or(|deadline| Instant::now() < deadline);
+        if self.try_acquire_as_newcomer(mode).is_ok() {
+            return true;
+        }
+        if in_time {
+            if self.spin_or_yield(mode, deadline.is_none()) {
+                return true;
+            }
+            let mut acquire = pin!(RawAcquire::for_thread(self, mode));
+            let polls = poll_fn(|cx| {
+                let poll = acquire.as_mut().poll(cx);
+                if poll.is_pending() {
+                    waits();
+                }
+                poll
+            });
+            if block_on(polls, deadline).is_some() {
+                return true;
+            }
+        }
+        self.try_acquire(mode)
     }
 }

@@ -28,11 +28,11 @@ use crate::raw::edges::Edge;
 use crate::sync::future::Fused;
 
 /// What watches one lock for changes of its data.
-pub(super) type ChangeWatcher<'a> = Watcher<&'a MultiLock>;
+pub(crate) type ChangeWatcher<'a> = Watcher<&'a MultiLock>;
 
 /// Evaluates `condition` with `guard`, and returns the guard if it holds. If not, `release` releases
 /// the lock, and `watcher` has seen all changes up to the evaluation.
-pub(super) fn check<'a, G: Deref>(
+pub(crate) fn check<'a, G: Deref>(
     lock: &'a MultiLock,
     guard: G,
     condition: &mut impl FnMut(&G::Target) -> bool,
@@ -61,8 +61,8 @@ macro_rules! when_text {
         lock."
     };
 }
-#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-pub(super) use when_text;
+#[cfg(any(feature = "observed", all(feature = "alloc", target_has_atomic = "ptr")))]
+pub(crate) use when_text;
 
 /// Defines the asynchronous methods that acquire the lock in one mode when a condition holds.
 macro_rules! when_methods {
@@ -249,7 +249,13 @@ impl<T: ?Sized> RwLock<T> {
     /// # });
     /// ```
     pub fn changes(&self) -> Changes<'_> {
-        Changes(MonitorInner::new(&self.lock, Edge::Change))
+        Changes::new(&self.lock)
+    }
+}
+
+impl<'a> Changes<'a> {
+    pub(crate) fn new(lock: &'a MultiLock) -> Self {
+        Self(MonitorInner::new(lock, Edge::Change))
     }
 }
 
@@ -261,7 +267,7 @@ macro_rules! changes_monitor {
     ) => {
         $(#[$meta])*
         #[must_use = "a monitor does nothing unless it is looked at: `wait` for it, or poll it as a stream"]
-        pub struct $Changes<$($generics)*>(pub(super) $Inner);
+        pub struct $Changes<$($generics)*>(pub(crate) $Inner);
 
         impl<$($bounded)*> $Changes<$($args)*> {
             /// Returns whether the data may have changed since the monitor was created or cleared.
@@ -330,7 +336,7 @@ macro_rules! changes_monitor {
     };
 }
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
-pub(super) use changes_monitor;
+pub(crate) use changes_monitor;
 
 changes_monitor! {
     /// A monitor that reports that the data of an [`RwLock`] may have changed.

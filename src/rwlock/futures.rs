@@ -92,7 +92,7 @@ macro_rules! borrowing_future {
 
         impl<'a, T: ?Sized> $Future<'a, T> {
             #[inline]
-            pub(super) fn new(lock: &'a MultiLock, data: NonNull<T>) -> Self {
+            pub(crate) fn new(lock: &'a MultiLock, data: NonNull<T>) -> Self {
                 Self { acquire: RawAcquire::new(lock, Mode::$mode), of: DataPtr(data, PhantomData) }
             }
         }

@@ -79,7 +79,7 @@ macro_rules! rwlock_guard {
         impl<$($generics)*> $Guard<$($args)*> {
             /// Creates a guard. The caller has acquired the lock in the mode of the guard.
             #[inline]
-            pub(super) fn new(lock: $Lock, data: NonNull<$Target>) -> Self {
+            pub(crate) fn new(lock: $Lock, data: NonNull<$Target>) -> Self {
                 Self { lock, data, marker: PhantomData }
             }
 
@@ -87,7 +87,7 @@ macro_rules! rwlock_guard {
             /// acquisition.
             #[inline]
             #[allow(dead_code, reason = "not all guards become another one")]
-            pub(super) fn into_parts(self) -> ($Lock, NonNull<$Target>) {
+            pub(crate) fn into_parts(self) -> ($Lock, NonNull<$Target>) {
                 let this = ManuallyDrop::new(self);
                 // SAFETY: the pointer comes from a reference. `this.lock` is neither used nor
                 // dropped after, so the value that is read is the only one.
@@ -229,7 +229,7 @@ deref_mut!(RwLockWriteGuard ['a, T: ?Sized] ['a, T] => T);
 
 impl<T: ?Sized> RwLockWriteGuard<'_, T> {
     /// Releases the lock after a look at the data that has changed nothing.
-    pub(super) fn release_unchanged(guard: Self) {
+    pub(crate) fn release_unchanged(guard: Self) {
         guard.into_parts().0.raw.release_unchanged();
     }
 }

@@ -58,9 +58,12 @@ macro_rules! deadlocks {
     };
 }
 
+#[cfg(feature = "observed")]
+pub(crate) use {deadlocks, fails_if, waits_while};
+
 // The first module, so that its methods are the first in the documentation.
 mod access;
-mod condition;
+pub(crate) mod condition;
 #[macro_use]
 mod guards;
 #[macro_use]

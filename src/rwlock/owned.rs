@@ -34,52 +34,66 @@ impl<T: ?Sized> HasLock for Arc<RwLock<T>> {
     }
 }
 
-/// An `Arc<RwLock<T>>` that is covariant in `T`, for the read guard.
+/// Defines an `Arc<RwLock<T>>` that is covariant in `T`, for the read guard.
 ///
 /// A read guard of `&'static str` is also a read guard of `&'a str`, as a shared reference would
 /// be. An `Arc<RwLock<T>>` in the guard would prevent that: it is invariant in `T`, because of the
 /// cell in the lock. A read guard never writes, so covariance is sound.
-pub(super) struct CovariantArc<T: ?Sized> {
-    /// Comes from `Arc::into_raw`. It points to the `RwLock<T>`, and to a `T` only in its type.
-    lock: NonNull<T>,
-    marker: PhantomData<T>,
-}
+macro_rules! covariant_arc {
+    ($Arc:ident [$($generics:tt)*] [$($args:tt)*], $Lock:ty, $Marker:ty) => {
+        pub(crate) struct $Arc<$($generics)*> {
+            /// Comes from `Arc::into_raw`. It points to the lock, and to a `T` only in its type.
+            lock: NonNull<T>,
+            marker: PhantomData<$Marker>,
+        }
 
-impl<T: ?Sized> CovariantArc<T> {
-    fn arc(&self) -> ManuallyDrop<Arc<RwLock<T>>> {
-        // SAFETY: the pointer comes from `Arc::into_raw`, and `self` has one reference count. The
-        // `ManuallyDrop` does not give that count up.
-        ManuallyDrop::new(unsafe { Arc::from_raw(self.lock.as_ptr() as *const RwLock<T>) })
-    }
-}
+        impl<$($generics)*> $Arc<$($args)*> {
+            fn arc(&self) -> ManuallyDrop<Arc<$Lock>> {
+                // SAFETY: the pointer comes from `Arc::into_raw`, and `self` has one reference
+                // count. The `ManuallyDrop` does not give that count up.
+                ManuallyDrop::new(unsafe { Arc::from_raw(self.lock.as_ptr() as *const $Lock) })
+            }
 
-impl<T: ?Sized> From<Arc<RwLock<T>>> for CovariantArc<T> {
-    #[inline]
-    fn from(lock: Arc<RwLock<T>>) -> Self {
-        let lock = Arc::into_raw(lock) as *mut RwLock<T> as *mut T;
-        // SAFETY: the lock exists, so the pointer is not null.
-        Self { lock: unsafe { NonNull::new_unchecked(lock) }, marker: PhantomData }
-    }
-}
+            #[inline]
+            fn get(&self) -> &$Lock {
+                // SAFETY: the lock lives as long as `self`, which has a reference count of the
+                // `Arc`.
+                unsafe { &*(self.lock.as_ptr() as *const $Lock) }
+            }
+        }
 
-impl<T: ?Sized> Clone for CovariantArc<T> {
-    fn clone(&self) -> Self {
-        Arc::clone(&self.arc()).into()
-    }
-}
+        impl<$($generics)*> From<Arc<$Lock>> for $Arc<$($args)*> {
+            #[inline]
+            fn from(lock: Arc<$Lock>) -> Self {
+                let lock = Arc::into_raw(lock) as *mut $Lock as *mut T;
+                // SAFETY: the lock exists, so the pointer is not null.
+                Self { lock: unsafe { NonNull::new_unchecked(lock) }, marker: PhantomData }
+            }
+        }
 
-impl<T: ?Sized> Drop for CovariantArc<T> {
-    #[inline]
-    fn drop(&mut self) {
-        drop(ManuallyDrop::into_inner(self.arc()));
-    }
+        impl<$($generics)*> Clone for $Arc<$($args)*> {
+            fn clone(&self) -> Self {
+                Arc::clone(&self.arc()).into()
+            }
+        }
+
+        impl<$($generics)*> Drop for $Arc<$($args)*> {
+            #[inline]
+            fn drop(&mut self) {
+                drop(ManuallyDrop::into_inner(self.arc()));
+            }
+        }
+    };
 }
+#[cfg(feature = "observed")]
+pub(crate) use covariant_arc;
+
+covariant_arc!(CovariantArc [T: ?Sized] [T], RwLock<T>, T);
 
 impl<T: ?Sized> HasLock for CovariantArc<T> {
     #[inline]
     fn multilock(&self) -> &MultiLock {
-        // SAFETY: the lock lives as long as `self`, which has a reference count of the `Arc`.
-        unsafe { &(*(self.lock.as_ptr() as *const RwLock<T>)).lock }
+        &self.get().lock
     }
 }
 

@@ -26,12 +26,14 @@ macro_rules! lock_request {
             fn mode(&self) -> Mode {
                 Mode::$mode
             }
+
+            type Record = ();
         }
 
         impl<$($lt,)? T: ?Sized> LockRequest for $Request<$($lt,)? T> {
             type Guard = $Guard;
 
-            unsafe fn into_guard(self) -> Self::Guard {
+            unsafe fn into_guard(self, (): ()) -> Self::Guard {
                 let $lock = self.0;
                 $guard
             }

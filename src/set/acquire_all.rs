@@ -3,14 +3,18 @@
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
+use core::panic::Location;
+use core::ptr;
 
 use futures_core::FusedFuture;
 
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::set::address_order::{AsGiven, in_address_order};
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld};
 use crate::set::lockable::Lockable;
+use crate::set::lockable::sealed::Locks;
+use crate::set::told::{Event, Record};
 use crate::sync::future::Fused;
 
 /// Locks, and the mode that is wanted of each, for [`acquire_all`]: an array, a slice, a vector or
@@ -55,6 +59,39 @@ impl<L: Lockable> AddressOrdered for [(L, Mode)] {
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         in_address_order(self)
     }
+
+    type Records = <<L as Locks>::Record as Record>::All;
+
+    /// The observer of a lock that is given twice is told of one acquisition, in the stronger mode.
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> Self::Records {
+        Record::all(given(self).map(|(locks, n, mode)| {
+            let lock = locks.nth(n);
+            let same = given(self).filter(|(locks, n, _)| ptr::eq(locks.nth(*n), lock));
+            let strongest = same.max_by_key(|given| given.2);
+            // The last of several that are equally strong.
+            if strongest.is_some_and(|(other, m, _)| ptr::eq(other, locks) && m == n) {
+                <<L as Locks>::Record as Record>::new(mode, site)
+            } else {
+                <<L as Locks>::Record as Record>::silent()
+            }
+        }))
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut Self::Records, event: Event) {
+        let mut given = given(self);
+        <<L as Locks>::Record as Record>::for_each(records, |record| {
+            if let Some((locks, n, _)) = given.next() {
+                locks.tell(n, record, event);
+            }
+        });
+    }
+}
+
+/// Yields each lock that is given, by the value that has it and its number there.
+fn given<L: Lockable>(all: &[(L, Mode)]) -> impl Iterator<Item = (&L, usize, Mode)> {
+    all.iter().flat_map(|(locks, mode)| (0..locks.count()).map(move |n| (locks, n, *mode)))
 }
 
 macro_rules! pairs {
@@ -62,6 +99,18 @@ macro_rules! pairs {
         impl<L: Lockable, $($generics)*> AddressOrdered for $Type {
             fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
                 self[..].in_address_order()
+            }
+
+            type Records = <[(L, Mode)] as AddressOrdered>::Records;
+
+            #[inline]
+            fn records(&self, site: &'static Location<'static>) -> Self::Records {
+                self[..].records(site)
+            }
+
+            #[inline]
+            fn tell(&self, records: &mut Self::Records, event: Event) {
+                self[..].tell(records, event);
             }
         }
     )*};
@@ -106,8 +155,12 @@ pairs! { [] Vec<(L, Mode)>  [] Box<[(L, Mode)]> }
 /// drop(both);
 /// # });
 /// ```
-pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W>> + Send + Sync {
-    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(wanted).await) })
+#[track_caller]
+pub fn acquire_all<W: Wanted>(
+    wanted: W,
+) -> impl FusedFuture<Output = AllGuard<W, W::Records>> + Send + Sync {
+    let acquiring = Acquiring::new(wanted, Location::caller());
+    Fused::<_, W>::new(async move { AllGuard(all_or_nothing::acquire(acquiring).await) })
 }
 
 /// Acquires several locks, each in a mode of its own, if that is possible now, and otherwise none.
@@ -130,8 +183,9 @@ pub fn acquire_all<W: Wanted>(wanted: W) -> impl FusedFuture<Output = AllGuard<W
 /// assert!(try_acquire_all(&wanted[1..]).is_none());
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
-pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
-    all_or_nothing::try_acquire(wanted).map(AllGuard)
+#[track_caller]
+pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W, W::Records>> {
+    all_or_nothing::try_acquire(Acquiring::new(wanted, Location::caller())).map(AllGuard)
 }
 
 /// A guard that holds all locks passed to [`acquire_all`], and releases them when dropped.
@@ -151,9 +205,9 @@ pub fn try_acquire_all<W: Wanted>(wanted: W) -> Option<AllGuard<W>> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct AllGuard<W: Wanted>(pub(super) AllHeld<W>);
+pub struct AllGuard<W: Wanted<Records = R>, R = ()>(pub(super) AllHeld<W, R>);
 
-impl<W: Wanted> AllGuard<W> {
+impl<W: Wanted<Records = R>, R> AllGuard<W, R> {
     /// Returns an iterator over the held locks, each once, with the mode that it is held in.
     ///
     /// # Examples
@@ -166,7 +220,7 @@ impl<W: Wanted> AllGuard<W> {
     /// assert!(guard.holds().all(|(lock, mode)| lock.locked() == Some(mode)));
     /// ```
     pub fn holds(&self) -> impl Iterator<Item = (&MultiLock, Mode)> {
-        self.0.0.in_address_order()
+        self.0.0.wanted.in_address_order()
     }
 
     /// Returns the mode that `lock` is held in, or `None` if this guard does not hold `lock`.
@@ -183,11 +237,11 @@ impl<W: Wanted> AllGuard<W> {
     /// ```
     #[must_use]
     pub fn mode_of(&self, lock: &MultiLock) -> Option<Mode> {
-        self.holds().find(|held| core::ptr::eq(held.0, lock)).map(|held| held.1)
+        self.holds().find(|held| ptr::eq(held.0, lock)).map(|held| held.1)
     }
 }
 
-impl<W: Wanted> fmt::Debug for AllGuard<W> {
+impl<W: Wanted<Records = R>, R> fmt::Debug for AllGuard<W, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AllGuard").field(&ListOf(|| self.holds().map(|held| held.1))).finish()
     }

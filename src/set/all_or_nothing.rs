@@ -18,7 +18,8 @@
 
 use core::future::poll_fn;
 use core::iter;
-use core::mem;
+use core::mem::{self, ManuallyDrop};
+use core::panic::Location;
 use core::pin::{Pin, pin};
 use core::ptr;
 use core::task::{Context, Poll};
@@ -29,6 +30,7 @@ use crate::raw::Waiter;
 use crate::raw::state::{Snapshot, Transition};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};
+use crate::set::told::Event;
 use crate::sync::future::yield_once;
 use crate::sync::unwind::for_each;
 
@@ -45,9 +47,33 @@ pub trait AddressOrdered {
     fn shares(&self, _lock: &MultiLock) -> usize {
         0
     }
+
+    /// What the observers of the locks are told of an acquisition.
+    #[doc(hidden)]
+    type Records: Send + Sync;
+
+    /// Returns the records of an acquisition that the observers know nothing of.
+    #[doc(hidden)]
+    fn records(&self, site: &'static Location<'static>) -> Self::Records;
+
+    /// Tells the observers.
+    #[doc(hidden)]
+    fn tell(&self, records: &mut Self::Records, event: Event);
 }
 
 impl<W: AddressOrdered + ?Sized> AddressOrdered for &W {
+    type Records = W::Records;
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> W::Records {
+        (**self).records(site)
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut W::Records, event: Event) {
+        (**self).tell(records, event);
+    }
+
     fn in_address_order(&self) -> impl DoubleEndedIterator<Item = (&MultiLock, Mode)> {
         (**self).in_address_order()
     }
@@ -63,21 +89,96 @@ pub(crate) fn address(lock: &MultiLock) -> usize {
     ptr::from_ref(lock).addr()
 }
 
-/// Holds all locks of `W`, and releases them when dropped.
-pub(crate) struct AllHeld<W: AddressOrdered>(pub(crate) W);
+/// An acquisition of all locks of `W`, as their observers know it. Its drop tells them of the end.
+///
+/// `R` is what they know. As that of `W`, it would make the guard of a set invariant in the lifetime of its locks.
+pub(crate) struct Acquiring<W: AddressOrdered<Records = R>, R = <W as AddressOrdered>::Records> {
+    pub(crate) wanted: W,
+    records: R,
+}
 
-impl<W: AddressOrdered> Drop for AllHeld<W> {
-    /// Releases the last lock first.
+impl<W: AddressOrdered> Acquiring<W> {
+    #[inline]
+    pub(crate) fn new(wanted: W, site: &'static Location<'static>) -> Self {
+        let records = wanted.records(site);
+        Self { wanted, records }
+    }
+
+    /// Returns an acquisition of which the observers were told before.
+    #[inline]
+    pub(crate) fn of_parts(wanted: W, records: W::Records) -> Self {
+        Self { wanted, records }
+    }
+
+    /// Stops to tell the observers, of an acquisition that goes on.
+    #[inline]
+    pub(crate) fn detach(self) -> (W, W::Records) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the pointers come from references. `this` is neither used nor dropped after the reads, so the values
+        // that are read are the only ones.
+        unsafe { (ptr::read(&this.wanted), ptr::read(&this.records)) }
+    }
+
+    #[inline]
+    pub(crate) fn tell(&mut self, event: Event) {
+        self.wanted.tell(&mut self.records, event);
+    }
+}
+
+impl<W: AddressOrdered<Records = R>, R> Drop for Acquiring<W, R> {
     #[inline]
     fn drop(&mut self) {
-        let mut left = self
-            .0
-            .in_address_order()
-            .rev()
-            .filter_map(|(lock, mode)| leave(&self.0, lock, mode).map(|change| (lock, change)));
-        if let Some(first) = left.next() {
-            wake_in_batches(iter::once(first).chain(left));
-        }
+        self.tell(Event::Ended);
+    }
+}
+
+/// Holds all locks of `W`, and releases them when dropped.
+pub(crate) struct AllHeld<W: AddressOrdered<Records = R>, R = <W as AddressOrdered>::Records>(
+    pub(crate) Acquiring<W, R>,
+);
+
+impl<W: AddressOrdered> AllHeld<W> {
+    /// Tells the observers that all locks were acquired.
+    #[inline]
+    pub(super) fn acquired(acquiring: Acquiring<W>) -> Self {
+        let mut held = Self(acquiring);
+        held.0.tell(Event::Acquired);
+        held
+    }
+
+    /// Returns the acquisition, which is not released any more.
+    #[inline]
+    pub(crate) fn detach(self) -> (W, W::Records) {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: as in `Acquiring::detach`.
+        unsafe { ptr::read(&this.0) }.detach()
+    }
+}
+
+impl<W: AddressOrdered<Records = R>, R> Drop for AllHeld<W, R> {
+    #[inline]
+    fn drop(&mut self) {
+        release_all(&self.0.wanted);
+    }
+}
+
+/// Releases all locks of `W` when dropped, and tells no observer.
+struct ReleaseOnDrop<'a, W: AddressOrdered>(&'a W);
+
+impl<W: AddressOrdered> Drop for ReleaseOnDrop<'_, W> {
+    fn drop(&mut self) {
+        release_all(self.0);
+    }
+}
+
+/// Releases all locks, the last one first.
+#[inline]
+fn release_all(wanted: &impl AddressOrdered) {
+    let locks = wanted.in_address_order().rev();
+    let mut left =
+        locks.filter_map(|(lock, mode)| leave(wanted, lock, mode).map(|change| (lock, change)));
+    if let Some(first) = left.next() {
+        wake_in_batches(iter::once(first).chain(left));
     }
 }
 
@@ -166,7 +267,7 @@ fn first_blocker(
 /// caller enters that lock as such a waiter, and any other lock if `admits` allows it. `waiter` is
 /// the id of the caller: it defers to the reservations of other waiters. With `None` it does not
 /// defer.
-pub(super) fn try_all<'a>(
+fn try_all<'a>(
     wanted: &'a impl AddressOrdered,
     admits: impl Fn(Snapshot, Mode) -> bool,
     queued: Option<(&MultiLock, bool)>,
@@ -202,7 +303,7 @@ pub(super) fn try_all<'a>(
 }
 
 /// Acquires all locks, or none, for a newcomer, by one attempt. It may fail for no reason: then
-/// [`try_all`] follows. This is all that is compiled into each task.
+/// [`try_all`] follows.
 #[inline]
 pub(super) fn try_all_once(wanted: &impl AddressOrdered) -> bool {
     let may = |lock: &MultiLock, mode| lock.snapshot().admits_newcomer(mode);
@@ -217,6 +318,13 @@ pub(super) fn try_all_once(wanted: &impl AddressOrdered) -> bool {
     blocker.is_none()
 }
 
+/// Acquires all locks, or none, for a newcomer.
+#[cold]
+#[inline(never)]
+pub(super) fn try_newcomer<W: AddressOrdered>(wanted: &W) -> Result<(), Blocker<'_>> {
+    try_all(wanted, Snapshot::admits_newcomer, None, None)
+}
+
 /// Spins for a moment, if that has paid off at `blocker`. Returns whether all locks were acquired.
 fn spin(wanted: &impl AddressOrdered, blocker: &MultiLock) -> bool {
     #[cfg(feature = "std")]
@@ -229,17 +337,21 @@ fn spin(wanted: &impl AddressOrdered, blocker: &MultiLock) -> bool {
 }
 
 /// Acquires all locks if that is possible now, and otherwise none.
-pub(crate) fn try_acquire<W: AddressOrdered>(wanted: W) -> Option<AllHeld<W>> {
-    try_all(&wanted, Snapshot::admits, None, None).is_ok().then(|| AllHeld(wanted))
+pub(crate) fn try_acquire<W: AddressOrdered>(acquiring: Acquiring<W>) -> Option<AllHeld<W>> {
+    let acquired = try_all(&acquiring.wanted, Snapshot::admits, None, None).is_ok();
+    acquired.then(|| AllHeld::acquired(acquiring))
 }
 
 /// Acquires all locks, waiting until they are available together.
-pub(crate) async fn acquire<W: AddressOrdered>(wanted: W) -> AllHeld<W> {
-    if !try_all_once(&wanted) {
-        let mut slow = pin!(acquire_slow(&wanted));
-        poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
+pub(crate) async fn acquire<W: AddressOrdered>(mut acquiring: Acquiring<W>) -> AllHeld<W> {
+    if !try_all_once(&acquiring.wanted) {
+        if let Err(blocker) = try_newcomer(&acquiring.wanted) {
+            acquiring.wanted.tell(&mut acquiring.records, Event::Waits);
+            let mut slow = pin!(acquire_slow(&acquiring.wanted, blocker));
+            poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
+        }
     }
-    AllHeld(wanted)
+    AllHeld::acquired(acquiring)
 }
 
 /// Polls a future that is seldom needed. The function is never inlined, so that the code of the
@@ -250,12 +362,11 @@ fn poll_cold<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Ou
     future.poll(cx)
 }
 
-/// Acquires all locks, for a newcomer that could not acquire them at once.
+/// Acquires all locks, for a newcomer that `blocker` has kept out.
 ///
 /// The loop is in one function: a nested future would repeat its arguments in the future of the
 /// set.
-async fn acquire_slow<W: AddressOrdered>(wanted: &W) {
-    let Err(mut blocker) = try_all(wanted, Snapshot::admits_newcomer, None, None) else { return };
+async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
     // A. Yield one poll if a waiter was overtaken at the blocker, and try again. Otherwise spin where
     // that has paid off at the blocker.
     if Retry::behind_overtaken(blocker).is_due().await {
@@ -285,7 +396,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W) {
             Ok(()) => {
                 // No waker is dropped here, as the waiter is in no list. Should anything panic all
                 // the same, unwinding releases all locks.
-                let all = AllHeld(wanted);
+                let all = ReleaseOnDrop(wanted);
                 queued(waiter.as_mut()).leave();
                 break all;
             }

@@ -1,30 +1,36 @@
 //! Sets that are acquired by blocked threads.
 
+use core::panic::Location;
 #[cfg(not(loom))]
 use std::time::Duration;
 use std::time::Instant;
 
 use crate::mode::Mode;
-use crate::raw::state::Snapshot;
 use crate::set::acquire_all::{AllGuard, Wanted};
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, try_all, try_all_once};
+use crate::set::all_or_nothing::{
+    self, Acquiring, AddressOrdered, AllHeld, try_all_once, try_newcomer,
+};
 use crate::set::lock_all::{LockRequests, assert_no_duplicate, guards_if_acquired};
-use crate::set::lock_set::{LockSet, SetGuard, Uniform};
+use crate::set::lock_set::{LockSet, RecordsOf, SetGuard, Uniform};
 use crate::set::lockable::Lockable;
 use crate::sync::block::block_on;
 
 /// Acquires all locks, blocking the thread until they are available together, or until `deadline`.
-fn acquire<W: AddressOrdered>(wanted: W, deadline: Option<Instant>) -> Option<AllHeld<W>> {
-    if try_all_once(&wanted) || spin_or_yield(&wanted, deadline.is_none()) {
-        return Some(AllHeld(wanted));
+fn acquire<W: AddressOrdered>(
+    acquiring: Acquiring<W>,
+    deadline: Option<Instant>,
+) -> Option<AllHeld<W>> {
+    let wanted = &acquiring.wanted;
+    if try_all_once(wanted) || spin_or_yield(wanted, deadline.is_none()) {
+        return Some(AllHeld::acquired(acquiring));
     }
-    block_on(all_or_nothing::acquire(wanted), deadline)
+    block_on(all_or_nothing::acquire(acquiring), deadline)
 }
 
 /// Acquires all locks if they become available sooner than a thread could be put to sleep and woken.
 #[cold]
 fn spin_or_yield(wanted: &impl AddressOrdered, yields: bool) -> bool {
-    match try_all(wanted, Snapshot::admits_newcomer, None, None) {
+    match try_newcomer(wanted) {
         Ok(()) => true,
         Err((lock, mode)) => lock.raw.spin_or_yield(mode, yields, || try_all_once(wanted)),
     }
@@ -32,10 +38,16 @@ fn spin_or_yield(wanted: &impl AddressOrdered, yields: bool) -> bool {
 
 /// Acquires all locks in time. At `deadline`, tries once more.
 #[cfg(not(loom))]
-fn acquire_in_time<W: AddressOrdered + Copy>(wanted: W, deadline: Instant) -> Option<AllHeld<W>> {
-    let in_time = Instant::now() < deadline;
-    let acquired = in_time.then(|| acquire(wanted, Some(deadline))).flatten();
-    acquired.or_else(|| all_or_nothing::try_acquire(wanted))
+fn acquire_in_time<W: AddressOrdered + Copy>(
+    wanted: W,
+    site: &'static Location<'static>,
+    deadline: Instant,
+) -> Option<AllHeld<W>> {
+    let acquired = match Instant::now() < deadline {
+        true => acquire(Acquiring::new(wanted, site), Some(deadline)),
+        false => None,
+    };
+    acquired.or_else(|| all_or_nothing::try_acquire(Acquiring::new(wanted, site)))
 }
 
 impl<L: Lockable> LockSet<L> {
@@ -60,8 +72,10 @@ impl<L: Lockable> LockSet<L> {
     /// assert!(locks.iter().all(|lock| lock.locked() == Some(Mode::Exclusive)));
     /// drop(guard);
     /// ```
-    pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L> {
-        SetGuard(acquire(Uniform::new(self, mode), None).expect("there is no deadline"))
+    #[track_caller]
+    pub fn acquire_blocking(&self, mode: Mode) -> SetGuard<'_, L, RecordsOf<L>> {
+        let acquiring = Acquiring::new(Uniform::new(self, mode), Location::caller());
+        SetGuard(acquire(acquiring, None).expect("there is no deadline"))
     }
 }
 
@@ -97,11 +111,12 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[doc(alias = "acquire_timeout")]
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
+    #[track_caller]
     pub fn acquire_blocking_timeout(
         &self,
         mode: Mode,
         timeout: Duration,
-    ) -> Option<SetGuard<'_, L>> {
+    ) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.acquire_blocking_deadline(mode, deadline),
             None => Some(self.acquire_blocking(mode)),
@@ -137,12 +152,13 @@ impl<L: Lockable> LockSet<L> {
     /// ```
     #[doc(alias = "acquire_deadline")]
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
+    #[track_caller]
     pub fn acquire_blocking_deadline(
         &self,
         mode: Mode,
         deadline: Instant,
-    ) -> Option<SetGuard<'_, L>> {
-        acquire_in_time(Uniform::new(self, mode), deadline).map(SetGuard)
+    ) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
+        acquire_in_time(Uniform::new(self, mode), Location::caller(), deadline).map(SetGuard)
     }
 }
 
@@ -170,8 +186,10 @@ impl<L: Lockable> LockSet<L> {
 /// assert_eq!(to.locked(), Some(Mode::Exclusive));
 /// drop(both);
 /// ```
-pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
-    AllGuard(acquire(wanted, None).expect("there is no deadline"))
+#[track_caller]
+pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W, W::Records> {
+    let acquiring = Acquiring::new(wanted, Location::caller());
+    AllGuard(acquire(acquiring, None).expect("there is no deadline"))
 }
 
 /// Acquires several locks, each in a mode of its own, blocking the thread until they are available
@@ -209,7 +227,8 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W> {
 #[must_use = "the locks are released when the guards are dropped: keep them with `let _guards =`, not with `let _ =`"]
 pub fn lock_all_blocking<R: LockRequests>(requests: R) -> R::Guards {
     assert_no_duplicate(&requests);
-    let guards = guards_if_acquired(requests, |requested| acquire(requested, None));
+    let site = Location::caller();
+    let guards = guards_if_acquired(requests, site, |acquiring| acquire(acquiring, None));
     guards.expect("there is no deadline")
 }
 
@@ -304,5 +323,9 @@ pub fn lock_all_blocking_deadline<R: LockRequests>(
     deadline: Instant,
 ) -> Option<R::Guards> {
     assert_no_duplicate(&requests);
-    guards_if_acquired(requests, |requested| acquire_in_time(requested, deadline))
+    let site = Location::caller();
+    guards_if_acquired(requests, site, |acquiring| {
+        let (wanted, _) = acquiring.detach();
+        acquire_in_time(wanted, site, deadline)
+    })
 }

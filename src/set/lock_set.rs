@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 use core::hash::{Hash, Hasher};
-use core::mem;
+use core::panic::Location;
 
 use futures_core::FusedFuture;
 
@@ -15,8 +15,9 @@ use crate::lock::handle::{Handle, LockId};
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
 use crate::raw::state::Hold;
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld, address};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld, address};
 use crate::set::lockable::{LockGuard, Lockable, lock_guard, lockable, sealed};
+use crate::set::told::{Event, Record};
 use crate::sync::future::Fused;
 use crate::sync::unwind::for_each;
 
@@ -225,8 +226,10 @@ impl<L: Lockable> LockSet<L> {
     /// assert!(set.try_acquire(Mode::Exclusive).is_some());
     /// ```
     #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
-    pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L>> {
-        all_or_nothing::try_acquire(Uniform::new(self, mode)).map(SetGuard)
+    #[track_caller]
+    pub fn try_acquire(&self, mode: Mode) -> Option<SetGuard<'_, L, RecordsOf<L>>> {
+        let acquiring = Acquiring::new(Uniform::new(self, mode), Location::caller());
+        all_or_nothing::try_acquire(acquiring).map(SetGuard)
     }
 
     /// Acquires all members in `mode`, waiting asynchronously until they are available together.
@@ -254,9 +257,15 @@ impl<L: Lockable> LockSet<L> {
     /// drop(guard);
     /// # });
     /// ```
-    pub fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = SetGuard<'_, L>> + Send + Sync {
+    #[track_caller]
+    pub fn acquire(
+        &self,
+        mode: Mode,
+    ) -> impl FusedFuture<Output = SetGuard<'_, L, RecordsOf<L>>> + Send + Sync {
+        let records = Uniform::new(self, mode).records(Location::caller());
         Fused::<_, &Self>::new(async move {
-            SetGuard(all_or_nothing::acquire(Uniform::new(self, mode)).await)
+            let acquiring = Acquiring::of_parts(Uniform::new(self, mode), records);
+            SetGuard(all_or_nothing::acquire(acquiring).await)
         })
     }
 
@@ -300,12 +309,15 @@ impl<L: Lockable> LockSet<L> {
     /// drop(member);
     /// # });
     /// ```
+    #[track_caller]
     pub fn acquire_or<C: Future>(
         &self,
         mode: Mode,
         cancel: C,
-    ) -> impl FusedFuture<Output = Result<SetGuard<'_, L>, C::Output>> {
-        acquire_or(self.acquire(mode), cancel, move || self.try_acquire(mode))
+    ) -> impl FusedFuture<Output = Result<SetGuard<'_, L, RecordsOf<L>>, C::Output>> {
+        let acquiring = Acquiring::new(Uniform::new(self, mode), Location::caller());
+        let last_try = || all_or_nothing::try_acquire(acquiring).map(SetGuard);
+        acquire_or(self.acquire(mode), cancel, last_try)
     }
 
     /// Waits until all members can be acquired in `mode`, without acquiring them.
@@ -401,7 +413,7 @@ impl<L: Lockable> LockSet<L> {
     /// set.clone().release(handle).unwrap();
     /// assert_eq!(set.locked(), None);
     /// ```
-    pub fn release(&self, handle: Handle) -> Result<(), ReleaseError> {
+    pub fn release(&self, handle: Handle<RecordsOf<L>>) -> Result<(), ReleaseError<RecordsOf<L>>> {
         self.adopt(handle).map(drop)
     }
 
@@ -423,9 +435,13 @@ impl<L: Lockable> LockSet<L> {
     /// drop(guard);
     /// assert_eq!(set.locked(), None);
     /// ```
-    pub fn adopt(&self, handle: Handle) -> Result<SetGuard<'_, L>, ReleaseError> {
+    pub fn adopt(
+        &self,
+        handle: Handle<RecordsOf<L>>,
+    ) -> Result<SetGuard<'_, L, RecordsOf<L>>, ReleaseError<RecordsOf<L>>> {
         if handle.is_of(&self.id) {
-            Ok(SetGuard(AllHeld(Uniform::new(self, handle.mode()))))
+            let wanted = Uniform::new(self, handle.mode());
+            Ok(SetGuard(AllHeld(Acquiring::of_parts(wanted, handle.into_record()))))
         } else {
             Err(ReleaseError::new(handle))
         }
@@ -478,9 +494,22 @@ impl<L: Lockable> sealed::Locks for LockSet<L> {
         let (member, n) = self.order[n];
         self.members[member].nth(n)
     }
+
+    type Record = <L as sealed::Locks>::Record;
+
+    #[inline]
+    fn tell(&self, n: usize, record: &mut Self::Record, event: Event) {
+        let (member, n) = self.order[n];
+        self.members[member].tell(n, record, event);
+    }
 }
 
-lockable!([L: Lockable] LockSet<L>, SetGuard<'a, L>, |set| set);
+/// What the observers of the locks of a set are told of an acquisition.
+pub(crate) type RecordsOf<L> = <LockSet<L> as Lockable>::Record;
+
+lockable! {
+    [L: Lockable] LockSet<L>, SetGuard<'a, L, RecordsOf<L>>, <<L as sealed::Locks>::Record as Record>::All, |set| set
+}
 
 /// A set, and the one mode that is wanted of all its locks.
 pub(super) struct Uniform<'a, L> {
@@ -507,6 +536,25 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
         let mode = self.hold.mode();
         self.set.locks().map(move |lock| (lock, mode))
     }
+
+    type Records = RecordsOf<L>;
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> RecordsOf<L> {
+        let mode = self.hold.mode();
+        Record::all(
+            (0..self.set.len()).map(|_| <<L as sealed::Locks>::Record as Record>::new(mode, site)),
+        )
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut RecordsOf<L>, event: Event) {
+        let mut n = 0;
+        <<L as sealed::Locks>::Record as Record>::for_each(records, |record| {
+            sealed::Locks::tell(self.set, n, record, event);
+            n += 1;
+        });
+    }
 }
 
 /// A guard that holds all locks of a [`LockSet`], and releases them when dropped.
@@ -530,9 +578,14 @@ impl<L: Lockable> AddressOrdered for Uniform<'_, L> {
 /// ```
 #[must_use = "the locks are released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
 #[clippy::has_significant_drop]
-pub struct SetGuard<'a, L: Lockable>(pub(super) AllHeld<Uniform<'a, L>>);
+pub struct SetGuard<'a, L: Lockable, R = ()>(pub(super) AllHeld<Uniform<'a, L>, R>)
+where
+    LockSet<L>: Lockable<Record = R>;
 
-impl<'a, L: Lockable> SetGuard<'a, L> {
+impl<'a, L: Lockable, R> SetGuard<'a, L, R>
+where
+    LockSet<L>: Lockable<Record = R>,
+{
     /// Returns the mode that all members are held in.
     ///
     /// # Examples
@@ -547,7 +600,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[must_use]
     pub fn mode(&self) -> Mode {
-        self.0.0.hold.mode()
+        self.0.0.wanted.hold.mode()
     }
 
     /// Returns the set that is held.
@@ -564,7 +617,7 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[must_use]
     pub fn set(&self) -> &'a LockSet<L> {
-        self.0.0.set
+        self.0.0.wanted.set
     }
 
     /// Downgrades the guard to the weaker mode `to`, or to the same mode. Never waits.
@@ -589,12 +642,13 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// ```
     #[track_caller]
     pub fn downgrade(&mut self, to: Mode) {
-        let Uniform { set, hold } = &mut self.0.0;
+        let Uniform { set, hold } = &mut self.0.0.wanted;
         let from = hold.mode();
         assert!(from.includes(to), "cannot downgrade from {from:?} to {to:?}");
         if to != from {
             *hold = Hold::new(to);
             for_each(set.locks(), |lock| lock.raw.downgrade(from, to));
+            self.0.0.tell(Event::Changed { to, site: Location::caller() });
         }
     }
 
@@ -622,16 +676,18 @@ impl<'a, L: Lockable> SetGuard<'a, L> {
     /// assert_eq!(set.locked(), None);
     /// ```
     #[track_caller]
-    pub fn into_handle(self) -> Handle {
-        let handle = Handle::new(self.set().id.get(), self.mode());
-        mem::forget(self);
-        handle
+    pub fn into_handle(self) -> Handle<R> {
+        let (id, mode) = (self.set().id.get(), self.mode());
+        Handle::new(id, mode, self.0.detach().1)
     }
 }
 
-lock_guard!([L: Lockable] SetGuard<'_, L>);
+lock_guard!([L: Lockable] SetGuard<'_, L, RecordsOf<L>>, RecordsOf<L>);
 
-impl<L: Lockable> fmt::Debug for SetGuard<'_, L> {
+impl<L: Lockable, R> fmt::Debug for SetGuard<'_, L, R>
+where
+    LockSet<L>: Lockable<Record = R>,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SetGuard").field("mode", &self.mode()).finish_non_exhaustive()
     }

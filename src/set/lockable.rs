@@ -8,9 +8,11 @@ use crate::lock::guard::Guard;
 use crate::lock::handle::Handle;
 use crate::lock::monitor::Monitor;
 use crate::mode::Mode;
+use crate::set::told::Event;
 
 pub(crate) mod sealed {
     use crate::lock::MultiLock;
+    use crate::set::told::{Event, Record};
 
     /// The locks that a lockable value consists of.
     ///
@@ -28,6 +30,15 @@ pub(crate) mod sealed {
         /// Panics if `n` is not less than the count.
         #[doc(hidden)]
         fn nth(&self, n: usize) -> &MultiLock;
+
+        /// What the observer of a lock is told of an acquisition.
+        #[doc(hidden)]
+        type Record: Record;
+
+        /// Tells the observer of the `n`th lock.
+        #[doc(hidden)]
+        #[inline]
+        fn tell(&self, _n: usize, _record: &mut <Self as Locks>::Record, _event: Event) {}
     }
 
     /// [`Locks`] by the name that the documentation shows.
@@ -71,8 +82,11 @@ pub(crate) mod sealed {
 /// # });
 /// ```
 pub trait Lockable: sealed::Sealed + Send + Sync {
+    /// What a handle keeps for the observer of the lock. It is `()` for locks that have none.
+    type Record: Send + Sync;
+
     /// The guard of an acquisition, which releases the lock, or all locks of the set, when dropped.
-    type Guard<'a>: LockGuard
+    type Guard<'a>: LockGuard<Record = <Self as Lockable>::Record>
     where
         Self: 'a;
 
@@ -241,7 +255,10 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// }
     /// acquire_and_release(&MultiLock::new());
     /// ```
-    fn release(&self, handle: Handle) -> Result<(), ReleaseError>;
+    fn release(
+        &self,
+        handle: Handle<<Self as Lockable>::Record>,
+    ) -> Result<(), ReleaseError<<Self as Lockable>::Record>>;
 
     /// Turns `handle` back into a guard of the acquisition that it stands for.
     ///
@@ -262,7 +279,10 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
     /// }
     /// acquire_and_adopt(&MultiLock::new());
     /// ```
-    fn adopt(&self, handle: Handle) -> Result<Self::Guard<'_>, ReleaseError>;
+    fn adopt(
+        &self,
+        handle: Handle<<Self as Lockable>::Record>,
+    ) -> Result<Self::Guard<'_>, ReleaseError<<Self as Lockable>::Record>>;
 }
 
 /// A guard of a [`Lockable`] type, which releases the lock, or all locks of the set, when dropped.
@@ -287,6 +307,9 @@ pub trait Lockable: sealed::Sealed + Send + Sync {
 /// # });
 /// ```
 pub trait LockGuard: Sized + Send + Sync {
+    /// What a handle keeps for the observer of the lock. It is `()` for locks that have none.
+    type Record: Send + Sync;
+
     /// Returns the mode that the lock, or each lock of the set, is held in.
     ///
     /// # Examples
@@ -337,7 +360,7 @@ pub trait LockGuard: Sized + Send + Sync {
     /// ```
     /// use multilock::{Handle, LockGuard, Mode, MultiLock};
     ///
-    /// fn detach(guard: impl LockGuard) -> Handle {
+    /// fn detach<G: LockGuard>(guard: G) -> Handle<G::Record> {
     ///     guard.into_handle()
     /// }
     /// let lock = MultiLock::new();
@@ -345,10 +368,12 @@ pub trait LockGuard: Sized + Send + Sync {
     /// lock.release(handle).unwrap();
     /// ```
     #[track_caller]
-    fn into_handle(self) -> Handle;
+    fn into_handle(self) -> Handle<Self::Record>;
 }
 
 impl sealed::Locks for MultiLock {
+    type Record = ();
+
     fn count(&self) -> usize {
         1
     }
@@ -360,8 +385,10 @@ impl sealed::Locks for MultiLock {
 
 /// Implements [`LockGuard`] with the inherent methods of the guard, which have the same names.
 macro_rules! lock_guard {
-    ([$($generics:tt)*] $Guard:ty) => {
+    ([$($generics:tt)*] $Guard:ty, $Record:ty) => {
         impl<$($generics)*> LockGuard for $Guard {
+            type Record = $Record;
+
             fn mode(&self) -> Mode {
                 self.mode()
             }
@@ -372,7 +399,7 @@ macro_rules! lock_guard {
             }
 
             #[track_caller]
-            fn into_handle(self) -> Handle {
+            fn into_handle(self) -> Handle<$Record> {
                 self.into_handle()
             }
         }
@@ -381,12 +408,13 @@ macro_rules! lock_guard {
 #[cfg(feature = "alloc")]
 pub(crate) use lock_guard;
 
-lock_guard!([] Guard<'_>);
+lock_guard!([] Guard<'_>, ());
 
 /// Implements [`Lockable`] with the methods of `$target`, which have the same names.
 macro_rules! lockable {
-    ([$($generics:tt)*] $Type:ty, $Guard:ty, |$this:ident| $target:expr) => {
+    ([$($generics:tt)*] $Type:ty, $Guard:ty, $Record:ty, |$this:ident| $target:expr) => {
         impl<$($generics)*> Lockable for $Type {
+            type Record = $Record;
             type Guard<'a> = $Guard where Self: 'a;
 
             fn locked(&self) -> Option<Mode> {
@@ -394,17 +422,20 @@ macro_rules! lockable {
                 $target.locked()
             }
 
+            #[track_caller]
             fn try_acquire(&self, mode: Mode) -> Option<Self::Guard<'_>> {
                 let $this = self;
                 $target.try_acquire(mode)
             }
 
+            #[track_caller]
             fn acquire(&self, mode: Mode) -> impl FusedFuture<Output = Self::Guard<'_>> + Send + Sync {
                 let $this = self;
                 $target.acquire(mode)
             }
 
             #[cfg(all(feature = "std", not(target_family = "wasm")))]
+            #[track_caller]
             fn acquire_blocking(&self, mode: Mode) -> Self::Guard<'_> {
                 let $this = self;
                 $target.acquire_blocking(mode)
@@ -420,12 +451,15 @@ macro_rules! lockable {
                 $target.monitor(mode)
             }
 
-            fn release(&self, handle: Handle) -> Result<(), ReleaseError> {
+            fn release(&self, handle: Handle<$Record>) -> Result<(), ReleaseError<$Record>> {
                 let $this = self;
                 $target.release(handle)
             }
 
-            fn adopt(&self, handle: Handle) -> Result<Self::Guard<'_>, ReleaseError> {
+            fn adopt(
+                &self,
+                handle: Handle<$Record>,
+            ) -> Result<Self::Guard<'_>, ReleaseError<$Record>> {
                 let $this = self;
                 $target.adopt(handle)
             }
@@ -439,6 +473,8 @@ pub(crate) use lockable;
 macro_rules! lockable_pointer {
     ($Pointer:ty) => {
         impl<L: Lockable> sealed::Locks for $Pointer {
+            type Record = <L as sealed::Locks>::Record;
+
             fn count(&self) -> usize {
                 (**self).count()
             }
@@ -446,13 +482,18 @@ macro_rules! lockable_pointer {
             fn nth(&self, n: usize) -> &MultiLock {
                 (**self).nth(n)
             }
+
+            #[inline]
+            fn tell(&self, n: usize, record: &mut Self::Record, event: Event) {
+                (**self).tell(n, record, event);
+            }
         }
 
-        lockable!([L: Lockable] $Pointer, L::Guard<'a>, |pointer| (**pointer));
+        lockable!([L: Lockable] $Pointer, L::Guard<'a>, <L as Lockable>::Record, |pointer| (**pointer));
     };
 }
 
-lockable!([] MultiLock, Guard<'a>, |lock| lock);
+lockable!([] MultiLock, Guard<'a>, (), |lock| lock);
 lockable_pointer!(&L);
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 lockable_pointer!(alloc::sync::Arc<L>);

@@ -12,3 +12,4 @@ pub(crate) mod lock_set;
 pub(crate) mod lockable;
 pub(crate) mod reservations;
 pub(crate) mod retry;
+pub(crate) mod told;

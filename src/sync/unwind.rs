@@ -20,7 +20,7 @@ pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
 }
 
 #[cfg(feature = "std")]
-pub(crate) fn caught(run: impl FnOnce()) -> std::thread::Result<()> {
+pub(crate) fn caught<T>(run: impl FnOnce() -> T) -> std::thread::Result<T> {
     std::panic::catch_unwind(core::panic::AssertUnwindSafe(run))
 }
 

@@ -249,9 +249,3 @@ fn x2_a_timeout_allocates_nothing_after_the_first_of_its_thread() {
     timeout();
     without_allocation("a timeout", timeout);
 }
-
-#[test]
-fn x3_size() {
-    assert!(size_of::<MultiLock>() <= 3 * size_of::<usize>());
-    assert_eq!(size_of::<Guard<'_>>(), size_of::<Option<Guard<'_>>>());
-}

@@ -31,7 +31,7 @@ use std::cell::UnsafeCell;
 use std::collections::HashSet;
 use std::future::{pending, poll_fn, ready};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::mem::{self, size_of};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::pin::{Pin, pin};
 use std::ptr;

@@ -36,12 +36,14 @@ impl Request for InMode<'_> {
     fn mode(&self) -> Mode {
         self.mode
     }
+
+    type Record = ();
 }
 
 impl<'a> LockRequest for InMode<'a> {
     type Guard = Guard<'a>;
 
-    unsafe fn into_guard(self) -> Guard<'a> {
+    unsafe fn into_guard(self, (): ()) -> Guard<'a> {
         Guard::new(self.lock, self.mode)
     }
 }

@@ -40,12 +40,14 @@ impl Request for InModeArc {
     fn mode(&self) -> Mode {
         self.mode
     }
+
+    type Record = ();
 }
 
 impl LockRequest for InModeArc {
     type Guard = GuardArc;
 
-    unsafe fn into_guard(self) -> GuardArc {
+    unsafe fn into_guard(self, (): ()) -> GuardArc {
         GuardArc::new(self.lock, self.mode)
     }
 }

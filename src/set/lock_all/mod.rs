@@ -11,7 +11,7 @@ pub(crate) use requests::sealed;
 pub use requests::{CheckedLocks, LockRequest, LockRequests};
 
 use core::future::Future;
-use core::mem;
+use core::panic::Location;
 
 use futures_core::FusedFuture;
 
@@ -20,7 +20,8 @@ use crate::lock::MultiLock;
 use crate::lock::cancel::first;
 use crate::mode::Mode;
 use crate::set::address_order::in_address_order;
-use crate::set::all_or_nothing::{self, AddressOrdered, AllHeld};
+use crate::set::all_or_nothing::{self, Acquiring, AddressOrdered, AllHeld};
+use crate::set::told::Event;
 use crate::sync::future::Fused;
 
 /// Acquires several locks, each in a mode of its own, waiting asynchronously until they are
@@ -116,11 +117,13 @@ use crate::sync::future::Fused;
 #[track_caller]
 pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Guards> {
     assert_no_duplicate(&requests);
+    let records = requests.records(Location::caller());
     Fused::<_, R>::new(async move {
         let requested = Requested(requests);
-        let room = detach(all_or_nothing::acquire(&requested).await);
+        let held = all_or_nothing::acquire(Acquiring::of_parts(&requested, records)).await;
+        let (room, records) = detach(held);
         // SAFETY: the locks have been acquired, and nothing else releases them.
-        unsafe { requested.0.into_guards(room) }
+        unsafe { requested.0.into_guards(room, records) }
     })
 }
 
@@ -151,9 +154,12 @@ pub fn lock_all<R: LockRequests>(requests: R) -> impl FusedFuture<Output = R::Gu
 /// *first += second.len();
 /// drop(reader);
 /// ```
+#[track_caller]
 pub fn try_lock_all<R: LockRequests>(requests: R) -> Result<R::Guards, TryLockAllError> {
     requests.check()?;
-    let acquired = guards_if_acquired(requests, |requested| all_or_nothing::try_acquire(requested));
+    let acquired = guards_if_acquired(requests, Location::caller(), |acquiring| {
+        all_or_nothing::try_acquire(acquiring)
+    });
     acquired.ok_or(TryLockAllError::WouldBlock)
 }
 
@@ -207,16 +213,22 @@ pub fn lock_all_or<R: LockRequests, C: Future>(
     cancel: C,
 ) -> impl Future<Output = Result<R::Guards, C::Output>> {
     assert_no_duplicate(&requests);
+    let site = Location::caller();
+    let (records, of_last_try) = (requests.records(site), requests.records(site));
     async move {
         let requested = Requested(requests);
-        let acquire = Fused::<_, &R>::new(all_or_nothing::acquire(&requested));
+        let acquiring = Acquiring::of_parts(&requested, records);
+        let acquire = Fused::<_, &R>::new(all_or_nothing::acquire(acquiring));
         let held = match first(acquire, cancel).await {
-            Err(output) => all_or_nothing::try_acquire(&requested).ok_or(output)?,
+            Err(output) => {
+                let acquiring = Acquiring::of_parts(&requested, of_last_try);
+                all_or_nothing::try_acquire(acquiring).ok_or(output)?
+            }
             Ok(held) => held,
         };
-        let room = detach(held);
+        let (room, records) = detach(held);
         // SAFETY: the locks have been acquired, and nothing else releases them.
-        Ok(unsafe { requested.0.into_guards(room) })
+        Ok(unsafe { requested.0.into_guards(room, records) })
     }
 }
 
@@ -230,12 +242,13 @@ pub(super) fn assert_no_duplicate(requests: &impl LockRequests) {
 /// Returns the guards of `requests`, which have no duplicates, if `acquire` acquires the locks.
 pub(super) fn guards_if_acquired<R: LockRequests>(
     requests: R,
-    acquire: impl FnOnce(&Requested<R>) -> Option<AllHeld<&Requested<R>>>,
+    site: &'static Location<'static>,
+    acquire: impl FnOnce(Acquiring<&Requested<R>>) -> Option<AllHeld<&Requested<R>>>,
 ) -> Option<R::Guards> {
     let requested = Requested(requests);
-    let room = detach(acquire(&requested)?);
+    let (room, records) = detach(acquire(Acquiring::new(&requested, site))?);
     // SAFETY: the locks have been acquired, and nothing else releases them.
-    Some(unsafe { requested.0.into_guards(room) })
+    Some(unsafe { requested.0.into_guards(room, records) })
 }
 
 /// Requests without duplicates.
@@ -244,10 +257,9 @@ pub(super) struct Requested<R>(R);
 /// Makes room for the guards. From then on, the guards stand for the acquisitions of `held`.
 ///
 /// An allocation may panic. Until that is over, unwinding releases all locks.
-fn detach<R: LockRequests>(held: AllHeld<&Requested<R>>) -> R::Room {
-    let room = held.0.0.room();
-    mem::forget(held);
-    room
+fn detach<R: LockRequests>(held: AllHeld<&Requested<R>>) -> (R::Room, R::Records) {
+    let room = held.0.wanted.0.room();
+    (room, held.detach().1)
 }
 
 impl<R: LockRequests> AddressOrdered for Requested<R> {
@@ -259,5 +271,17 @@ impl<R: LockRequests> AddressOrdered for Requested<R> {
         let mut count = 0;
         self.0.for_each_given(|other, _| count += usize::from(core::ptr::eq(other, lock)));
         count - 1
+    }
+
+    type Records = R::Records;
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> R::Records {
+        self.0.records(site)
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut R::Records, event: Event) {
+        self.0.tell(records, event);
     }
 }

@@ -1,16 +1,19 @@
 //! What [`lock_all`](crate::lock_all) takes: several requests, in a tuple, an array, a slice or a
 //! vector.
 
+use core::panic::Location;
 use core::ptr;
 
 use crate::error::DuplicateLock;
 use crate::lock::MultiLock;
 use crate::mode::Mode;
 use crate::set::address_order::AsGiven;
+use crate::set::told::{Event, Record};
 
 pub(crate) mod sealed {
     use crate::lock::MultiLock;
     use crate::mode::Mode;
+    use crate::set::told::{Event, Record};
 
     /// A lock, and the mode in which it is wanted.
     ///
@@ -21,6 +24,15 @@ pub(crate) mod sealed {
 
         #[doc(hidden)]
         fn mode(&self) -> Mode;
+
+        /// What the observer of the lock is told of the acquisition.
+        #[doc(hidden)]
+        type Record: Record;
+
+        /// Tells the observer of the lock.
+        #[doc(hidden)]
+        #[inline]
+        fn tell(&self, _record: &mut Self::Record, _event: Event) {}
     }
 
     /// [`Request`] by the name that the documentation shows.
@@ -67,7 +79,7 @@ pub trait LockRequest: sealed::Sealed {
     ///
     /// The caller has acquired the lock in the mode, and gives the acquisition up.
     #[doc(hidden)]
-    unsafe fn into_guard(self) -> Self::Guard;
+    unsafe fn into_guard(self, record: Self::Record) -> Self::Guard;
 }
 
 /// Requests for [`lock_all`](crate::lock_all): a tuple of up to twelve, or an array, a slice or a
@@ -114,7 +126,19 @@ pub trait LockRequests: Sealed + Sized {
     /// The caller has acquired each lock in its mode, once for each request, and gives these
     /// acquisitions up.
     #[doc(hidden)]
-    unsafe fn into_guards(self, room: Self::Room) -> Self::Guards;
+    unsafe fn into_guards(self, room: Self::Room, records: Self::Records) -> Self::Guards;
+
+    /// What the observers of the locks are told of the acquisitions.
+    #[doc(hidden)]
+    type Records: Send + Sync;
+
+    /// Returns the records of acquisitions that the observers know nothing of.
+    #[doc(hidden)]
+    fn records(&self, site: &'static Location<'static>) -> Self::Records;
+
+    /// Tells the observers.
+    #[doc(hidden)]
+    fn tell(&self, records: &mut Self::Records, event: Event);
 
     /// Looks for two requests that name the same lock, of which one is not shared.
     #[doc(hidden)]
@@ -213,9 +237,21 @@ impl<R: LockRequests> LockRequests for CheckedLocks<R> {
         self.0.room()
     }
 
-    unsafe fn into_guards(self, room: R::Room) -> R::Guards {
+    unsafe fn into_guards(self, room: R::Room, records: R::Records) -> R::Guards {
         // SAFETY: as the caller promises.
-        unsafe { self.0.into_guards(room) }
+        unsafe { self.0.into_guards(room, records) }
+    }
+
+    type Records = R::Records;
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> R::Records {
+        self.0.records(site)
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut R::Records, event: Event) {
+        self.0.tell(records, event);
     }
 
     fn check(&self) -> Result<(), DuplicateLock> {
@@ -237,9 +273,21 @@ macro_rules! tuples {
 
             fn room(&self) {}
 
-            unsafe fn into_guards(self, (): ()) -> Self::Guards {
+            unsafe fn into_guards(self, (): (), records: Self::Records) -> Self::Guards {
                 // SAFETY: as the caller promises, for each of the requests.
-                unsafe { ($(self.$n.into_guard(),)+) }
+                unsafe { ($(self.$n.into_guard(records.$n),)+) }
+            }
+
+            type Records = ($($Request::Record,)+);
+
+            #[inline]
+            fn records(&self, site: &'static Location<'static>) -> Self::Records {
+                ($($Request::Record::new(self.$n.mode(), site),)+)
+            }
+
+            #[inline]
+            fn tell(&self, records: &mut Self::Records, event: Event) {
+                $(self.$n.tell(&mut records.$n, event);)+
             }
         }
     };
@@ -278,8 +326,25 @@ impl<R: LockRequest, const N: usize> LockRequests for [R; N] {
 
     fn room(&self) {}
 
-    unsafe fn into_guards(self, (): ()) -> Self::Guards {
-        // SAFETY: as the caller promises, for each of the requests.
-        self.map(|request| unsafe { request.into_guard() })
+    unsafe fn into_guards(self, (): (), records: [R::Record; N]) -> Self::Guards {
+        let mut n = 0;
+        self.map(|request| {
+            let record = records[n];
+            n += 1;
+            // SAFETY: as the caller promises, for each of the requests.
+            unsafe { request.into_guard(record) }
+        })
+    }
+
+    type Records = [R::Record; N];
+
+    #[inline]
+    fn records(&self, site: &'static Location<'static>) -> Self::Records {
+        self.each_ref().map(|request| Record::new(request.mode(), site))
+    }
+
+    #[inline]
+    fn tell(&self, records: &mut Self::Records, event: Event) {
+        self.iter().zip(records).for_each(|(request, record)| request.tell(record, event));
     }
 }
