@@ -146,3 +146,23 @@ pub use rwlock::owned::{
     RwLockWriteGuardArc,
 };
 pub use told::Told;
+
+// The observers of the crate.
+
+#[cfg(feature = "std")]
+mod clock;
+#[cfg(feature = "alloc")]
+mod table;
+#[cfg(feature = "alloc")]
+mod task;
+
+#[cfg(feature = "alloc")]
+pub use table::entry::Entry;
+#[cfg(feature = "alloc")]
+pub use table::report::Report;
+#[cfg(feature = "std")]
+pub use table::{Global, table};
+#[cfg(feature = "alloc")]
+pub use table::{Table, TableRecord};
+#[cfg(feature = "std")]
+pub use task::Task;

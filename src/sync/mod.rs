@@ -159,6 +159,32 @@ impl<T> Mutex<T> {
 /// A mutex for critical sections that run no foreign code, and lock nothing else of this crate.
 pub(crate) use leaf::LeafMutex;
 
+/// A mutex that no promise depends on, so the model checkers need not see it, and it may be `static`.
+#[cfg(all(feature = "alloc", feature = "observed"))]
+pub(crate) use unmodeled_mutex::UnmodeledMutex;
+
+#[cfg(all(feature = "alloc", feature = "observed", not(any(loom, shuttle))))]
+mod unmodeled_mutex {
+    pub(crate) use super::Mutex as UnmodeledMutex;
+}
+
+#[cfg(all(feature = "alloc", feature = "observed", any(loom, shuttle)))]
+mod unmodeled_mutex {
+    use std::sync::{Mutex, PoisonError};
+
+    pub(crate) struct UnmodeledMutex<T>(Mutex<T>);
+
+    impl<T> UnmodeledMutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+            f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+}
+
 impl<T> UnwindSafe for LeafMutex<T> {}
 impl<T> RefUnwindSafe for LeafMutex<T> {}
 
