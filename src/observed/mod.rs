@@ -147,6 +147,8 @@ pub use rwlock::owned::{
 };
 pub use told::Told;
 
+mod info;
+
 // The observers of the crate.
 
 #[cfg(feature = "std")]

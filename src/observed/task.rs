@@ -108,7 +108,7 @@ impl Drop for Scope {
 /// static TABLE: Table = Table::new();
 ///
 /// # futures_lite::future::block_on(async {
-/// let lock = MultiLock::with_observer(&TABLE);
+/// let lock = MultiLock::with_observer("log", &TABLE);
 /// let guard = Task::new("report", lock.acquire(Mode::Shared)).await;
 /// assert_eq!(TABLE.entries()[0].task(), Some("report"));
 /// drop(guard);
@@ -153,10 +153,10 @@ impl Task<()> {
     /// use multilock::observed::{MultiLock, Table, Task};
     ///
     /// static TABLE: Table = Table::new();
-    /// static LOCK: MultiLock<&Table> = MultiLock::with_observer(&TABLE);
+    /// static LOCK: MultiLock<&Table> = MultiLock::with_observer("log", &TABLE);
     ///
     /// let writer = || drop(LOCK.acquire_blocking(Mode::Exclusive));
-    /// thread::spawn(|| Task::in_task("writer", writer)).join().unwrap();
+    /// thread::spawn(move || Task::in_task("writer", writer)).join().unwrap();
     /// assert!(TABLE.entries().is_empty());
     /// ```
     pub fn in_task<R>(name: &'static str, f: impl FnOnce() -> R) -> R {

@@ -129,7 +129,7 @@ impl<R: Copy> Told<R> {
 
     fn acquisition<'a, O>(&self, lock: &'a MultiLock<O>) -> Acquisition<'a> {
         let lock = LockInfo { name: &lock.name, address: ptr::from_ref(lock).addr() };
-        Acquisition { lock, mode: self.mode, from: self.from, site: self.site }
+        Acquisition { lock, mode: self.mode, from: self.from, may_wait: true, site: self.site }
     }
 }
 

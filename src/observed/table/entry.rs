@@ -20,7 +20,7 @@ use crate::observed::task::TaskId;
 ///
 /// static TABLE: Table = Table::new();
 ///
-/// let lock = MultiLock::with_observer(&TABLE);
+/// let lock = MultiLock::with_observer("log", &TABLE);
 /// let guard = lock.try_acquire(Mode::Shared);
 /// let [entry] = TABLE.entries()[..] else { panic!() };
 /// assert!(entry.is_held());
@@ -98,7 +98,7 @@ impl Entry {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::named_with_observer("log", &TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Shared);
     /// assert_eq!(TABLE.entries()[0].lock_name(), Some("log"));
     /// drop(guard);
@@ -118,7 +118,7 @@ impl Entry {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Shared);
     /// assert_eq!(TABLE.entries()[0].lock_site().file(), file!());
     /// drop(guard);
@@ -138,7 +138,7 @@ impl Entry {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Exclusive);
     /// assert_eq!(TABLE.entries()[0].mode(), Mode::Exclusive);
     /// drop(guard);
@@ -159,7 +159,7 @@ impl Entry {
     /// static TABLE: Table = Table::new();
     ///
     /// # futures_lite::future::block_on(async {
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.acquire(Mode::Exclusive).await;
     /// let mut waiter = Box::pin(lock.acquire(Mode::Shared));
     /// assert!(futures_lite::future::poll_once(&mut waiter).await.is_none());
@@ -185,7 +185,7 @@ impl Entry {
     /// static TABLE: Table = Table::new();
     ///
     /// # futures_lite::future::block_on(async {
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let reader = lock.acquire(Mode::Shared).await;
     /// let mut guard = lock.acquire(Mode::Upgradable).await;
     /// let mut upgrade = Box::pin(guard.upgrade());
@@ -215,7 +215,7 @@ impl Entry {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Shared);
     /// assert_eq!(TABLE.entries()[0].site().file(), file!());
     /// drop(guard);
@@ -238,7 +238,7 @@ impl Entry {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Shared);
     /// std::thread::sleep(Duration::from_millis(1));
     /// assert!(TABLE.entries()[0].age() >= Duration::from_millis(1));
@@ -261,7 +261,7 @@ impl Entry {
     /// static TABLE: Table = Table::new();
     ///
     /// # futures_lite::future::block_on(async {
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let _guard = Task::new("reader", lock.acquire(Mode::Shared)).await;
     /// assert_eq!(TABLE.entries()[0].task(), Some("reader"));
     /// # });

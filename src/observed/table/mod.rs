@@ -76,7 +76,7 @@ use crate::sync::UnmodeledMutex;
 /// static TABLE: Table = Table::new();
 ///
 /// # futures_lite::future::block_on(async {
-/// let lock = MultiLock::named_with_observer("log", &TABLE);
+/// let lock = MultiLock::with_observer("log", &TABLE);
 /// let guard = lock.acquire(Mode::Exclusive).await;
 /// let page = TABLE.to_string();
 /// let line = page.lines().find(|line| line.contains("log")).unwrap();
@@ -271,7 +271,7 @@ impl Table {
     /// TABLE.report_to(|report| REPORTS.lock().unwrap().push(report.to_string()));
     /// TABLE.slow_after(Duration::MAX, Duration::from_millis(1));
     ///
-    /// let lock = MultiLock::named_with_observer("log", &TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.try_acquire(Mode::Shared);
     /// std::thread::sleep(Duration::from_millis(5));
     /// TABLE.report_slow();
@@ -314,7 +314,7 @@ impl Table {
     ///
     /// static TABLE: Table = Table::new();
     ///
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guards = [Mode::Shared, Mode::Upgradable].map(|mode| lock.try_acquire(mode));
     /// assert_eq!(TABLE.entries().len(), 2);
     /// drop(guards);
@@ -340,7 +340,7 @@ impl Table {
     /// use multilock::observed::{MultiLock, Table};
     ///
     /// static TABLE: Table = Table::new();
-    /// static LOG: MultiLock<&Table> = MultiLock::named_with_observer("log", &TABLE);
+    /// static LOG: MultiLock<&Table> = MultiLock::with_observer("log", &TABLE);
     ///
     /// # futures_lite::future::block_on(async {
     /// let _guard = LOG.acquire(Mode::Exclusive).await;
@@ -370,7 +370,7 @@ impl Table {
     /// static TABLE: Table = Table::new();
     ///
     /// # futures_lite::future::block_on(async {
-    /// let lock = MultiLock::with_observer(&TABLE);
+    /// let lock = MultiLock::with_observer("log", &TABLE);
     /// let guard = lock.acquire(Mode::Exclusive).await;
     /// let mut waiter = Box::pin(lock.acquire(Mode::Shared));
     /// assert!(futures_lite::future::poll_once(&mut waiter).await.is_none());
