@@ -157,6 +157,7 @@ mod clock;
 mod table;
 #[cfg(feature = "alloc")]
 mod task;
+mod times;
 
 #[cfg(feature = "alloc")]
 pub use table::entry::Entry;
@@ -168,3 +169,4 @@ pub use table::{Global, table};
 pub use table::{Table, TableRecord};
 #[cfg(feature = "std")]
 pub use task::Task;
+pub use times::{Durations, Summary, Times, TimesRecord};
