@@ -153,18 +153,20 @@ mod info;
 
 #[cfg(feature = "std")]
 mod clock;
+mod global;
 #[cfg(feature = "alloc")]
 mod table;
 #[cfg(feature = "alloc")]
 mod task;
 mod times;
 
+pub use global::Global;
+#[cfg(feature = "std")]
+pub use global::table;
 #[cfg(feature = "alloc")]
 pub use table::entry::Entry;
 #[cfg(feature = "alloc")]
 pub use table::report::Report;
-#[cfg(feature = "std")]
-pub use table::{Global, table};
 #[cfg(feature = "alloc")]
 pub use table::{Table, TableRecord};
 #[cfg(feature = "std")]
