@@ -105,7 +105,13 @@ impl fmt::Display for Report {
                 Ok(())
             }
             Self::LockOrder { steps } => {
-                write!(f, "lock order: {} locks are acquired in a circle", steps.len())?;
+                match steps.len() {
+                    1 => write!(f, "lock order: a task acquires a lock that it holds")?,
+                    locks => write!(
+                        f,
+                        "lock order: {locks} locks are acquired in orders that may deadlock"
+                    )?,
+                }
                 for (held, acquired) in steps {
                     write!(
                         f,
