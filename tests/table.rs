@@ -418,3 +418,20 @@ fn locks_without_an_observer_of_their_own_share_a_table() {
     let here = |line: &&str| line.split_whitespace().nth(1).unwrap().starts_with(file!());
     assert!(page.lines().find(here).unwrap().contains("exclusive"), "{page}");
 }
+
+#[test]
+fn what_observes_may_be_sent_and_shared() {
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+
+    fn all<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe>() {}
+    fn copy<T: Copy>() {}
+    all::<Table>();
+    all::<multilock::observed::Times>();
+    all::<multilock::observed::Global>();
+    all::<(Entry, multilock::observed::Report, multilock::observed::Summary)>();
+    copy::<(Entry, multilock::observed::Summary, multilock::observed::TableRecord)>();
+    all::<Named<std::future::Ready<()>>>();
+    let task: std::pin::Pin<Box<Named<dyn Future<Output = u32>>>> =
+        Box::pin(Named::new("not sized", async { 5 }));
+    assert_eq!(support::now(task), 5);
+}

@@ -53,7 +53,8 @@ fn what_is_held_counts_when_it_is_released() {
     pass(1);
     assert_eq!(of(lock.observer().summary().held()), (4, 1_007_000, 1_000_000));
     let classes = lock.observer().summary();
-    let classes = classes.held().histogram().filter(|(_, count)| *count != 0).collect::<Vec<_>>();
+    let classes =
+        classes.held().histogram().into_iter().filter(|(_, count)| *count != 0).collect::<Vec<_>>();
     let ends = [1024, 2048, 4096, 1 << 20].map(Duration::from_nanos);
     assert_eq!(classes, ends.map(|end| (end, 1)));
 }

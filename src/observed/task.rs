@@ -12,6 +12,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 #[cfg(feature = "std")]
+use futures_core::FusedFuture;
+
+#[cfg(feature = "std")]
 use crate::sync::unmodeled::{AtomicUsize, Ordering::Relaxed};
 
 /// A task that has a name. Several may have the same name, but not the same number.
@@ -134,6 +137,7 @@ impl<F> Task<F> {
     /// assert_eq!(Task::new("answer", async { 42 }).await, 42);
     /// # });
     /// ```
+    #[must_use = "futures do nothing unless polled"]
     pub fn new(name: &'static str, future: F) -> Self {
         Self { task: TaskId::new(name), future }
     }
@@ -174,6 +178,14 @@ impl<F: Future + ?Sized> Future for Task<F> {
         // SAFETY: the future is pinned as long as the task is: nothing moves it out of the task, the
         // task has no `Drop`, and is `Unpin` only if the future is.
         unsafe { self.map_unchecked_mut(|task| &mut task.future) }.poll(cx)
+    }
+}
+
+/// It is terminated when the future in it is.
+#[cfg(feature = "std")]
+impl<F: FusedFuture + ?Sized> FusedFuture for Task<F> {
+    fn is_terminated(&self) -> bool {
+        self.future.is_terminated()
     }
 }
 

@@ -36,7 +36,8 @@ use crate::sync::UnmodeledMutex;
 ///
 /// [`guide::who_holds_it`](crate::guide::who_holds_it) explains how to read it. A table is a `static`,
 /// or in an [`Arc`](alloc::sync::Arc), and any number of locks may have it as their observer. With
-/// `std` there is one that all locks can share, [`Global`].
+/// `std` there is one that all locks can share,
+/// [`Global`](crate::observed::Global).
 ///
 /// A table also reports by itself what takes long, and tasks that wait for each other: see
 /// [`report_to`](Self::report_to).
@@ -46,13 +47,17 @@ use crate::sync::UnmodeledMutex;
 /// An acquisition that does not wait, and its release, lock a mutex twice and read the clock once;
 /// twice if there is a limit for holds. There is no look-up: the guard keeps the place of its entry.
 /// All locks of a table contend for its mutex, so it is a tool for a program that has a problem, or for
-/// locks that are acquired some hundred thousand times a second at most. Each entry has 312 bytes (on
+/// locks that are acquired some hundred thousand times a second at most. Each entry has 240 bytes (on
 /// 64 bits), and memory for 64 of them is allocated when the first acquisition begins, for twice as
 /// many when they are used up, and so on. It is not given back before the table is dropped, and its
 /// use is bounded by the number of acquisitions at the same time.
 ///
 /// Where there is no memory, or more than four million entries are needed, the acquisition is not
 /// listed, and the page ends with the number of those that are not. The lock itself is not concerned.
+/// A report and the page need memory as any vector does.
+///
+/// With a limit for waits, each wait looks at all entries while the mutex is locked. A named task that
+/// waits while it holds a lock copies all of them, and one that acquires looks at those that are held.
 ///
 /// The mutex is not locked while the clock is read, a report is made, or memory is allocated or freed.
 /// With the feature `critical-section` it is a critical section. To print the page is one that is as
@@ -180,24 +185,25 @@ impl Table {
     /// * What takes long, if [`slow_after`](Self::slow_after) has set a limit.
     /// * [Deadlocks](Report::Deadlock) of tasks that have a name: see [`Task`](super::Task). A circle of
     ///   any length is found when its last wait begins, with several locks or one: a task that waits
-    ///   for itself is a circle of one. A [`LockSet`](crate::LockSet) waits for one member at a time.
+    ///   for itself is a circle of one. A set of locks waits for all of them.
     /// * [Orders](Report::LockOrder) in which such tasks acquire locks, and in which they could come to
     ///   wait for each other, even if they never did: a circle of any number of locks. Here, locks are
     ///   told apart by their names, or else by the lines on which they were made. So for locks that are
     ///   made on one line, as those of the rows of a table, any of them stands for all, and an order
-    ///   among them is not noticed, except that one lock is acquired twice. Acquisitions that
-    ///   do not wait, such as those of `try_` methods, and all that one line acquires, such as
-    ///   [`lock_all`](crate::lock_all), have no order among them. Modes make no difference: two readers
-    ///   do not exclude each other, but a writer that waits in between keeps out the second one. Up to
-    ///   eight locks that a task holds are taken into account.
+    ///   among them is not noticed, except that one lock is acquired twice. An acquisition
+    ///   that never waits, such as that of a `try_` method, has no order with what the task holds, and
+    ///   all that one line acquires, such as [`lock_all`](crate::lock_all), has none among itself. An
+    ///   upgrade has one if it waits. Modes make no difference: two readers do not exclude each other,
+    ///   but a writer that waits in between keeps out the second one. Up to eight locks that a task
+    ///   holds are taken into account.
     ///
     /// Each circle is reported once. A deadlock is a hint, not a proof: [`Task`](super::Task) says
     /// when one is wrong. So is an order that is excluded by something that the table does not know,
     /// such as another lock.
     ///
     /// The function is called by the thread that acquires or releases a lock, while no mutex of the
-    /// table is locked. What it does delays that thread: it should log, count or send. It may use locks
-    /// of the table. If it panics, the acquisition goes on, as after any panic of an
+    /// table is locked. What it does delays that thread: it should log, count or send. It may look at the
+    /// table, and acquire other locks of it. If it panics, the acquisition goes on, as after any panic of an
     /// [observer](super::Observer#panics): to fail a test, count the reports and look at the number in
     /// the end, or abort.
     ///

@@ -223,6 +223,12 @@ const fn place(index: u32) -> (usize, usize) {
 mod tests {
     use super::*;
 
+    #[cfg(target_pointer_width = "64")]
+    #[test]
+    fn x3_an_entry_has_240_bytes() {
+        assert_eq!((size_of::<Slot>(), size_of::<Option<Key>>()), (240, 8));
+    }
+
     #[test]
     fn each_index_has_a_place_of_its_own() {
         assert_eq!(place(0), (0, 0));

@@ -542,6 +542,12 @@ fn an_upgrade_has_an_order_with_what_shares_the_lock() {
         b.release(&table, inner);
         a.release(&table, held);
     }
+    // Nor does a shared holder that becomes upgradable wait for itself.
+    let held = by(t, || a.hold(&table, Shared));
+    let upgrade = Acquisition { from: Some(Shared), ..a.acquisition(Exclusive) };
+    let waited = by(t, || table.waiting(upgrade));
+    by(t, || table.cancelled(upgrade, waited));
+    a.release(&table, held);
     assert_eq!(circles(), [""; 0]);
     nest(&table, task("u"), &[(&a, Shared), (&b, Shared)]);
     assert_eq!(circles(), ["lock order u: a>b t: b>a"]);
