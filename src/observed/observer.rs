@@ -1,6 +1,6 @@
 //! The trait of observers, and what they are told.
 
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 use alloc::sync::Arc;
 use core::fmt;
 use core::panic::Location;

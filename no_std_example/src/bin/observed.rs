@@ -30,27 +30,27 @@ mod log {
         const NEW: Self = Self;
     }
 
-    fn line(it: Acquisition<'_>) -> u32 {
-        it.site().line()
+    fn name(it: Acquisition<'_>) -> &'static str {
+        it.lock().name().unwrap_or("a lock")
     }
 
     impl Observer for Log {
         type Record = ();
 
         fn waiting(&self, it: Acquisition<'_>) {
-            defmt::println!("line {} waits for {}, {}", line(it), it.lock().name(), it.mode());
+            defmt::println!("line {} waits for {=str}, {}", it.site().line(), name(it), it.mode());
         }
 
         fn acquired(&self, it: Acquisition<'_>, _: Option<()>) {
-            defmt::println!("line {} acquired {}, {}", line(it), it.lock().name(), it.mode());
+            defmt::println!("line {} acquired {=str}, {}", it.site().line(), name(it), it.mode());
         }
 
         fn released(&self, it: Acquisition<'_>, (): ()) {
-            defmt::println!("line {} released {}, {}", line(it), it.lock().name(), it.mode());
+            defmt::println!("line {} released {=str}, {}", it.site().line(), name(it), it.mode());
         }
 
         fn cancelled(&self, it: Acquisition<'_>, (): ()) {
-            defmt::println!("line {} gave up {}, {}", line(it), it.lock().name(), it.mode());
+            defmt::println!("line {} gave up {=str}, {}", it.site().line(), name(it), it.mode());
         }
     }
 }
