@@ -83,7 +83,12 @@
 // A link to an item that the features or the target leave out cannot resolve. docs.rs leaves out
 // none.
 #![cfg_attr(
-    not(all(feature = "std", feature = "event-listener", not(target_family = "wasm"))),
+    not(all(
+        feature = "std",
+        feature = "event-listener",
+        feature = "observed",
+        not(target_family = "wasm")
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 // An example that a reader copies compiles without warnings.

@@ -1,4 +1,4 @@
-//! What `tour` prints.
+//! What the examples of the crate print.
 
 #![cfg(not(any(loom, shuttle, miri, target_family = "wasm")))]
 
@@ -57,4 +57,61 @@ LOCK.locked() -> None: no holder is left
     }
     assert_eq!((stdout(&output), stderr(&output)), (said, ""));
     assert_eq!(output.status.code(), Some(0));
+}
+
+/// The same text with each age, and nothing else, as `T.TTT s`.
+#[cfg(feature = "observed")]
+fn without_ages(text: &str) -> String {
+    let is_age = |word: &str| word.len() == 5 && word.parse::<f64>().is_ok();
+    text.split(' ')
+        .map(|word| if is_age(word) { "T.TTT" } else { word })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(feature = "observed")]
+#[test]
+fn who_holds_it_prints_the_page_and_the_hints() {
+    let output = run("who_holds_it", &[], Path::new("."));
+    let text = without_ages(stdout(&output)).replace('\\', "/");
+    // On a busy machine, all may be slow.
+    let (slow, said): (Vec<_>, Vec<_>) = text.lines().partition(|line| line.starts_with("slow"));
+    let expected = "\
+# One after the other:
+lock order: 2 locks are acquired in orders that may deadlock
+  audit acquired accounts, shared, at examples/who_holds_it.rs:36:29, and held log, exclusive, since examples/who_holds_it.rs:34:23
+  transfer acquired log, exclusive, at examples/who_holds_it.rs:29:9, and held accounts, exclusive, since examples/who_holds_it.rs:25:33
+# A slow task:
+# Both at the same time:
+deadlock: 2 tasks wait for each other
+  audit waits for accounts, shared, at examples/who_holds_it.rs:36:29; held by transfer, exclusive, at examples/who_holds_it.rs:25:33
+  transfer waits for log, exclusive, at examples/who_holds_it.rs:29:9; held by audit, exclusive, at examples/who_holds_it.rs:34:23
+no statement: accounts is held, exclusive for T.TTT s by transfer at examples/who_holds_it.rs:25:33
+# All that is held and awaited:
+#  lock      state  mode           age  task      site                            in the way
+1  accounts  held   exclusive  T.TTT s  transfer  examples/who_holds_it.rs:25:33
+2  accounts  waits  shared     T.TTT s  audit     examples/who_holds_it.rs:36:29  1
+3  log       held   exclusive  T.TTT s  audit     examples/who_holds_it.rs:34:23
+4  log       waits  exclusive  T.TTT s  transfer  examples/who_holds_it.rs:29:9   3
+deadlock: 2 tasks wait for each other
+  transfer waits for log, exclusive, at examples/who_holds_it.rs:29:9; held by audit, exclusive, at examples/who_holds_it.rs:34:23
+  audit waits for accounts, shared, at examples/who_holds_it.rs:36:29; held by transfer, exclusive, at examples/who_holds_it.rs:25:33
+# In the end:
+no lock of this table is held or waited for";
+    for (line, expected) in said.iter().zip(expected.lines()) {
+        assert_eq!(*line, expected);
+    }
+    assert_eq!(said.len(), expected.lines().count());
+    for expected in [
+        "slow hold: accounts, shared for T.TTT s by backup at examples/who_holds_it.rs:42:30",
+        "slow wait: accounts, exclusive for T.TTT s by transfer at examples/who_holds_it.rs:25:33; in the way when it \
+         began: shared for T.TTT s by backup at examples/who_holds_it.rs:42:30",
+        "slow hold: log, exclusive for T.TTT s by audit at examples/who_holds_it.rs:34:23",
+        "slow wait: log, exclusive for T.TTT s by transfer at examples/who_holds_it.rs:29:9; in the way when it began: \
+         exclusive for T.TTT s by audit at examples/who_holds_it.rs:34:23",
+    ] {
+        // Each wait and each hold is reported once.
+        assert_eq!(slow.iter().filter(|line| **line == expected).count(), 1, "{expected}");
+    }
+    assert_eq!((stderr(&output), output.status.code()), ("", Some(0)));
 }

@@ -12,6 +12,7 @@
 //! | [`several_locks`] | How are several locks acquired without a deadlock? |
 //! | [`conditions`] | How does a task wait for the data, or for a lock to become available? |
 //! | [`hangs`] | The program hangs: why? |
+//! | [`who_holds_it`] | Who holds the lock, since when, and who waits? |
 //! | [`firmware`] | What does the lock need and cost without an operating system? |
 //! | [`migrating_from_async_lock`], [`migrating_from_tokio`], [`migrating_from_parking_lot`] | What is another name, and what behaves differently? |
 //! | [`from_python`] | Which name of `asyncio-multilock` is which here? |
@@ -29,7 +30,7 @@ macro_rules! pages {
 }
 
 pages! {
-    choosing guarantees cancellation several_locks conditions hangs firmware
+    choosing guarantees cancellation several_locks conditions hangs who_holds_it firmware
     migrating_from_async_lock migrating_from_tokio migrating_from_parking_lot from_python many_readers
     testing
 }

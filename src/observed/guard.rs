@@ -213,7 +213,7 @@ macro_rules! observed_guard {
             #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
             pub fn share(&self) -> Option<Self> {
                 let plain = self.plain.share()?;
-                Some(Self::from_plain(plain, Hold::new(self.hold.lock.clone(), Mode::Shared)))
+                Some(Self::from_plain(plain, Hold::tried(self.hold.lock.clone(), Mode::Shared)))
             }
 
             /// Detaches the guard into a handle, which does not release the lock when it is dropped.

@@ -13,6 +13,7 @@ use crate::lock::monitor::Monitor;
 #[cfg(feature = "event-listener")]
 use crate::lock::subscription::{SharedEvent, Subscription};
 use crate::mode::Mode;
+use crate::observed::global::Global;
 use crate::observed::guard::Guard;
 use crate::observed::observer::LockName;
 use crate::observed::requests::InMode;
@@ -50,7 +51,7 @@ use crate::sync::const_fn;
 /// let lock = MultiLock::with_observer("the printer", Print);
 /// let _guard = lock.try_acquire(Mode::Exclusive);
 /// ```
-pub struct MultiLock<O> {
+pub struct MultiLock<O = Global> {
     pub(crate) lock: Plain,
     pub(crate) name: LockName,
     pub(crate) observer: O,
@@ -292,7 +293,7 @@ impl<O: Observer> MultiLock<O> {
     #[must_use = "the lock is released when the guard is dropped: keep it with `let _guard =`, not with `let _ =`"]
     pub fn try_acquire(&self, mode: Mode) -> Option<Guard<'_, O>> {
         let plain = self.lock.try_acquire(mode)?;
-        Some(Guard::from_plain(plain, Hold::new(self, mode)))
+        Some(Guard::from_plain(plain, Hold::tried(self, mode)))
     }
 
     /// Acquires the lock in `mode`, waiting asynchronously until it is available.

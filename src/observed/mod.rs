@@ -8,7 +8,18 @@
 //! released, and is canceled while it waits. Each call names the lock, the mode, and the line of the program that has called
 //! the lock.
 //!
-//! # An observer
+//! # The observers of the crate
+//!
+//! | you want to know | take |
+//! |---|---|
+//! | who holds which lock, since when, and who waits; which tasks wait for each other | [`Global`], the observer of locks that name no other, and [`table`](table()); or a [`Table`] of your own |
+//! | which task that is | [`Task`], which gives a future a name |
+//! | how long a lock is waited for, and held | [`Times`] |
+//! | nothing, for now | `()` |
+//!
+//! [`guide::who_holds_it`](crate::guide::who_holds_it) shows them at work. Two observers of one lock are a pair.
+//!
+//! # An observer of your own
 //!
 //! What an observer remembers of an acquisition is its [`Record`](Observer::Record), which the guard keeps. So an observer
 //! that measures time needs no table, and no lock of its own:
@@ -146,3 +157,29 @@ pub use rwlock::owned::{
     RwLockWriteGuardArc,
 };
 pub use told::Told;
+
+mod info;
+
+// The observers of the crate.
+
+#[cfg(feature = "std")]
+mod clock;
+mod global;
+#[cfg(feature = "alloc")]
+mod table;
+#[cfg(feature = "alloc")]
+mod task;
+mod times;
+
+pub use global::Global;
+#[cfg(feature = "std")]
+pub use global::table;
+#[cfg(feature = "alloc")]
+pub use table::entry::Entry;
+#[cfg(feature = "alloc")]
+pub use table::report::Report;
+#[cfg(feature = "alloc")]
+pub use table::{Table, TableRecord};
+#[cfg(feature = "std")]
+pub use task::Task;
+pub use times::{Durations, Summary, Times, TimesRecord};

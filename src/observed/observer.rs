@@ -1,6 +1,6 @@
 //! The trait of observers, and what they are told.
 
-#[cfg(feature = "alloc")]
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
 use alloc::sync::Arc;
 use core::fmt;
 use core::panic::Location;
@@ -168,6 +168,7 @@ pub struct Acquisition<'a> {
     pub(crate) lock: LockInfo<'a>,
     pub(crate) mode: Mode,
     pub(crate) from: Option<Mode>,
+    pub(crate) may_wait: bool,
     pub(crate) site: &'static Location<'static>,
 }
 
@@ -188,6 +189,13 @@ impl<'a> Acquisition<'a> {
     #[must_use]
     pub const fn changed_from(self) -> Option<Mode> {
         self.from
+    }
+
+    /// Returns whether the call waits if it has to. Those of `try_` methods never do, and no holder
+    /// waits that shares its guard or downgrades it.
+    #[must_use]
+    pub const fn may_wait(self) -> bool {
+        self.may_wait
     }
 
     /// Returns the line of the call that acquires the lock, or that has changed its mode.

@@ -158,7 +158,7 @@ impl<O: Observer> MultiLock<O> {
     pub fn try_acquire_arc(self: &Arc<Self>, mode: Mode) -> Option<GuardArc<O>> {
         // SAFETY: the guard contains a clone of the `Arc`, which is dropped after the rest.
         let plain = unsafe { outliving(self) }.try_acquire(mode)?;
-        Some(GuardArc::from_plain(plain, Hold::new(self.clone(), mode)))
+        Some(GuardArc::from_plain(plain, Hold::tried(self.clone(), mode)))
     }
 
     /// Acquires the lock in `mode`, waiting asynchronously until it is available. Returns a future and a guard that are

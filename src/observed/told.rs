@@ -69,10 +69,12 @@ impl<R: Copy> Told<R> {
             (Event::Waits, Stage::New) => {
                 call(|| observer.waiting(acquisition)).map_or(Stage::Silent, Stage::Waits)
             }
-            (Event::Acquired, Stage::New) => {
+            (Event::Acquired | Event::Tried, Stage::New) => {
+                let may_wait = matches!(event, Event::Acquired);
+                let acquisition = Acquisition { may_wait, ..acquisition };
                 call(|| observer.acquired(acquisition, None)).map_or(Stage::Silent, Stage::Held)
             }
-            (Event::Acquired, Stage::Waits(waited)) => {
+            (Event::Acquired | Event::Tried, Stage::Waits(waited)) => {
                 call(|| observer.acquired(acquisition, Some(waited)))
                     .map_or(Stage::Silent, Stage::Held)
             }
@@ -129,7 +131,7 @@ impl<R: Copy> Told<R> {
 
     fn acquisition<'a, O>(&self, lock: &'a MultiLock<O>) -> Acquisition<'a> {
         let lock = LockInfo { name: &lock.name, address: ptr::from_ref(lock).addr() };
-        Acquisition { lock, mode: self.mode, from: self.from, site: self.site }
+        Acquisition { lock, mode: self.mode, from: self.from, may_wait: true, site: self.site }
     }
 }
 
@@ -222,6 +224,15 @@ impl<P: LockPtr> Hold<P> {
     #[track_caller]
     pub(super) fn new(lock: P, mode: Mode) -> Self {
         Self { lock, told: Told::new(mode, Location::caller()) }
+    }
+
+    /// Tells of an acquisition that was successful, and would not have waited.
+    #[inline]
+    #[track_caller]
+    pub(super) fn tried(lock: P, mode: Mode) -> Self {
+        let mut hold = Self::new(lock, mode);
+        hold.tell(Event::Tried);
+        hold
     }
 
     #[inline]

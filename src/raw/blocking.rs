@@ -67,11 +67,12 @@ impl RawLock {
         mut waits: impl FnMut(),
     ) -> bool {
         let in_time = deadline.is_none_or(|deadline| Instant::now() < deadline);
-        if self.try_acquire_as_newcomer(mode).is_ok() {
+        let attempt = || self.try_acquire_as_newcomer(mode).is_ok();
+        if attempt() {
             return true;
         }
         if in_time {
-            if self.spin_or_yield(mode, deadline.is_none()) {
+            if self.spin_or_yield(mode, deadline.is_none(), attempt) {
                 return true;
             }
             let mut acquire = pin!(RawAcquire::for_thread(self, mode));

@@ -140,9 +140,9 @@ pub(crate) struct AllHeld<W: AddressOrdered<Records = R>, R = <W as AddressOrder
 impl<W: AddressOrdered> AllHeld<W> {
     /// Tells the observers that all locks were acquired.
     #[inline]
-    pub(super) fn acquired(acquiring: Acquiring<W>) -> Self {
+    pub(super) fn acquired(acquiring: Acquiring<W>, event: Event) -> Self {
         let mut held = Self(acquiring);
-        held.0.tell(Event::Acquired);
+        held.0.tell(event);
         held
     }
 
@@ -339,7 +339,7 @@ fn spin(wanted: &impl AddressOrdered, blocker: &MultiLock) -> bool {
 /// Acquires all locks if that is possible now, and otherwise none.
 pub(crate) fn try_acquire<W: AddressOrdered>(acquiring: Acquiring<W>) -> Option<AllHeld<W>> {
     let acquired = try_all(&acquiring.wanted, Snapshot::admits, None, None).is_ok();
-    acquired.then(|| AllHeld::acquired(acquiring))
+    acquired.then(|| AllHeld::acquired(acquiring, Event::Tried))
 }
 
 /// Acquires all locks, waiting until they are available together.
@@ -351,7 +351,7 @@ pub(crate) async fn acquire<W: AddressOrdered>(mut acquiring: Acquiring<W>) -> A
             poll_fn(|cx| poll_cold(slow.as_mut(), cx)).await;
         }
     }
-    AllHeld::acquired(acquiring)
+    AllHeld::acquired(acquiring, Event::Acquired)
 }
 
 /// Polls a future that is seldom needed. The function is never inlined, so that the code of the

@@ -13,6 +13,7 @@ use crate::set::all_or_nothing::{
 use crate::set::lock_all::{LockRequests, assert_no_duplicate, guards_if_acquired};
 use crate::set::lock_set::{LockSet, RecordsOf, SetGuard, Uniform};
 use crate::set::lockable::Lockable;
+use crate::set::told::Event;
 use crate::sync::block::block_on;
 
 /// Acquires all locks, blocking the thread until they are available together, or until `deadline`.
@@ -22,7 +23,7 @@ fn acquire<W: AddressOrdered>(
 ) -> Option<AllHeld<W>> {
     let wanted = &acquiring.wanted;
     if try_all_once(wanted) || spin_or_yield(wanted, deadline.is_none()) {
-        return Some(AllHeld::acquired(acquiring));
+        return Some(AllHeld::acquired(acquiring, Event::Acquired));
     }
     block_on(all_or_nothing::acquire(acquiring), deadline)
 }

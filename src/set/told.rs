@@ -14,6 +14,8 @@ pub enum Event {
     /// It waits. The observer is told the first time.
     Waits,
     Acquired,
+    /// It was acquired by a call that never waits.
+    Tried,
     /// It was downgraded.
     Changed {
         to: Mode,

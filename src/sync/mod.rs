@@ -166,6 +166,32 @@ impl<T> Mutex<T> {
     }
 }
 
+/// A mutex that no promise depends on, so the model checkers need not see it, and it may be `static`.
+#[cfg(all(feature = "alloc", feature = "observed"))]
+pub(crate) use unmodeled_mutex::UnmodeledMutex;
+
+#[cfg(all(feature = "alloc", feature = "observed", not(any(loom, shuttle))))]
+mod unmodeled_mutex {
+    pub(crate) use super::Mutex as UnmodeledMutex;
+}
+
+#[cfg(all(feature = "alloc", feature = "observed", any(loom, shuttle)))]
+mod unmodeled_mutex {
+    use std::sync::{Mutex, PoisonError};
+
+    pub(crate) struct UnmodeledMutex<T>(Mutex<T>);
+
+    impl<T> UnmodeledMutex<T> {
+        pub(crate) const fn new(value: T) -> Self {
+            Self(Mutex::new(value))
+        }
+
+        pub(crate) fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+            f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        }
+    }
+}
+
 /// With `std`, or under loom or shuttle, a mutex that blocks the thread.
 #[cfg(any(loom, shuttle, all(feature = "std", not(feature = "critical-section"))))]
 mod section {

@@ -80,7 +80,7 @@ macro_rules! observed_methods {
         pub fn $try($($this)*) -> Option<$Guard> {
             let acquired = $self.plain().raw.try_acquire(Mode::$mode);
             let plain = acquired.then(|| $PlainGuard::new($self.plain(), $self.data()))?;
-            Some(<$Guard>::from_plain(plain, Hold::new($lock, Mode::$mode)))
+            Some(<$Guard>::from_plain(plain, Hold::tried($lock, Mode::$mode)))
         }
 
         #[doc = concat!("Acquires ", $access, " access, waiting asynchronously until it is available.")]

@@ -341,7 +341,7 @@ macro_rules! observed_read_guard {
             #[track_caller]
             pub fn share(guard: &Self) -> Option<Self> {
                 let plain = PlainRead::share(&guard.plain)?;
-                Some(Self::acquired(plain, Hold::new(guard.hold.lock.clone(), Mode::Shared)))
+                Some(Self::acquired(plain, Hold::tried(guard.hold.lock.clone(), Mode::Shared)))
             }
 
             /// Turns the guard into a guard of a part of the data. Never waits. For the observer, the acquisition goes
@@ -523,7 +523,10 @@ macro_rules! observed_conversions {
             #[track_caller]
             pub fn share(guard: &Self) -> Option<$Read<$($args)*>> {
                 let plain = PlainUpgradable::share(&guard.plain)?;
-                Some($Read::acquired(plain, Hold::new(guard.hold.lock.clone().into(), Mode::Shared)))
+                Some($Read::acquired(
+                    plain,
+                    Hold::tried(guard.hold.lock.clone().into(), Mode::Shared),
+                ))
             }
 
             /// Upgrades the guard to a write guard if there is no other reader. Never waits.

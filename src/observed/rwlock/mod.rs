@@ -12,6 +12,7 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use crate::lock::MultiLock as Plain;
+use crate::observed::global::Global;
 use crate::observed::{MultiLock, NewObserver};
 use crate::rwlock::Changes;
 use crate::sync::const_fn;
@@ -36,7 +37,7 @@ use crate::sync::const_fn;
 /// assert_eq!(lock.into_inner(), 6);
 /// # });
 /// ```
-pub struct RwLock<T: ?Sized, O> {
+pub struct RwLock<T: ?Sized, O = Global> {
     lock: MultiLock<O>,
     data: UnsafeCell<T>,
 }
