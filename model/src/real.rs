@@ -11,8 +11,8 @@ use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use crate::raw::list::{Node, WaitState, WaiterKind};
 use crate::raw::listener::Listener;
-use crate::raw::queue::{ListId, WaitQueue};
 use crate::raw::policy::LastTurns;
+use crate::raw::queue::{ListId, WaitQueue};
 use crate::raw::reservation::{Losses, Reservation};
 use crate::raw::state::{Snapshot, WaitFlags};
 use crate::raw::{RawLock, Waiter};

@@ -99,7 +99,7 @@ impl Measured {
     }
 
     fn get(&self) -> Durations {
-        // ORDERING: Relaxed, here and in `add`. Each number is right by itself, and that they belong
+        // Relaxed, here and in `add`: each number is right by itself, and that they belong
         // together is not promised.
         let classes = core::array::from_fn(|class| self.classes[class].load(Relaxed));
         Durations { classes, sum: self.sum.get(), maximum: self.maximum.get() }
