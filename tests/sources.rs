@@ -395,7 +395,9 @@ fn orderings_of_code() -> (Orderings, String) {
     let (mut found, mut comments) = (Orderings::new(), String::new());
     for (file, text) in sources() {
         // The release of a lock has the name of an ordering. So only what a file imports is one.
-        let import = |line: &&str| line.starts_with("use crate::sync") && line.contains("Ordering");
+        let import = |line: &&str| {
+            line.trim_start().starts_with("use crate::sync") && line.contains("Ordering")
+        };
         let imported: Vec<_> = text.lines().filter(import).flat_map(orderings).collect();
         // Those of `sync::unmodeled` order nothing: they need no comment.
         let is_modeled = text.contains("use crate::sync::atomic::");

@@ -205,7 +205,7 @@ pub fn acquire_all_blocking<W: Wanted>(wanted: W) -> AllGuard<W, W::Records> {
 /// # Deadlocks
 ///
 /// Threads that acquire all of their locks in one call do not wait for each other in a circle, in
-/// whatever order they name the locks, unless they upgrade: see [`lock_all`]. The wait may never
+/// whatever order they name the locks, unless they upgrade: see [`lock_all`](crate::lock_all). The wait may never
 /// end if the thread already holds one of the locks: see [`LockSet`](LockSet#deadlocks). A call
 /// from async code deadlocks if a holder needs the blocked thread in order to go on.
 ///
