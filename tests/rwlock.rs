@@ -14,7 +14,7 @@ mod support;
 use std::cell::Cell;
 use std::fmt::Display;
 use std::future::{pending, poll_fn, ready};
-use std::mem::{self, size_of, size_of_val};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
