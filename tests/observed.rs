@@ -220,7 +220,8 @@ fn a_blocking_acquisition_is_told_as_one() {
     assert!(lock.acquire_blocking_deadline(Shared, Instant::now()).is_none());
     assert_eq!(log.take(), "");
     drop(guard);
-    let blocks: [fn(&Arc<MultiLock>) -> Box<dyn Send>; 4] = [
+    type Block = fn(&Arc<MultiLock>) -> Box<dyn Send>;
+    let blocks: [Block; 4] = [
         |lock| Box::new(lock.acquire_blocking_arc(Upgradable)),
         |lock| Box::new(lock.acquire_blocking_timeout_arc(Upgradable, LONG).unwrap()),
         |lock| {
@@ -281,7 +282,7 @@ fn a_handle_goes_on_with_the_acquisition() {
     assert_eq!(log.take(), "");
     drop(guard);
     assert_eq!(log.take(), "rS0");
-    mem::forget(lock.try_acquire(Shared).unwrap().into_handle());
+    let _forgotten = lock.try_acquire(Shared).unwrap().into_handle();
     assert_eq!(log.take(), "aS0");
 }
 
@@ -685,7 +686,7 @@ fn an_upgrade_that_owns_the_guard_is_told() {
     assert_eq!(log.take(), "aU0 wU>E1 xU>E1");
     drop(reader);
     drop(now(RwLockUpgradableReadGuard::upgrade_or(guard, pending::<()>())).unwrap());
-    assert_eq!(log.take(), "rS0 cU>E0>0 rE0".replace("rS0", "rS0"));
+    assert_eq!(log.take(), "rS0 cU>E0>0 rE0");
     assert_idle(data.raw());
 }
 
@@ -964,7 +965,7 @@ fn an_observer_that_panics_changes_nothing() {
         check("acquired", 1, "", |lock, data| match call {
             0 => drop(now(lock.acquire_arc(Exclusive))),
             1 => drop(now(data.write_arc())),
-            2 => drop(now(data.with(|_| ()))),
+            2 => now(data.with(|_| ())),
             _ => {
                 let mut guard = lock.try_acquire(Exclusive).unwrap();
                 guard.downgrade(Upgradable);
@@ -1126,7 +1127,7 @@ fn the_sizes_of_observed_locks_and_guards() {
 }
 
 /// A longer lifetime is accepted where a shorter one is needed, as with guards of locks without an observer.
-#[allow(dead_code, reason = "that it compiles is enough")]
+#[allow(dead_code, clippy::type_complexity, reason = "that it compiles is enough")]
 fn guards_are_covariant<'a>(
     guard: Guard<'static, ()>,
     read: RwLockReadGuard<'static, &'static str, ()>,

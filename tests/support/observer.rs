@@ -8,6 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use multilock::Mode;
 use multilock::observed::{Acquisition, Observer};
 
+/// Is called with the name of each call.
+pub(crate) type Hook = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Writes down each call, in short: the first letter of the call, that of the mode, and the number of the record that was
 /// returned, or that was given back. `wS0 aS0>1 rS1` is a shared acquisition that has waited. `x` stands for `cancelled`.
 #[derive(Default)]
@@ -16,7 +19,7 @@ pub(crate) struct Log {
     sites: Mutex<Vec<&'static Location<'static>>>,
     records: AtomicUsize,
     /// Called at each call, before anything else, with its name.
-    pub(crate) hook: Mutex<Option<Arc<dyn Fn(&str) + Send + Sync>>>,
+    pub(crate) hook: Mutex<Option<Hook>>,
 }
 
 impl Log {
