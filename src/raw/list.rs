@@ -1,7 +1,7 @@
 //! Intrusive lists of waiters, the next to be notified first. The nodes are in the futures of the waiters.
 //!
 //! A list links nodes, and writes the state of a node that is queued, notified or removed. It decides
-//! nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which is taken out and
+//! nothing: `waiter.rs` decides which waiter is queued and where, `policy.rs` which is taken out and
 //! woken.
 //!
 //! # Invariants

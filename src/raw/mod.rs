@@ -6,7 +6,7 @@
 //   list, listener, queue  nodes, their registration, and the lists: they decide nothing
 //   acquire, waiter        an acquisition, from its first poll until it holds the lock or is dropped;
 //                          it defers as `deferral` says
-//   wake, wakers           which waiters are notified; their wakers run with the queue unlocked
+//   policy, wake, wakers   which waiters are notified, and how; their wakers run with the queue unlocked
 //   reservation, deferral  which waiters defer to one that starves
 //   upgrade                the future of an upgrade
 //   spin, blocking         what comes before the queue, and may enter; threads
@@ -25,6 +25,7 @@ pub(crate) mod edges;
 pub(crate) mod list;
 pub(crate) mod listener;
 mod monitors;
+pub(crate) mod policy;
 pub(crate) mod queue;
 pub(crate) mod reservation;
 #[cfg(feature = "std")]
@@ -32,7 +33,7 @@ mod spin;
 pub(crate) mod state;
 mod upgrade;
 mod waiter;
-mod wake;
+pub(crate) mod wake;
 pub(crate) mod wakers;
 
 pub(crate) use upgrade::RawUpgrade;
@@ -61,7 +62,7 @@ impl HasRaw for RawLock {
 /// The word is the first field: its address is that of the lock.
 #[repr(C)]
 pub(crate) struct RawLock {
-    state: State,
+    pub(crate) state: State,
     queue: LazyQueue,
 }
 

@@ -1,7 +1,7 @@
 //! The wait queue of a lock, in the lock or in one allocation: the lists and counts of its waiters, the reservation,
 //! whose turn was last, how many newcomers still yield, and what monitors and spinning remember.
 //!
-//! The queue decides nothing: `waiter.rs` decides which waiter is queued and where, `wake.rs` which
+//! The queue decides nothing: `waiter.rs` decides which waiter is queued and where, `policy.rs` which
 //! is taken out and woken.
 
 #[cfg(all(feature = "alloc", not(multilock_inline_queue)))]
@@ -39,7 +39,7 @@ pub(crate) enum ListId {
 }
 
 impl ListId {
-    const COUNT: usize = 9;
+    pub(crate) const COUNT: usize = 9;
 
     pub(crate) const fn of(mode: Mode) -> Self {
         match mode {
@@ -91,10 +91,10 @@ pub(crate) struct WaitQueue {
 
 /// A number of waiters, or of monitors.
 #[cfg(feature = "alloc")]
-type Count = usize;
+pub(crate) type Count = usize;
 /// A number of waiters, or of monitors: a chip without a heap has no room for more.
 #[cfg(not(feature = "alloc"))]
-type Count = u16;
+pub(crate) type Count = u16;
 
 /// A count that is this large stays so: of what comes after, it is not known whether it has left. A
 /// flag then stays set, as if a waiter was forgotten.
@@ -107,20 +107,20 @@ pub(crate) struct WaitLists {
     /// The reservation for a starving waiter, and whose turn it is.
     pub(crate) reservation: Reservation,
     /// For each [`WaitFlag`], the number of its waiters.
-    counts: [Count; WaitFlag::COUNT],
+    pub(crate) counts: [Count; WaitFlag::COUNT],
     /// The number of listeners in all lists.
-    queued: Count,
+    pub(crate) queued: Count,
     /// For each [`ListId`], the waiters that are queued there, the next to be notified first.
     lists: [List; ListId::COUNT],
 }
 
 /// The end of what a release notifies in a list: the listeners that were queued when it began.
 #[derive(Clone, Copy)]
-pub(super) struct End {
+pub(crate) struct End {
     /// The address of the last of them. It may leave before its turn.
-    last: usize,
+    pub(crate) last: usize,
     /// How many there are at most.
-    at_most: Count,
+    pub(crate) at_most: Count,
 }
 
 impl End {
@@ -268,7 +268,7 @@ impl WaitLists {
 
     /// Returns the waiters that are queued in a list, the next to be notified first.
     #[inline]
-    pub(super) fn list(&mut self, id: ListId) -> &mut List {
+    pub(crate) fn list(&mut self, id: ListId) -> &mut List {
         &mut self.lists[id as usize]
     }
 

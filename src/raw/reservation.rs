@@ -14,9 +14,9 @@
 //! deferred for a bounded moment, by the clock or by a number of polls ([`Moment`]). A waiter of one
 //! lock can reserve it again only after it was polled, and overtaken, once more.
 
-use self::moment::Moment;
 use crate::mode::Mode;
 use crate::raw::list::Node;
+use crate::sync::moment::Moment;
 
 /// How many races a waiter loses before the lock is reserved for it.
 ///
@@ -34,13 +34,13 @@ pub(crate) const NO_WAITER: usize = 0;
 pub(crate) struct Reservation {
     /// The address of the owner's node, and two flags, or [`NO_WAITER`] if there is no reservation.
     /// The address is compared, and never followed.
-    owner: usize,
-    moment: Moment,
+    pub(crate) owner: usize,
+    pub(crate) moment: Moment,
     /// How many more newcomers yield one poll to waiters that were overtaken.
-    pub(super) deferrals: u8,
+    pub(crate) deferrals: u8,
     /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
     /// unless that waiter did not enter. Otherwise `Shared`: a new lock is all zeros.
-    pub(super) last_turn: Mode,
+    pub(crate) last_turn: Mode,
 }
 
 /// The owner wants the lock exclusively.
@@ -115,65 +115,5 @@ impl Reservation {
             self.end();
         }
         !is_over
-    }
-}
-
-/// How long waiters defer to an owner that may never be polled again: until a millisecond after the
-/// first of them deferred.
-#[cfg(all(
-    feature = "std",
-    not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
-))]
-mod moment {
-    use std::time::{Duration, Instant};
-
-    pub(super) struct Moment(Option<Instant>);
-
-    impl Moment {
-        pub(super) const NEW: Self = Self(None);
-
-        pub(super) fn is_over(&mut self) -> bool {
-            // The first look begins the moment, and never ends it: the thread may be paused between
-            // two readings of the clock.
-            match self.0 {
-                Some(start) => start.elapsed() >= Duration::from_millis(1),
-                None => {
-                    self.0 = Some(Instant::now());
-                    false
-                }
-            }
-        }
-    }
-}
-
-/// The same bound where there is no clock, or where the clock advances with each step, as in Miri:
-/// a number of polls, counted over all waiters that defer.
-#[cfg(not(all(
-    feature = "std",
-    not(any(loom, shuttle, miri, all(target_family = "wasm", target_os = "unknown")))
-)))]
-mod moment {
-    pub(super) struct Moment(u16);
-
-    impl Moment {
-        /// It counts up from zero, so that a static lock is all zeros.
-        pub(super) const NEW: Self = Self(0);
-
-        /// More than 910: an executor of one thread may poll each of seven rivals 130 times before it polls the
-        /// notified waiter.
-        const POLLS: u16 = if cfg!(any(loom, shuttle)) {
-            3
-        } else if cfg!(miri) {
-            64
-        } else {
-            1024
-        };
-
-        pub(super) fn is_over(&mut self) -> bool {
-            if self.0 < Self::POLLS {
-                self.0 += 1;
-            }
-            self.0 == Self::POLLS
-        }
     }
 }

@@ -21,7 +21,7 @@ use crate::raw::deferral::Deference;
 use crate::raw::list::{WaitState, WaiterKind};
 use crate::raw::listener::{CLONES_ALWAYS, Listener, LockedListener};
 use crate::raw::queue::ListId;
-use crate::raw::state::{Attempt, WaitFlag, WaitFlags};
+use crate::raw::state::{Attempt, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 
 /// A hold that ends when this is dropped.
@@ -40,16 +40,16 @@ impl Drop for ReleaseOnDrop<'_> {
 pub(crate) struct Waiter<'a> {
     lock: &'a RawLock,
     /// Idle if the waiter is counted in no flag. Otherwise the drop of the waiter makes it so.
-    listener: ManuallyDrop<Listener<'a>>,
+    pub(crate) listener: ManuallyDrop<Listener<'a>>,
     /// The flags in which the waiter is counted: none before the first wait, but for the overtaken
     /// flag of a set that was turned away, and none after the last.
-    flags: WaitFlags,
+    pub(crate) flags: WaitFlags,
     mode: Mode,
     /// Whether the waiter is a blocked thread. A blocked thread is certain to run once it is
     /// notified, so others may wait for it. A task gives no such guarantee.
     thread: bool,
     /// How often the waiter was woken and overtaken.
-    lost: u8,
+    pub(crate) lost: u8,
 }
 
 /// What a poll, with the queue locked, has led to.
@@ -224,6 +224,26 @@ impl<'a> Waiter<'a> {
         Poll::Pending
     }
 
+    /// Leaves the queue, for a waiter that is dropped. What that leaves to be done is for the caller,
+    /// which does not use the waiter again. `None` if the waiter was in no queue.
+    #[inline]
+    pub(crate) fn leave_unserved(self: Pin<&mut Self>) -> Option<Left> {
+        let (lock, mode) = (self.lock, self.mode);
+        let (flags, _, listener) = self.parts();
+        if *flags == WaitFlags::NONE {
+            return None;
+        }
+        Some(listener.with(|listener| {
+            let state = listener.state();
+            if state.is_notified() {
+                listener.waiters.give_back_turn(mode);
+            }
+            let _waker = end_wait(lock, listener);
+            let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
+            Left { state, emptied, change, _waker }
+        }))
+    }
+
     fn parts(self: Pin<&mut Self>) -> (&mut WaitFlags, &mut u8, Pin<&mut Listener<'a>>) {
         // SAFETY: the listener, which alone is pinned with the waiter, is not moved.
         unsafe {
@@ -268,6 +288,15 @@ impl<'a> Waiter<'a> {
             *lost = lock.record_overtaken(listener.waiters, id, mode, *lost, true);
         });
     }
+}
+
+/// How a waiter was dropped.
+pub(crate) struct Left {
+    pub(crate) state: WaitState,
+    /// The flags in which it was the last.
+    pub(crate) emptied: WaitFlags,
+    pub(crate) change: Transition,
+    _waker: Option<Waker>,
 }
 
 /// Sets the flags of a waiter that may not enter because of a reservation.
@@ -316,23 +345,12 @@ impl Drop for Waiter<'_> {
         let (lock, mode) = (self.lock, self.mode);
         // SAFETY: if the waiter was pinned, it is not moved any more. If not, its listener was
         // never queued.
-        let (flags, _, listener) = unsafe { Pin::new_unchecked(self) }.parts();
-        if *flags == WaitFlags::NONE {
-            return;
-        }
-        let (state, emptied, change, _waker) = listener.with(|listener| {
-            let state = listener.state();
-            if state.is_notified() {
-                listener.waiters.give_back_turn(mode);
-            }
-            let waker = end_wait(lock, listener);
-            let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
-            (state, emptied, change, waker)
-        });
+        let left = unsafe { Pin::new_unchecked(self) }.leave_unserved();
+        let Some(left) = left else { return };
         // Wakers may panic, both when they wake and when they are dropped: that comes last.
-        match state {
+        match left.state {
             WaitState::HandedOff => lock.release(mode),
-            _ => lock.pass_on(mode, state, emptied, change),
+            state => lock.pass_on(mode, state, left.emptied, left.change),
         }
     }
 }

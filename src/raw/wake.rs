@@ -1,5 +1,6 @@
-//! Which waiters are notified after a change of the word, when a waiter is dropped, and when one
+//! How waiters are notified after a change of the word, when a waiter is dropped, and when one
 //! joins behind a thread that is handed the lock. For a handoff waiter, `pop` also enters the lock.
+//! Which of them are notified is decided in [`policy`].
 //!
 //! Whether a release comes here at all is decided in the word: it does if it sees a flag or an
 //! upgrade.
@@ -9,13 +10,38 @@ use core::task::Waker;
 
 use crate::mode::Mode;
 use crate::raw::list::{Node, WaitState};
-use crate::raw::queue::{ListId, WaitLists, WaitQueue};
+use crate::raw::policy::{self, QueueSteps};
+use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::reservation::NO_WAITER;
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
 use crate::raw::{RawLock, monitors};
 use crate::sync::atomic::Ordering::Acquire;
 use crate::sync::atomic::fence;
+
+/// Waiters that the decisions of [`policy`] notify, and where their wakers run.
+struct Notifies<'a> {
+    lock: &'a RawLock,
+    queue: &'a WaitQueue,
+    wake: &'a mut WakeAll,
+}
+
+impl QueueSteps for Notifies<'_> {
+    #[inline]
+    fn last_turn(&mut self) -> Mode {
+        self.queue.last_turn()
+    }
+
+    #[inline]
+    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool {
+        self.lock.notify_first(self.queue, list, turn, self.wake)
+    }
+
+    #[inline]
+    fn notify_all_shared(&mut self) -> bool {
+        self.lock.notify_all_shared(self.queue, self.wake)
+    }
+}
 
 /// How a holder leaves, or becomes weaker.
 #[derive(Clone, Copy)]
@@ -69,99 +95,11 @@ impl RawLock {
     /// Notifies the waiters that may enter after `change`.
     #[inline]
     pub(super) fn wake_waiters(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
-        let word = change.after;
-        if word.is_upgrading() {
-            if word.shared_holders() == 0 {
-                self.notify_first(queue, ListId::Upgrade, Mode::Shared, wake);
-            }
-        } else if word.is_awaited_in_any_mode() {
-            self.notify_next(queue, change, wake);
-        }
+        policy::wake_waiters(&mut Notifies { lock: self, queue, wake }, change);
     }
 
-    /// Notifies the waiters whose turn it is.
-    ///
-    /// This is where shared and exclusive waiters take turns. After an exclusive hold come all
-    /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
-    /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
-    /// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
-    ///
-    /// Where a function below returns whether there was a waiter, a handoff waiter that is left in
-    /// its list counts. A waiter that was notified earlier is in no list, and does not.
-    #[inline]
-    fn notify_next(&self, queue: &WaitQueue, change: Transition, wake: &mut WakeAll) {
-        let word = change.after;
-        // A shared release makes room for shared waiters only if the lock was full, and for others if
-        // it leaves no holder. So where only shared waiters are counted, all of them were notified
-        // before: when what kept them out has ended. There is one more case: the lock still admits
-        // an upgradable waiter, as the waiter that was notified for that room has not entered.
-        let made_room = !change.makes_no_room()
-            || word.is_free() && !word.awaits_only_shared()
-            || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
-        if !made_room || word.mode() == Some(Mode::Exclusive) {
-            return;
-        }
-
-        let exclusive_waits = word.has(WaitFlag::Exclusive);
-        if cfg!(feature = "std") && exclusive_waits && word.awaits_only_exclusive() {
-            // The rules below lead to the same, by more steps.
-            if word.is_free() {
-                self.notify_exclusive(queue, word, wake);
-            }
-            return;
-        }
-        let turn_of_shared = change.ends_exclusive() || !exclusive_waits;
-        // Holders that change their modes could end each acquisition in the mode after which the
-        // same waiters have their turn. So where both upgradable and exclusive waiters wait,
-        // neither kind has two turns in a row.
-        let both_wait = exclusive_waits && word.has(WaitFlag::Upgradable);
-        let last = if both_wait { queue.last_turn() } else { Mode::Shared };
-        let turn_of_upgradable = match last {
-            Mode::Shared => turn_of_shared,
-            last => last == Mode::Exclusive,
-        };
-
-        let mut found = turn_of_shared && self.notify_shared(queue, word, wake);
-        if turn_of_upgradable && (turn_of_shared || word.is_free()) {
-            found |= self.notify_upgradable(queue, word, wake);
-        }
-        found |= !exclusive_waits || !word.is_free();
-        if found || self.notify_exclusive(queue, word, wake) {
-            return;
-        }
-        // All waiters whose turn it is were notified before, and have not entered.
-        if !turn_of_shared {
-            self.notify_shared(queue, word, wake);
-        }
-        if !turn_of_upgradable {
-            self.notify_upgradable(queue, word, wake);
-        }
-    }
-
-    /// Notifies all shared waiters, if they fit. Returns whether there was one.
-    fn notify_shared(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        word.has(WaitFlag::Shared) && word.fits(Mode::Shared) && self.notify_all_shared(queue, wake)
-    }
-
-    /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
-    fn notify_upgradable(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
-        word.has(WaitFlag::Upgradable)
-            && word.fits(Mode::Upgradable)
-            && self.notify_first(queue, ListId::Upgradable, turn, wake)
-    }
-
-    /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
-    fn notify_exclusive(&self, queue: &WaitQueue, word: Snapshot, wake: &mut WakeAll) -> bool {
-        let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
-        word.has(WaitFlag::Overtaken) && self.notify_first(queue, ListId::Overtaken, turn, wake)
-            || self.notify_first(queue, ListId::Exclusive, turn, wake)
-    }
-
-    /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there was one. If it is notified and `turn` is not shared, that becomes the
-    /// [last turn](WaitQueue::last_turn).
-    fn notify_first(
+    /// See [`QueueSteps::notify_first`].
+    pub(crate) fn notify_first(
         &self,
         queue: &WaitQueue,
         list: ListId,
@@ -193,11 +131,8 @@ impl RawLock {
         found
     }
 
-    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
-    ///
-    /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
-    /// cannot enter either.
-    fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
+    /// See [`QueueSteps::notify_all_shared`].
+    pub(crate) fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
         self.notify(queue, ListId::Shared, true, Mode::Shared, wake)
     }
 
@@ -211,8 +146,27 @@ impl RawLock {
         turn: Mode,
         wake: &mut WakeAll,
     ) -> bool {
+        let mut batches = Batches::NONE;
+        loop {
+            if let Some(found) = self.notify_batch(queue, list, all, turn, wake, &mut batches) {
+                return found;
+            }
+        }
+    }
+
+    /// Notifies the next batch of these waiters. Returns whether one was queued, when it is the last.
+    #[inline]
+    pub(crate) fn notify_batch(
+        &self,
+        queue: &WaitQueue,
+        list: ListId,
+        all: bool,
+        turn: Mode,
+        wake: &mut WakeAll,
+        batches: &mut Batches,
+    ) -> Option<bool> {
         let fair = wake.is_fair();
-        notify_in_batches(queue, list, all, wake, |waiters, is_first| {
+        batches.next(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if turn != Mode::Shared && !matches!(popped, Popped::None) {
                 waiters.reservation.last_turn = turn;
@@ -276,12 +230,7 @@ impl RawLock {
         emptied: WaitFlags,
         change: Transition,
     ) {
-        // The last exclusive waiter may leave waiters behind that waited because of it. All shared
-        // waiters are notified together, or the rest of them by the holder that keeps a handoff
-        // waiter out. So only the last shared waiter has to pass the wake-up on.
-        let is_last = mode != Mode::Upgradable && emptied.has(WaitFlag::of(mode));
-        let passes_on = mode != Mode::Shared && state.is_notified();
-        if change.has_waiters() && (is_last || passes_on) {
+        if policy::passes_on(mode, state, emptied, change) {
             self.wake(change);
         }
     }
@@ -300,12 +249,40 @@ pub(super) fn notify_in_batches(
     wake: &mut WakeAll,
     mut pop: impl FnMut(&mut WaitLists, bool) -> Popped,
 ) -> bool {
-    let (mut end, mut total) = (None, 0);
+    let mut batches = Batches::NONE;
     loop {
+        if let Some(found) = batches.next(queue, list, all, wake, &mut pop) {
+            return found;
+        }
+    }
+}
+
+/// The batches of a notification that were notified so far.
+pub(crate) struct Batches {
+    /// The end, from the first batch on.
+    pub(crate) end: Option<End>,
+    /// How many listeners were notified.
+    pub(crate) total: usize,
+}
+
+impl Batches {
+    pub(crate) const NONE: Self = Self { end: None, total: 0 };
+
+    /// Notifies one more batch, and wakes it: see [`notify_in_batches`]. Returns whether a listener was
+    /// queued, when this is the last one.
+    #[inline]
+    fn next(
+        &mut self,
+        queue: &WaitQueue,
+        list: ListId,
+        all: bool,
+        wake: &mut WakeAll,
+        mut pop: impl FnMut(&mut WaitLists, bool) -> Popped,
+    ) -> Option<bool> {
         // Made here and not moved: only what must be done is done while the queue is locked.
         let mut batch = WakeBatch::new();
         let (end, mut is_over) = queue.with(|waiters| {
-            let end = *end.get_or_insert_with(|| waiters.end_of(list, all));
+            let end = *self.end.get_or_insert_with(|| waiters.end_of(list, all));
             let owner = waiters.reservation.owner();
             let mut is_over = false;
             batch.fill(|len| {
@@ -324,15 +301,13 @@ pub(super) fn notify_in_batches(
             waiters.uncount_popped(batch.len());
             (end, is_over || batch.len() == 0)
         });
-        total += batch.len();
-        is_over |= end.is_behind(total);
+        self.total += batch.len();
+        is_over |= end.is_behind(self.total);
         for waker in batch.by_ref() {
             wake.one(waker);
         }
         // All are woken. The compiler would look for wakers that are left.
         mem::forget(batch);
-        if is_over {
-            return end.had_listeners();
-        }
+        is_over.then(|| end.had_listeners())
     }
 }

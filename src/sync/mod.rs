@@ -7,6 +7,7 @@
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 pub(crate) mod block;
 pub(crate) mod future;
+pub(crate) mod moment;
 #[cfg(feature = "alloc")]
 pub(crate) mod once_box;
 pub(crate) mod unwind;

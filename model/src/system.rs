@@ -1,0 +1,737 @@
+//! Which steps there are: what each waiter may do, in which order.
+
+use std::fmt;
+use std::sync::atomic::AtomicU8;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+
+use stateright::{Model, Property};
+
+use crate::canonical;
+use crate::invariants::{self, TURNS};
+use crate::mode::Mode;
+use crate::raw::list::WaitState;
+use crate::raw::policy::{self, QueueSteps};
+use crate::raw::queue::{End, ListId};
+use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
+use crate::raw::wake::Batches;
+use crate::raw::wakers::WakeAll;
+use crate::real::{self, snapshot, waker, word};
+use crate::world::{Agent, Fault, Lock, MOST, NONE, NodeState, Pc, Then, Waking, World};
+
+/// What a holder does with its hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Release,
+    /// It hands the lock to the threads whose turn it is.
+    ReleaseFair,
+    Downgrade(Mode),
+    Upgrade,
+}
+
+/// Whether a waiter may stop being polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dormant {
+    Never,
+    /// From any point on, and it stays so: it may as well have been forgotten.
+    Forever,
+    /// It may also be polled again.
+    Sometimes,
+}
+
+/// What a waiter may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub mode: Mode,
+    /// A thread that blocks.
+    pub thread: bool,
+    /// It is polled at any time, and not only when it is woken.
+    pub spurious: bool,
+    pub dormant: Dormant,
+    /// Its future is dropped at any point.
+    pub drops: bool,
+    /// How often it acquires the lock, or 0 if there is no limit.
+    pub rounds: u8,
+    pub holds: Use,
+    /// Whether it counts how often it is overtaken.
+    pub counts: bool,
+}
+
+impl Spec {
+    pub const fn new(mode: Mode) -> Self {
+        Self {
+            mode,
+            thread: false,
+            spurious: false,
+            dormant: Dormant::Never,
+            drops: false,
+            rounds: 1,
+            holds: Use::Release,
+            counts: false,
+        }
+    }
+    pub const fn thread(self) -> Self {
+        Self { thread: true, ..self }
+    }
+    pub const fn spurious(self) -> Self {
+        Self { spurious: true, ..self }
+    }
+    pub const fn dormant(self, dormant: Dormant) -> Self {
+        Self { dormant, ..self }
+    }
+    pub const fn drops(self) -> Self {
+        Self { drops: true, ..self }
+    }
+    pub const fn rounds(self, rounds: u8) -> Self {
+        Self { rounds, ..self }
+    }
+    pub const fn holds(self, holds: Use) -> Self {
+        Self { holds, ..self }
+    }
+    pub const fn counts(self) -> Self {
+        Self { counts: true, ..self }
+    }
+}
+
+/// A lock and its waiters.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Those that are equal are neighbors.
+    pub specs: Vec<Spec>,
+    /// Whether waiters that are equal are interchangeable.
+    pub symmetry: bool,
+    /// How many newcomers yield after a lost race. The lock says 255.
+    pub deferrals: u8,
+    /// After how many polls a moment is over. The lock says 1,024 where there is no clock.
+    pub polls: u16,
+    /// How often a waiter may be overtaken.
+    pub overtaken: u8,
+    /// How often others may be notified while a waiter waits that fits.
+    pub passed: u8,
+    /// Whether a waiter does not count how often it is overtaken while another one reserves the lock.
+    pub excuses: bool,
+    /// The names of invariants that are not checked.
+    pub skips: Vec<String>,
+}
+
+/// Whether a waiter may have no turn: an exclusive one, while others acquire upgradable and upgrade, and
+/// shared ones wait at the end of each such acquisition. It is the turn of those each time, and the lock is
+/// never free after them.
+fn has_gap(specs: &[Spec]) -> bool {
+    let has = |mode, holds: fn(&Use) -> bool| {
+        specs.iter().any(|spec| spec.mode == mode && holds(&spec.holds))
+    };
+    let any = |_: &Use| true;
+    has(Mode::Shared, any)
+        && has(Mode::Exclusive, any)
+        && has(Mode::Upgradable, |holds| matches!(holds, Use::Upgrade))
+}
+
+impl System {
+    pub fn new(specs: impl Into<Vec<Spec>>) -> Self {
+        let specs = specs.into();
+        let count = specs.len() as u8;
+        // A holder that changes its mode keeps out waiters that it let in before.
+        let changes = |spec: &Spec| matches!(spec.holds, Use::Upgrade | Use::Downgrade(_));
+        Self {
+            symmetry: true,
+            deferrals: 1,
+            polls: 2,
+            overtaken: count.max(2) + specs.iter().any(changes) as u8,
+            passed: 2 * count + specs.iter().any(changes) as u8,
+            excuses: true,
+            skips: if has_gap(&specs) { vec![TURNS.to_owned()] } else { Vec::new() },
+            specs,
+        }
+    }
+
+    pub fn init(&self) -> World {
+        assert!(self.specs.len() <= MOST);
+        World { lock: Lock::NEW, agents: [Agent::NEW; MOST], fault: Fault::None }
+    }
+}
+
+/// What happens next, and to which waiter.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Action {
+    pub who: u8,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It goes on with what it does, or with its next acquisition.
+    Go,
+    /// Its future is polled.
+    Poll,
+    /// Its future is dropped.
+    Drop,
+    /// It is not polled any more.
+    Sleep,
+    /// It is polled again.
+    Resume,
+}
+
+impl fmt::Debug for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}({})", self.what, self.who)
+    }
+}
+
+/// How often a waiter was overtaken at most, in all that was checked by this process.
+pub static MOST_OVERTAKEN: AtomicU8 = AtomicU8::new(0);
+pub static MOST_PASSED: AtomicU8 = AtomicU8::new(0);
+
+/// A question that the decisions of `policy.rs` ask, as an atomic step.
+#[derive(Clone, Copy)]
+enum Question {
+    LastTurn,
+    First(ListId, Mode),
+    AllShared,
+}
+
+/// Gives the answers that are known, and notes the first question that is not answered.
+struct Answers<'a> {
+    known: &'a Waking,
+    given: usize,
+    question: Option<Question>,
+}
+
+impl Answers<'_> {
+    fn ask(&mut self, question: Question) -> u8 {
+        if self.given < self.known.len as usize {
+            self.given += 1;
+            return self.known.answers[self.given - 1];
+        }
+        // What is decided after that is thrown away.
+        self.question.get_or_insert(question);
+        0
+    }
+}
+
+impl QueueSteps for Answers<'_> {
+    fn last_turn(&mut self) -> Mode {
+        Mode::ALL[self.ask(Question::LastTurn) as usize]
+    }
+
+    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool {
+        self.ask(Question::First(list, turn)) != 0
+    }
+
+    fn notify_all_shared(&mut self) -> bool {
+        self.ask(Question::AllShared) != 0
+    }
+}
+
+fn next_question(waking: &Waking) -> Option<Question> {
+    let mut answers = Answers { known: waking, given: 0, question: None };
+    let change = Transition { before: snapshot(waking.before), after: snapshot(waking.after) };
+    policy::wake_waiters(&mut answers, change);
+    answers.question
+}
+
+/// Saturates one above the bound.
+fn count_to(count: &mut u8, bound: u8) {
+    *count = count.saturating_add(1).min(bound.saturating_add(1));
+}
+
+impl System {
+    /// How often others may defer to a waiter that is not polled: for a moment before it is notified,
+    /// and for another one after that. The poll that finds the moment over does not.
+    fn kept(&self) -> u16 {
+        2 * (self.polls - 1)
+    }
+
+    /// Whether a section is begun, by another than `who`: the queue is locked.
+    fn is_locked_for(&self, world: &World, who: usize) -> bool {
+        let others = world.agents.iter().enumerate().filter(|other| other.0 != who);
+        others.into_iter().any(|(_, agent)| agent.log_len > 0)
+    }
+
+    pub fn actions_of(&self, world: &World, actions: &mut Vec<Action>) {
+        if world.fault != Fault::None {
+            return;
+        }
+        for (number, spec) in self.specs.iter().enumerate() {
+            let agent = &world.agents[number];
+            let locked = self.is_locked_for(world, number);
+            let mut may = |what, may: bool| {
+                if may {
+                    actions.push(Action { who: number as u8, what });
+                }
+            };
+            if !agent.wakes.is_empty() {
+                may(What::Go, true);
+                continue;
+            }
+            match agent.pc {
+                Pc::Idle => may(What::Go, spec.rounds == 0 || agent.rounds < spec.rounds),
+                Pc::Holds(_)
+                | Pc::HoldsLast(_)
+                | Pc::ReleasesDropped
+                | Pc::UpgradeBegins(_)
+                | Pc::UpgradeLooks(..) => may(What::Go, true),
+                Pc::NewcomerYields
+                | Pc::Joins
+                | Pc::Polled
+                | Pc::Dropped
+                | Pc::UpgradeListens(_)
+                | Pc::UpgradeLeaves
+                | Pc::UpgradeCancelled(_)
+                | Pc::Wakes => may(What::Go, !locked),
+                Pc::Yielded | Pc::Waits => {
+                    let awake = !agent.dormant;
+                    may(What::Poll, awake && !locked && (agent.woken || spec.spurious));
+                    may(What::Drop, spec.drops && !locked);
+                    may(What::Sleep, awake && spec.dormant != Dormant::Never);
+                    may(What::Resume, agent.dormant && spec.dormant == Dormant::Sometimes);
+                }
+                Pc::UpgradeWaits(_) => {
+                    may(What::Poll, !locked && (agent.woken || spec.spurious));
+                    may(What::Drop, spec.drops);
+                }
+            }
+        }
+    }
+
+    /// Takes one step. This is all that happens in the model.
+    pub fn step(&self, last: &World, action: Action) -> World {
+        crate::sync::moment::set_polls(self.polls);
+        let mut world = last.clone();
+        let who = action.who as usize;
+        let spec = &self.specs[who];
+        let agent = &mut world.agents[who];
+        if let Some(woken) = agent.wakes.pop_front() {
+            world.agents[woken].woken = true;
+            self.go_on_waking(&mut world, who);
+            return self.finish(last, world, who);
+        }
+        match (action.what, agent.pc) {
+            (What::Sleep, _) => agent.dormant = true,
+            (What::Resume, _) => {
+                (agent.dormant, agent.stale) = (false, false);
+                agent.woken = true;
+            }
+            (What::Drop, Pc::Yielded) => self.end_round(&mut world, who),
+            (What::Drop, Pc::Waits) => {
+                agent.pc = Pc::Dropped;
+                self.drop_waiter(&mut world, who);
+            }
+            (What::Drop, Pc::UpgradeWaits(from)) => {
+                let stepped = real::step(&mut world, &self.specs, who, |lock, _, _| {
+                    match lock.state.cancel_upgrade(from) {
+                        AfterRelease::WakeWaiters(word) => {
+                            Some(Transition::cancel_upgrade(word, from))
+                        }
+                        AfterRelease::Done => None,
+                    }
+                });
+                let change = stepped.result.expect("one step");
+                self.begin_waking(&mut world, who, change, false, Then::UpgradeCancelled(from));
+            }
+            (What::Poll, Pc::Yielded | Pc::Waits) => {
+                (agent.woken, agent.kept) = (false, 0);
+                agent.pc = if agent.pc == Pc::Yielded { Pc::Joins } else { Pc::Polled };
+                self.poll(&mut world, who);
+            }
+            (What::Poll, Pc::UpgradeWaits(from)) => {
+                agent.woken = false;
+                self.listen(&mut world, who, from);
+            }
+            (_, pc) => match pc {
+                Pc::Idle => {
+                    let mode = spec.mode;
+                    let attempt = real::step(&mut world, &self.specs, who, |lock, _, _| {
+                        lock.try_acquire_as_newcomer(mode)
+                    });
+                    world.agents[who].pc = match attempt.result.expect("one step") {
+                        Ok(()) => Pc::Holds(mode),
+                        Err(word) if word.newcomer_must_yield(mode) => Pc::NewcomerYields,
+                        Err(_) => Pc::Joins,
+                    };
+                }
+                Pc::NewcomerYields => {
+                    let yields =
+                        real::step(&mut world, &self.specs, who, |lock, _, _| lock.take_deferral());
+                    let agent = &mut world.agents[who];
+                    if yields.result.expect("no look at the word") {
+                        (agent.pc, agent.woken) = (Pc::Yielded, true);
+                        if last.lock.deferrals == 0 {
+                            self.count_kept(&mut world, last.lock.owner);
+                        }
+                    } else {
+                        agent.pc = Pc::Joins;
+                    }
+                }
+                Pc::Joins | Pc::Polled => self.poll(&mut world, who),
+                Pc::Dropped => self.drop_waiter(&mut world, who),
+                Pc::ReleasesDropped => self.release(&mut world, who, spec.mode, false),
+                Pc::Holds(mode) => match spec.holds {
+                    Use::Release => self.release(&mut world, who, mode, false),
+                    Use::ReleaseFair => self.release(&mut world, who, mode, true),
+                    Use::Downgrade(to) => self.downgrade(&mut world, who, mode, to),
+                    Use::Upgrade => self.try_upgrade(&mut world, who, mode),
+                },
+                Pc::HoldsLast(mode) => self.release(&mut world, who, mode, false),
+                Pc::UpgradeBegins(from) => self.start_upgrade(&mut world, who, from),
+                Pc::UpgradeListens(from) => self.listen(&mut world, who, from),
+                Pc::UpgradeLooks(from, notified) => {
+                    self.finish_upgrade(&mut world, who, from, notified)
+                }
+                Pc::UpgradeLeaves => self.leave_upgrade(&mut world, who, Mode::Exclusive),
+                Pc::UpgradeCancelled(from) => self.leave_upgrade(&mut world, who, from),
+                Pc::Wakes => self.answer(&mut world, who),
+                Pc::Yielded | Pc::Waits | Pc::UpgradeWaits(_) => unreachable!(),
+            },
+        }
+        self.finish(last, world, who)
+    }
+
+    /// What is checked of a step, and how its result is written.
+    fn finish(&self, last: &World, mut world: World, who: usize) -> World {
+        world.lock.deferrals = world.lock.deferrals.min(self.deferrals);
+        let (before, after) = (&last.agents[who], world.agents[who]);
+        let polled = matches!(after.pc, Pc::Waits) && !matches!(before.pc, Pc::Waits)
+            || before.pc == Pc::Waits && before.woken && !after.woken && after.pc == Pc::Waits;
+        if polled && before.node == NodeState::HandedOff {
+            world.fault = Fault::HandedOffWaits;
+        }
+        // A thread that is handed the lock defers to no reservation, as often as it acquires: beside threads,
+        // the bound is that of threads alone.
+        let is_thread = self.specs[who].thread;
+        let has_threads = self.specs.iter().any(|spec| spec.thread);
+        let bound = if is_thread { 1 } else { self.overtaken };
+        if after.overtaken > bound && (is_thread || !has_threads || !self.excuses) {
+            world.fault = Fault::Overtaken;
+        }
+        let passed = world.agents.iter().map(|agent| agent.passed).max().unwrap_or(0);
+        if passed > self.passed {
+            world.fault = Fault::PassedOver;
+        }
+        MOST_OVERTAKEN.fetch_max(after.overtaken, Relaxed);
+        MOST_PASSED.fetch_max(passed, Relaxed);
+        let (word, next_word) = (snapshot(last.lock.word), snapshot(world.lock.word));
+        let has_joined = next_word.shared_holders() > word.shared_holders();
+        if has_joined && word.is_upgrading() && next_word.is_upgrading() {
+            world.fault = Fault::JoinedUpgrade;
+        }
+        let enters =
+            matches!(before.pc, Pc::Idle | Pc::Joins | Pc::Yielded | Pc::Waits | Pc::Polled)
+                && matches!(after.pc, Pc::Holds(_))
+                && before.node != NodeState::HandedOff;
+        if enters
+            && before.node != NodeState::Notified
+            && !word.is_free()
+            && word.is_awaited(Mode::Exclusive)
+        {
+            world.fault = Fault::Barged;
+        }
+        // The bound is for waiters that are polled in time. So all begin to count anew when the moment of
+        // an owner that is not polled is over.
+        let (owner, next) = (last.lock.owner, world.lock.owner);
+        if owner != NONE && owner != next && owner as usize != who {
+            world.agents.iter_mut().for_each(|agent| (agent.overtaken, agent.passed) = (0, 0));
+        }
+        if world.agents.iter().any(|agent| u16::from(agent.kept) > self.kept()) {
+            world.fault = Fault::Kept;
+        }
+        if self.symmetry {
+            canonical::sort(&mut world, &self.specs);
+        }
+        world
+    }
+
+    fn count_kept(&self, world: &mut World, owner: u8) {
+        if owner != NONE && self.specs[owner as usize].dormant != Dormant::Never {
+            count_to(&mut world.agents[owner as usize].kept, self.kept() as u8);
+        }
+    }
+
+    fn end_round(&self, world: &mut World, who: usize) {
+        let agent = &mut world.agents[who];
+        let rounds = if self.specs[who].rounds == 0 { 0 } else { agent.rounds + 1 };
+        *agent = Agent { rounds, ..Agent::NEW };
+    }
+
+    /// A poll of the waiter, which locks the queue.
+    fn poll(&self, world: &mut World, who: usize) {
+        let spec = &self.specs[who];
+        let before = world.clone();
+        let poll = real::step(world, &self.specs, who, |_, place, _| {
+            let waker = waker(who);
+            place.waiter().poll_enter(&Context::from_waker(&waker))
+        });
+        let Some(result) = poll.result else { return };
+        let agent = &mut world.agents[who];
+        let old = &before.agents[who];
+        if result == Poll::Ready(()) {
+            let kept = Agent { rounds: agent.rounds, ..Agent::NEW };
+            *agent = Agent { pc: Pc::Holds(spec.mode), ..kept };
+            return;
+        }
+        agent.pc = Pc::Waits;
+        agent.wakes = poll.woken.iter().filter(|woken| *woken != who).collect();
+        let defers = poll.woken.contains(who);
+        agent.woken |= defers;
+        let is_overtaken = old.node == NodeState::Notified && agent.node == NodeState::Queued;
+        let other_reserves = ![NONE, who as u8].contains(&before.lock.owner);
+        if spec.counts && is_overtaken && !(self.excuses && other_reserves) {
+            count_to(&mut agent.overtaken, self.overtaken);
+        }
+        let hands_off = !agent.wakes.is_empty();
+        if defers {
+            // A waiter that finds the lock held, and in the next access free, defers once more than the
+            // moment counts. Each time, a holder has left in between.
+            let looked_twice = old.log_len > 0;
+            let notified = old.node == NodeState::Notified;
+            if !looked_twice || snapshot(old.log[0]).admits_waiter(spec.mode, notified) {
+                self.count_kept(world, before.lock.owner);
+            }
+        } else if old.log_len == 0 && !hands_off {
+            let notified = matches!(old.node, NodeState::Notified | NodeState::HandedOff);
+            if snapshot(before.lock.word).admits_waiter(spec.mode, notified) {
+                world.fault = Fault::TurnedAway;
+            }
+        }
+    }
+
+    /// The drop of a waiter, which locks the queue.
+    fn drop_waiter(&self, world: &mut World, who: usize) {
+        let mode = self.specs[who].mode;
+        let dropped = real::step(world, &self.specs, who, |_, place, _| {
+            let left = place.waiter().leave_unserved().expect("it was in the queue");
+            let passes_on = policy::passes_on(mode, left.state, left.emptied, left.change);
+            (left.state, passes_on.then_some(left.change))
+        });
+        match dropped.result {
+            None => {}
+            Some((WaitState::HandedOff, _)) => {
+                let agent = &mut world.agents[who];
+                *agent = Agent { pc: Pc::ReleasesDropped, rounds: agent.rounds, ..Agent::NEW };
+            }
+            Some((_, change)) => {
+                let agent = &mut world.agents[who];
+                *agent = Agent { rounds: agent.rounds, ..Agent::NEW };
+                self.begin_waking(world, who, change, false, Then::Idle);
+            }
+        }
+    }
+
+    fn release(&self, world: &mut World, who: usize, mode: Mode, fair: bool) {
+        let left = real::step(world, &self.specs, who, |lock, _, _| lock.leave(mode));
+        let change = left.result.expect("one step");
+        self.mark_stale(world, change);
+        self.begin_waking(world, who, change, fair, Then::Idle);
+    }
+
+    fn downgrade(&self, world: &mut World, who: usize, from: Mode, to: Mode) {
+        let downgraded = real::step(world, &self.specs, who, |lock, _, _| {
+            match lock.state.downgrade(from, to) {
+                AfterRelease::WakeWaiters(word) => Some(Transition::downgrade(word, from, to)),
+                AfterRelease::Done => None,
+            }
+        });
+        let change = downgraded.result.expect("one step");
+        self.mark_stale(world, change);
+        self.begin_waking(world, who, change, false, Then::HoldsLast(to));
+    }
+
+    /// From a release on that makes room for it, a waiter that is notified and not polled is no reason for
+    /// others to sleep.
+    fn mark_stale(&self, world: &mut World, change: Option<Transition>) {
+        let Some(change) = change else { return };
+        for (agent, spec) in world.agents.iter_mut().zip(&self.specs) {
+            let notified = agent.dormant && agent.node == NodeState::Notified;
+            agent.stale |= notified && change.after.fits(spec.mode);
+        }
+    }
+
+    fn begin_waking(
+        &self,
+        world: &mut World,
+        who: usize,
+        change: Option<Transition>,
+        fair: bool,
+        then: Then,
+    ) {
+        let (before, after) =
+            change.map_or((0, 0), |change| (word(change.before), word(change.after)));
+        let agent = &mut world.agents[who];
+        agent.pc = Pc::Wakes;
+        agent.waking = Waking { before, after, fair, then, ..Waking::NONE };
+        self.go_on_waking(world, who);
+    }
+
+    /// Ends the waking if there is no further question.
+    fn go_on_waking(&self, world: &mut World, who: usize) {
+        let agent = &mut world.agents[who];
+        if agent.pc != Pc::Wakes || !agent.wakes.is_empty() {
+            return;
+        }
+        let waking = &agent.waking;
+        if waking.end != NONE || next_question(waking).is_some() {
+            return;
+        }
+        let then = waking.then;
+        agent.waking = Waking::NONE;
+        match then {
+            Then::Idle => self.end_round(world, who),
+            Then::HoldsLast(mode) => agent.pc = Pc::HoldsLast(mode),
+            Then::UpgradeCancelled(mode) => agent.pc = Pc::UpgradeCancelled(mode),
+        }
+    }
+
+    /// Answers the next question of `policy.rs`, which locks the queue.
+    fn answer(&self, world: &mut World, who: usize) {
+        let waking = world.agents[who].waking;
+        let question = next_question(&waking).expect("there is a question");
+        let before = world.agents;
+        let answered = real::step(world, &self.specs, who, |lock, _, nodes| {
+            let queue = lock.queue();
+            let mut wake = WakeAll::new(waking.fair);
+            match question {
+                Question::LastTurn => (Some(queue.last_turn() as u8), None),
+                Question::First(list, turn) => {
+                    (Some(lock.notify_first(queue, list, turn, &mut wake) as u8), None)
+                }
+                Question::AllShared => {
+                    let has_begun = waking.at_most != NONE;
+                    let end =
+                        End { last: nodes.address(waking.end), at_most: waking.at_most.into() };
+                    let mut batches =
+                        Batches { end: has_begun.then_some(end), total: waking.total.into() };
+                    let list = ListId::Shared;
+                    let found =
+                        lock.notify_batch(queue, list, true, Mode::Shared, &mut wake, &mut batches);
+                    let end = batches.end.map(|end| (nodes.who(end.last), end.at_most as u8));
+                    (found.map(u8::from), end.map(|(end, most)| (end, most, batches.total as u8)))
+                }
+            }
+        });
+        let Some((answer, batches)) = answered.result else { return };
+        let notifies = !answered.woken.is_empty();
+        for (number, spec) in self.specs.iter().enumerate() {
+            let (old, new) = (before[number].node, world.agents[number].node);
+            let fits = match question {
+                Question::First(ListId::Upgrade, _) => true,
+                _ => snapshot(waking.after).fits(spec.mode),
+            };
+            if old == NodeState::Queued && new == NodeState::Notified && !fits {
+                world.fault = Fault::InVain;
+            }
+            let agent = &mut world.agents[number];
+            if old == NodeState::Queued && new != NodeState::Queued {
+                agent.passed = 0;
+            } else if spec.counts && old == NodeState::Queued && notifies && fits && !agent.woken {
+                count_to(&mut agent.passed, self.passed);
+            }
+        }
+        let agent = &mut world.agents[who];
+        agent.wakes = answered.woken;
+        let waking = &mut agent.waking;
+        if let Some((end, at_most, total)) = batches {
+            (waking.end, waking.at_most, waking.total) = (end, at_most, total);
+        }
+        if let Some(answer) = answer {
+            waking.answers[waking.len as usize] = answer;
+            waking.len += 1;
+            (waking.end, waking.at_most, waking.total) = (NONE, NONE, 0);
+        }
+        self.go_on_waking(world, who);
+    }
+
+    fn try_upgrade(&self, world: &mut World, who: usize, from: Mode) {
+        let tried = real::step(world, &self.specs, who, |lock, _, _| lock.try_upgrade(from));
+        world.agents[who].pc = match tried.result.expect("one step") {
+            Ok(()) => Pc::HoldsLast(Mode::Exclusive),
+            Err(word) if word.refuses_upgrade(from) => Pc::HoldsLast(from),
+            Err(_) => Pc::UpgradeBegins(from),
+        };
+    }
+
+    fn start_upgrade(&self, world: &mut World, who: usize, from: Mode) {
+        let started =
+            real::step(world, &self.specs, who, |lock, _, _| lock.state.start_upgrade(from));
+        world.agents[who].pc = match started.result.expect("one step") {
+            UpgradeStep::Done => Pc::HoldsLast(Mode::Exclusive),
+            UpgradeStep::Refused => Pc::HoldsLast(from),
+            UpgradeStep::Waiting => Pc::UpgradeListens(from),
+        };
+    }
+
+    fn listen(&self, world: &mut World, who: usize, from: Mode) {
+        world.agents[who].pc = Pc::UpgradeListens(from);
+        let listens = real::step(world, &self.specs, who, |_, place, _| {
+            let waker = waker(who);
+            let cx = Context::from_waker(&waker);
+            place.listener().poll(ListId::Upgrade, crate::raw::list::WaiterKind::Task, &cx)
+        });
+        let notified = listens.result.expect("no look at the word").is_ready();
+        world.agents[who].pc = Pc::UpgradeLooks(from, notified);
+    }
+
+    fn finish_upgrade(&self, world: &mut World, who: usize, from: Mode, notified: bool) {
+        let looked = real::step(world, &self.specs, who, |lock, _, _| lock.state.finish_upgrade());
+        world.agents[who].pc = match looked.result.expect("one step") {
+            UpgradeStep::Done => Pc::UpgradeLeaves,
+            _ if notified => Pc::UpgradeListens(from),
+            _ => Pc::UpgradeWaits(from),
+        };
+    }
+
+    fn leave_upgrade(&self, world: &mut World, who: usize, mode: Mode) {
+        let left = real::step(world, &self.specs, who, |_, place, _| {
+            _ = place.listener().with(|listener| listener.leave());
+        });
+        left.result.expect("no look at the word");
+        let agent = &mut world.agents[who];
+        (agent.pc, agent.woken) = (Pc::HoldsLast(mode), false);
+    }
+}
+
+impl System {
+    /// Takes the steps of one call: those of one waiter, until it waits, holds the lock, or has done what it
+    /// was called for. No other waiter takes a step meanwhile.
+    pub fn call(&self, last: &World, action: Action) -> World {
+        let mut world = self.step(last, action);
+        let is_over = |agent: &Agent| {
+            agent.wakes.is_empty()
+                && matches!(
+                    agent.pc,
+                    Pc::Idle
+                        | Pc::Yielded
+                        | Pc::Waits
+                        | Pc::Holds(_)
+                        | Pc::HoldsLast(_)
+                        | Pc::UpgradeWaits(_)
+                )
+        };
+        while !is_over(&world.agents[action.who as usize]) {
+            world = self.step(&world, Action { what: What::Go, ..action });
+        }
+        world
+    }
+}
+
+impl Model for System {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![self.init()]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        self.actions_of(world, actions);
+    }
+
+    fn next_state(&self, last: &World, action: Action) -> Option<World> {
+        Some(self.step(last, action))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let checked = |name: &str| !self.skips.iter().any(|skipped| skipped == name);
+        let all = invariants::ALL.iter().filter(|(name, _)| checked(name));
+        all.map(|(name, holds)| Property::always(name, *holds)).collect()
+    }
+}

@@ -1,0 +1,137 @@
+//! Which waiters are notified after a change of the word, and which of them passes a notification on:
+//! the decisions alone. What happens with the queue locked is in `wake.rs`.
+//!
+//! The model in `model` runs this file, too, on a queue of which it takes one step at a time.
+
+use crate::mode::Mode;
+use crate::raw::list::WaitState;
+use crate::raw::queue::ListId;
+use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
+
+/// What a notification asks of the queue. Each method locks the queue for itself, and the wakers of
+/// those that it has notified run before it returns. Other threads run in between.
+pub(crate) trait QueueSteps {
+    /// Returns the mode of the last waiter that was woken while both upgradable and exclusive ones
+    /// waited, unless that waiter did not enter. Otherwise returns `Shared`.
+    fn last_turn(&mut self) -> Mode;
+
+    /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
+    /// Returns whether there was one. If it is notified and `turn` is not shared, that becomes the
+    /// last turn.
+    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool;
+
+    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
+    ///
+    /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
+    /// cannot enter either.
+    fn notify_all_shared(&mut self) -> bool;
+}
+
+/// Notifies the waiters that may enter after `change`.
+#[inline]
+pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
+    let word = change.after;
+    if word.is_upgrading() {
+        if word.shared_holders() == 0 {
+            queue.notify_first(ListId::Upgrade, Mode::Shared);
+        }
+    } else if word.is_awaited_in_any_mode() {
+        notify_next(queue, change);
+    }
+}
+
+/// Notifies the waiters whose turn it is.
+///
+/// This is where shared and exclusive waiters take turns. After an exclusive hold come all
+/// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
+/// waiters whose turn it is were notified before, and have not entered, it is the turn of the
+/// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
+///
+/// Where a function below returns whether there was a waiter, a handoff waiter that is left in
+/// its list counts. A waiter that was notified earlier is in no list, and does not.
+#[inline]
+fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
+    let word = change.after;
+    // A shared release makes room for shared waiters only if the lock was full, and for others if
+    // it leaves no holder. So where only shared waiters are counted, all of them were notified
+    // before: when what kept them out has ended. There is one more case: the lock still admits
+    // an upgradable waiter, as the waiter that was notified for that room has not entered.
+    let made_room = !change.makes_no_room()
+        || word.is_free() && !word.awaits_only_shared()
+        || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
+    if !made_room || word.mode() == Some(Mode::Exclusive) {
+        return;
+    }
+
+    let exclusive_waits = word.has(WaitFlag::Exclusive);
+    if cfg!(feature = "std") && exclusive_waits && word.awaits_only_exclusive() {
+        // The rules below lead to the same, by more steps.
+        if word.is_free() {
+            notify_exclusive(queue, word);
+        }
+        return;
+    }
+    let turn_of_shared = change.ends_exclusive() || !exclusive_waits;
+    // Holders that change their modes could end each acquisition in the mode after which the
+    // same waiters have their turn. So where both upgradable and exclusive waiters wait,
+    // neither kind has two turns in a row.
+    let both_wait = exclusive_waits && word.has(WaitFlag::Upgradable);
+    let last = if both_wait { queue.last_turn() } else { Mode::Shared };
+    let turn_of_upgradable = match last {
+        Mode::Shared => turn_of_shared,
+        last => last == Mode::Exclusive,
+    };
+
+    let mut found = turn_of_shared && notify_shared(queue, word);
+    if turn_of_upgradable && (turn_of_shared || word.is_free()) {
+        found |= notify_upgradable(queue, word);
+    }
+    found |= !exclusive_waits || !word.is_free();
+    if found || notify_exclusive(queue, word) {
+        return;
+    }
+    // All waiters whose turn it is were notified before, and have not entered.
+    if !turn_of_shared {
+        notify_shared(queue, word);
+    }
+    if !turn_of_upgradable {
+        notify_upgradable(queue, word);
+    }
+}
+
+/// Notifies all shared waiters, if they fit. Returns whether there was one.
+fn notify_shared(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
+    word.has(WaitFlag::Shared) && word.fits(Mode::Shared) && queue.notify_all_shared()
+}
+
+/// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
+fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
+    let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
+    word.has(WaitFlag::Upgradable)
+        && word.fits(Mode::Upgradable)
+        && queue.notify_first(ListId::Upgradable, turn)
+}
+
+/// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
+fn notify_exclusive(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
+    let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
+    word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, turn)
+        || queue.notify_first(ListId::Exclusive, turn)
+}
+
+/// Returns whether a waiter in `mode` that was dropped, and was the last in the `emptied` flags, wakes
+/// those that may enter after it has left.
+#[inline]
+pub(crate) fn passes_on(
+    mode: Mode,
+    state: WaitState,
+    emptied: WaitFlags,
+    change: Transition,
+) -> bool {
+    // The last exclusive waiter may leave waiters behind that waited because of it. All shared
+    // waiters are notified together, or the rest of them by the holder that keeps a handoff
+    // waiter out. So only the last shared waiter has to pass the wake-up on.
+    let is_last = mode != Mode::Upgradable && emptied.has(WaitFlag::of(mode));
+    let passes_on = mode != Mode::Shared && state.is_notified();
+    change.has_waiters() && (is_last || passes_on)
+}
