@@ -10,7 +10,7 @@ test *args:
 
 # Formats all crates of the repository (1 s).
 fmt:
-    for crate in . no_std_example no_std_example/cost no_std_example/cost/two_cores no_std_example/two_cores fuzz examples/cache examples/web; do (cd $crate && cargo fmt) || exit; done
+    for crate in . no_std_example no_std_example/cost no_std_example/cost/two_cores no_std_example/two_cores fuzz model examples/cache examples/web; do (cd $crate && cargo fmt) || exit; done
 
 # Checks the format, Clippy, and each combination of features (40 s).
 lint:
@@ -23,12 +23,13 @@ docs:
     ci/docs
     ci/docs-rs
 
-# Runs the models under loom, and the crowds under shuttle (1 min).
+# Runs the models under loom, the crowds under shuttle, and the model of more waiters (3 min).
 models:
     ci/models
     ci/shuttle
+    ci/model
 
-# Checks that planted defects are found: those of KIND (models, crowds or firmware) that contain FILTER (1 to 4 min).
+# Checks that planted defects are found: those of KIND (models, crowds, firmware or design) that contain FILTER (1 to 6 min).
 defects KIND="models" FILTER="":
     ci/defects-apply
     ci/defects-{{KIND}} {{quote(FILTER)}}

@@ -40,9 +40,7 @@ pub enum Place {
     /// It is in the list, and shared: the release that notifies all of them has still to come to it.
     Next,
 }
-use Place::{
-    Asleep, Deferring, Fresh, Next, OvertakenAsleep, OvertakenDeferring, Stale,
-};
+use Place::{Asleep, Deferring, Fresh, Next, OvertakenAsleep, OvertakenDeferring, Stale};
 
 const QUEUED: [Place; 5] = [Asleep, Deferring, OvertakenAsleep, OvertakenDeferring, Next];
 const SLEEPING: [Place; 3] = [Asleep, OvertakenAsleep, Next];
@@ -79,7 +77,13 @@ impl Duty {
         // Flags that the write has cleared decide nothing.
         let before = before & !FLAGS | after & FLAGS;
         let fewer = (after >> SHARED).saturating_sub(MANY) << SHARED;
-        Self { before: before - fewer, after: after - fewer, answers: [0; 7], len: 0, batches: false }
+        Self {
+            before: before - fewer,
+            after: after - fewer,
+            answers: [0; 7],
+            len: 0,
+            batches: false,
+        }
     }
 
     fn question(&self) -> Option<Question> {
@@ -162,7 +166,9 @@ impl Crowd {
 
     /// Whether a waiter is in the list of overtaken ones.
     fn lists_overtaken(&self) -> bool {
-        [OvertakenAsleep, OvertakenDeferring].map(|at| self.has(Mode::Exclusive, at)).contains(&true)
+        [OvertakenAsleep, OvertakenDeferring]
+            .map(|at| self.has(Mode::Exclusive, at))
+            .contains(&true)
     }
 
     /// The word. Whether waiters of other lists count as overtaken is left open: only `flagged` words
@@ -224,7 +230,13 @@ impl Crowd {
     }
 
     /// The states after a holder has left, or has become weaker.
-    fn write(&self, owner: u16, shared: u16, change: impl Fn(Snapshot) -> Transition, wakes: bool) -> [Self; 2] {
+    fn write(
+        &self,
+        owner: u16,
+        shared: u16,
+        change: impl Fn(Snapshot) -> Transition,
+        wakes: bool,
+    ) -> [Self; 2] {
         let mut state = Self { owner, shared, ..*self };
         if owner != UPGRADING {
             state.upgrade = Upgrade::None;
@@ -276,7 +288,9 @@ impl Crowd {
                     _ => (Deferring, Asleep),
                 };
                 if now.admits(mode) {
-                    next.extend(self.without(mode, place).into_iter().map(|state| state.enter(mode)));
+                    next.extend(
+                        self.without(mode, place).into_iter().map(|state| state.enter(mode)),
+                    );
                     next.extend(self.moved(mode, place, awake));
                 } else {
                     next.extend(self.moved(mode, place, asleep));
@@ -284,10 +298,17 @@ impl Crowd {
             }
             for place in NOTIFIED.into_iter().filter(|place| self.has(mode, *place)) {
                 if now.fits(mode) || defect == Defect::NoLook {
-                    // Or it defers, and stays where it is. Or it has found no room, and then some.
-                    next.extend(self.without(mode, place).into_iter().map(|state| state.enter(mode)));
-                    let to = if mode == Mode::Exclusive { OvertakenDeferring } else { Deferring };
-                    next.extend(self.moved(mode, place, to));
+                    // Or it defers, and stays where it is.
+                    next.extend(
+                        self.without(mode, place).into_iter().map(|state| state.enter(mode)),
+                    );
+                    // Or it has found no room, and in its next access some. The queue was locked meanwhile, so
+                    // the release that made the room has still to notify others.
+                    if self.duty.is_some() || !now.admits(mode) {
+                        let to =
+                            if mode == Mode::Exclusive { OvertakenDeferring } else { Deferring };
+                        next.extend(self.moved(mode, place, to));
+                    }
                 } else {
                     let to = if mode == Mode::Exclusive { OvertakenAsleep } else { Asleep };
                     next.extend(self.moved(mode, place, to));
@@ -315,7 +336,8 @@ impl Crowd {
                         Defect::LastShared => is_last && mode == Mode::Shared,
                         _ => false,
                     };
-                    let always = defect == Defect::PassesOnAlways && notified && change.has_waiters();
+                    let always =
+                        defect == Defect::PassesOnAlways && notified && change.has_waiters();
                     if (always || policy::passes_on(mode, node, emptied, change)) && !forgets {
                         state.owes(change, false);
                     }
@@ -337,7 +359,12 @@ impl Crowd {
                 next.extend(self.write(owner, fewer, release(Mode::Shared), wakes));
                 // An upgrade from a shared hold.
                 if owner == 0 && fewer > 0 {
-                    next.push(Self { owner: UPGRADING, shared: fewer, upgrade: Upgrade::Begins, ..*self });
+                    next.push(Self {
+                        owner: UPGRADING,
+                        shared: fewer,
+                        upgrade: Upgrade::Begins,
+                        ..*self
+                    });
                 }
                 if owner == 0 && fewer == 0 {
                     next.push(Self { shared: 0, ..*self }.enter(Mode::Exclusive));
@@ -409,7 +436,11 @@ impl Crowd {
                 Upgrade::Begins | Upgrade::Notified => next.push(answered(*self, 0)),
             },
             Some(Question::First(list, _)) => {
-                let mode = if matches!(list, ListId::Upgradable) { Mode::Upgradable } else { Mode::Exclusive };
+                let mode = if matches!(list, ListId::Upgradable) {
+                    Mode::Upgradable
+                } else {
+                    Mode::Exclusive
+                };
                 let places = match list {
                     ListId::Overtaken => [OvertakenAsleep, OvertakenDeferring],
                     _ => [Asleep, Deferring],
@@ -469,7 +500,12 @@ impl Crowd {
 
     /// The states after one waiter was notified that is in one of the places. Of those in a list, any
     /// may be the first.
-    fn first_of(&self, mode: Mode, places: impl IntoIterator<Item = Place>, to: Place) -> Vec<Self> {
+    fn first_of(
+        &self,
+        mode: Mode,
+        places: impl IntoIterator<Item = Place>,
+        to: Place,
+    ) -> Vec<Self> {
         let present = places.into_iter().filter(|place| self.has(mode, *place));
         present.flat_map(|place| self.moved(mode, place, to)).collect()
     }
@@ -499,7 +535,8 @@ impl Crowd {
         let awake = [Fresh, Deferring, OvertakenDeferring];
         let others = |mode| awake.iter().any(|place| self.has(mode, *place));
         let excused = !strict && self.has(Mode::Shared, Stale);
-        self.duty.is_some() || !upgrade && (!in_vain || excused || Mode::ALL.into_iter().any(others))
+        self.duty.is_some()
+            || !upgrade && (!in_vain || excused || Mode::ALL.into_iter().any(others))
     }
 }
 
@@ -625,10 +662,14 @@ impl History {
         if to.last == Some(who as u8) && new.pc != Pc::Wakes {
             (to.last, to.next) = (None, 0);
         }
-        if new.pc == Pc::Waits && new.node == NodeState::Queued && old.is_waiting() | (old.pc == Pc::Joins) {
+        if new.pc == Pc::Waits
+            && new.node == NodeState::Queued
+            && old.is_waiting() | (old.pc == Pc::Joins)
+        {
             // Its waker may have been called since, for another reason.
             let was_notified = old.node == NodeState::Notified;
-            let could = snapshot(before.lock.word).admits_waiter(system.specs[who].mode, was_notified);
+            let could =
+                snapshot(before.lock.word).admits_waiter(system.specs[who].mode, was_notified);
             to.deferring = if could { to.deferring | bit } else { to.deferring & !bit };
         }
         if old.pc != Pc::Wakes && new.pc == Pc::Wakes && next_question(&new.waking).is_some() {
@@ -670,7 +711,9 @@ impl Crowd {
             let listed = world.lock.lists[ListId::Overtaken as usize].contains(number);
             let counted = agent.flags & 1 << spec.mode as u8 != 0;
             let upgrade = match (agent.pc, agent.node) {
-                (Pc::UpgradeListens(_), _) | (Pc::UpgradeLooks(..), NodeState::Idle) => Upgrade::Begins,
+                (Pc::UpgradeListens(_), _) | (Pc::UpgradeLooks(..), NodeState::Idle) => {
+                    Upgrade::Begins
+                }
                 (Pc::UpgradeLooks(..), NodeState::Queued) => Upgrade::Looks,
                 (Pc::UpgradeWaits(_), NodeState::Queued) => Upgrade::Asleep,
                 (Pc::UpgradeLooks(..) | Pc::UpgradeWaits(_), _) => Upgrade::Notified,

@@ -1,6 +1,7 @@
 //! What holds in each state. Each invariant has a name, which tests and planted defects refer to.
 
 use crate::mode::Mode;
+use crate::raw::queue::ListId;
 use crate::raw::state::WaitFlag;
 use crate::real::snapshot;
 use crate::system::System;
@@ -18,11 +19,13 @@ pub const TURNED_AWAY: &str = "p1 no waiter is turned away from a free lock";
 pub const IN_VAIN: &str = "p3 each waiter that is notified could enter";
 pub const OVERTAKEN: &str = "q3 bounded overtaking";
 pub const TURNS: &str = "q3 each waiter has its turn";
+pub const ORDER: &str = "q3 overtaken exclusive waiters come first";
+pub const ASSERTIONS: &str = "no assertion of the lock fails";
 pub const WRITE_PREFERRING: &str = "q1 no waiter joins the holders while an exclusive one waits";
 pub const UPGRADE_ALONE: &str = "u2 an upgrade waits only for the holders that were there";
 pub const KEPT: &str = "p1 a dormant waiter delays the others for a moment";
 
-pub const ALL: [(&str, Invariant); 13] = [
+pub const ALL: [(&str, Invariant); 15] = [
     (EXCLUSION, exclusion),
     (WORD, word_says_who_holds),
     (NO_LOST_WAKE_UP, no_lost_wake_up),
@@ -33,6 +36,8 @@ pub const ALL: [(&str, Invariant); 13] = [
     (IN_VAIN, |_, world| world.fault != Fault::InVain),
     (OVERTAKEN, |_, world| world.fault != Fault::Overtaken),
     (TURNS, |_, world| world.fault != Fault::PassedOver),
+    (ORDER, overtaken_come_first),
+    (ASSERTIONS, |_, world| world.fault != Fault::Panicked),
     (WRITE_PREFERRING, |_, world| world.fault != Fault::Barged),
     (UPGRADE_ALONE, |_, world| world.fault != Fault::JoinedUpgrade),
     (KEPT, |_, world| world.fault != Fault::Kept),
@@ -115,6 +120,17 @@ fn no_lost_wake_up(system: &System, world: &World) -> bool {
         _ => false,
     };
     !agents.iter().enumerate().any(sleeps_in_vain)
+}
+
+/// An overtaken exclusive waiter is in the list that is notified first.
+fn overtaken_come_first(system: &System, world: &World) -> bool {
+    let waiters = system.specs.iter().zip(agents(system, world)).enumerate();
+    waiters.into_iter().all(|(number, (spec, agent))| {
+        let overtaken = agent.flags & 1 << WaitFlag::Overtaken as usize != 0;
+        let list = &world.lock.lists[ListId::Overtaken as usize];
+        let is_queued = spec.mode == Mode::Exclusive && agent.node == NodeState::Queued;
+        !is_queued || agent.log_len > 0 || overtaken == list.contains(number)
+    })
 }
 
 /// With the queue unlocked, a flag is set if and only if its count is not zero, and the counts are right.

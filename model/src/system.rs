@@ -726,7 +726,10 @@ impl Model for System {
     }
 
     fn next_state(&self, last: &World, action: Action) -> Option<World> {
-        Some(self.step(last, action))
+        // An assertion of the lock that fails is a bug, and its state is the last one.
+        let step = std::panic::AssertUnwindSafe(|| self.step(last, action));
+        let failed = || World { fault: Fault::Panicked, ..last.clone() };
+        Some(std::panic::catch_unwind(step).unwrap_or_else(|_| failed()))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {

@@ -253,6 +253,8 @@ pub enum Fault {
     Overtaken,
     /// Others were notified more often than they may be while a waiter waits for its turn.
     PassedOver,
+    /// An assertion of the lock has failed.
+    Panicked,
     /// A waiter that was not notified has entered a held lock, though an exclusive waiter was counted.
     Barged,
     /// A holder has joined the holders for which an upgrade waits.
