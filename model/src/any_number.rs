@@ -1,8 +1,9 @@
-//! Any number of waiters. Those that want one mode and are in one place are interchangeable, so a state
-//! says only whether there are any: see `docs/any_number.md`.
+//! Any number of waiters. Those that want one mode and are in one place are interchangeable, so a
+//! state says only whether there are any: see `docs/any_number.md`.
 //!
-//! The predicates of the word and the decisions of `policy.rs` are those of the lock. What a poll and a
-//! drop do is written once more, and the test `any_number` compares it with the model of a few waiters.
+//! The predicates of the word and the decisions of `policy.rs` are those of the lock. What a poll
+//! and a drop do is written once more, and the test `any_number` compares it with the model of a
+//! few waiters.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
@@ -28,7 +29,8 @@ const MANY: u16 = 2;
 pub enum Place {
     /// It is in a list, and was not woken.
     Asleep,
-    /// It is in a list, and has deferred since the last release that made room: it has woken itself.
+    /// It is in a list, and has deferred since the last release that made room: it has woken
+    /// itself.
     Deferring,
     /// The same two, in the list of overtaken exclusive waiters.
     OvertakenAsleep,
@@ -37,7 +39,8 @@ pub enum Place {
     Fresh,
     /// It was notified before that.
     Stale,
-    /// It is in the list, and shared: the release that notifies all of them has still to come to it.
+    /// It is in the list, and shared: the release that notifies all of them has still to come to
+    /// it.
     Next,
 }
 use Place::{Asleep, Deferring, Fresh, Next, OvertakenAsleep, OvertakenDeferring, Stale};
@@ -129,8 +132,8 @@ pub enum Defect {
     Cancel,
     /// Not left out, but added: each notified waiter that is dropped passes its notification on.
     PassesOnAlways,
-    /// The end of the notification of a shared waiter is that of its turn: the last one to be dropped
-    /// wakes no other.
+    /// The end of the notification of a shared waiter is that of its turn: the last one to be
+    /// dropped wakes no other.
     LastShared,
 }
 
@@ -171,8 +174,8 @@ impl Crowd {
             .contains(&true)
     }
 
-    /// The word. Whether waiters of other lists count as overtaken is left open: only `flagged` words
-    /// say that they do.
+    /// The word. Whether waiters of other lists count as overtaken is left open: only `flagged`
+    /// words say that they do.
     fn word_as(&self, flagged: bool) -> Snapshot {
         let mut bits = self.owner | self.shared << SHARED;
         for mode in Mode::ALL {
@@ -302,8 +305,8 @@ impl Crowd {
                     next.extend(
                         self.without(mode, place).into_iter().map(|state| state.enter(mode)),
                     );
-                    // Or it has found no room, and in its next access some. The queue was locked meanwhile, so
-                    // the release that made the room has still to notify others.
+                    // Or it has found no room, and in its next access some. The queue was locked
+                    // meanwhile, so the release that made the room has still to notify others.
                     if self.duty.is_some() || !now.admits(mode) {
                         let to =
                             if mode == Mode::Exclusive { OvertakenDeferring } else { Deferring };
@@ -498,8 +501,8 @@ impl Crowd {
         }
     }
 
-    /// The states after one waiter was notified that is in one of the places. Of those in a list, any
-    /// may be the first.
+    /// The states after one waiter was notified that is in one of the places. Of those in a list,
+    /// any may be the first.
     fn first_of(
         &self,
         mode: Mode,
@@ -525,8 +528,8 @@ impl Crowd {
         !self.excluded && (self.owner != Mode::Exclusive as u16 || self.shared == 0)
     }
 
-    /// If a waiter sleeps that the word admits, the last write that made room has still to notify others,
-    /// or has notified one that has not been polled since.
+    /// If a waiter sleeps that the word admits, the last write that made room has still to notify
+    /// others, or has notified one that has not been polled since.
     pub fn loses_no_wake_up(&self, strict: bool) -> bool {
         let now = self.word();
         let sleeps = |mode| SLEEPING.iter().any(|place| self.has(mode, *place));
@@ -763,8 +766,8 @@ impl Crowd {
     }
 }
 
-/// Takes each step of a few waiters, none of which is a thread, and checks that any number may take it, too.
-/// Returns the number of steps.
+/// Takes each step of a few waiters, none of which is a thread, and checks that any number may take
+/// it, too. Returns the number of steps.
 pub fn simulate(mut system: System, most: usize) -> Result<usize, String> {
     system.symmetry = false;
     let start = (system.init(), History::default());

@@ -4,10 +4,10 @@ use multilock_model::any_number::{Defect, EXCLUSION, NO_LOST_WAKE_UP, explore, s
 use multilock_model::mode::Mode::{self, Exclusive, Shared, Upgradable};
 use multilock_model::system::{Dormant, Spec, System, Use};
 
-/// All states. The exception is for a shared waiter that was notified and is not polled any more: another that
-/// was notified later, and is dropped, wakes none.
+/// All states. The exception is for a shared waiter that was notified and is not polled any more:
+/// another that was notified later, and is dropped, wakes none.
 #[test]
-#[ignore = "takes minutes: `ci/deep/model`"]
+#[ignore = "takes minutes; `ci/deep/model` runs it"]
 fn no_two_holders_exclude_each_other_and_no_wake_up_is_lost() {
     let shown = explore(Defect::None, false);
     println!("{} states", shown.states);
@@ -16,7 +16,7 @@ fn no_two_holders_exclude_each_other_and_no_wake_up_is_lost() {
 
 /// If each notified waiter that is dropped woke others, there would be no exception.
 #[test]
-#[ignore = "takes minutes: `ci/deep/model`"]
+#[ignore = "takes minutes; `ci/deep/model` runs it"]
 fn no_exception_is_left_if_each_notified_waiter_passes_its_wake_up_on() {
     let shown = explore(Defect::PassesOnAlways, true);
     println!("{} states", shown.states);
