@@ -16,6 +16,7 @@ pub(crate) mod raw;
 #[allow(dead_code)]
 pub(crate) mod sync;
 
+pub mod any_number;
 pub(crate) mod canonical;
 pub mod invariants;
 pub(crate) mod real;

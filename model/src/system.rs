@@ -171,7 +171,7 @@ pub static MOST_PASSED: AtomicU8 = AtomicU8::new(0);
 
 /// A question that the decisions of `policy.rs` ask, as an atomic step.
 #[derive(Clone, Copy)]
-enum Question {
+pub(crate) enum Question {
     LastTurns,
     First(ListId, Mode),
     AllShared,
@@ -211,7 +211,7 @@ impl QueueSteps for Answers<'_> {
     }
 }
 
-fn next_question(waking: &Waking) -> Option<Question> {
+pub(crate) fn next_question(waking: &Waking) -> Option<Question> {
     let mut answers = Answers { known: waking, given: 0, question: None };
     let change = Transition { before: snapshot(waking.before), after: snapshot(waking.after) };
     policy::wake_waiters(&mut answers, change);

@@ -1,0 +1,273 @@
+/* The core of `model/tla/multilock.tla` once more, by another hand and for another tool: see there for the rules. A step is
+ * an atomic block. Weak fairness (`-f`) is that of processes, so what a task may do, and what it must, are two processes.
+ * Drops are left out.
+ *
+ * -DM0=X -DM1=X -DM2=S  the modes of three; also M3    -DKEEPS=0    no waiter makes a reservation
+ * -DPROMPT=1            0: woken waiters are late      -DENDS=0     the moment of a reservation is never over
+ * -DDORMANCY=1          waiters stop being polled      -DOFTEN=1    waiters are polled again and again
+ * -DGAP=0               no other task takes a step between a release and its `wake` */
+#ifndef KEEPS
+#define KEEPS 1
+#endif
+#ifndef ENDS
+#define ENDS 1
+#endif
+#ifndef PROMPT
+#define PROMPT 1
+#endif
+#ifndef DORMANCY
+#define DORMANCY 0
+#endif
+#ifndef GAP
+#define GAP 1
+#endif
+#ifndef OFTEN
+#define OFTEN 0
+#endif
+#ifndef M0
+#define M0 X
+#define M1 X
+#define M2 S
+#endif
+#ifdef M3
+#define N 4
+#else
+#define N 3
+#endif
+#define NONE N
+/* Modes, and bits of the flags. */
+#define S 1
+#define U 2
+#define X 4
+#define O 8
+/* Where a task is. */
+#define IDLE 0
+#define QUEUED 1
+#define DEFERRING 2
+#define NOTIFIED 3
+#define HOLDING 4
+#define LEAVING 5
+/* The moment of the reservation. */
+#define NEW 0
+#define BEGUN 1
+#define OVER 2
+
+byte mode[N]; byte st[N]; byte lost[N]; byte late[N]; bool dormant[N];
+byte where[N];                       /* the list of the waiter: U, X or O; 0: none */
+byte order[N] = NONE;                /* the waiters that are in lists, the first of each before the others */
+byte owner = NONE; bool binds; byte moment;
+byte turn = S;
+byte heldBy[N]; byte sawHeld[N]; byte sawFlags[N];
+byte i, j, k, held, flags, n; bool could, must, found, turnS, turnU, room; /* local to a step, and zero between steps */
+bool ready; bool due;
+
+#define waits(t) (st[t] >= QUEUED && st[t] <= NOTIFIED)
+#define woken(t) ((st[t] == DEFERRING || st[t] == NOTIFIED) && !dormant[t])
+#define fits(m, h) ((m == S && !(h & X)) || (m == U && !(h & (U | X))) || (m == X && h == 0))
+#define admits(m, h, f) (fits(m, h) && (h == 0 || !(f & X)))
+
+inline word() {
+    held = 0; flags = 0; i = 0;
+    do
+    :: i < N ->
+        if :: st[i] == HOLDING -> held = held | mode[i] :: waits(i) -> flags = flags | mode[i] :: else fi;
+        if :: lost[i] > 0 -> flags = flags | O :: else fi;
+        i++
+    :: else -> break
+    od; i = 0
+}
+inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; turnS = false; turnU = false; room = false }
+inline take(t) { /* out of its list */
+    i = 0; j = 0;
+    do
+    :: i < N -> if :: order[i] != t -> if :: j != i -> order[j] = order[i] :: else fi; j++ :: else fi; i++
+    :: else -> break
+    od;
+    do :: j < N -> order[j] = NONE; j++ :: else -> break od;
+    i = 0; j = 0; where[t] = 0
+}
+inline append(t, l) { i = 0; do :: order[i] != NONE -> i++ :: else -> break od; order[i] = t; where[t] = l; i = 0 }
+inline prepend(t, l) {
+    i = N - 1; do :: i > 0 -> order[i] = order[i - 1]; i-- :: else -> break od;
+    order[0] = t; where[t] = l
+}
+inline unreserve() { owner = NONE; binds = false; moment = NEW }
+inline looked() { if :: moment == NEW -> moment = BEGUN :: else fi }
+inline judge(t) { /* what a poll of `t` would find */
+    word();
+    could = ((st[t] == NOTIFIED && fits(mode[t], held)) || (st[t] != NOTIFIED && admits(mode[t], held, flags)));
+    must = (owner != NONE && owner != t && (mode[t] != S || mode[owner] == X) && (st[t] != NOTIFIED || binds))
+}
+inline isPrompt(t) {
+    found = true; i = 0;
+    do
+    :: i < N -> if :: PROMPT > 0 && i != t && woken(i) && late[i] >= PROMPT && late[t] < PROMPT -> found = false :: else fi; i++
+    :: else -> break
+    od; i = 0
+}
+inline poll(t) {
+    judge(t);
+    if
+    :: could && (!must || moment == OVER) ->
+        isPrompt(t);
+        if
+        :: found ->
+            do
+            :: i < N -> if :: i != t && woken(i) && late[i] < PROMPT -> late[i]++ :: else fi; i++
+            :: else -> break
+            od; i = 0;
+            if :: must || owner == t -> unreserve() :: else fi;
+            take(t); st[t] = HOLDING; lost[t] = 0; late[t] = 0
+        :: else /* Others are polled first. */
+        fi
+    :: could && must && moment != OVER ->
+        if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
+        if :: st[t] != NOTIFIED -> st[t] = DEFERRING :: else fi;
+        looked(); late[t] = 0
+    :: !could && st[t] != NOTIFIED ->
+        if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
+        st[t] = QUEUED; late[t] = 0
+    :: !could && st[t] == NOTIFIED ->
+        st[t] = QUEUED; late[t] = 0;
+        if :: lost[t] < 2 -> lost[t]++ :: else fi;
+        if :: mode[t] == X -> append(t, O) :: mode[t] == U -> prepend(t, U) :: else fi;
+        if
+        :: KEEPS && lost[t] == 2 ->
+            if :: owner == NONE || owner == t || moment == OVER -> owner = t; binds = false; moment = NEW :: else -> looked() fi
+        :: else
+        fi;
+        if :: turn == mode[t] -> turn = S :: else fi
+    fi;
+    clean()
+}
+inline release(t) {
+    st[t] = IDLE; word();
+    if :: flags != 0 -> st[t] = LEAVING; heldBy[t] = mode[t]; sawHeld[t] = held; sawFlags[t] = flags :: else fi;
+    clean()
+}
+inline notify(t) {
+    take(t); st[t] = NOTIFIED; n++; found = true;
+    if :: owner == t -> binds = true; moment = NEW :: else fi
+}
+inline notifyShared(f, h) {
+    if
+    :: (f & S) && fits(S, h) ->
+        k = 0;
+        do
+        :: k < N -> if :: mode[k] == S && (st[k] == QUEUED || st[k] == DEFERRING) -> notify(k) :: else fi; k++
+        :: else -> break
+        od; k = 0
+    :: else
+    fi
+}
+inline notifyFirst(l, both) { /* of the list `l` */
+    k = 0;
+    do
+    :: k < N ->
+        if
+        :: order[k] != NONE && where[order[k]] == l ->
+            k = order[k]; if :: both -> turn = mode[k] :: else fi; notify(k); break
+        :: else -> k++
+        fi
+    :: else -> break
+    od; k = 0
+}
+inline wake(t) {
+    room = (heldBy[t] != S || (sawHeld[t] == 0 && sawFlags[t] != S) || ((sawFlags[t] & U) && admits(U, sawHeld[t], sawFlags[t])));
+    if
+    :: room && !(sawHeld[t] & X) ->
+        turnS = (heldBy[t] == X || !(sawFlags[t] & X));
+        turnU = (((sawFlags[t] & X) && (sawFlags[t] & U) && turn != S) -> turn == X : turnS);
+        found = false;
+        if :: turnS -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
+        if
+        :: turnU && (turnS || sawHeld[t] == 0) && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U, (sawFlags[t] & X))
+        :: else
+        fi;
+        if
+        :: !found && (sawFlags[t] & X) && sawHeld[t] == 0 ->
+            if :: sawFlags[t] & O -> notifyFirst(O, (sawFlags[t] & U)) :: else fi;
+            if :: !found -> notifyFirst(X, (sawFlags[t] & U)) :: else fi;
+            if
+            :: !found ->
+                if :: !turnS -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
+                if :: !turnU && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U, true) :: else fi
+            :: else
+            fi
+        :: else
+        fi
+    :: else
+    fi;
+    st[t] = IDLE; heldBy[t] = 0; sawHeld[t] = 0; sawFlags[t] = 0; clean()
+}
+
+/* In a moment all holders release, all releases end, and all woken waiters are polled. */
+inline pass() {
+    if
+    :: due && moment == BEGUN ->
+        room = true;
+        do
+        :: n < N ->
+            if
+            :: st[n] >= HOLDING -> room = false
+            :: st[n] == NOTIFIED && !dormant[n] -> judge(n); if :: !(could && must) -> room = false :: else fi
+            :: else
+            fi;
+            n++
+        :: else -> break
+        od;
+        if :: room -> moment = OVER; due = false :: else fi
+    :: else -> due = false
+    fi;
+    clean()
+}
+/* What a task must do: release, wake others, and be polled when woken. */
+proctype Must(byte t) {
+    do
+    :: d_step { ready && (woken(t) || (OFTEN && waits(t) && !dormant[t])) -> poll(t); pass() }
+    :: d_step { st[t] == HOLDING -> release(t); if :: GAP == 0 && st[t] == LEAVING -> wake(t) :: else fi; pass() }
+    :: d_step { st[t] == LEAVING -> wake(t); pass() }
+    od
+}
+/* What it may do: acquire the lock, be polled at other times, and stop being polled. */
+proctype May(byte t) {
+    do
+    :: d_step { ready && (st[t] == IDLE || st[t] == QUEUED) && !dormant[t] -> poll(t); pass() }
+    :: d_step { st[t] == IDLE && owner != NONE -> judge(t); if :: could -> if :: moment == OVER -> unreserve() :: else -> looked() fi :: else fi; pass() }
+    :: d_step { DORMANCY && waits(t) && !dormant[t] -> dormant[t] = true; late[t] = 0; pass() }
+    :: ready -> skip
+    od
+}
+/* Time passes, sooner or later: from then on the moment is over as soon as it can be. */
+proctype Time() { do :: d_step { ENDS && moment == BEGUN && !due -> due = true; pass() } od }
+init {
+    d_step {
+        mode[0] = M0; mode[1] = M1; mode[2] = M2;
+#if N == 4
+        mode[3] = M3;
+#endif
+        do :: i < N -> order[i] = NONE; i++ :: else -> break od;
+        i = 0; ready = true
+    }
+    atomic {
+        run Must(0); run May(0); run Must(1); run May(1); run Must(2); run May(2);
+#if N == 4
+        run Must(3); run May(3);
+#endif
+        run Time()
+    }
+}
+
+#if N == 4
+#define any(p) (p(0) || p(1) || p(2) || p(3))
+#else
+#define any(p) (p(0) || p(1) || p(2))
+#endif
+#define isHeld(t, u) (st[t] == HOLDING && st[u] == HOLDING)
+#define excludes(t, u) (isHeld(t, u) && (mode[t] == X || mode[u] == X || (mode[t] == U && mode[u] == U)))
+#define pair(t) (excludes(t, ((t + 1) % N)) || excludes(t, ((t + 2) % N)))
+#define awake(t) (st[t] >= DEFERRING)
+ltl exclusion { [] !any(pair) }
+/* Where no task holds the lock, or is about to wake others, or was woken, none sleeps. */
+ltl noLostWakeUp { [] (!any(waits) || any(awake)) }
+ltl progress { [] (waits(0) -> <> (!waits(0) || dormant[0])) }
