@@ -51,7 +51,7 @@
 //!
 //! | name | default | effect |
 //! |---|---|---|
-//! | `std` | yes | Blocking and timed acquisition. A mutex of the operating system guards the wait queue. |
+//! | `std` | yes | Blocking and timed acquisition. A mutex whose waiters yield and sleep guards the wait queue. |
 //! | `alloc` | with `std` | What owns memory: guards in an `Arc`, [`LockSet`], [`HandleLock`], monitors as streams, [`lock_all`] of vectors. The wait queue is in a box that the first wait allocates. Without it, the queue is in the lock, and nothing allocates. |
 //! | `event-listener` | yes | [`MultiLock::notify`], for events of the crate `event-listener`, version 5. It implies `alloc`. |
 //! | `critical-section` | no | A critical section guards the wait queue: the lock may be used in interrupt handlers. The program needs an implementation of `critical-section`. |
