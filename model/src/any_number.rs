@@ -613,7 +613,8 @@ impl Crowd {
         add((duty.before >> SHARED).into(), 2);
         add(duty.batches.into(), 1);
         add(duty.len.into(), 3);
-        duty.answers.iter().for_each(|answer| add((*answer).into(), 2));
+        // Whose turn was last is asked first, if at all.
+        duty.answers.iter().zip(0..).for_each(|(answer, n)| add((*answer).into(), 2 + (n == 0) as u32));
         all << 1
     }
 }

@@ -206,7 +206,8 @@ impl Table {
     ///
     /// The function is called by the thread that acquires or releases a lock, while no mutex of the
     /// table is locked. What it does delays that thread: it should log, count or send. It may look at the
-    /// table, and acquire other locks of it. If it panics, the acquisition goes on, as after any panic of an
+    /// table, and acquire other locks of it. With `std`, nothing is reported of what the function itself
+    /// does. If it panics, the acquisition goes on, as after any panic of an
     /// [observer](super::Observer#panics): to fail a test, count the reports and look at the number in
     /// the end, or abort.
     ///
@@ -299,7 +300,7 @@ impl Table {
                     row.map(|row| row.is_slow = true).is_some()
                 });
             if is_new {
-                report(&slow(row, now));
+                slow(row, now).send(report);
             }
         }
         let entries: Vec<_> = rows.iter().map(|(_, row)| row.entry.at(now)).collect();
@@ -470,7 +471,7 @@ impl Table {
         if let Some(report) = settings.report.filter(|_| limit != Duration::MAX) {
             let now = (self.clock)();
             if settings.is_slow(row, now) {
-                report(&slow(row, now));
+                slow(row, now).send(report);
             }
         }
     }
@@ -495,7 +496,7 @@ impl Table {
         if is_new {
             let waits =
                 circle.iter().map(|(waiter, of)| (entries[*waiter], entries[*of])).collect();
-            report(&Report::Deadlock { waits });
+            Report::Deadlock { waits }.send(report);
         }
     }
 
@@ -519,7 +520,7 @@ impl Table {
         let Some(report) = report else { return };
         for held in nested.into_iter().flatten() {
             if let Some(steps) = self.order.add(held, acquired) {
-                report(&Report::LockOrder { steps });
+                Report::LockOrder { steps }.send(report);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! What a table reports by itself.
 
 use alloc::vec::Vec;
+#[cfg(feature = "std")]
+use core::cell::Cell;
 use core::fmt;
 
 use crate::observed::table::entry::{Entry, LockLabel, mode_name};
@@ -66,6 +68,36 @@ pub enum Report {
         /// What was held, and what was acquired in addition, in a circle.
         steps: Vec<(Entry, Entry)>,
     },
+}
+
+#[cfg(feature = "std")]
+std::thread_local! {
+    static IS_REPORTING: Cell<bool> = const { Cell::new(false) };
+}
+
+impl Report {
+    /// Calls the function for reports, unless it is what this thread is in: what it acquires may be
+    /// slow, too, and so on.
+    #[cfg(feature = "std")]
+    pub(super) fn send(&self, report: fn(&Self)) {
+        struct EndOnDrop;
+
+        impl Drop for EndOnDrop {
+            fn drop(&mut self) {
+                let _ = IS_REPORTING.try_with(|is| is.set(false));
+            }
+        }
+
+        if IS_REPORTING.try_with(|is| !is.replace(true)).unwrap_or(true) {
+            let _end = EndOnDrop;
+            report(self);
+        }
+    }
+
+    #[cfg(not(feature = "std"))]
+    pub(super) fn send(&self, report: fn(&Self)) {
+        report(self);
+    }
 }
 
 impl fmt::Display for Report {
