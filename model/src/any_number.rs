@@ -53,12 +53,9 @@ const NOTIFIED: [Place; 2] = [Fresh, Stale];
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Upgrade {
     None,
-    /// Its node is in no list. It puts it there, or looks at the word.
-    Begins,
-    /// Its node is in the list, and it looks at the word.
-    Looks,
+    /// It puts its node in the list, or looks at the word, or was notified.
+    Awake,
     Asleep,
-    Notified,
 }
 
 /// The notification that the last write has to make that made room.
@@ -130,11 +127,24 @@ pub enum Defect {
     Downgrade,
     /// A canceled upgrade wakes no waiter.
     Cancel,
-    /// Not left out, but added: each notified waiter that is dropped passes its notification on.
-    PassesOnAlways,
     /// The end of the notification of a shared waiter is that of its turn: the last one to be
     /// dropped wakes no other.
     LastShared,
+}
+
+/// Which waiters there are, and the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    pub modes: &'static [Mode],
+    /// Waiters may defer: there are reservations.
+    pub defer: bool,
+    pub upgrade: bool,
+    pub defect: Defect,
+}
+
+impl Rules {
+    pub const ALL: Self =
+        Self { modes: &Mode::ALL, defer: true, upgrade: true, defect: Defect::None };
 }
 
 impl Crowd {
@@ -259,19 +269,19 @@ impl Crowd {
     }
 
     /// Returns each state that may follow.
-    pub fn next(&self, defect: Defect) -> Vec<Self> {
+    pub fn next(&self, rules: &Rules) -> Vec<Self> {
         let mut next = Vec::new();
-        self.polls(defect, &mut next);
-        self.drops(defect, &mut next);
-        self.holders(defect, &mut next);
-        self.notifies(defect, &mut next);
+        self.polls(rules, &mut next);
+        self.drops(rules.defect, &mut next);
+        self.holders(rules, &mut next);
+        self.notifies(rules.defect, &mut next);
         self.older_releases(&mut next);
         next
     }
 
-    fn polls(&self, defect: Defect, next: &mut Vec<Self>) {
-        let now = self.word();
-        for mode in Mode::ALL {
+    fn polls(&self, rules: &Rules, next: &mut Vec<Self>) {
+        let (now, defect) = (self.word(), rules.defect);
+        for mode in rules.modes.iter().copied() {
             // A newcomer, a try, or a set that acquires its members.
             if now.admits(mode) {
                 next.push(self.enter(mode));
@@ -280,7 +290,7 @@ impl Crowd {
             if !now.admits(mode) || defect == Defect::LooksFirst {
                 joins.put(mode, Asleep);
                 next.push(joins);
-            } else {
+            } else if rules.defer {
                 joins.put(mode, Deferring);
                 next.push(joins);
             }
@@ -294,7 +304,9 @@ impl Crowd {
                     next.extend(
                         self.without(mode, place).into_iter().map(|state| state.enter(mode)),
                     );
-                    next.extend(self.moved(mode, place, awake));
+                    if rules.defer {
+                        next.extend(self.moved(mode, place, awake));
+                    }
                 } else {
                     next.extend(self.moved(mode, place, asleep));
                 }
@@ -307,7 +319,7 @@ impl Crowd {
                     );
                     // Or it has found no room, and in its next access some. The queue was locked
                     // meanwhile, so the release that made the room has still to notify others.
-                    if self.duty.is_some() || !now.admits(mode) {
+                    if rules.defer && (self.duty.is_some() || !now.admits(mode)) {
                         let to =
                             if mode == Mode::Exclusive { OvertakenDeferring } else { Deferring };
                         next.extend(self.moved(mode, place, to));
@@ -339,9 +351,7 @@ impl Crowd {
                         Defect::LastShared => is_last && mode == Mode::Shared,
                         _ => false,
                     };
-                    let always =
-                        defect == Defect::PassesOnAlways && notified && change.has_waiters();
-                    if (always || policy::passes_on(mode, node, emptied, change)) && !forgets {
+                    if policy::passes_on(mode, node, emptied, change) && !forgets {
                         state.owes(change, false);
                     }
                     next.push(state);
@@ -350,8 +360,9 @@ impl Crowd {
         }
     }
 
-    fn holders(&self, defect: Defect, next: &mut Vec<Self>) {
+    fn holders(&self, rules: &Rules, next: &mut Vec<Self>) {
         let Self { owner, shared, .. } = *self;
+        let defect = rules.defect;
         let release = |mode| move |after| Transition::release(after, Hold::new(mode));
         let downgrade = |from, to| move |after| Transition::downgrade(after, from, to);
         let wakes = defect != Defect::SleepsOn || !self.waits(Mode::Exclusive);
@@ -361,15 +372,15 @@ impl Crowd {
             for fewer in self.fewer() {
                 next.extend(self.write(owner, fewer, release(Mode::Shared), wakes));
                 // An upgrade from a shared hold.
-                if owner == 0 && fewer > 0 {
+                if owner == 0 && fewer > 0 && rules.upgrade {
                     next.push(Self {
                         owner: UPGRADING,
                         shared: fewer,
-                        upgrade: Upgrade::Begins,
+                        upgrade: Upgrade::Awake,
                         ..*self
                     });
                 }
-                if owner == 0 && fewer == 0 {
+                if owner == 0 && fewer == 0 && rules.upgrade {
                     next.push(Self { shared: 0, ..*self }.enter(Mode::Exclusive));
                 }
             }
@@ -381,9 +392,9 @@ impl Crowd {
         if owner == Mode::Upgradable as u16 {
             next.extend(self.write(0, shared, release(Mode::Upgradable), wakes));
             next.extend(self.write(0, more, downgrade(Mode::Upgradable, Mode::Shared), downgrades));
-            if shared > 0 {
-                next.push(Self { owner: UPGRADING, upgrade: Upgrade::Begins, ..*self });
-            } else {
+            if shared > 0 && rules.upgrade {
+                next.push(Self { owner: UPGRADING, upgrade: Upgrade::Awake, ..*self });
+            } else if shared == 0 && rules.upgrade {
                 next.push(Self { owner: 0, ..*self }.enter(Mode::Exclusive));
             }
         }
@@ -398,14 +409,11 @@ impl Crowd {
             let goes_on = |upgrade| Self { upgrade, ..*self };
             match self.upgrade {
                 Upgrade::None => unreachable!(),
-                Upgrade::Begins => next.push(goes_on(Upgrade::Looks)),
-                Upgrade::Looks if shared > 0 => next.push(goes_on(Upgrade::Asleep)),
-                Upgrade::Looks => {}
-                Upgrade::Asleep => next.push(goes_on(Upgrade::Looks)),
-                Upgrade::Notified => next.push(goes_on(Upgrade::Begins)),
+                Upgrade::Awake if shared > 0 => next.push(goes_on(Upgrade::Asleep)),
+                Upgrade::Awake => {}
+                Upgrade::Asleep => next.push(goes_on(Upgrade::Awake)),
             }
-            // The look may be that of one that was notified.
-            if shared == 0 && self.upgrade != Upgrade::Asleep {
+            if shared == 0 && self.upgrade == Upgrade::Awake {
                 next.push(exclusive.enter(Mode::Exclusive));
             }
             for (owner, shared, from) in
@@ -434,12 +442,11 @@ impl Crowd {
                 next.extend([0, 1, 2, 4, 5, 6].map(|turn| answered(*self, turn)));
             }
             Some(Question::First(ListId::Upgrade, _)) => match self.upgrade {
-                Upgrade::Looks | Upgrade::Asleep => {
-                    next.push(answered(Self { upgrade: Upgrade::Notified, ..*self }, 1));
+                Upgrade::Asleep => {
+                    next.push(answered(Self { upgrade: Upgrade::Awake, ..*self }, 1));
                 }
-                // The node of an upgrade that has ended may still be there.
-                Upgrade::None => next.extend([0, 1].map(|found| answered(*self, found))),
-                Upgrade::Begins | Upgrade::Notified => next.push(answered(*self, 0)),
+                // Its node may be in the list, also if the upgrade has ended.
+                _ => next.extend([0, 1].map(|found| answered(*self, found))),
             },
             Some(Question::First(list, _)) => {
                 let mode = if matches!(list, ListId::Upgradable) {
@@ -521,8 +528,8 @@ impl Crowd {
         for mode in Mode::ALL {
             next.extend(self.first_of(mode, QUEUED, Fresh));
         }
-        if matches!(self.upgrade, Upgrade::Looks | Upgrade::Asleep) {
-            next.push(Self { upgrade: Upgrade::Notified, ..*self });
+        if self.upgrade == Upgrade::Asleep {
+            next.push(Self { upgrade: Upgrade::Awake, ..*self });
         }
     }
 
@@ -558,7 +565,7 @@ pub const EXCLUSION: &str = "e1 exclusion";
 pub const NO_LOST_WAKE_UP: &str = "p2 no lost wake-up";
 
 /// Visits all states. The invariants are `strict`, or with the exception of `loses_no_wake_up`.
-pub fn explore(defect: Defect, strict: bool) -> Shown {
+pub fn explore(rules: &Rules, strict: bool) -> Shown {
     let new = Crowd::NEW.packed();
     let mut from = HashMap::<u64, u64, Spread>::from_iter([(new, new)]);
     let mut queue = VecDeque::from([Crowd::NEW]);
@@ -567,7 +574,7 @@ pub fn explore(defect: Defect, strict: bool) -> Shown {
             _ if !state.is_exclusive() => EXCLUSION,
             _ if !state.loses_no_wake_up(strict) => NO_LOST_WAKE_UP,
             _ => {
-                for next in state.next(defect) {
+                for next in state.next(rules) {
                     from.entry(next.packed()).or_insert_with(|| {
                         queue.push_back(next);
                         state.packed()
@@ -582,7 +589,7 @@ pub fn explore(defect: Defect, strict: bool) -> Shown {
         }
         let mut states = vec![Crowd::NEW];
         for packed in path.into_iter().rev().skip(1) {
-            let next = states[states.len() - 1].next(defect);
+            let next = states[states.len() - 1].next(rules);
             states.extend(next.into_iter().find(|state| state.packed() == packed));
         }
         return Shown { states: from.len(), broken: Some((broken, states)) };
@@ -601,9 +608,9 @@ impl Crowd {
         add(self.owner.into(), 2);
         add(self.shared.into(), 2);
         add(self.places.into(), 23);
-        add(self.upgrade as u64, 3);
+        add(self.upgrade as u64, 2);
         add(self.excluded.into(), 1);
-        let Some(duty) = self.duty else { return all << 32 };
+        let Some(duty) = self.duty else { return all << 33 };
         // The flags of both words are the same.
         add(1, 1);
         add((duty.after & OWNER).into(), 2);
@@ -614,7 +621,10 @@ impl Crowd {
         add(duty.batches.into(), 1);
         add(duty.len.into(), 3);
         // Whose turn was last is asked first, if at all.
-        duty.answers.iter().zip(0..).for_each(|(answer, n)| add((*answer).into(), 2 + (n == 0) as u32));
+        duty.answers
+            .iter()
+            .zip(0..)
+            .for_each(|(answer, n)| add((*answer).into(), 2 + (n == 0) as u32));
         all << 1
     }
 }
@@ -718,12 +728,10 @@ impl Crowd {
             let listed = world.lock.lists[ListId::Overtaken as usize].contains(number);
             let counted = agent.flags & 1 << spec.mode as u8 != 0;
             let upgrade = match (agent.pc, agent.node) {
-                (Pc::UpgradeListens(_), _) | (Pc::UpgradeLooks(..), NodeState::Idle) => {
-                    Upgrade::Begins
-                }
-                (Pc::UpgradeLooks(..), NodeState::Queued) => Upgrade::Looks,
                 (Pc::UpgradeWaits(_), NodeState::Queued) => Upgrade::Asleep,
-                (Pc::UpgradeLooks(..) | Pc::UpgradeWaits(_), _) => Upgrade::Notified,
+                (Pc::UpgradeListens(_) | Pc::UpgradeLooks(..) | Pc::UpgradeWaits(_), _) => {
+                    Upgrade::Awake
+                }
                 _ => Upgrade::None,
             };
             if upgrade != Upgrade::None {
@@ -755,7 +763,7 @@ impl Crowd {
     /// Whether `to` may follow: by no step, by one, or by steps of older releases, of which each
     /// notifies one waiter.
     fn leads_to(&self, to: &Self) -> bool {
-        if self == to || self.next(Defect::None).contains(to) {
+        if self == to || self.next(&Rules::ALL).contains(to) {
             return true;
         }
         let mut notified = vec![*self];
