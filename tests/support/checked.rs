@@ -1,7 +1,5 @@
 //! An observer that checks that the calls fit together.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use multilock::Mode;
@@ -10,23 +8,51 @@ use multilock::observed::{Acquisition, NewObserver, Observer};
 /// Checks that each record is given back once, with the mode that it was made with.
 pub(crate) struct Checked;
 
-/// The acquisitions that wait, and those that are held.
-static OPEN: Mutex<BTreeMap<usize, (bool, Mode)>> = Mutex::new(BTreeMap::new());
-static RECORDS: AtomicUsize = AtomicUsize::new(0);
+/// How many acquisitions may be open at once, in all tests of a suite.
+const MOST: usize = 1 << 15;
+
+/// The acquisitions that wait, and those that are held. The suites count allocations, so it allocates nothing.
+static OPEN: Mutex<Open> =
+    Mutex::new(Open { entries: [(0, None); MOST], free: [0; MOST], freed: 0, fresh: 0 });
+
+struct Open {
+    /// How often each entry was used, and what it is now.
+    entries: [(usize, Option<(bool, Mode)>); MOST],
+    /// The entries that are free again, and how many of them there are.
+    free: [usize; MOST],
+    freed: usize,
+    /// The first entry that was never used.
+    fresh: usize,
+}
 
 fn open(held: bool, mode: Mode) -> usize {
-    let record = RECORDS.fetch_add(1, Relaxed);
-    OPEN.lock().unwrap_or_else(PoisonError::into_inner).insert(record, (held, mode));
-    record
+    let open = &mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let entry = match open.freed.checked_sub(1) {
+        Some(freed) => {
+            open.freed = freed;
+            open.free[freed]
+        }
+        None => {
+            open.fresh += 1;
+            open.fresh - 1
+        }
+    };
+    let (uses, is) = &mut open.entries[entry];
+    (*uses, *is) = (*uses + 1, Some((held, mode)));
+    *uses * MOST + entry
 }
 
 fn close(record: usize, held: bool, mode: Mode) {
-    let open = OPEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&record);
-    if open != Some((held, mode)) {
+    let open = &mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let (uses, is) = &mut open.entries[record % MOST];
+    let was = is.take().filter(|_| *uses == record / MOST);
+    if was != Some((held, mode)) {
         // A panic would be caught.
-        eprintln!("no such acquisition: {record} {held} {mode:?}, but {open:?}");
+        eprintln!("no such acquisition: {record} {held} {mode:?}, but {was:?}");
         std::process::abort();
     }
+    open.free[open.freed] = record % MOST;
+    open.freed += 1;
 }
 
 impl Observer for Checked {
