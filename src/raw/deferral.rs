@@ -144,7 +144,7 @@ impl RawLock {
         }
     }
 
-    /// Records that `waiter` was notified and overtaken. If it has lost too many races now, the lock is
+    /// Records that `waiter` was notified and overtaken. If it has lost `enough` races now, the lock is
     /// reserved for it. The queue is locked.
     #[cold]
     #[inline(never)]
@@ -154,10 +154,11 @@ impl RawLock {
         waiter: usize,
         mode: Mode,
         losses: &mut Losses,
+        enough: u8,
     ) {
         waiters.give_back_turn(mode);
         let reservation = &mut waiters.reservation;
-        losses.add(reservation, waiter, mode, false);
+        losses.add(reservation, waiter, mode, false, enough);
         reservation.deferrals = if reservation.is_made() { 0 } else { DEFERRALS };
     }
 
@@ -172,7 +173,8 @@ impl RawLock {
         waiter: usize,
         mode: Mode,
         losses: &mut Losses,
+        enough: u8,
     ) {
-        losses.add_deferred(&mut waiters.reservation, waiter, mode);
+        losses.add_deferred(&mut waiters.reservation, waiter, mode, enough);
     }
 }

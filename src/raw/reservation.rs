@@ -27,6 +27,9 @@ use crate::sync::moment::Moment;
 /// their acquisitions instead of 9.
 pub(crate) const RACES: u8 = if cfg!(any(loom, shuttle)) { 1 } else { 2 };
 
+/// The same for a thread, which is handed the lock when it has lost one, unless the lock is reserved then.
+pub(crate) const RACES_OF_THREAD: u8 = 2;
+
 /// How many lost races count at most.
 ///
 /// A waiter that is polled in time after it is woken gets to this number, and then no waiter that joins
@@ -62,7 +65,7 @@ impl Losses {
         self.0 >> Self::RACES_BITS
     }
 
-    /// Adds a race. If there are too many now, reserves the lock for the waiter.
+    /// Adds a race. If those are `enough`, reserves the lock for the waiter.
     #[inline(never)]
     pub(crate) fn add(
         &mut self,
@@ -70,10 +73,11 @@ impl Losses {
         waiter: usize,
         mode: Mode,
         binds_notified: bool,
+        enough: u8,
     ) {
         let races = MOST_RACES.min(self.races() + 1);
         *self = Self::new(races, self.deferred_to());
-        if races >= RACES {
+        if races >= enough {
             reservation.make(waiter, mode, binds_notified, races);
         }
     }
@@ -84,10 +88,11 @@ impl Losses {
         reservation: &mut Reservation,
         waiter: usize,
         mode: Mode,
+        enough: u8,
     ) {
         if self.deferred_to() != reservation.number {
             *self = Self::new(self.races(), reservation.number);
-            self.add(reservation, waiter, mode, true);
+            self.add(reservation, waiter, mode, true, enough);
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::raw::deferral::Deference;
 use crate::raw::list::{WaitState, WaiterKind};
 use crate::raw::listener::{CLONES_ALWAYS, Listener, LockedListener};
 use crate::raw::queue::ListId;
-use crate::raw::reservation::Losses;
+use crate::raw::reservation::{Losses, RACES, RACES_OF_THREAD};
 use crate::raw::state::{Attempt, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
 
@@ -84,6 +84,7 @@ impl<'a> Waiter<'a> {
                 WaitState::Notified => !lock.state.load().fits(mode),
                 WaitState::Queued | WaitState::HandedOff => false,
             };
+        let enough = if thread { RACES_OF_THREAD } else { RACES };
         let (flags, losses, listener) = self.parts();
         let (outcome, spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
             let state = listener.state();
@@ -100,7 +101,7 @@ impl<'a> Waiter<'a> {
             // wake-up on.
             let deference = lock.deference(listener.waiters, id, mode, notified);
             if deference == Deference::Defers && notified {
-                lock.record_deferred(listener.waiters, id, mode, losses);
+                lock.record_deferred(listener.waiters, id, mode, losses, enough);
                 return Some(Outcome::Defers);
             }
 
@@ -155,7 +156,7 @@ impl<'a> Waiter<'a> {
 
             // 5. The rest of what must be done with the queue locked.
             if notified {
-                lock.record_overtaken(listener.waiters, id, mode, losses);
+                lock.record_overtaken(listener.waiters, id, mode, losses, enough);
             }
             if hands_off {
                 return Some(Outcome::HandsOff(lock.hand_off_first(listener.waiters)));
@@ -283,7 +284,7 @@ impl<'a> Waiter<'a> {
         listener.with(|listener| {
             let id = listener.id();
             if lock.deference(listener.waiters, id, mode, true) == Deference::Defers {
-                lock.record_deferred(listener.waiters, id, mode, losses);
+                lock.record_deferred(listener.waiters, id, mode, losses, RACES);
             }
         });
     }
@@ -300,7 +301,7 @@ impl<'a> Waiter<'a> {
                 *flags = flags.and(WaitFlag::Overtaken);
             }
             let id = listener.id();
-            lock.record_overtaken(listener.waiters, id, mode, losses);
+            lock.record_overtaken(listener.waiters, id, mode, losses, RACES);
         });
     }
 }
