@@ -236,6 +236,7 @@ fn ten_thousand_entries_stay_in_order() {
     assert!(table.state.with(|state| state.slab.insert(row)).is_ok());
 }
 
+#[cfg(not(target_family = "wasm"))]
 #[test]
 fn threads_share_a_table() {
     let table = Table::new();
