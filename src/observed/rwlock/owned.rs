@@ -40,7 +40,7 @@ impl<T: ?Sized, O: Observer> LockPtr for Arc<RwLock<T, O>> {
 
 covariant_arc!(CovariantArc [T: ?Sized, O: Observer] [T, O], RwLock<T, O>, (MultiLock<O>, T));
 
-// SAFETY: it is an `Arc` of the lock, which is `Send` and `Sync` if the data and the observer are. Whoever drops it last
+// SAFETY: it is an `Arc` of the lock, which is `Send` and `Sync` if the data and the observer are. The thread that drops it last
 // drops the data, and a reference to it gives access to the lock.
 unsafe impl<T: ?Sized + Send + Sync, O: Observer> Send for CovariantArc<T, O> {}
 // SAFETY: as above.
