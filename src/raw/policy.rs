@@ -147,10 +147,9 @@ pub(crate) fn passes_on(
     emptied: WaitFlags,
     change: Transition,
 ) -> bool {
-    // The last exclusive waiter may leave waiters behind that waited because of it. All shared
-    // waiters are notified together, or the rest of them by the holder that keeps a handoff
-    // waiter out. So only the last shared waiter has to pass the wake-up on.
+    // Others that were notified at the same time may be dormant, so each of them that is dropped passes
+    // its wake-up on. One that was not notified matters only if others waited because of it: the last
+    // exclusive waiter does, and the last shared one, which may have to leave room to others.
     let is_last = mode != Mode::Upgradable && emptied.has(WaitFlag::of(mode));
-    let passes_on = mode != Mode::Shared && state.is_notified();
-    change.has_waiters() && (is_last || passes_on)
+    change.has_waiters() && (is_last || state.is_notified())
 }
