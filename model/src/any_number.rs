@@ -8,7 +8,6 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::mode::Mode;
-use crate::raw::list::WaitState;
 use crate::raw::policy;
 use crate::raw::queue::ListId;
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
@@ -105,6 +104,8 @@ pub struct Crowd {
     pub duty: Option<Duty>,
     /// A holder has entered beside one that it excludes.
     pub excluded: bool,
+    /// Shared waiters may be counted in the last turn that were woken in an earlier one.
+    pub overcounted: bool,
 }
 
 /// A rule that is left out.
@@ -127,8 +128,7 @@ pub enum Defect {
     Downgrade,
     /// A canceled upgrade wakes no waiter.
     Cancel,
-    /// The end of the notification of a shared waiter is that of its turn: the last one to be
-    /// dropped wakes no other.
+    /// The last shared waiter of a turn that is dropped wakes no other, if one of an earlier turn is left.
     LastShared,
 }
 
@@ -155,6 +155,7 @@ impl Crowd {
         upgrade: Upgrade::None,
         duty: None,
         excluded: false,
+        overcounted: false,
     };
 
     fn bit(mode: Mode, place: Place) -> u32 {
@@ -234,6 +235,7 @@ impl Crowd {
         self.owes_no_more();
         for mode in Mode::ALL.into_iter().filter(|_| makes_room) {
             if change.after.fits(mode) {
+                self.overcounted |= mode == Mode::Shared && self.has(mode, Fresh);
                 self.shift(mode, Fresh, Stale);
             }
             self.shift(mode, Deferring, Asleep);
@@ -318,8 +320,9 @@ impl Crowd {
                         self.without(mode, place).into_iter().map(|state| state.enter(mode)),
                     );
                     // Or it has found no room, and in its next access some. The queue was locked
-                    // meanwhile, so the release that made the room has still to notify others.
-                    if rules.defer && (self.duty.is_some() || !now.admits(mode)) {
+                    // meanwhile, so the release that made the room has not begun to notify others.
+                    let is_owed = self.duty.is_some_and(|duty| duty.len == 0 && !duty.batches);
+                    if rules.defer && (is_owed || !now.admits(mode)) {
                         let to =
                             if mode == Mode::Exclusive { OvertakenDeferring } else { Deferring };
                         next.extend(self.moved(mode, place, to));
@@ -338,23 +341,31 @@ impl Crowd {
             for place in all.filter(|place| self.has(mode, *place)) {
                 let notified = NOTIFIED.contains(&place);
                 let left = self.without(mode, place).map(|state| [(state, false), (state, true)]);
-                for (mut state, flagged) in left.into_iter().flatten() {
+                for (state, flagged) in left.into_iter().flatten() {
                     let (before, after) = (self.word_as(flagged), state.word_as(flagged));
                     let is_last = !state.waits(mode);
                     let flag = WaitFlags::of(WaitFlag::of(mode));
                     let emptied = if is_last { flag } else { WaitFlags::NONE };
-                    let node = if notified { WaitState::Notified } else { WaitState::Queued };
                     let change = Transition { before, after };
                     let forgets = match defect {
                         Defect::DropsWakeUp => notified,
                         Defect::LastLeaves => is_last && mode == Mode::Exclusive && !notified,
-                        Defect::LastShared => is_last && mode == Mode::Shared,
+                        Defect::LastShared => notified && mode == Mode::Shared && !is_last,
                         _ => false,
                     };
-                    if policy::passes_on(mode, node, emptied, change) && !forgets {
-                        state.owes(change, false);
+                    // The count of the last turn may be too low. It is too high only as long as one of an
+                    // earlier turn is in it.
+                    let shared = notified && mode == Mode::Shared;
+                    let others = state.has(mode, Fresh) || self.overcounted || place == Stale;
+                    let ends_turn = |ends| notified && (ends || !shared);
+                    for ends in [true, false].into_iter().filter(|ends| *ends || shared && others) {
+                        let passes = policy::passes_on(ends_turn(ends), emptied, change);
+                        let mut state = state;
+                        if passes && !forgets {
+                            state.owes(change, false);
+                        }
+                        next.push(state);
                     }
-                    next.push(state);
                 }
             }
         }
@@ -467,10 +478,11 @@ impl Crowd {
             Some(Question::AllShared) => {
                 let mut begun = *self;
                 if !duty.batches {
+                    begun.overcounted = false;
                     begun.shift(Mode::Shared, Asleep, Next);
                     begun.shift(Mode::Shared, Deferring, Next);
-                    if begun == *self {
-                        return next.push(answered(*self, 0));
+                    if !begun.has(Mode::Shared, Next) {
+                        return next.push(answered(begun, 0));
                     }
                     begun.duty = Some(Duty { batches: true, ..duty });
                 }
@@ -540,16 +552,15 @@ impl Crowd {
 
     /// If a waiter sleeps that the word admits, the last write that made room has still to notify
     /// others, or has notified one that has not been polled since.
-    pub fn loses_no_wake_up(&self, strict: bool) -> bool {
+    pub fn loses_no_wake_up(&self) -> bool {
         let now = self.word();
         let sleeps = |mode| SLEEPING.iter().any(|place| self.has(mode, *place));
         let in_vain = Mode::ALL.into_iter().any(|mode| sleeps(mode) && now.admits(mode));
         let upgrade = self.upgrade == Upgrade::Asleep && self.shared == 0;
         let awake = [Fresh, Deferring, OvertakenDeferring];
         let others = |mode| awake.iter().any(|place| self.has(mode, *place));
-        let excused = !strict && self.has(Mode::Shared, Stale);
         self.duty.is_some()
-            || !upgrade && (!in_vain || excused || Mode::ALL.into_iter().any(others))
+            || !upgrade && (!in_vain || Mode::ALL.into_iter().any(others))
     }
 }
 
@@ -564,15 +575,15 @@ pub struct Shown {
 pub const EXCLUSION: &str = "e1 exclusion";
 pub const NO_LOST_WAKE_UP: &str = "p2 no lost wake-up";
 
-/// Visits all states. The invariants are `strict`, or with the exception of `loses_no_wake_up`.
-pub fn explore(rules: &Rules, strict: bool) -> Shown {
+/// Visits all states.
+pub fn explore(rules: &Rules) -> Shown {
     let new = Crowd::NEW.packed();
     let mut from = HashMap::<u64, u64, Spread>::from_iter([(new, new)]);
     let mut queue = VecDeque::from([Crowd::NEW]);
     while let Some(state) = queue.pop_front() {
         let broken = match () {
             _ if !state.is_exclusive() => EXCLUSION,
-            _ if !state.loses_no_wake_up(strict) => NO_LOST_WAKE_UP,
+            _ if !state.loses_no_wake_up() => NO_LOST_WAKE_UP,
             _ => {
                 for next in state.next(rules) {
                     from.entry(next.packed()).or_insert_with(|| {
@@ -610,6 +621,7 @@ impl Crowd {
         add(self.places.into(), 23);
         add(self.upgrade as u64, 2);
         add(self.excluded.into(), 1);
+        add(self.overcounted.into(), 1);
         let Some(duty) = self.duty else { return all << 33 };
         // The flags of both words are the same.
         add(1, 1);
@@ -723,6 +735,7 @@ impl Crowd {
     fn of(system: &System, world: &World, history: &History) -> Self {
         let bits = word(snapshot(world.lock.word));
         let mut state = Self { owner: bits & OWNER, shared: MANY.min(bits >> SHARED), ..Self::NEW };
+        let mut fresh_shared = 0;
         for (number, (agent, spec)) in world.agents.iter().zip(&system.specs).enumerate() {
             let is = |mask: u8| mask & 1 << number != 0;
             let listed = world.lock.lists[ListId::Overtaken as usize].contains(number);
@@ -749,7 +762,9 @@ impl Crowd {
                 NodeState::Idle | NodeState::HandedOff => unreachable!("{agent:?}"),
             };
             state.put(spec.mode, place);
+            fresh_shared += (spec.mode == Mode::Shared && place == Fresh) as u8;
         }
+        state.overcounted = world.lock.woken_shared > fresh_shared;
         let waking = history.last.map(|who| &world.agents[who as usize].waking);
         state.duty = waking.and_then(|waking| {
             let Waking { before, after, answers, len, .. } = *waking;
@@ -763,14 +778,19 @@ impl Crowd {
     /// Whether `to` may follow: by no step, by one, or by steps of older releases, of which each
     /// notifies one waiter.
     fn leads_to(&self, to: &Self) -> bool {
-        if self == to || self.next(&Rules::ALL).contains(to) {
+        // All that may happen while the turn is not overcounted may happen while it is.
+        let is_to = |state: &Self| {
+            let Self { overcounted, .. } = *to;
+            state.overcounted >= overcounted && Self { overcounted, ..*state } == *to
+        };
+        if is_to(self) || self.next(&Rules::ALL).iter().any(is_to) {
             return true;
         }
         let mut notified = vec![*self];
         for _ in 0..MOST {
             let before = std::mem::take(&mut notified);
             before.iter().for_each(|state| state.older_releases(&mut notified));
-            if notified.contains(to) {
+            if notified.iter().any(is_to) {
                 return true;
             }
         }

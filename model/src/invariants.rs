@@ -156,6 +156,15 @@ fn flags_and_counts(system: &System, world: &World) -> bool {
             let lists = lock.lists.iter().filter(|list| list.contains(number)).count();
             lists == (agent.node == NodeState::Queued) as usize
         })
+        && lock.woken_shared as usize <= woken_shared(system, agents)
+}
+
+fn woken_shared(system: &System, agents: &[Agent]) -> usize {
+    let modes = system.specs.iter().map(|spec| spec.mode);
+    let woken = |(agent, mode): &(&Agent, Mode)| {
+        agent.node == NodeState::Notified && *mode == Mode::Shared
+    };
+    agents.iter().zip(modes).filter(woken).count()
 }
 
 /// If there is no holder and no waiter, the word is zero, and nothing is counted, queued or reserved.
@@ -165,6 +174,7 @@ fn as_new_in_the_end(system: &System, world: &World) -> bool {
         || lock.word == 0
             && lock.counts == [0; 5]
             && lock.queued == 0
+            && lock.woken_shared == 0
             && lock.lists.iter().all(|list| list.is_empty())
             && lock.owner == NONE
 }

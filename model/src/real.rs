@@ -252,6 +252,7 @@ fn put_queue(queue: &WaitQueue, from: &Lock, nodes: &Nodes) {
             last: LastTurns { mode: from.last_turn, shared_entered: from.shared_had_turn },
             claim: from.claim,
             number: NUMBER,
+            woken_shared: from.woken_shared.into(),
         };
     });
 }
@@ -267,6 +268,7 @@ fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) -> u8 {
         to.owner_flags = if to.owner == NONE { 0 } else { (reservation.owner & OWNER_FLAGS) as u8 };
         to.moment = if to.owner == NONE { 0 } else { reservation.moment.0 };
         to.deferrals = reservation.deferrals;
+        to.woken_shared = reservation.woken_shared as u8;
         to.last_turn = reservation.last.mode;
         to.shared_had_turn = reservation.last.shared_entered;
         to.claim = if to.owner == NONE { 0 } else { reservation.claim };

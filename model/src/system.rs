@@ -485,10 +485,9 @@ impl System {
 
     /// The drop of a waiter, which locks the queue.
     fn drop_waiter(&self, world: &mut World, who: usize) {
-        let mode = self.specs[who].mode;
         let dropped = real::step(world, &self.specs, who, |_, place, _| {
             let left = place.waiter().leave_unserved().expect("it was in the queue");
-            let passes_on = policy::passes_on(mode, left.state, left.emptied, left.change);
+            let passes_on = policy::passes_on(left.ends_turn, left.emptied, left.change);
             (left.state, passes_on.then_some(left.change))
         });
         match dropped.result {

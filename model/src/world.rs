@@ -72,6 +72,8 @@ pub struct Lock {
     /// The waiters that are counted in each flag.
     pub counts: [u8; 5],
     pub queued: u8,
+    /// How many woken shared waiters have a turn still.
+    pub woken_shared: u8,
     pub lists: [Line; LISTS],
     /// The owner of the reservation, or [`NONE`], and what the reservation is.
     pub owner: u8,
@@ -90,6 +92,7 @@ impl Lock {
         word: 0,
         counts: [0; 5],
         queued: 0,
+        woken_shared: 0,
         lists: [Line(0); LISTS],
         owner: NONE,
         owner_flags: 0,

@@ -6,13 +6,11 @@ use multilock_model::system::{Dormant, Spec, System, Use};
 
 /// Visits all states with these rules.
 fn holds(rules: Rules) {
-    let shown = explore(&rules, false);
+    let shown = explore(&rules);
     println!("{rules:?}: {} states", shown.states);
     assert!(shown.broken.is_none(), "{shown:#?}");
 }
 
-/// The exception is for a shared waiter that was notified and is not polled any more: another that
-/// was notified later, and is dropped, wakes none.
 #[test]
 fn no_two_holders_exclude_each_other_and_no_wake_up_is_lost() {
     holds(Rules { modes: &[Shared, Exclusive], ..Rules::ALL });
@@ -28,11 +26,9 @@ fn the_same_with_all_modes_and_upgrades_and_no_reservations() {
 }
 
 #[test]
-fn a_dropped_shared_waiter_wakes_none_beside_one_that_is_not_polled() {
-    let shown = explore(&Rules::ALL, true);
-    let (what, path) = shown.broken.expect("the exception");
-    println!("{} states, {} steps", shown.states, path.len() - 1);
-    assert_eq!(what, NO_LOST_WAKE_UP);
+#[ignore = "takes minutes and gigabytes: `ci/deep/model` runs it"]
+fn the_same_with_all_modes_and_reservations_and_no_upgrades() {
+    holds(Rules { upgrade: false, ..Rules::ALL });
 }
 
 #[test]
@@ -48,7 +44,7 @@ fn each_rule_that_is_left_out_breaks_an_invariant() {
         (Defect::Downgrade, NO_LOST_WAKE_UP),
         (Defect::Cancel, NO_LOST_WAKE_UP),
     ] {
-        let shown = explore(&Rules { defect, ..Rules::ALL }, false);
+        let shown = explore(&Rules { defect, ..Rules::ALL });
         let (what, path) = shown.broken.unwrap_or_else(|| panic!("{defect:?}"));
         println!("{defect:?}: {what}, after {} steps, {} states", path.len() - 1, shown.states);
         assert_eq!(what, broken, "{defect:?}: {path:#?}");

@@ -4,7 +4,6 @@
 //! The model in `model` runs this file, too, on a queue of which it takes one step at a time.
 
 use crate::mode::Mode;
-use crate::raw::list::WaitState;
 use crate::raw::queue::ListId;
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 
@@ -138,18 +137,11 @@ fn notify_exclusive(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
         || queue.notify_first(ListId::Exclusive, turn)
 }
 
-/// Returns whether a waiter in `mode` that was dropped, and was the last in the `emptied` flags, wakes
-/// those that may enter after it has left.
+/// Returns whether a waiter that was dropped wakes those that may enter after it has left. It was the last
+/// in the `emptied` flags. If it `ends_turn`, it was woken, and no other waiter has its turn.
 #[inline]
-pub(crate) fn passes_on(
-    mode: Mode,
-    state: WaitState,
-    emptied: WaitFlags,
-    change: Transition,
-) -> bool {
-    // Others that were notified at the same time may be dormant, so each of them that is dropped passes
-    // its wake-up on. One that was not notified matters only if others waited because of it: the last
-    // exclusive waiter does, and the last shared one, which may have to leave room to others.
-    let is_last = mode != Mode::Upgradable && emptied.has(WaitFlag::of(mode));
-    change.has_waiters() && (is_last || state.is_notified())
+pub(crate) fn passes_on(ends_turn: bool, emptied: WaitFlags, change: Transition) -> bool {
+    // The last exclusive waiter may leave waiters behind that waited because of it. Shared waiters that
+    // were woken together have one turn: the last of them passes the wake-up on, if none has entered.
+    change.has_waiters() && (ends_turn || emptied.has(WaitFlag::Exclusive))
 }

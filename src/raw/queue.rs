@@ -276,17 +276,29 @@ impl WaitLists {
         &mut self.lists[id as usize]
     }
 
-    /// Records that a woken shared waiter has entered: if an exclusive waiter is counted, the next turn is
-    /// not that of shared waiters again.
-    pub(crate) fn record_turn_of_shared(&mut self) {
-        self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
+    /// Records that a waiter that was woken in `mode` has entered. After shared ones, if an exclusive
+    /// waiter is counted, the next turn is not that of shared waiters again.
+    pub(crate) fn record_turn(&mut self, mode: Mode) {
+        if mode == Mode::Shared {
+            self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
+            self.end_turn_of_shared();
+        }
     }
 
-    /// Takes back the turn of a waiter that was woken in `mode` and has not entered.
-    pub(crate) fn give_back_turn(&mut self, mode: Mode) {
+    /// Takes back the turn of a waiter that was woken in `mode` and has not entered. Returns whether no
+    /// other waiter has this turn.
+    pub(crate) fn give_back_turn(&mut self, mode: Mode) -> bool {
         if self.reservation.last.mode == mode {
             self.reservation.last.mode = Mode::Shared;
         }
+        mode != Mode::Shared || self.end_turn_of_shared()
+    }
+
+    /// Counts one woken shared waiter fewer. Returns whether none has the last turn still.
+    fn end_turn_of_shared(&mut self) -> bool {
+        let woken = &mut self.reservation.woken_shared;
+        *woken = woken.saturating_sub(1);
+        *woken == 0
     }
 }
 

@@ -114,7 +114,17 @@ pub(crate) struct Reservation {
     /// How many more newcomers yield one poll to waiters that were overtaken.
     pub(crate) deferrals: u8,
     pub(crate) last: LastTurns,
+    /// Of the shared waiters that were woken by one release, the last that woke any, how many have not
+    /// entered, waited again or left. It is never too high. It is too low if there were more than can be
+    /// counted, or if waiters that were woken earlier are subtracted, too.
+    pub(crate) woken_shared: Woken,
 }
+
+/// A number of woken waiters: two bytes, or one where each counts.
+#[cfg(feature = "std")]
+pub(crate) type Woken = u16;
+#[cfg(not(feature = "std"))]
+pub(crate) type Woken = u8;
 
 /// So many reservations have numbers of their own.
 const NUMBERS: u8 = 32;
@@ -135,6 +145,7 @@ impl Reservation {
         number: 0,
         deferrals: 0,
         last: LastTurns::NONE,
+        woken_shared: 0,
     };
 
     #[inline]
@@ -169,6 +180,13 @@ impl Reservation {
     #[inline]
     pub(crate) fn is_of(&self, waiter: usize) -> bool {
         self.is_made() && self.owner() == waiter
+    }
+
+    /// Counts shared waiters that were woken. If their turn `begins`, those of older ones do not count.
+    #[inline]
+    pub(crate) fn count_woken_shared(&mut self, begins: bool, count: usize) {
+        let before = if begins { 0 } else { self.woken_shared };
+        self.woken_shared = before.saturating_add(count as Woken);
     }
 
     /// Records that the owner was notified: its moment begins anew.

@@ -24,6 +24,7 @@ use crate::raw::queue::ListId;
 use crate::raw::reservation::{Losses, RACES, RACES_OF_THREAD};
 use crate::raw::state::{Attempt, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::WakeAll;
+use crate::sync::HAS_THREADS;
 
 /// A hold that ends when this is dropped.
 pub(super) struct ReleaseOnDrop<'a> {
@@ -91,7 +92,8 @@ impl<'a> Waiter<'a> {
             let (id, notified) = (listener.id(), state.is_notified());
 
             // 1. The lock was acquired for this waiter.
-            if state == WaitState::HandedOff {
+            if HAS_THREADS && state == WaitState::HandedOff {
+                listener.waiters.record_turn(mode);
                 let emptied = listener.waiters.uncount(mem::replace(flags, WaitFlags::NONE));
                 lock.state.clear_waiting(emptied);
                 return Some(Outcome::Ready(end_wait(lock, listener)));
@@ -130,8 +132,8 @@ impl<'a> Waiter<'a> {
                 == Attempt::Available
             {
                 *flags = WaitFlags::NONE;
-                if notified && mode == Mode::Shared {
-                    listener.waiters.record_turn_of_shared();
+                if notified {
+                    listener.waiters.record_turn(mode);
                 }
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
@@ -239,12 +241,10 @@ impl<'a> Waiter<'a> {
         }
         Some(listener.with(|listener| {
             let state = listener.state();
-            if state.is_notified() {
-                listener.waiters.give_back_turn(mode);
-            }
+            let ends_turn = state.is_notified() && listener.waiters.give_back_turn(mode);
             let _waker = end_wait(lock, listener);
             let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
-            Left { state, emptied, change, _waker }
+            Left { state, ends_turn, emptied, change, _waker }
         }))
     }
 
@@ -269,9 +269,12 @@ impl<'a> Waiter<'a> {
     /// Leaves the queue, after the caller has acquired the lock by a way of its own: a notification
     /// is not passed on. From then on the drop of the waiter has nothing to do.
     pub(crate) fn leave(self: Pin<&mut Self>) {
-        let lock = self.lock;
+        let (lock, mode) = (self.lock, self.mode);
         let (flags, _, listener) = self.parts();
         let _waker = listener.with(|listener| {
+            if listener.state().is_notified() {
+                listener.waiters.record_turn(mode);
+            }
             lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
             end_wait(lock, listener)
         });
@@ -309,6 +312,8 @@ impl<'a> Waiter<'a> {
 /// How a waiter was dropped.
 pub(crate) struct Left {
     pub(crate) state: WaitState,
+    /// Whether it was woken, and no other waiter has its turn.
+    pub(crate) ends_turn: bool,
     /// The flags in which it was the last.
     pub(crate) emptied: WaitFlags,
     pub(crate) change: Transition,
@@ -366,7 +371,7 @@ impl Drop for Waiter<'_> {
         // Wakers may panic, both when they wake and when they are dropped: that comes last.
         match left.state {
             WaitState::HandedOff => lock.release(mode),
-            state => lock.pass_on(mode, state, left.emptied, left.change),
+            _ => lock.pass_on(left.ends_turn, left.emptied, left.change),
         }
     }
 }

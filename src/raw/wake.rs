@@ -9,7 +9,7 @@ use core::mem;
 use core::task::Waker;
 
 use crate::mode::Mode;
-use crate::raw::list::{Node, WaitState};
+use crate::raw::list::Node;
 use crate::raw::policy::{self, LastTurns, QueueSteps};
 use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::reservation::NO_WAITER;
@@ -235,16 +235,10 @@ impl RawLock {
         Some(waker)
     }
 
-    /// Notifies the waiters that may enter after a waiter in `mode` was dropped, which was the last
-    /// in the `emptied` flags.
-    pub(super) fn pass_on(
-        &self,
-        mode: Mode,
-        state: WaitState,
-        emptied: WaitFlags,
-        change: Transition,
-    ) {
-        if policy::passes_on(mode, state, emptied, change) {
+    /// Notifies the waiters that may enter after a waiter was dropped: see
+    /// [`policy::passes_on`].
+    pub(super) fn pass_on(&self, ends_turn: bool, emptied: WaitFlags, change: Transition) {
+        if policy::passes_on(ends_turn, emptied, change) {
             self.wake(change);
         }
     }
@@ -313,6 +307,10 @@ impl Batches {
                 if is_over { popped.last() } else { popped }
             });
             waiters.uncount_popped(batch.len());
+            if matches!(list, ListId::Shared) {
+                // With the first batch a turn begins, also if none is queued.
+                waiters.reservation.count_woken_shared(self.total == 0, batch.len());
+            }
             (end, is_over || batch.len() == 0)
         });
         self.total += batch.len();

@@ -114,6 +114,30 @@ fn c2_a_woken_shared_waiter_that_is_dropped_passes_it_on() {
     drop(exclusive.finish());
 }
 
+/// Waiters that were woken in an earlier turn, and are not polled, do not count.
+#[test]
+fn c2_of_shared_waiters_that_were_woken_together_the_last_that_is_dropped_passes_it_on() {
+    for together in [1, 2, 9, 20] {
+        let lock = lock();
+        let guard = hold(&lock, Exclusive);
+        let dormant = Task::queued(lock.acquire(Shared));
+        let mut exclusive = Task::queued(lock.acquire(Exclusive));
+        drop(guard);
+        assert!(dormant.woken() && !exclusive.woken());
+
+        let newcomer = hold(&lock, Exclusive);
+        let mut woken = Vec::from_iter((0..together).map(|_| Task::queued(lock.acquire(Shared))));
+        drop(newcomer);
+        while let Some(shared) = woken.pop() {
+            assert!(shared.woken() && !exclusive.woken(), "it is the turn of shared waiters");
+            drop(shared);
+        }
+        assert_eq!(exclusive.wakes(), 1, "of {together}");
+        drop(exclusive.finish());
+        drop(dormant);
+    }
+}
+
 #[test]
 fn c2_a_woken_upgradable_waiter_that_is_dropped_passes_it_on() {
     for next in [Upgradable, Exclusive] {

@@ -651,12 +651,7 @@ impl<C: Choices> Schedule<C> {
         }
         if let Some((mode, woken)) = self.dropped.take() {
             let others = waiters().any(|task| task.mode == mode);
-            let is_of_use = match mode {
-                // The others were woken together with it.
-                Shared => !others,
-                Upgradable => woken,
-                Exclusive => woken || !others,
-            };
+            let is_of_use = woken || mode == Exclusive && !others;
             assert!(is_of_use || none_woken(), "no waiter waited because of it");
         }
         let together = newly_woken(Shared).count() + newly_woken(Upgradable).count();
