@@ -189,10 +189,16 @@ impl WaitLists {
                 emptied = emptied.and_nth(flag);
             }
         });
+        emptied
+    }
+
+    /// Records that a waiter, the last in the `emptied` flags, has entered or left. Without exclusive
+    /// waiters, none has the next turn.
+    #[inline]
+    pub(crate) fn record_left(&mut self, emptied: WaitFlags) {
         if emptied.has(WaitFlag::Exclusive) {
             self.reservation.last.shared_entered = false;
         }
-        emptied
     }
 
     /// Counts one more watcher. Those that were forgotten take no memory, so they can be any number.

@@ -132,6 +132,7 @@ impl<'a> Waiter<'a> {
                 == Attempt::Available
             {
                 *flags = WaitFlags::NONE;
+                listener.waiters.record_left(emptied);
                 if notified {
                     listener.waiters.record_turn(mode);
                 }
