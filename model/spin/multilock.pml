@@ -1,19 +1,31 @@
 /* The core of `model/tla/multilock.tla` once more, by another hand and for another tool: see there for the rules. A step is
  * an atomic block. Weak fairness (`-f`) is that of processes, so what a task may do, and what it must, are two processes.
- * Drops are left out.
+ * Drops and threads are left out.
  *
- * -DM0=X -DM1=X -DM2=S  the modes of three; also M3    -DKEEPS=0    no waiter makes a reservation
- * -DPROMPT=1            0: woken waiters are late      -DENDS=0     the moment of a reservation is never over
- * -DDORMANCY=1          waiters stop being polled      -DOFTEN=1    waiters are polled again and again
- * -DGAP=0               no other task takes a step between a release and its `wake` */
+ * -DM0=X -DM1=X -DM2=S  the modes of three; also M3
+ * Rules that are left out:                             What happens:
+ * -DKEEPS=0    no waiter makes a reservation           -DDORMANCY=1  waiters stop being polled
+ * -DCLAIMS=0   none takes a reservation over           -DOFTEN=1     waiters are polled again and again
+ * -DCOUNTS=0   to defer is to lose no race             -DINTIME=0    a moment may be over before woken waiters are polled
+ * -DRESTS=0    readers leave no turn to a writer       -DGAP=0       no other task takes a step between a release
+ * -DENDS=0     the moment is never over                              and its `wake` */
 #ifndef KEEPS
 #define KEEPS 1
 #endif
 #ifndef ENDS
 #define ENDS 1
 #endif
-#ifndef PROMPT
-#define PROMPT 1
+#ifndef CLAIMS
+#define CLAIMS 1
+#endif
+#ifndef COUNTS
+#define COUNTS 1
+#endif
+#ifndef RESTS
+#define RESTS 1
+#endif
+#ifndef INTIME
+#define INTIME 1
 #endif
 #ifndef DORMANCY
 #define DORMANCY 0
@@ -40,6 +52,7 @@
 #define U 2
 #define X 4
 #define O 8
+#define W 16 /* an upgradable holder that upgrades */
 /* Where a task is. */
 #define IDLE 0
 #define QUEUED 1
@@ -52,31 +65,31 @@
 #define BEGUN 1
 #define OVER 2
 
-byte mode[N]; byte st[N]; byte lost[N]; byte late[N]; bool dormant[N];
+byte mode[N]; byte st[N]; byte lost[N]; bool over[N]; byte hold[N]; bool dormant[N];
 byte where[N];                       /* the list of the waiter: U, X or O; 0: none */
 byte order[N] = NONE;                /* the waiters that are in lists, the first of each before the others */
-byte owner = NONE; bool binds; byte moment;
-byte turn = S;
+byte owner = NONE; byte claim; bool binds; byte moment; bool counted[N];
+byte turn = S; bool entered;
 byte heldBy[N]; byte sawHeld[N]; byte sawFlags[N];
-byte i, j, k, held, flags, n; bool could, must, found, turnS, turnU, room; /* local to a step, and zero between steps */
+byte i, j, k, held, flags, n; bool could, must, found, bind, count, turnS, turnU, room; /* local to a step, and zero between steps */
 bool ready; bool due;
 
 #define waits(t) (st[t] >= QUEUED && st[t] <= NOTIFIED)
 #define woken(t) ((st[t] == DEFERRING || st[t] == NOTIFIED) && !dormant[t])
-#define fits(m, h) ((m == S && !(h & X)) || (m == U && !(h & (U | X))) || (m == X && h == 0))
+#define fits(m, h) ((m == S && !(h & (X | W))) || (m == U && !(h & (U | X | W))) || (m == X && h == 0))
 #define admits(m, h, f) (fits(m, h) && (h == 0 || !(f & X)))
 
 inline word() {
     held = 0; flags = 0; i = 0;
     do
     :: i < N ->
-        if :: st[i] == HOLDING -> held = held | mode[i] :: waits(i) -> flags = flags | mode[i] :: else fi;
-        if :: lost[i] > 0 -> flags = flags | O :: else fi;
+        if :: st[i] == HOLDING -> held = held | hold[i] :: waits(i) -> flags = flags | mode[i] :: else fi;
+        if :: over[i] -> flags = flags | O :: else fi;
         i++
     :: else -> break
     od; i = 0
 }
-inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; turnS = false; turnU = false; room = false }
+inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; bind = false; count = false; turnS = false; turnU = false; room = false }
 inline take(t) { /* out of its list */
     i = 0; j = 0;
     do
@@ -91,59 +104,62 @@ inline prepend(t, l) {
     i = N - 1; do :: i > 0 -> order[i] = order[i - 1]; i-- :: else -> break od;
     order[0] = t; where[t] = l
 }
-inline unreserve() { owner = NONE; binds = false; moment = NEW }
+inline uncountAll() { i = 0; do :: i < N -> counted[i] = false; i++ :: else -> break od; i = 0 }
+inline unreserve() { owner = NONE; claim = 0; binds = false; moment = NEW; uncountAll() }
+inline lose(t) { if :: lost[t] < 4 -> lost[t]++ :: else fi }
+inline reserve(t) { /* if it has lost two races, and no other has a reservation that goes before it */
+    if
+    :: KEEPS && lost[t] >= 2 ->
+        if
+        :: owner == NONE || owner == t || moment == OVER || (CLAIMS && lost[t] > claim) ->
+            owner = t; claim = (CLAIMS -> lost[t] : 0); binds = bind; moment = NEW; uncountAll()
+        :: else -> looked()
+        fi
+    :: else
+    fi
+}
+/* Where no exclusive waiter is counted, shared ones have had no turn. */
+inline forgetTurn() { word(); if :: !(flags & X) -> entered = false :: else fi }
 inline looked() { if :: moment == NEW -> moment = BEGUN :: else fi }
 inline judge(t) { /* what a poll of `t` would find */
     word();
     could = ((st[t] == NOTIFIED && fits(mode[t], held)) || (st[t] != NOTIFIED && admits(mode[t], held, flags)));
-    must = (owner != NONE && owner != t && (mode[t] != S || mode[owner] == X) && (st[t] != NOTIFIED || binds))
-}
-inline isPrompt(t) {
-    found = true; i = 0;
-    do
-    :: i < N -> if :: PROMPT > 0 && i != t && woken(i) && late[i] >= PROMPT && late[t] < PROMPT -> found = false :: else fi; i++
-    :: else -> break
-    od; i = 0
+    must = (owner != NONE && owner != t && (mode[t] != S || mode[owner] == X) && (st[t] != NOTIFIED || binds) && (st[t] != IDLE || (flags & O)))
 }
 inline poll(t) {
     judge(t);
     if
     :: could && (!must || moment == OVER) ->
-        isPrompt(t);
-        if
-        :: found ->
-            do
-            :: i < N -> if :: i != t && woken(i) && late[i] < PROMPT -> late[i]++ :: else fi; i++
-            :: else -> break
-            od; i = 0;
-            if :: must || owner == t -> unreserve() :: else fi;
-            take(t); st[t] = HOLDING; lost[t] = 0; late[t] = 0
-        :: else /* Others are polled first. */
-        fi
+        bind = (st[t] == NOTIFIED && mode[t] == S);
+        if :: must || owner == t -> unreserve() :: else -> counted[t] = false fi;
+        take(t); st[t] = HOLDING; hold[t] = mode[t]; lost[t] = 0; over[t] = false;
+        if :: RESTS && bind -> entered = true :: else fi;
+        forgetTurn()
     :: could && must && moment != OVER ->
         if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
         if :: st[t] != NOTIFIED -> st[t] = DEFERRING :: else fi;
-        looked(); late[t] = 0
+        looked();
+        if
+        :: COUNTS && st[t] == NOTIFIED && !counted[t] -> lose(t); counted[t] = true; bind = true; reserve(t)
+        :: else
+        fi
     :: !could && st[t] != NOTIFIED ->
         if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
-        st[t] = QUEUED; late[t] = 0
+        st[t] = QUEUED
     :: !could && st[t] == NOTIFIED ->
-        st[t] = QUEUED; late[t] = 0;
-        if :: lost[t] < 2 -> lost[t]++ :: else fi;
+        st[t] = QUEUED; lose(t); over[t] = true;
         if :: mode[t] == X -> append(t, O) :: mode[t] == U -> prepend(t, U) :: else fi;
-        if
-        :: KEEPS && lost[t] == 2 ->
-            if :: owner == NONE || owner == t || moment == OVER -> owner = t; binds = false; moment = NEW :: else -> looked() fi
-        :: else
-        fi;
+        reserve(t);
         if :: turn == mode[t] -> turn = S :: else fi
     fi;
     clean()
 }
+inline upgrade(t) { word(); hold[t] = (held == U -> X : W); clean() }
+inline finish(t) { word(); if :: held == W -> hold[t] = X :: else fi; clean() }
 inline release(t) {
     st[t] = IDLE; word();
-    if :: flags != 0 -> st[t] = LEAVING; heldBy[t] = mode[t]; sawHeld[t] = held; sawFlags[t] = flags :: else fi;
-    clean()
+    if :: flags != 0 -> st[t] = LEAVING; heldBy[t] = hold[t]; sawHeld[t] = held; sawFlags[t] = flags :: else fi;
+    hold[t] = 0; clean()
 }
 inline notify(t) {
     take(t); st[t] = NOTIFIED; n++; found = true;
@@ -166,7 +182,7 @@ inline notifyFirst(l, both) { /* of the list `l` */
     :: k < N ->
         if
         :: order[k] != NONE && where[order[k]] == l ->
-            k = order[k]; if :: both -> turn = mode[k] :: else fi; notify(k); break
+            k = order[k]; if :: mode[k] == X -> entered = false :: else fi; if :: both -> turn = mode[k] :: else fi; notify(k); break
         :: else -> k++
         fi
     :: else -> break
@@ -175,8 +191,8 @@ inline notifyFirst(l, both) { /* of the list `l` */
 inline wake(t) {
     room = (heldBy[t] != S || (sawHeld[t] == 0 && sawFlags[t] != S) || ((sawFlags[t] & U) && admits(U, sawHeld[t], sawFlags[t])));
     if
-    :: room && !(sawHeld[t] & X) ->
-        turnS = (heldBy[t] == X || !(sawFlags[t] & X));
+    :: room && !(sawHeld[t] & (X | W)) ->
+        turnS = (!(sawFlags[t] & X) || (heldBy[t] == X && !(sawHeld[t] == 0 && entered)));
         turnU = (((sawFlags[t] & X) && (sawFlags[t] & U) && turn != S) -> turn == X : turnS);
         found = false;
         if :: turnS -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
@@ -209,8 +225,8 @@ inline pass() {
         do
         :: n < N ->
             if
-            :: st[n] >= HOLDING -> room = false
-            :: st[n] == NOTIFIED && !dormant[n] -> judge(n); if :: !(could && must) -> room = false :: else fi
+            :: INTIME && st[n] >= HOLDING -> room = false
+            :: INTIME && st[n] == NOTIFIED && !dormant[n] -> judge(n); if :: !(could && must) -> room = false :: else fi
             :: else
             fi;
             n++
@@ -221,11 +237,17 @@ inline pass() {
     fi;
     clean()
 }
+#if N == 4
+#define otherHolds(t) (st[(t + 1) % N] == HOLDING || st[(t + 2) % N] == HOLDING || st[(t + 3) % N] == HOLDING)
+#else
+#define otherHolds(t) (st[(t + 1) % N] == HOLDING || st[(t + 2) % N] == HOLDING)
+#endif
 /* What a task must do: release, wake others, and be polled when woken. */
 proctype Must(byte t) {
     do
     :: d_step { ready && (woken(t) || (OFTEN && waits(t) && !dormant[t])) -> poll(t); pass() }
-    :: d_step { st[t] == HOLDING -> release(t); if :: GAP == 0 && st[t] == LEAVING -> wake(t) :: else fi; pass() }
+    :: d_step { st[t] == HOLDING && hold[t] == W && !otherHolds(t) -> finish(t); pass() }
+    :: d_step { st[t] == HOLDING && hold[t] != W -> release(t); if :: GAP == 0 && st[t] == LEAVING -> wake(t) :: else fi; pass() }
     :: d_step { st[t] == LEAVING -> wake(t); pass() }
     od
 }
@@ -233,8 +255,9 @@ proctype Must(byte t) {
 proctype May(byte t) {
     do
     :: d_step { ready && (st[t] == IDLE || st[t] == QUEUED) && !dormant[t] -> poll(t); pass() }
-    :: d_step { st[t] == IDLE && owner != NONE -> judge(t); if :: could -> if :: moment == OVER -> unreserve() :: else -> looked() fi :: else fi; pass() }
-    :: d_step { DORMANCY && waits(t) && !dormant[t] -> dormant[t] = true; late[t] = 0; pass() }
+    :: d_step { st[t] == IDLE && owner != NONE -> judge(t); if :: could && (flags & O) -> if :: moment == OVER -> unreserve() :: else -> looked() fi :: else fi; pass() }
+    :: d_step { DORMANCY && waits(t) && !dormant[t] -> dormant[t] = true; pass() }
+    :: d_step { st[t] == HOLDING && hold[t] == U -> upgrade(t); pass() }
     :: ready -> skip
     od
 }
@@ -264,7 +287,7 @@ init {
 #define any(p) (p(0) || p(1) || p(2))
 #endif
 #define isHeld(t, u) (st[t] == HOLDING && st[u] == HOLDING)
-#define excludes(t, u) (isHeld(t, u) && (mode[t] == X || mode[u] == X || (mode[t] == U && mode[u] == U)))
+#define excludes(t, u) (isHeld(t, u) && (hold[t] == X || hold[u] == X || (hold[t] != S && hold[u] != S)))
 #define pair(t) (excludes(t, ((t + 1) % N)) || excludes(t, ((t + 2) % N)))
 #define awake(t) (st[t] >= DEFERRING)
 ltl exclusion { [] !any(pair) }

@@ -1,152 +1,159 @@
 ------------------------------ MODULE multilock ------------------------------
-(* The lock of `src/raw/DESIGN.md`, in its words: tasks that acquire it again and again, each in one mode. Threads,    *)
-(* upgrades, sets, tries and the limit of shared holders are left out. One step is one write of the word, with what is *)
-(* done in the same critical section of the queue; the critical sections of one `wake` are one step. Left out, too, is *)
-(* that a waiter which has lost more races takes a reservation over, that to defer to one is to lose a race, and that  *)
-(* shared waiters do not have two turns while an exclusive one sleeps: see `docs/protocol.md`.                         *)
+(* The lock of `src/raw/DESIGN.md` and `docs/protocol.md`, in their words: tasks and threads that acquire it again and again, each in one  *)
+(* mode. An upgradable holder may upgrade. One step is one write of the word, with what is done in the same critical section of the queue; *)
+(* the critical sections of one `wake` are one step. Left out are sets, tries, downgrades, canceled upgrades, the limit of shared holders, *)
+(* threads that are not exclusive, and that only 32 reservations have numbers of their own.                                                *)
 EXTENDS Naturals, Sequences
 
 CONSTANTS Tasks, None,
   Mode,      \* the mode of each task: "S", "U" or "X"
-  Keeps,     \* an overtaken waiter reserves the lock
-  Ends,      \* the moment of a reservation is over at some time
+  Threads,   \* exclusive tasks that block: they are always polled when woken
+  Without,   \* the name of a rule that is left out, or "nothing": see `Has`
+  InTime,    \* in each moment all holders release, all releases end, and all woken waiters are polled that are not dormant
   Dormancy,  \* a waiter may stop being polled, at any point of its wait
   Drops,     \* a waiter may be dropped, at any point of its wait
-  Prompt     \* a woken waiter is polled before the others enter more often than this; 0: at any time
-VARIABLES st,       \* "idle", "queued", "deferring" (queued, and woken by itself), "notified", "holding", "leaving" or "gone"
-  lost,             \* how many races the waiter has lost: it is counted as overtaken from the first on
-  list, resv, turn, \* the queue: its lists, the reservation, and whose turn was last
+  Gap        \* tasks that were not woken may enter between a release and its `wake`
+VARIABLES st,       \* "idle", "queued", "deferring" (queued, and woken by itself), "notified", "handed" (holds the lock, and was not polled),
+                    \* a holder's mode "S", "U" or "X", or "W" (upgrades), "leaving" or "gone"
+  lost, over,       \* how many races the waiter has lost; the waiters that are counted as overtaken
+  list, resv,       \* the queue: its lists, and the reservation
+  turn, entered,    \* whose turn was last; shared waiters have had a turn while an exclusive one waits
   wakes,            \* for each task that is leaving, what it saw in the word
-  dormant, late     \* those that are not polled; how often the others entered since the waiter was polled
-queue == <<list, resv, turn>>
-vars == <<st, lost, queue, wakes, dormant, late>>
+  dormant           \* the waiters that are not polled any more
+queue == <<over, list, resv, turn, entered>>
+vars == <<st, lost, queue, wakes, dormant>>
 
-Free == [owner |-> None, binds |-> FALSE, moment |-> "new"]
-Init == /\ st = [t \in Tasks |-> "idle"] /\ lost = [t \in Tasks |-> 0] /\ late = [t \in Tasks |-> 0]
-        /\ list = [l \in {"U", "X", "O"} |-> <<>>] /\ resv = Free /\ turn = "S" /\ wakes = {} /\ dormant = {}
+Has(rule) == Without # rule
+Free == [owner |-> None, claim |-> 0, binds |-> FALSE, moment |-> "new", counted |-> {}]
+Init == /\ st = [t \in Tasks |-> "idle"] /\ lost = [t \in Tasks |-> 0] /\ over = {} /\ wakes = {} /\ dormant = {}
+        /\ list = [l \in {"U", "X", "O"} |-> <<>>] /\ resv = Free /\ turn = "S" /\ entered = FALSE
 
-Waits(t) == st[t] \in {"queued", "deferring", "notified"}
-Woken(t) == st[t] \in {"deferring", "notified"} /\ t \notin dormant
+Waits(t) == st[t] \in {"queued", "deferring", "notified", "handed"}
+Woken(t) == st[t] \in {"deferring", "notified", "handed"} /\ t \notin dormant
 (* The word: the modes that are held, and the waiting flags, with "O" for overtaken. A flag is set iff its count is not zero. *)
-WordOf(s, l) ==
-  [held |-> {Mode[t] : t \in {u \in Tasks : s[u] = "holding"}},
-   flags |-> {Mode[t] : t \in {u \in Tasks : s[u] \in {"queued", "deferring", "notified"}}}
-             \cup (IF \E t \in Tasks : l[t] > 0 THEN {"O"} ELSE {})]
-Word == WordOf(st, lost)
+WordOf(s, o) ==
+  [held |-> {s[t] : t \in {u \in Tasks : s[u] \in {"S", "U", "W", "X"}}} \cup {Mode[t] : t \in {u \in Tasks : s[u] = "handed"}},
+   flags |-> {Mode[t] : t \in {u \in Tasks : s[u] \in {"queued", "deferring", "notified", "handed"}}} \cup (IF o = {} THEN {} ELSE {"O"})]
+Word == WordOf(st, over)
 (* `fits`: the holders leave room. That is enough for a notified waiter. *)
-Fits(m, w) == w.held \cap (CASE m = "S" -> {"X"} [] m = "U" -> {"U", "X"} [] m = "X" -> {"S", "U", "X"}) = {}
+Fits(m, w) == w.held \cap (CASE m = "S" -> {"W", "X"} [] m = "U" -> {"U", "W", "X"} [] m = "X" -> {"S", "U", "W", "X"}) = {}
 (* `admits`, for other waiters: the mode fits, and the lock is free or no exclusive waiter is counted. *)
 Admits(m, w) == Fits(m, w) /\ (w.held = {} \/ "X" \notin w.flags)
-Could(t) == IF st[t] = "notified" THEN Fits(Mode[t], Word) ELSE Admits(Mode[t], Word)
-(* Other waiters that could exclude the owner of the reservation defer to it; notified ones once the owner was notified, too. *)
-MustDefer(t) == /\ resv.owner \notin {None, t}
-                /\ Mode[t] # "S" \/ Mode[resv.owner] = "X"
-                /\ st[t] = "notified" => resv.binds
+Could(t) == CASE st[t] = "handed" -> TRUE [] st[t] = "notified" -> Fits(Mode[t], Word) [] OTHER -> Admits(Mode[t], Word)
+(* Other waiters that could exclude the owner of the reservation defer to it; notified ones once it binds them. *)
+Applies(t, notified) == resv.owner \notin {None, t} /\ (Mode[t] # "S" \/ Mode[resv.owner] = "X") /\ (notified => resv.binds)
+(* A newcomer looks for a reservation only if a waiter is counted as overtaken. *)
+MustDefer(t) == st[t] # "handed" /\ Applies(t, st[t] = "notified") /\ (st[t] = "idle" => over # {})
+Defers(t) == MustDefer(t) /\ resv.moment # "over"
 
+First(l) == IF list[l] = <<>> THEN {} ELSE {Head(list[l])}
 Joined(t) == IF st[t] = "idle" /\ Mode[t] # "S" THEN [list EXCEPT ![Mode[t]] = Append(@, t)] ELSE list
-Without(t) == [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA u : u # t)]
-Unreserved(t) == IF resv.owner = t THEN Free ELSE resv
+LeftBy(t, l) == [i \in DOMAIN l |-> SelectSeq(l[i], LAMBDA u : u # t)]
+Forgets(t) == IF resv.owner = t THEN Free ELSE [resv EXCEPT !.counted = @ \ {t}]
 GiveBack(t) == IF turn = Mode[t] THEN "S" ELSE turn
-Polled(t) == late' = [late EXCEPT ![t] = 0]
+XWaits(but) == \E t \in Tasks \ {but} : Mode[t] = "X" /\ Waits(t)
 (* A look at the moment begins it. *)
 Looked == IF resv.moment = "new" THEN [resv EXCEPT !.moment = "begun"] ELSE resv
-
+(* A waiter that has lost two races reserves the lock, unless another one has that has lost as many. *)
+Reserve(t, races, binds) ==
+  IF races < 2 \/ ~Has("reservations") THEN resv
+  ELSE IF resv.owner \in {None, t} \/ resv.moment = "over" \/ (Has("claims") /\ races > resv.claim)
+  THEN [owner |-> t, claim |-> races, binds |-> binds, moment |-> "new", counted |-> {}] ELSE Looked
+Races(t) == IF lost[t] < 4 THEN lost[t] + 1 ELSE 4
+(* An exclusive thread that was overtaken is handed the lock, unless it has to defer. *)
+IsHandoff(t) == t \in Threads \cap over /\ ~Applies(t, TRUE)
+(* A waiter that was not notified does so for the first overtaken one, if only exclusive waiters are counted, and sleeps. *)
+HandsOff(t) == /\ st[t] \in {"idle", "queued", "deferring"} /\ First("O") \cap (Threads \ {t}) # {} /\ Word.flags \subseteq {"X", "O"}
+HandOff(t) ==
+  /\ \E h \in First("O") : /\ st' = [st EXCEPT ![t] = "queued", ![h] = IF IsHandoff(h) THEN "handed" ELSE "notified"]
+                           /\ list' = LeftBy(h, Joined(t))
+  /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ entered' = FALSE /\ UNCHANGED <<lost, over, turn, wakes, dormant>>
 (* A waiter or newcomer that is polled enters if it could, unless it defers. A waiter that finds the moment over ends the reservation. *)
 Enter(t) ==
-  /\ Could(t) /\ (MustDefer(t) => resv.moment = "over")
-  /\ \A u \in Tasks \ {t} : Woken(u) /\ Prompt > 0 => late[u] < Prompt \/ late[t] = Prompt
-  /\ late' = [u \in Tasks |-> IF u # t /\ Woken(u) /\ late[u] < Prompt THEN late[u] + 1 ELSE IF u = t THEN 0 ELSE late[u]]
-  /\ st' = [st EXCEPT ![t] = "holding"] /\ lost' = [lost EXCEPT ![t] = 0]
-  /\ list' = Without(t) /\ resv' = (IF MustDefer(t) THEN Free ELSE Unreserved(t))
-  /\ UNCHANGED <<turn, wakes, dormant>>
-(* Else it defers: it wakes itself, and looks again. A notified waiter stays notified. *)
+  /\ st' = [st EXCEPT ![t] = Mode[t]] /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t}
+  /\ list' = LeftBy(t, list) /\ resv' = (IF MustDefer(t) THEN Free ELSE Forgets(t))
+  /\ entered' = (XWaits(t) /\ (entered \/ (Has("rests") /\ Mode[t] = "S" /\ st[t] = "notified"))) /\ UNCHANGED <<turn, wakes, dormant>>
+(* Else it defers: it wakes itself, and looks again. A notified waiter stays notified, and has lost a race, once for each reservation. *)
 Defer(t) ==
-  /\ Could(t) /\ MustDefer(t) /\ resv.moment # "over"
-  /\ st' = [st EXCEPT ![t] = IF @ = "notified" THEN @ ELSE "deferring"]
-  /\ list' = Joined(t) /\ resv' = Looked /\ Polled(t)
-  /\ UNCHANGED <<lost, turn, wakes, dormant>>
+  /\ LET counts == Has("counts") /\ st[t] = "notified" /\ t \notin resv.counted
+     IN  /\ lost' = [lost EXCEPT ![t] = IF counts THEN Races(t) ELSE @]
+         /\ LET r == IF counts THEN Reserve(t, Races(t), TRUE) ELSE resv
+            IN  resv' = IF r.owner # resv.owner THEN r ELSE [Looked EXCEPT !.counted = IF counts THEN @ \cup {t} ELSE @]
+  /\ st' = [st EXCEPT ![t] = IF @ = "notified" THEN @ ELSE "deferring"] /\ list' = Joined(t) /\ UNCHANGED <<over, turn, entered, wakes, dormant>>
 (* Or it is queued, and sets its flag in the same write. *)
-Wait(t) ==
-  /\ ~Could(t) /\ st[t] # "notified"
-  /\ st' = [st EXCEPT ![t] = "queued"] /\ list' = Joined(t) /\ Polled(t)
-  /\ UNCHANGED <<lost, resv, turn, wakes, dormant>>
-(* A notified waiter that finds the lock held was overtaken. Exclusive ones have a list of their own, an upgradable one goes to the   *)
-(* front. A waiter that has lost two races makes the reservation, or looks at the moment of another's.                               *)
+Wait(t) == /\ st' = [st EXCEPT ![t] = "queued"] /\ list' = Joined(t) /\ UNCHANGED <<lost, over, resv, turn, entered, wakes, dormant>>
+(* A notified waiter that finds the lock held was overtaken, and goes before those that were not: it has lost a race. *)
 Overtaken(t) ==
-  /\ ~Could(t) /\ st[t] = "notified"
-  /\ st' = [st EXCEPT ![t] = "queued"] /\ lost' = [lost EXCEPT ![t] = IF @ < 2 THEN @ + 1 ELSE @]
+  /\ st' = [st EXCEPT ![t] = "queued"] /\ lost' = [lost EXCEPT ![t] = Races(t)] /\ over' = over \cup {t}
   /\ list' = CASE Mode[t] = "X" -> [list EXCEPT !["O"] = Append(@, t)]
                [] Mode[t] = "U" -> [list EXCEPT !["U"] = <<t>> \o @]
                [] Mode[t] = "S" -> list
-  /\ resv' = IF ~Keeps \/ lost'[t] < 2 THEN resv
-             ELSE IF resv.owner \in {None, t} \/ resv.moment = "over" THEN [Free EXCEPT !.owner = t] ELSE Looked
-  /\ turn' = GiveBack(t) /\ Polled(t)
-  /\ UNCHANGED <<wakes, dormant>>
-Poll(t) == /\ t \notin dormant /\ (Waits(t) \/ st[t] = "idle")
-           /\ Enter(t) \/ Defer(t) \/ Wait(t) \/ Overtaken(t)
+  /\ resv' = Reserve(t, Races(t), FALSE) /\ turn' = GiveBack(t) /\ UNCHANGED <<entered, wakes, dormant>>
+Poll(t) ==
+  /\ t \notin dormant /\ (Waits(t) \/ st[t] = "idle")
+  /\ IF Could(t) THEN IF Defers(t) THEN Defer(t) ELSE IF HandsOff(t) THEN HandOff(t) ELSE (Gap \/ wakes = {} \/ Woken(t)) /\ Enter(t)
+     ELSE IF st[t] = "notified" THEN Overtaken(t) ELSE Wait(t)
 (* A newcomer yields one poll while a waiter is counted as overtaken, and looks at the moment. It need not: 255 others may have yielded. *)
-Yield(t) == /\ st[t] = "idle" /\ Could(t) /\ resv.owner # None
-            /\ resv' = (IF resv.moment = "over" THEN Free ELSE Looked)
-            /\ UNCHANGED <<st, lost, list, turn, wakes, dormant, late>>
-(* In a moment all holders release, all releases end, and all woken waiters are polled. Those that defer, or are dormant, are left. *)
-Tick == /\ Ends /\ resv.moment = "begun" /\ wakes = {}
-        /\ \A t \in Tasks : st[t] # "holding" /\ (st[t] = "notified" /\ t \notin dormant => Could(t) /\ MustDefer(t))
-        /\ resv' = [resv EXCEPT !.moment = "over"]
-        /\ UNCHANGED <<st, lost, list, turn, wakes, dormant, late>>
-
+Yield(t) == /\ st[t] = "idle" /\ Could(t) /\ resv.owner # None /\ over # {}
+            /\ resv' = (IF resv.moment = "over" THEN Free ELSE Looked) /\ UNCHANGED <<st, lost, over, list, turn, entered, wakes, dormant>>
+(* The moment is over at some time. Notified waiters that defer, or are dormant, are left then. *)
+Tick == /\ Has("ends") /\ resv.moment = "begun"
+        /\ InTime => /\ wakes = {} /\ Word.held = {}
+                     /\ \A t \in Tasks : st[t] = "notified" /\ t \notin dormant => Could(t) /\ MustDefer(t)
+        /\ resv' = [resv EXCEPT !.moment = "over"] /\ UNCHANGED <<st, lost, over, list, turn, entered, wakes, dormant>>
 (* A holder that leaves, or a waiter that is dropped, wakes others if it sees a flag: what it saw is the word that it wrote. *)
 Leave(t, left, wakesOthers(_)) ==
-  LET s == [st EXCEPT ![t] = IF left = "none" THEN "gone" ELSE "idle"]  w == WordOf(s, lost')  does == w.flags # {} /\ wakesOthers(w)
-  IN  /\ lost' = [lost EXCEPT ![t] = 0]
-      /\ list' = Without(t) /\ resv' = Unreserved(t) /\ dormant' = dormant \ {t} /\ Polled(t)
+  LET s == [st EXCEPT ![t] = IF left = "none" THEN "gone" ELSE "idle"]  w == WordOf(s, over')  does == w.flags # {} /\ wakesOthers(w)
+  IN  /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t} /\ dormant' = dormant \ {t}
+      /\ list' = LeftBy(t, list) /\ resv' = Forgets(t) /\ entered' = (entered /\ XWaits(t))
       /\ st' = IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
-Release(t) == st[t] = "holding" /\ Leave(t, Mode[t], LAMBDA w : TRUE) /\ UNCHANGED turn
-(* A dropped waiter, which never comes again, does so if it was notified and is not shared, or is the last shared or exclusive one. *)
-Drop(t) == /\ Drops /\ Waits(t)
+Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE) /\ UNCHANGED turn
+(* A dropped waiter, which never comes again, does so if it was notified, or is the last shared or exclusive one. *)
+Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
            /\ turn' = IF st[t] = "notified" THEN GiveBack(t) ELSE turn
-           /\ Leave(t, "none", LAMBDA w : \/ Mode[t] # "S" /\ st[t] = "notified"
-                                          \/ Mode[t] # "U" /\ Mode[t] \notin w.flags)
-
-First(l) == IF list[l] = <<>> THEN {} ELSE {Head(list[l])}
-(* No exclusive waiter is counted: all shared waiters and the first upgradable one. After an exclusive hold, the same; after any other,  *)
-(* once the lock is free, one exclusive waiter, overtaken ones first. Upgradable and exclusive waiters, where both wait, alternate.      *)
-(* If all whose turn it is were notified before, it is the turn of the others.                                                          *)
+           /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] # "U" /\ Mode[t] \notin w.flags))
+(* An upgrade keeps all others out, and waits for the holders that are there. *)
+Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
+Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
+(* No exclusive waiter is counted: all shared waiters and the first upgradable one. After an exclusive hold, the same, unless shared waiters *)
+(* have had their turn; after any other, once the lock is free, one exclusive waiter, overtaken ones first. Upgradable and exclusive        *)
+(* waiters, where both wait, alternate. If all whose turn it is were notified before, it is the turn of the others.                         *)
 Turns(c) ==
   LET xWaits == "X" \in c.flags  free == c.held = {}
-      turnS == c.left = "X" \/ ~xWaits
-      turnU == IF xWaits /\ "U" \in c.flags /\ turn # "S" THEN turn = "X" ELSE turnS
+      turnS == ~xWaits \/ (c.left = "X" /\ ~(free /\ entered))
+      turnU == IF xWaits /\ turn # "S" THEN turn = "X" ELSE turnS
       s == IF "S" \in c.flags /\ Fits("S", c) THEN {t \in Tasks : Mode[t] = "S" /\ st[t] \in {"queued", "deferring"}} ELSE {}
       u == IF "U" \in c.flags /\ Fits("U", c) THEN First("U") ELSE {}
       x == IF "O" \in c.flags /\ list["O"] # <<>> THEN First("O") ELSE First("X")
       first == (IF turnS THEN s ELSE {}) \cup (IF turnU /\ (turnS \/ free) THEN u ELSE {})
       madeRoom == c.left # "S" \/ (free /\ c.flags # {"S"}) \/ ("U" \in c.flags /\ Admits("U", c))
-  IN  CASE ~madeRoom \/ "X" \in c.held -> {}
+  IN  CASE ~madeRoom \/ c.held \cap {"W", "X"} # {} -> {}
         [] OTHER -> IF first # {} \/ ~xWaits \/ ~free THEN first
                     ELSE IF x # {} THEN x ELSE (IF turnS THEN {} ELSE s) \cup (IF turnU THEN {} ELSE u)
-(* A waiter is notified: taken out of its list, and woken. If it is the owner of the reservation, the moment begins anew. *)
+(* A waiter is notified: the moment of its reservation begins anew. A thread stays queued if it cannot be handed the lock. *)
 Wake(c) ==
-  LET n == Turns(c)  modes == {Mode[t] : t \in n}  both == {"U", "X"} \subseteq c.flags
+  LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}  both == {"U", "X"} \subseteq c.flags
   IN  /\ wakes' = wakes \ {c}
-      /\ st' = [t \in Tasks |-> IF t \in n THEN "notified" ELSE IF t # c.by THEN st[t] ELSE IF c.left = "none" THEN "gone" ELSE "idle"]
+      /\ st' = [t \in Tasks |-> IF t \in n THEN (IF IsHandoff(t) THEN "handed" ELSE "notified")
+                                ELSE IF t # c.by THEN st[t] ELSE IF c.left = "none" THEN "gone" ELSE "idle"]
       /\ list' = [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA t : t \notin n)]
       /\ turn' = IF both /\ "U" \in modes THEN "U" ELSE IF both /\ "X" \in modes THEN "X" ELSE turn
+      /\ entered' = (entered /\ \A t \in all : Mode[t] # "X")
       /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"] ELSE resv
-      /\ UNCHANGED <<lost, dormant, late>>
-Sleep(t) == /\ Dormancy /\ Waits(t) /\ dormant' = dormant \cup {t} /\ Polled(t)
-            /\ UNCHANGED <<st, lost, queue, wakes>>
-
-Leaves(t) == Release(t) \/ \E c \in wakes : c.by = t /\ Wake(c)
-Next == Tick \/ \E t \in Tasks : Poll(t) \/ Yield(t) \/ Leaves(t) \/ Drop(t) \/ Sleep(t)
+      /\ UNCHANGED <<lost, over, dormant>>
+Sleep(t) == /\ Dormancy /\ Waits(t) /\ t \notin Threads /\ dormant' = dormant \cup {t} /\ UNCHANGED <<st, lost, queue, wakes>>
+Leaves(t) == Release(t) \/ Finish(t) \/ \E c \in wakes : c.by = t /\ Wake(c)
+Next == Tick \/ \E t \in Tasks : Poll(t) \/ Yield(t) \/ Upgrade(t) \/ Leaves(t) \/ Drop(t) \/ Sleep(t)
 (* Holders release, and a release wakes. Time passes. Woken tasks are polled; dormant ones are not. No task has to acquire the lock. *)
-Spec == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t) \/ (Woken(t) /\ Poll(t)))
+Spec == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t)) /\ WF_vars(Woken(t) /\ Poll(t))
 (* The same, for waiters that are polled again and again, as in a `select!` in a loop. *)
-SpecOften == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t) \/ (Waits(t) /\ Poll(t)))
+SpecOften == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t)) /\ WF_vars(Waits(t) /\ Poll(t))
 
-Exclusion == \A t, u \in Tasks : t # u /\ st[t] = "holding" /\ st[u] = "holding" =>
-  (Mode[t] = "S" \/ Mode[u] = "S") /\ "X" \notin Word.held
+Exclusion == \A t, u \in Tasks : t # u /\ st[t] \in {"S", "U", "W", "X"} /\ st[u] \in {"S", "U", "W", "X"} =>
+  "X" \notin Word.held /\ "S" \in {st[t], st[u]}
 (* If a sleeping waiter could enter, another was woken, or a release is about to wake one. *)
-NoLostWakeUp == (\E t \in Tasks : st[t] = "queued" /\ Could(t)) => \E t \in Tasks : st[t] \in {"notified", "deferring", "holding", "leaving"}
+NoLostWakeUp == (\E t \in Tasks : st[t] = "queued" /\ Could(t)) => \E t \in Tasks : st[t] \notin {"idle", "queued", "gone"}
 ListsAreExact == \A t \in Tasks : Mode[t] # "S" =>
   (st[t] \in {"queued", "deferring"} <=> \E l \in DOMAIN list : \E i \in 1..Len(list[l]) : list[l][i] = t)
 (* No starvation, and no futurelock: each waiter that is not dormant enters, unless it is dropped. *)
