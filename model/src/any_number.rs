@@ -559,8 +559,7 @@ impl Crowd {
         let upgrade = self.upgrade == Upgrade::Asleep && self.shared == 0;
         let awake = [Fresh, Deferring, OvertakenDeferring];
         let others = |mode| awake.iter().any(|place| self.has(mode, *place));
-        self.duty.is_some()
-            || !upgrade && (!in_vain || Mode::ALL.into_iter().any(others))
+        self.duty.is_some() || !upgrade && (!in_vain || Mode::ALL.into_iter().any(others))
     }
 }
 

@@ -1,20 +1,22 @@
 //! One state for all that differ only in which of several equal waiters is which.
 
 use crate::system::Spec;
-use crate::world::{Agent, Line, MOST, NONE, World};
+use crate::world::{Agent, LISTS, Line, MOST, NONE, World};
 
 /// Sorts waiters that may do the same. What each of them is in the queue is part of the order.
 pub(crate) fn sort(world: &mut World, specs: &[Spec]) {
     let count = specs.len();
     let places = {
         let mut places = [[0u8; 3]; MOST];
-        for (list, line) in world.lock.lists.iter().enumerate() {
-            for (position, who) in line.iter().enumerate() {
-                places[who][0] = 1 + 8 * list as u8 + position as u8;
+        for (number, lock) in [&world.lock, &world.second].into_iter().enumerate() {
+            for (list, line) in lock.lists.iter().enumerate() {
+                for (position, who) in line.iter().enumerate() {
+                    places[who][0] = 1 + 8 * (list + LISTS * number) as u8 + position as u8;
+                }
             }
-        }
-        if world.lock.owner != NONE {
-            places[world.lock.owner as usize][1] = 1;
+            if lock.owner != NONE {
+                places[lock.owner as usize][1] |= 1 << number;
+            }
         }
         for agent in &world.agents[..count] {
             for who in agent.wakes.iter() {
@@ -59,8 +61,10 @@ pub(crate) fn sort(world: &mut World, specs: &[Spec]) {
         agent.waking.end = renamed(agent.waking.end);
         world.agents[position] = agent;
     }
-    world.lock.owner = renamed(world.lock.owner);
-    for list in &mut world.lock.lists {
-        *list = list.map(|who| new[who] as usize);
+    for lock in [&mut world.lock, &mut world.second] {
+        lock.owner = renamed(lock.owner);
+        for list in &mut lock.lists {
+            *list = list.map(|who| new[who] as usize);
+        }
     }
 }

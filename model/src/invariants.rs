@@ -3,9 +3,9 @@
 use crate::mode::Mode;
 use crate::raw::queue::ListId;
 use crate::raw::state::WaitFlag;
-use crate::real::snapshot;
-use crate::system::System;
-use crate::world::{Agent, Fault, NONE, NodeState, Pc, Then, World};
+use crate::real::{lock_of, snapshot, waits_at};
+use crate::system::{Spec, System};
+use crate::world::{Agent, Fault, LOCKS, NONE, NodeState, Pc, Then, World};
 
 pub type Invariant = fn(&System, &World) -> bool;
 
@@ -25,7 +25,10 @@ pub const WRITE_PREFERRING: &str = "q1 no waiter joins the holders while an excl
 pub const UPGRADE_ALONE: &str = "u2 an upgrade waits only for the holders that were there";
 pub const KEPT: &str = "p1 a dormant waiter delays the others for a moment";
 
-pub const ALL: [(&str, Invariant); 15] = [
+pub const ALL_OR_NOTHING: &str = "a set that waits holds nothing";
+pub const NO_CIRCLE: &str = "no two sets wait for each other";
+
+pub const ALL: [(&str, Invariant); 17] = [
     (EXCLUSION, exclusion),
     (WORD, word_says_who_holds),
     (NO_LOST_WAKE_UP, no_lost_wake_up),
@@ -41,14 +44,23 @@ pub const ALL: [(&str, Invariant); 15] = [
     (WRITE_PREFERRING, |_, world| world.fault != Fault::Barged),
     (UPGRADE_ALONE, |_, world| world.fault != Fault::JoinedUpgrade),
     (KEPT, |_, world| world.fault != Fault::Kept),
+    (ALL_OR_NOTHING, sets_hold_nothing),
+    (NO_CIRCLE, no_circle),
 ];
 
 fn agents<'a>(system: &System, world: &'a World) -> &'a [Agent] {
     &world.agents[..system.specs.len()]
 }
 
-/// The mode in which a waiter holds the lock, if it does, and whether it upgrades.
-fn hold(agent: &Agent, mode: Mode) -> Option<(Mode, bool)> {
+/// The mode in which a waiter holds a lock, if it does, and whether it upgrades.
+fn hold(spec: &Spec, agent: &Agent, lock: usize) -> Option<(Mode, bool)> {
+    let mode = spec.mode_at(lock);
+    if spec.is_set() {
+        return agent.set.holds(lock).then_some((mode, false));
+    }
+    if spec.lock as usize != lock {
+        return None;
+    }
     match agent.pc {
         Pc::Holds(mode) | Pc::HoldsLast(mode) | Pc::UpgradeBegins(mode) => Some((mode, false)),
         Pc::UpgradeCancelled(mode) => Some((mode, false)),
@@ -58,7 +70,7 @@ fn hold(agent: &Agent, mode: Mode) -> Option<(Mode, bool)> {
         Pc::UpgradeLeaves => Some((Mode::Exclusive, false)),
         Pc::ReleasesDropped => Some((mode, false)),
         Pc::Wakes => match agent.waking.then {
-            Then::Idle => None,
+            Then::Idle | Then::SetGoesOn => None,
             Then::HoldsLast(mode) | Then::UpgradeCancelled(mode) => Some((mode, false)),
         },
         _ if agent.node == NodeState::HandedOff => Some((mode, false)),
@@ -66,32 +78,48 @@ fn hold(agent: &Agent, mode: Mode) -> Option<(Mode, bool)> {
     }
 }
 
+/// The modes in which a lock is held, and whether the holder upgrades.
+fn holds<'a>(
+    system: &'a System,
+    world: &'a World,
+    lock: usize,
+) -> impl Iterator<Item = (Mode, bool)> {
+    let holds = system.specs.iter().zip(agents(system, world));
+    holds.filter_map(move |(spec, agent)| hold(spec, agent, lock))
+}
+
+/// Whether a section of the lock is begun.
+fn is_locked(system: &System, world: &World, lock: usize) -> bool {
+    let mut agents = system.specs.iter().zip(agents(system, world));
+    agents.any(|(spec, agent)| agent.log_len > 0 && lock_of(spec, agent) == lock)
+}
+
 /// No two holders exclude each other.
 fn exclusion(system: &System, world: &World) -> bool {
-    let holds = system.specs.iter().zip(agents(system, world));
-    let holds: Vec<_> = holds.filter_map(|(spec, agent)| hold(agent, spec.mode)).collect();
-    let mut pairs = holds
-        .iter()
-        .enumerate()
-        .flat_map(|(n, one)| holds[n + 1..].iter().map(move |other| (one.0, other.0)));
-    pairs.all(|(one, other)| !one.excludes(other))
+    (0..LOCKS).all(|lock| {
+        let holds: Vec<_> = holds(system, world, lock).collect();
+        let mut pairs = holds
+            .iter()
+            .enumerate()
+            .flat_map(|(n, one)| holds[n + 1..].iter().map(move |other| (one.0, other.0)));
+        pairs.all(|(one, other)| !one.excludes(other))
+    })
 }
 
 /// The word says who holds the lock. A section that is begun may have entered for a waiter already.
 fn word_says_who_holds(system: &System, world: &World) -> bool {
-    if agents(system, world).iter().any(|agent| agent.log_len > 0) {
-        return true;
-    }
-    let word = snapshot(world.lock.word);
-    let holds = || {
-        let holds = system.specs.iter().zip(agents(system, world));
-        holds.filter_map(|(spec, agent)| hold(agent, spec.mode))
-    };
-    let has = |mode| holds().any(|hold| hold.0 == mode);
-    let strongest = Mode::ALL.into_iter().rev().find(|mode| has(*mode));
-    word.mode() == strongest
-        && word.shared_holders() == holds().filter(|hold| hold.0 == Mode::Shared).count()
-        && word.is_upgrading() == holds().any(|hold| hold.1)
+    (0..LOCKS).all(|lock| {
+        if is_locked(system, world, lock) {
+            return true;
+        }
+        let word = snapshot(world.at(lock).word);
+        let holds = || holds(system, world, lock);
+        let has = |mode| holds().any(|hold| hold.0 == mode);
+        let strongest = Mode::ALL.into_iter().rev().find(|mode| has(*mode));
+        word.mode() == strongest
+            && word.shared_holders() == holds().filter(|hold| hold.0 == Mode::Shared).count()
+            && word.is_upgrading() == holds().any(|hold| hold.1)
+    })
 }
 
 /// If a waiter sleeps that the word admits, another one is under way that enters, and wakes others when it
@@ -100,46 +128,77 @@ fn word_says_who_holds(system: &System, world: &World) -> bool {
 fn no_lost_wake_up(system: &System, world: &World) -> bool {
     let agents = agents(system, world);
     let called = |number| agents.iter().any(|agent| agent.wakes.contains(number));
-    let on_its_way = |(number, agent): (usize, &Agent)| match agent.pc {
-        Pc::Idle | Pc::Holds(_) | Pc::HoldsLast(_) => false,
-        Pc::UpgradeWaits(_) => agent.woken || called(number),
-        Pc::Yielded => !agent.dormant,
-        Pc::Waits if agent.dormant => agent.node == NodeState::Notified && !agent.stale,
-        Pc::Waits => agent.woken || called(number),
-        _ => true,
-    };
-    if agents.iter().enumerate().any(on_its_way) {
-        return true;
-    }
-    let word = snapshot(world.lock.word);
-    let sleeps_in_vain = |(number, agent): (usize, &Agent)| match agent.pc {
-        Pc::Waits if !agent.dormant => {
-            agent.node != NodeState::Queued || word.admits(system.specs[number].mode)
+    (0..LOCKS).all(|lock| {
+        let on_its_way = |(number, (spec, agent)): (usize, (&Spec, &Agent))| {
+            if spec.is_set() {
+                return set_is_on_its_way(agent, lock, called(number));
+            }
+            spec.lock as usize == lock
+                && match agent.pc {
+                    Pc::Idle | Pc::Holds(_) | Pc::HoldsLast(_) => false,
+                    Pc::UpgradeWaits(_) => agent.woken || called(number),
+                    Pc::Yielded => !agent.dormant,
+                    Pc::Waits if agent.dormant => agent.node == NodeState::Notified && !agent.stale,
+                    Pc::Waits => agent.woken || called(number),
+                    _ => true,
+                }
+        };
+        let mut all = system.specs.iter().zip(agents).enumerate();
+        if all.any(on_its_way) {
+            return true;
         }
-        Pc::UpgradeWaits(_) => word.shared_holders() == 0,
+        let word = snapshot(world.at(lock).word);
+        let sleeps_in_vain = |(number, (spec, agent)): (usize, (&Spec, &Agent))| {
+            waits_at(spec, agent, lock)
+                && match agent.pc {
+                    Pc::Waits if spec.is_set() && (agent.woken || called(number)) => false,
+                    Pc::Waits if !agent.dormant => {
+                        agent.node != NodeState::Queued || word.admits(spec.mode_at(lock))
+                    }
+                    Pc::UpgradeWaits(_) => word.shared_holders() == 0,
+                    _ => false,
+                }
+        };
+        let mut all = system.specs.iter().zip(agents).enumerate();
+        !all.any(sleeps_in_vain)
+    })
+}
+
+/// Whether a set will enter a lock, or wake the waiters of it.
+fn set_is_on_its_way(agent: &Agent, lock: usize, is_called: bool) -> bool {
+    let set = &agent.set;
+    let is_here = set.has_waiter && set.at as usize == lock;
+    let is_notified = is_here && agent.node == NodeState::Notified;
+    match agent.pc {
+        Pc::Waits if agent.dormant => is_notified && !agent.stale,
+        // It is notified, or polls itself again at the lock where it waits.
+        Pc::Waits => is_here && (agent.woken || is_called),
+        // It has left, and is about to wake others.
+        Pc::SetRuns => is_here || set.holds(lock) || set.changes[lock] != (0, 0),
+        Pc::Wakes => set.next.lock() == lock || is_here || set.changes[lock] != (0, 0),
         _ => false,
-    };
-    !agents.iter().enumerate().any(sleeps_in_vain)
+    }
 }
 
 /// An overtaken exclusive waiter is in the list that is notified first.
 fn overtaken_come_first(system: &System, world: &World) -> bool {
     let waiters = system.specs.iter().zip(agents(system, world)).enumerate();
     waiters.into_iter().all(|(number, (spec, agent))| {
+        let lock = if spec.is_set() { agent.set.at } else { spec.lock } as usize;
         let overtaken = agent.flags & 1 << WaitFlag::Overtaken as usize != 0;
-        let list = &world.lock.lists[ListId::Overtaken as usize];
-        let is_queued = spec.mode == Mode::Exclusive && agent.node == NodeState::Queued;
+        let list = &world.at(lock).lists[ListId::Overtaken as usize];
+        let is_queued = spec.mode_at(lock) == Mode::Exclusive && agent.node == NodeState::Queued;
         !is_queued || agent.log_len > 0 || overtaken == list.contains(number)
     })
 }
 
 /// With the queue unlocked, a flag is set if and only if its count is not zero, and the counts are right.
 fn flags_and_counts(system: &System, world: &World) -> bool {
-    let agents = agents(system, world);
-    if agents.iter().any(|agent| agent.log_len > 0) {
-        return true;
-    }
-    let lock = &world.lock;
+    (0..LOCKS).all(|at| is_locked(system, world, at) || flags_and_counts_at(system, world, at))
+}
+
+fn flags_and_counts_at(system: &System, world: &World, at: usize) -> bool {
+    let lock = world.at(at);
     let flags = [
         WaitFlag::Shared,
         WaitFlag::Upgradable,
@@ -147,34 +206,66 @@ fn flags_and_counts(system: &System, world: &World) -> bool {
         WaitFlag::Overtaken,
         WaitFlag::Monitors,
     ];
+    let agents = || system.specs.iter().zip(agents(system, world)).enumerate();
     flags.into_iter().enumerate().all(|(number, flag)| {
-        let counted = agents.iter().filter(|agent| agent.flags & 1 << number != 0).count();
+        let is_counted = |(_, (spec, agent)): &(usize, (&Spec, &Agent))| {
+            waits_at(spec, agent, at) && agent.flags & 1 << number != 0
+        };
+        let reserves = |(_, (_, agent)): &(usize, (&Spec, &Agent))| {
+            at == 0 && agent.set.reserves && flag == WaitFlag::Overtaken
+        };
+        let counted = agents().filter(is_counted).count() + agents().filter(reserves).count();
         let count = lock.counts[number] as usize;
         snapshot(lock.word).has(flag) == (count > 0) && count == counted
     }) && lock.queued as usize == lock.lists.iter().map(|list| list.len()).sum::<usize>()
-        && agents.iter().enumerate().all(|(number, agent)| {
+        && agents().all(|(number, (spec, agent))| {
             let lists = lock.lists.iter().filter(|list| list.contains(number)).count();
-            lists == (agent.node == NodeState::Queued) as usize
+            let is_queued = waits_at(spec, agent, at) && agent.node == NodeState::Queued;
+            lists == is_queued as usize
         })
-        && lock.woken_shared as usize <= woken_shared(system, agents)
+        && lock.woken_shared as usize
+            <= agents().filter(|(_, (spec, agent))| is_woken_shared(spec, agent, at)).count()
 }
 
-fn woken_shared(system: &System, agents: &[Agent]) -> usize {
-    let modes = system.specs.iter().map(|spec| spec.mode);
-    let woken = |(agent, mode): &(&Agent, Mode)| {
-        agent.node == NodeState::Notified && *mode == Mode::Shared
-    };
-    agents.iter().zip(modes).filter(woken).count()
+fn is_woken_shared(spec: &Spec, agent: &Agent, at: usize) -> bool {
+    waits_at(spec, agent, at)
+        && agent.node == NodeState::Notified
+        && spec.mode_at(at) == Mode::Shared
 }
 
-/// If there is no holder and no waiter, the word is zero, and nothing is counted, queued or reserved.
+/// If there is no holder and no waiter, the words are zero, and nothing is counted, queued or reserved.
 fn as_new_in_the_end(system: &System, world: &World) -> bool {
-    let lock = &world.lock;
     agents(system, world).iter().any(|agent| agent.pc != Pc::Idle)
-        || lock.word == 0
-            && lock.counts == [0; 5]
-            && lock.queued == 0
-            && lock.woken_shared == 0
-            && lock.lists.iter().all(|list| list.is_empty())
-            && lock.owner == NONE
+        || [&world.lock, &world.second].into_iter().all(|lock| {
+            lock.word == 0
+                && lock.counts == [0; 5]
+                && lock.queued == 0
+                && lock.woken_shared == 0
+                && lock.lists.iter().all(|list| list.is_empty())
+                && lock.owner == NONE
+        })
+}
+
+/// A set holds no lock between two polls, unless it holds both and has returned.
+fn sets_hold_nothing(_: &System, world: &World) -> bool {
+    world.agents.iter().all(|agent| match agent.pc {
+        Pc::Holds(_) => true,
+        Pc::SetRuns | Pc::Wakes => true,
+        _ => agent.set.held == 0,
+    })
+}
+
+/// No two sets wait each at a lock that the other has reserved.
+fn no_circle(system: &System, world: &World) -> bool {
+    let waits_for = |who: usize| {
+        let agent = &world.agents[who];
+        let waits = system.specs[who].is_set() && agent.pc == Pc::Waits && agent.set.has_waiter;
+        waits.then(|| world.at(agent.set.at as usize).owner).filter(|owner| *owner != NONE)
+    };
+    (0..system.specs.len()).all(|who| {
+        let Some(other) = waits_for(who).filter(|other| *other as usize != who) else {
+            return true;
+        };
+        waits_for(other as usize) != Some(who as u8)
+    })
 }

@@ -90,6 +90,17 @@ pub(crate) struct Stepped<R> {
     pub(crate) woken: Line,
 }
 
+/// Returns the lock of which a waiter takes a step, or of which it has begun a section.
+pub(crate) fn lock_of(spec: &Spec, agent: &Agent) -> usize {
+    if spec.is_set() { agent.set.next.lock() } else { spec.lock as usize }
+}
+
+/// Returns whether what an agent says of a node is about this lock.
+pub(crate) fn waits_at(spec: &Spec, agent: &Agent, lock: usize) -> bool {
+    let at = if spec.is_set() { agent.set.at } else { spec.lock };
+    at as usize == lock
+}
+
 /// Lets waiter `who` take one step of `operation` in `world`.
 pub(crate) fn step<R>(
     world: &mut World,
@@ -97,49 +108,59 @@ pub(crate) fn step<R>(
     who: usize,
     operation: impl FnOnce(&RawLock, &mut Place<'_>, &mut Nodes) -> R,
 ) -> Stepped<R> {
+    let at = lock_of(&specs[who], &world.agents[who]);
     let lock = RawLock::new();
     let mut places = ManuallyDrop::new([const { Place::None }; MOST]);
     let mut nodes = Nodes { addresses: [0; MOST] };
 
     // 1. Put the waiters into the lock.
     let needs_place = |number: usize, agent: &Agent| {
-        number == who || agent.node != NodeState::Idle || world.lock.owner as usize == number
+        let waits = waits_at(&specs[number], agent, at)
+            && (agent.node != NodeState::Idle || agent.set.has_waiter);
+        number == who || waits || world.at(at).owner as usize == number
     };
     for (number, spec) in specs.iter().enumerate() {
         let agent = &world.agents[number];
         if needs_place(number, agent) {
-            places[number] = make_place(&lock, spec, agent);
+            places[number] = match waits_at(spec, agent, at) {
+                true => make_place(&lock, spec, agent, at),
+                // The owner of a reservation, which waits at the other lock.
+                false => Place::Waiter(Waiter::new(&lock, spec.mode_at(at), false)),
+            };
             nodes.addresses[number] = places[number].listener().id();
         }
     }
     for (number, spec) in specs.iter().enumerate() {
         let agent = &world.agents[number];
-        if matches!(agent.node, NodeState::Notified | NodeState::HandedOff) {
+        if matches!(agent.node, NodeState::Notified | NodeState::HandedOff)
+            && waits_at(spec, agent, at)
+        {
             let kind = match agent.node {
                 NodeState::HandedOff => WaiterKind::Handoff,
                 _ => kind(spec, agent),
             };
-            let list = ListId::of(spec.mode);
+            let list = ListId::of(spec.mode_at(at));
             queue_in(places[number].listener(), number, list, kind, true);
         }
     }
-    for (list, line) in LIST_IDS.into_iter().zip(world.lock.lists) {
+    for (list, line) in LIST_IDS.into_iter().zip(world.at(at).lists) {
         for number in line.iter() {
             let kind = kind(&specs[number], &world.agents[number]);
             queue_in(places[number].listener(), number, list, kind, false);
         }
     }
-    put_queue(lock.queue(), &world.lock, &nodes);
+    put_queue(lock.queue(), world.at(at), &nodes);
 
     // 2. Take the step.
     let agent = &world.agents[who];
-    sync::begin(&agent.log[..agent.log_len as usize], [world.lock.word as usize, 0]);
+    let splits = agent.pc == Pc::SetRuns && agent.set.next.looks_first();
+    sync::begin(&agent.log[..agent.log_len as usize], [world.at(at).word as usize, 0], splits);
     let result = operation(&lock, &mut places[who], &mut nodes);
     let ended = sync::end();
     let woken = sync::take_woken();
 
     // 3. Read the state back.
-    world.lock.word = ended.words[0] as u16;
+    world.at_mut(at).word = ended.words[0] as u16;
     let agent = &mut world.agents[who];
     if !ended.is_done {
         (agent.log, agent.log_len) = (ended.answers, ended.len as u8);
@@ -149,7 +170,7 @@ pub(crate) fn step<R>(
     let mut deferred_to = [NUMBER - 1; MOST];
     for (number, place) in places.iter_mut().enumerate() {
         let agent = &mut world.agents[number];
-        if matches!(place, Place::None) {
+        if matches!(place, Place::None) || !waits_at(&specs[number], agent, at) {
             continue;
         }
         agent.handoff = false;
@@ -164,9 +185,12 @@ pub(crate) fn step<R>(
             (agent.flags, agent.lost) = (flag_bits(waiter.flags), waiter.losses.races());
         }
     }
-    let number = get_queue(lock.queue(), world, &nodes);
-    for (agent, deferred_to) in world.agents.iter_mut().zip(deferred_to) {
-        agent.deferred = deferred_to == number;
+    let number = get_queue(lock.queue(), world, at, &nodes);
+    for (n, spec) in specs.iter().enumerate() {
+        let agent = &mut world.agents[n];
+        if waits_at(spec, agent, at) {
+            agent.deferred = deferred_to[n] == number;
+        }
     }
     Stepped { result: Some(result), woken: woken.into_iter().collect() }
 }
@@ -194,7 +218,7 @@ impl Nodes {
     }
 }
 
-fn make_place<'a>(lock: &'a RawLock, spec: &Spec, agent: &Agent) -> Place<'a> {
+fn make_place<'a>(lock: &'a RawLock, spec: &Spec, agent: &Agent, at: usize) -> Place<'a> {
     if matches!(
         agent.pc,
         Pc::UpgradeBegins(_)
@@ -208,7 +232,7 @@ fn make_place<'a>(lock: &'a RawLock, spec: &Spec, agent: &Agent) -> Place<'a> {
     {
         return Place::Listener(Listener::new(lock.queue()));
     }
-    let mut waiter = Waiter::new(lock, spec.mode, spec.thread);
+    let mut waiter = Waiter::new(lock, spec.mode_at(at), spec.thread);
     let deferred_to = if agent.deferred { NUMBER } else { NUMBER - 1 };
     (waiter.flags, waiter.losses) = (wait_flags(agent.flags), Losses::new(agent.lost, deferred_to));
     Place::Waiter(waiter)
@@ -258,8 +282,9 @@ fn put_queue(queue: &WaitQueue, from: &Lock, nodes: &Nodes) {
 }
 
 /// Returns the number of the reservation.
-fn get_queue(queue: &WaitQueue, world: &mut World, nodes: &Nodes) -> u8 {
-    let World { lock: to, agents, .. } = world;
+fn get_queue(queue: &WaitQueue, world: &mut World, at: usize, nodes: &Nodes) -> u8 {
+    let World { lock, second, agents, .. } = world;
+    let to = if at == 0 { lock } else { second };
     queue.with(|waiters| {
         to.counts = waiters.counts.map(|count| count as u8);
         to.queued = waiters.queued as u8;

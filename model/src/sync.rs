@@ -24,6 +24,8 @@ struct Run {
     live: usize,
     only_failed: bool,
     only_looked: bool,
+    /// Whether what comes before a section is a step of its own.
+    splits: bool,
     /// The words of the locks after this step, if the run went on without them.
     words_at_end: Option<[usize; 2]>,
     words: [usize; 2],
@@ -35,15 +37,24 @@ thread_local! {
 }
 
 /// Begins a run, whose earlier steps got these answers, at locks with these words.
-pub(crate) fn begin(answers: &[u16], words: [usize; 2]) {
+pub(crate) fn begin(answers: &[u16], words: [usize; 2], splits: bool) {
     RUN.with_borrow_mut(|run| {
-        *run = Run { words, only_failed: true, only_looked: true, ..Run::default() };
+        *run = Run { words, only_failed: true, only_looked: true, splits, ..Run::default() };
         for answer in answers {
             run.answers[run.len] = *answer as usize;
             run.len += 1;
         }
     });
     WOKEN.with_borrow_mut(Vec::clear);
+}
+
+/// Begins a section. What comes before may be a step of its own.
+fn begin_section() {
+    RUN.with_borrow_mut(|run| {
+        if run.splits && run.live > 0 && run.words_at_end.is_none() {
+            run.words_at_end = Some(run.words);
+        }
+    });
 }
 
 /// What a run has come to.
@@ -230,6 +241,7 @@ impl<T> LeafMutex<T> {
     }
 
     pub(crate) unsafe fn with<R>(&self, f: impl FnOnce(&mut T) -> R) -> R {
+        begin_section();
         f(&mut self.0.borrow_mut())
     }
 }
@@ -261,9 +273,31 @@ pub(crate) mod moment {
     }
 }
 
+/// What sets need of futures.
+pub(crate) mod future {
+    use std::future::poll_fn;
+    use std::mem;
+    use std::task::Poll;
+
+    pub(crate) async fn yield_once() {
+        let mut yielded = false;
+        poll_fn(|_| {
+            if mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            crate::set::record_yield();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
 /// Nothing panics in the model, unless it has found a bug.
-#[cfg(feature = "std")]
 pub(crate) mod unwind {
+    pub(crate) fn for_each<I: Iterator>(items: I, f: impl FnMut(I::Item)) {
+        items.for_each(f);
+    }
+
     pub(crate) fn caught(run: impl FnOnce()) -> Result<(), Box<dyn core::any::Any + Send>> {
         run();
         Ok(())

@@ -10,14 +10,18 @@ use stateright::{Model, Property};
 use crate::canonical;
 use crate::invariants;
 use crate::mode::Mode;
+use crate::raw::RawLock;
 use crate::raw::list::WaitState;
 use crate::raw::policy::{self, LastTurns, QueueSteps};
 use crate::raw::queue::{End, ListId};
+use crate::raw::reservation::NO_WAITER;
 use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
 use crate::raw::wake::Batches;
 use crate::raw::wakers::WakeAll;
-use crate::real::{self, snapshot, waker, word};
-use crate::world::{Agent, Fault, Lock, MOST, NONE, NodeState, Pc, Then, Waking, World};
+use crate::real::{self, Place, lock_of, snapshot, waits_at, waker, word};
+use crate::set::retry::RESERVE_AFTER;
+use crate::set::{self, Ask, Next, Run, SetState, Stage};
+use crate::world::{Agent, Fault, LOCKS, Lock, MOST, NONE, NodeState, Pc, Then, Waking, World};
 
 /// What a holder does with its hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,12 @@ pub enum Dormant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Spec {
     pub mode: Mode,
+    /// The number of its lock, unless it is a set.
+    pub lock: u8,
+    /// The mode in which it acquires the second lock, together with the first, if it is a set.
+    pub second: Option<Mode>,
+    /// When it waits for the first time, it was turned away until the next time makes it reserve a lock.
+    pub turned_away: bool,
     /// A thread that blocks.
     pub thread: bool,
     /// It is polled at any time, and not only when it is woken.
@@ -61,6 +71,9 @@ impl Spec {
     pub const fn new(mode: Mode) -> Self {
         Self {
             mode,
+            lock: 0,
+            second: None,
+            turned_away: false,
             thread: false,
             spurious: false,
             dormant: Dormant::Never,
@@ -69,6 +82,24 @@ impl Spec {
             holds: Use::Release,
             counts: false,
         }
+    }
+    /// Acquires the lock with this number.
+    pub const fn at(self, lock: u8) -> Self {
+        Self { lock, ..self }
+    }
+    /// Acquires both locks, the second one in this mode.
+    pub const fn and(self, second: Mode) -> Self {
+        Self { second: Some(second), ..self }
+    }
+    pub const fn turned_away(self) -> Self {
+        Self { turned_away: true, ..self }
+    }
+    pub const fn is_set(&self) -> bool {
+        self.second.is_some()
+    }
+    /// Returns the mode in which it wants a lock.
+    pub fn mode_at(&self, lock: usize) -> Mode {
+        if lock == 0 { self.mode } else { self.second.unwrap_or(self.mode) }
     }
     pub const fn thread(self) -> Self {
         Self { thread: true, ..self }
@@ -106,6 +137,8 @@ pub struct System {
     pub polls: u16,
     /// How often a waiter may be overtaken.
     pub overtaken: u8,
+    /// How often a set may be notified and not enter.
+    pub failed: u8,
     /// How often others may be notified while a waiter waits that fits.
     pub passed: u8,
     /// Whether a waiter does not count how often it is overtaken while another one reserves the lock.
@@ -125,6 +158,7 @@ impl System {
             deferrals: 1,
             polls: 2,
             overtaken: count.max(2) + specs.iter().any(changes) as u8,
+            failed: 4,
             passed: 2 * count + specs.iter().any(changes) as u8,
             excuses: true,
             skips: Vec::new(),
@@ -134,7 +168,7 @@ impl System {
 
     pub fn init(&self) -> World {
         assert!(self.specs.len() <= MOST);
-        World { lock: Lock::NEW, agents: [Agent::NEW; MOST], fault: Fault::None }
+        World { lock: Lock::NEW, second: Lock::NEW, agents: [Agent::NEW; MOST], fault: Fault::None }
     }
 }
 
@@ -218,6 +252,20 @@ pub(crate) fn next_question(waking: &Waking) -> Option<Question> {
     answers.question
 }
 
+/// What a step of a set is given.
+struct Args {
+    id: usize,
+    mode: Mode,
+    ask: Ask,
+    who: usize,
+}
+
+/// Whether the next step of a set locks a queue.
+fn needs_queue(agent: &Agent) -> bool {
+    let ask = agent.set.next;
+    ask.locks() || ask.looks_first() && agent.log_len > 0
+}
+
 /// Saturates one above the bound.
 fn count_to(count: &mut u8, bound: u8) {
     *count = count.saturating_add(1).min(bound.saturating_add(1));
@@ -232,8 +280,12 @@ impl System {
 
     /// Whether a section is begun, by another than `who`: the queue is locked.
     fn is_locked_for(&self, world: &World, who: usize) -> bool {
-        let others = world.agents.iter().enumerate().filter(|other| other.0 != who);
-        others.into_iter().any(|(_, agent)| agent.log_len > 0)
+        let at = lock_of(&self.specs[who], &world.agents[who]);
+        let mut others = self.specs.iter().zip(&world.agents).enumerate();
+        others.any(|(number, (spec, agent))| {
+            let has_begun = agent.log_len > 0 && lock_of(spec, agent) == at;
+            number != who && has_begun && !(spec.is_set() && agent.set.next.looks_first())
+        })
     }
 
     pub fn actions_of(&self, world: &World, actions: &mut Vec<Action>) {
@@ -253,6 +305,13 @@ impl System {
                 continue;
             }
             match agent.pc {
+                Pc::SetRuns => may(What::Go, !(locked && needs_queue(agent))),
+                Pc::Waits if spec.is_set() => {
+                    may(What::Poll, !agent.dormant && (agent.woken || spec.spurious));
+                    may(What::Drop, spec.drops);
+                    may(What::Sleep, !agent.dormant && spec.dormant != Dormant::Never);
+                    may(What::Resume, agent.dormant && spec.dormant == Dormant::Sometimes);
+                }
                 Pc::Idle => may(What::Go, spec.rounds == 0 || agent.rounds < spec.rounds),
                 Pc::Holds(_)
                 | Pc::HoldsLast(_)
@@ -300,6 +359,13 @@ impl System {
                 (agent.dormant, agent.stale) = (false, false);
                 agent.woken = true;
             }
+            (What::Drop, _) if spec.is_set() => self.begin_set(&mut world, who, Run::Drops),
+            (What::Poll, _) if spec.is_set() => self.begin_set(&mut world, who, Run::Polls),
+            (What::Go, Pc::Idle) if spec.is_set() => self.begin_set(&mut world, who, Run::Polls),
+            (What::Go, Pc::Holds(_)) if spec.is_set() => {
+                self.begin_set(&mut world, who, Run::Releases);
+            }
+            (What::Go, Pc::SetRuns) => self.step_set(&mut world, who),
             (What::Drop, Pc::Yielded) => self.end_round(&mut world, who),
             (What::Drop, Pc::Waits) => {
                 agent.pc = Pc::Dropped;
@@ -344,8 +410,9 @@ impl System {
                     let agent = &mut world.agents[who];
                     if yields.result.expect("no look at the word") {
                         (agent.pc, agent.woken) = (Pc::Yielded, true);
-                        if last.lock.deferrals == 0 {
-                            self.count_kept(&mut world, last.lock.owner);
+                        let lock = last.at(spec.lock as usize);
+                        if lock.deferrals == 0 {
+                            self.count_kept(&mut world, lock.owner);
                         }
                     } else {
                         agent.pc = Pc::Joins;
@@ -369,7 +436,7 @@ impl System {
                 Pc::UpgradeLeaves => self.leave_upgrade(&mut world, who, Mode::Exclusive),
                 Pc::UpgradeCancelled(from) => self.leave_upgrade(&mut world, who, from),
                 Pc::Wakes => self.answer(&mut world, who),
-                Pc::Yielded | Pc::Waits | Pc::UpgradeWaits(_) => unreachable!(),
+                Pc::Yielded | Pc::Waits | Pc::UpgradeWaits(_) | Pc::SetRuns => unreachable!(),
             },
         }
         self.finish(last, world, who)
@@ -377,7 +444,10 @@ impl System {
 
     /// What is checked of a step, and how its result is written.
     fn finish(&self, last: &World, mut world: World, who: usize) -> World {
-        world.lock.deferrals = world.lock.deferrals.min(self.deferrals);
+        for lock in [&mut world.lock, &mut world.second] {
+            lock.deferrals = lock.deferrals.min(self.deferrals);
+        }
+        let spec = &self.specs[who];
         let (before, after) = (&last.agents[who], world.agents[who]);
         let polled = matches!(after.pc, Pc::Waits) && !matches!(before.pc, Pc::Waits)
             || before.pc == Pc::Waits && before.woken && !after.woken && after.pc == Pc::Waits;
@@ -386,9 +456,13 @@ impl System {
         }
         // A thread that is handed the lock defers to no reservation, as often as it acquires: beside threads,
         // the bound is that of threads alone.
-        let is_thread = self.specs[who].thread;
+        let is_thread = spec.thread;
         let has_threads = self.specs.iter().any(|spec| spec.thread);
-        let bound = if is_thread { 1 } else { self.overtaken };
+        let bound = match spec.is_set() {
+            true => self.failed,
+            false if is_thread => 1,
+            false => self.overtaken,
+        };
         if after.overtaken > bound && (is_thread || !has_threads || !self.excuses) {
             world.fault = Fault::Overtaken;
         }
@@ -398,11 +472,14 @@ impl System {
         }
         MOST_OVERTAKEN.fetch_max(after.overtaken, Relaxed);
         MOST_PASSED.fetch_max(passed, Relaxed);
-        let (word, next_word) = (snapshot(last.lock.word), snapshot(world.lock.word));
-        let has_joined = next_word.shared_holders() > word.shared_holders();
-        if has_joined && word.is_upgrading() && next_word.is_upgrading() {
-            world.fault = Fault::JoinedUpgrade;
+        for at in 0..LOCKS {
+            let (word, next) = (snapshot(last.at(at).word), snapshot(world.at(at).word));
+            let has_joined = next.shared_holders() > word.shared_holders();
+            if has_joined && word.is_upgrading() && next.is_upgrading() {
+                world.fault = Fault::JoinedUpgrade;
+            }
         }
+        let word = snapshot(last.at(lock_of(spec, before)).word);
         let enters =
             matches!(before.pc, Pc::Idle | Pc::Joins | Pc::Yielded | Pc::Waits | Pc::Polled)
                 && matches!(after.pc, Pc::Holds(_))
@@ -416,11 +493,15 @@ impl System {
         }
         // The bound is for waiters that are polled in time. So all begin to count anew when the moment of
         // an owner that is not polled is over.
-        let (owner, next) = (last.lock.owner, world.lock.owner);
-        if owner != NONE && owner != next && owner as usize != who {
-            world.agents.iter_mut().for_each(|agent| (agent.overtaken, agent.passed) = (0, 0));
+        for at in 0..LOCKS {
+            let (owner, next) = (last.at(at).owner, world.at(at).owner);
+            if owner != NONE && owner != next && owner as usize != who {
+                world.agents.iter_mut().for_each(|agent| (agent.overtaken, agent.passed) = (0, 0));
+            }
         }
-        if world.agents.iter().any(|agent| u16::from(agent.kept) > self.kept()) {
+        let may_be_kept = |_: &Spec| self.kept();
+        let mut kept = self.specs.iter().zip(&world.agents);
+        if kept.any(|(spec, agent)| u16::from(agent.kept) > may_be_kept(spec)) {
             world.fault = Fault::Kept;
         }
         if self.symmetry {
@@ -430,8 +511,14 @@ impl System {
     }
 
     fn count_kept(&self, world: &mut World, owner: u8) {
-        if owner != NONE && self.specs[owner as usize].dormant != Dormant::Never {
-            count_to(&mut world.agents[owner as usize].kept, self.kept() as u8);
+        if owner == NONE {
+            return;
+        }
+        // A poll of a set takes several steps, and it is not dormant meanwhile.
+        let is_polled = world.agents[owner as usize].set.run == Run::Polls;
+        if self.specs[owner as usize].dormant != Dormant::Never && !is_polled {
+            // A set may keep both locks.
+            count_to(&mut world.agents[owner as usize].kept, 2 * self.kept() as u8);
         }
     }
 
@@ -462,7 +549,8 @@ impl System {
         let defers = poll.woken.contains(who);
         agent.woken |= defers;
         let is_overtaken = old.node == NodeState::Notified && agent.node == NodeState::Queued;
-        let other_reserves = ![NONE, who as u8].contains(&before.lock.owner);
+        let lock = before.at(spec.lock as usize);
+        let other_reserves = ![NONE, who as u8].contains(&lock.owner);
         if spec.counts && is_overtaken && !(self.excuses && other_reserves) {
             count_to(&mut agent.overtaken, self.overtaken);
         }
@@ -473,11 +561,11 @@ impl System {
             let looked_twice = old.log_len > 0;
             let notified = old.node == NodeState::Notified;
             if !looked_twice || snapshot(old.log[0]).admits_waiter(spec.mode, notified) {
-                self.count_kept(world, before.lock.owner);
+                self.count_kept(world, lock.owner);
             }
         } else if old.log_len == 0 && !hands_off {
             let notified = matches!(old.node, NodeState::Notified | NodeState::HandedOff);
-            if snapshot(before.lock.word).admits_waiter(spec.mode, notified) {
+            if snapshot(lock.word).admits_waiter(spec.mode, notified) {
                 world.fault = Fault::TurnedAway;
             }
         }
@@ -507,7 +595,7 @@ impl System {
     fn release(&self, world: &mut World, who: usize, mode: Mode, fair: bool) {
         let left = real::step(world, &self.specs, who, |lock, _, _| lock.leave(mode));
         let change = left.result.expect("one step");
-        self.mark_stale(world, change);
+        self.mark_stale(world, who, change);
         self.begin_waking(world, who, change, fair, Then::Idle);
     }
 
@@ -519,17 +607,19 @@ impl System {
             }
         });
         let change = downgraded.result.expect("one step");
-        self.mark_stale(world, change);
+        self.mark_stale(world, who, change);
         self.begin_waking(world, who, change, false, Then::HoldsLast(to));
     }
 
     /// From a release on that makes room for it, a waiter that is notified and not polled is no reason for
     /// others to sleep.
-    fn mark_stale(&self, world: &mut World, change: Option<Transition>) {
+    fn mark_stale(&self, world: &mut World, who: usize, change: Option<Transition>) {
         let Some(change) = change else { return };
+        let at = lock_of(&self.specs[who], &world.agents[who]);
         for (agent, spec) in world.agents.iter_mut().zip(&self.specs) {
             let notified = agent.dormant && agent.node == NodeState::Notified;
-            agent.stale |= notified && change.after.fits(spec.mode);
+            let is_here = waits_at(spec, agent, at);
+            agent.stale |= notified && is_here && change.after.fits(spec.mode_at(at));
         }
     }
 
@@ -565,6 +655,10 @@ impl System {
             Then::Idle => self.end_round(world, who),
             Then::HoldsLast(mode) => agent.pc = Pc::HoldsLast(mode),
             Then::UpgradeCancelled(mode) => agent.pc = Pc::UpgradeCancelled(mode),
+            Then::SetGoesOn => {
+                agent.pc = Pc::SetRuns;
+                self.set_answered(world, who, 0);
+            }
         }
     }
 
@@ -573,6 +667,7 @@ impl System {
         let waking = world.agents[who].waking;
         let question = next_question(&waking).expect("there is a question");
         let before = world.agents;
+        let at = lock_of(&self.specs[who], &before[who]);
         let answered = real::step(world, &self.specs, who, |lock, _, nodes| {
             let queue = lock.queue();
             let mut wake = WakeAll::new(waking.fair);
@@ -604,8 +699,9 @@ impl System {
             let (old, new) = (before[number].node, world.agents[number].node);
             let fits = match question {
                 Question::First(ListId::Upgrade, _) => true,
-                _ => snapshot(waking.after).fits(spec.mode),
+                _ => snapshot(waking.after).fits(spec.mode_at(at)),
             };
+            let fits = fits && waits_at(spec, &before[number], at);
             if old == NodeState::Queued && new == NodeState::Notified && !fits {
                 world.fault = Fault::InVain;
             }
@@ -628,6 +724,202 @@ impl System {
             (waking.end, waking.at_most, waking.total) = (NONE, NONE, 0);
         }
         self.go_on_waking(world, who);
+    }
+
+    /// Lets a set begin what it does: a poll, its drop or its release.
+    fn begin_set(&self, world: &mut World, who: usize, run: Run) {
+        let agent = &mut world.agents[who];
+        (agent.pc, agent.set.run) = (Pc::SetRuns, run);
+        if run == Run::Polls {
+            (agent.woken, agent.kept) = (false, 0);
+        }
+        self.go_on_set(world, who);
+        // To begin is not a step of its own, unless the queue is locked.
+        let agent = &world.agents[who];
+        if agent.pc == Pc::SetRuns && !(needs_queue(agent) && self.is_locked_for(world, who)) {
+            self.step_set(world, who);
+        }
+    }
+
+    /// Finds out what a set does next.
+    fn go_on_set(&self, world: &mut World, who: usize) {
+        let spec = &self.specs[who];
+        let modes = [spec.mode_at(0), spec.mode_at(1)];
+        loop {
+            let agent = &mut world.agents[who];
+            let set = &mut agent.set;
+            match set::next(modes, set) {
+                Next::Ask(Ask::NewWaiter(lock)) => {
+                    set.turned_away = match set.stage {
+                        Stage::New | Stage::Yields if spec.turned_away => RESERVE_AFTER - 1,
+                        Stage::New | Stage::Yields => 0,
+                        _ => RESERVE_AFTER.min(set.turned_away + 1),
+                    };
+                    (set.at, set.has_waiter) = (lock, true);
+                    set.pass(Stage::Joins);
+                    (agent.flags, agent.lost, agent.deferred) = (0, 0, false);
+                }
+                // It has left its queue.
+                Next::Ask(Ask::DropWaiter(_)) if agent.flags == 0 => {
+                    set.has_waiter = false;
+                    set.answers.push(0);
+                }
+                Next::Ask(ask) => {
+                    if matches!(ask, Ask::PollWaiter(_)) {
+                        set.pass(Stage::Waits);
+                    }
+                    set.next = ask;
+                    return;
+                }
+                Next::Stops(stage, wakes_itself) => {
+                    set.pass(stage);
+                    (set.run, set.next) = (Run::Rests, Ask::Nothing);
+                    agent.pc = Pc::Waits;
+                    agent.woken |= wakes_itself;
+                    agent.kept = 0;
+                    return;
+                }
+                Next::Done if set.run == Run::Polls => {
+                    let rounds = agent.rounds;
+                    let set = SetState::HOLDS;
+                    *agent = Agent { pc: Pc::Holds(spec.mode), rounds, set, ..Agent::NEW };
+                    return;
+                }
+                Next::Done => return self.end_round(world, who),
+            }
+        }
+    }
+
+    /// Gives a set the answer to its question.
+    fn set_answered(&self, world: &mut World, who: usize, answer: u8) {
+        world.agents[who].set.answers.push(answer);
+        self.go_on_set(world, who);
+    }
+
+    /// Lets a set take a step at one of its locks.
+    fn step_set(&self, world: &mut World, who: usize) {
+        let (spec, before) = (&self.specs[who], world.agents[who]);
+        let ask = before.set.next;
+        let at = ask.lock();
+        let mode = spec.mode_at(at);
+        let (lock_before, bit) = (*world.at(at), 1 << at);
+        let enters_notified = matches!(ask, Ask::EnterNotified(_));
+        let take = |world: &mut World, operation: fn(&RawLock, &mut Place<'_>, Args) -> u8| {
+            let stepped = real::step(world, &self.specs, who, |lock, place, nodes| {
+                operation(lock, place, Args { id: nodes.address(who as u8), mode, ask, who })
+            });
+            let wakes_itself = stepped.woken.contains(who);
+            world.agents[who].woken |= wakes_itself;
+            (stepped.result, wakes_itself)
+        };
+        let (answer, wakes_itself) = match ask {
+            Ask::Nothing | Ask::NewWaiter(_) => unreachable!(),
+            Ask::Look(_) => take(world, |lock, _, args| set::seen(lock.snapshot(), args.mode)),
+            Ask::MustYield(_) => {
+                take(world, |lock, _, args| lock.newcomer_must_yield(args.mode) as u8)
+            }
+            Ask::TakeDeferral(_) => take(world, |lock, _, _| lock.take_deferral() as u8),
+            Ask::MayEnter { .. } => take(world, |lock, _, args| {
+                let Ask::MayEnter { newcomer, notified, could, .. } = args.ask else {
+                    unreachable!()
+                };
+                let id = if newcomer { NO_WAITER } else { args.id };
+                lock.may_enter(id, args.mode, notified, could) as u8
+            }),
+            Ask::IsReserved(_) => take(world, |lock, _, args| lock.is_reserved_for(args.id) as u8),
+            Ask::TryOnce(_) => take(world, |lock, _, args| lock.try_acquire_once(args.mode) as u8),
+            Ask::Try(_) => take(world, |lock, _, args| lock.try_acquire(args.mode) as u8),
+            Ask::EnterNotified(_) => {
+                take(world, |lock, _, args| lock.acquire_notified(args.mode) as u8)
+            }
+            Ask::Reserve { .. } => take(world, |lock, _, args| {
+                let Ask::Reserve { new, .. } = args.ask else { unreachable!() };
+                lock.reserve(args.id, args.mode, new);
+                0
+            }),
+            Ask::EndReservation(_) => take(world, |lock, _, args| {
+                lock.end_reservation(args.id);
+                0
+            }),
+            Ask::PollWaiter(_) => take(world, |_, place, args| {
+                let waker = waker(args.who);
+                match place.waiter().poll_notified(&Context::from_waker(&waker)) {
+                    Poll::Pending => 0,
+                    Poll::Ready(notified) => 1 + notified as u8,
+                }
+            }),
+            Ask::SetOvertaken(_) => take(world, |_, place, _| {
+                place.waiter().set_overtaken();
+                0
+            }),
+            Ask::Defer(_) => take(world, |_, place, _| {
+                place.waiter().defer();
+                0
+            }),
+            Ask::LeaveQueue(_) => take(world, |_, place, _| {
+                place.waiter().leave();
+                0
+            }),
+            Ask::Leave(_) => {
+                let left = real::step(world, &self.specs, who, |lock, _, _| lock.leave(mode));
+                let change = left.result.expect("one step");
+                let set = &mut world.agents[who].set;
+                set.held &= !bit;
+                if let Some(change) = change {
+                    set.changes[at] = (word(change.before), word(change.after));
+                }
+                self.mark_stale(world, who, change);
+                return self.set_answered(world, who, change.is_some() as u8);
+            }
+            Ask::Wake(_) => {
+                let (before, after) = std::mem::take(&mut world.agents[who].set.changes[at]);
+                let change = Transition { before: snapshot(before), after: snapshot(after) };
+                return self.begin_waking(world, who, Some(change), false, Then::SetGoesOn);
+            }
+            Ask::DropWaiter(_) => {
+                let dropped = real::step(world, &self.specs, who, |_, place, _| {
+                    let left = place.waiter().leave_unserved().expect("it is counted");
+                    let passes_on = policy::passes_on(left.ends_turn, left.emptied, left.change);
+                    passes_on.then_some(left.change)
+                });
+                let Some(change) = dropped.result else { return };
+                let agent = &mut world.agents[who];
+                agent.set.has_waiter = false;
+                (agent.flags, agent.lost, agent.deferred) = (0, 0, false);
+                let is_turned_away = agent.set.run == Run::Polls;
+                if spec.counts && is_turned_away && before.node == NodeState::Notified {
+                    count_to(&mut agent.overtaken, self.failed);
+                }
+                return self.begin_waking(world, who, change, false, Then::SetGoesOn);
+            }
+        };
+        let Some(answer) = answer else { return };
+        let agent = &mut world.agents[who];
+        match ask {
+            Ask::TryOnce(_) | Ask::Try(_) | Ask::EnterNotified(_) if answer != 0 => {
+                agent.set.held |= bit;
+                let word = snapshot(lock_before.word);
+                if !enters_notified && !word.is_free() && word.is_awaited(Mode::Exclusive) {
+                    world.fault = Fault::Barged;
+                }
+            }
+            Ask::Reserve { .. } => agent.set.reserves = true,
+            Ask::EndReservation(_) => agent.set.reserves = false,
+            Ask::SetOvertaken(_) if spec.counts && before.node == NodeState::Notified => {
+                count_to(&mut agent.overtaken, self.failed);
+            }
+            Ask::MayEnter { could: true, .. } if answer == 0 => {
+                self.count_kept(world, lock_before.owner);
+            }
+            Ask::TakeDeferral(_) if answer != 0 && lock_before.deferrals == 0 => {
+                self.count_kept(world, lock_before.owner);
+            }
+            Ask::PollWaiter(_) if wakes_itself => self.count_kept(world, lock_before.owner),
+            // A set that tries without a notification leaves its queue, and joins it behind others.
+            Ask::PollWaiter(_) if answer == 1 => agent.passed = 0,
+            _ => {}
+        }
+        self.set_answered(world, who, answer);
     }
 
     fn try_upgrade(&self, world: &mut World, who: usize, from: Mode) {

@@ -1,11 +1,12 @@
 //! Waiters as text: `2Xsv>S Sd0` is two exclusive waiters that are polled at other times, too, count how
 //! often they are overtaken, and downgrade, and a shared one that may fall dormant, and acquires the lock
-//! again and again.
+//! again and again. There are two locks, A and B. `XB` is an exclusive waiter of B, and `X` one of A. `X+S` is a
+//! set that acquires A exclusively and B shared, together.
 
 use crate::mode::Mode;
 use crate::system::{Dormant, Spec, Use};
 
-fn mode(letter: u8) -> Option<Mode> {
+fn mode_of(letter: u8) -> Option<Mode> {
     match letter {
         b'S' => Some(Mode::Shared),
         b'U' => Some(Mode::Upgradable),
@@ -19,6 +20,9 @@ fn mode(letter: u8) -> Option<Mode> {
 ///
 /// | letter | |
 /// |---|---|
+/// | `B` | is a waiter of lock B |
+/// | `+S`, `+U`, `+X` | acquires lock B, too, in this mode: all or nothing |
+/// | `r` | is a set that was turned away so often before that it reserves a lock the next time |
 /// | `t` | is a thread that blocks |
 /// | `s` | is polled at other times, too |
 /// | `d`, `D` | may fall dormant, and may be polled again |
@@ -36,9 +40,12 @@ pub fn specs(text: &str) -> Vec<Spec> {
         let digits = word.len() - word.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let count = if digits == 0 { 1 } else { word[..digits].parse().unwrap() };
         let mut letters = word[digits..].bytes();
-        let mut spec = Spec::new(letters.next().and_then(mode).expect("a mode"));
+        let mut spec = Spec::new(letters.next().and_then(mode_of).expect("a mode"));
         while let Some(letter) = letters.next() {
             spec = match letter {
+                b'B' => spec.at(1),
+                b'+' => spec.and(letters.next().and_then(mode_of).expect("a mode")),
+                b'r' => spec.turned_away(),
                 b't' => spec.thread(),
                 b's' => spec.spurious(),
                 b'd' => spec.dormant(Dormant::Forever),
@@ -49,7 +56,7 @@ pub fn specs(text: &str) -> Vec<Spec> {
                 b'>' => spec.holds(match letters.next() {
                     Some(b'F') => Use::ReleaseFair,
                     Some(b'X') => Use::Upgrade,
-                    Some(letter) => Use::Downgrade(mode(letter).expect("a mode")),
+                    Some(letter) => Use::Downgrade(mode_of(letter).expect("a mode")),
                     None => panic!("what it does with the lock is missing in {word}"),
                 }),
                 _ => panic!("{} in {word} is unknown", letter as char),

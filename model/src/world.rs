@@ -1,6 +1,7 @@
 //! A state of the model: words, queues and waiters, as plain values.
 
 use crate::mode::Mode;
+use crate::set::SetState;
 use crate::sync::MAX_ACCESSES;
 
 /// How many waiters there are at most.
@@ -150,6 +151,8 @@ pub enum Pc {
     UpgradeCancelled(Mode),
     /// It has left, or become weaker, and notifies others.
     Wakes,
+    /// It is a set, and does what its `run` says.
+    SetRuns,
 }
 
 /// What comes after [`Pc::Wakes`].
@@ -158,6 +161,8 @@ pub enum Then {
     Idle,
     HoldsLast(Mode),
     UpgradeCancelled(Mode),
+    /// The set goes on.
+    SetGoesOn,
 }
 
 /// The answers that the decisions of `policy.rs` have got so far.
@@ -221,6 +226,8 @@ pub struct Agent {
     /// Those whose wakers it is about to call.
     pub wakes: Line,
     pub waking: Waking,
+    /// What it is, if it is a set.
+    pub set: SetState,
 }
 
 impl Agent {
@@ -242,6 +249,7 @@ impl Agent {
         log_len: 0,
         wakes: Line(0),
         waking: Waking::NONE,
+        set: SetState::NEW,
     };
 
     /// Whether it waits in the queue, or is in a poll there.
@@ -284,15 +292,19 @@ impl Lock {
 /// A state in a few lines: the lock, and what each waiter has that a new one has not.
 impl std::fmt::Display for World {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lock = &self.lock;
-        let owner = lock.owner as i8;
-        write!(f, "{:?}", crate::real::snapshot(lock.word))?;
-        writeln!(f, " {:?} counts {:?}", lock.lists, lock.counts)?;
-        writeln!(
-            f,
-            "  owner {owner}/{} moment {} deferrals {} turn {:?} {:?}",
-            lock.owner_flags, lock.moment, lock.deferrals, lock.last_turn, self.fault
-        )?;
+        for lock in [&self.lock, &self.second] {
+            if lock == &self.second && *lock == Lock::NEW {
+                break;
+            }
+            let owner = lock.owner as i8;
+            write!(f, "{:?}", crate::real::snapshot(lock.word))?;
+            writeln!(f, " {:?} counts {:?}", lock.lists, lock.counts)?;
+            writeln!(
+                f,
+                "  owner {owner}/{} moment {} deferrals {} turn {:?} {:?}",
+                lock.owner_flags, lock.moment, lock.deferrals, lock.last_turn, self.fault
+            )?;
+        }
         for (number, agent) in self.agents.iter().enumerate().filter(|other| *other.1 != Agent::NEW)
         {
             write!(f, "  {number}: {:?} {:?}", agent.pc, agent.node)?;
@@ -308,7 +320,16 @@ impl std::fmt::Display for World {
                 f,
                 " lost {lost} overtaken {overtaken} passed {passed} kept {kept} wakes {wakes:?}"
             )?;
-            writeln!(f, " log {:?}", &agent.log[..agent.log_len as usize])?;
+            write!(f, " log {:?}", &agent.log[..agent.log_len as usize])?;
+            let SetState { stage, run, at, turned_away, next, held, .. } = agent.set;
+            if agent.set == SetState::NEW {
+                writeln!(f)?;
+            } else {
+                writeln!(
+                    f,
+                    " {run:?} {stage:?} at {at} turned away {turned_away} {next:?} holds {held:b}"
+                )?;
+            }
         }
         Ok(())
     }
@@ -317,6 +338,19 @@ impl std::fmt::Display for World {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
     pub lock: Lock,
+    /// The second lock, for sets.
+    pub second: Lock,
     pub agents: [Agent; MOST],
     pub fault: Fault,
+}
+
+impl World {
+    /// Returns the lock with this number.
+    pub fn at(&self, lock: usize) -> &Lock {
+        if lock == 0 { &self.lock } else { &self.second }
+    }
+
+    pub fn at_mut(&mut self, lock: usize) -> &mut Lock {
+        if lock == 0 { &mut self.lock } else { &mut self.second }
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 
-use multilock::{Guard, MultiLock};
+use multilock::{AllGuard, Guard, MultiLock, acquire_all};
 use multilock_model::mode::Mode;
 use multilock_model::system::{Action, System, Use, What};
 use multilock_model::text;
@@ -31,6 +31,12 @@ impl Wake for Flag {
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
 
+/// Both locks, in the order in which the caller names them.
+type Both = [(&'static MultiLock, multilock::Mode); 2];
+
+/// The words of the locks, and what each task is at.
+type Said = ([String; 2], Vec<(&'static str, bool)>);
+
 /// What a task of the lock is at.
 enum Stage {
     Idle,
@@ -38,6 +44,8 @@ enum Stage {
     Holds(Guard<'static>),
     /// It has used its guard as it is to be used, and releases it next.
     HoldsLast(Guard<'static>),
+    AcquiresBoth(Boxed<AllGuard<Both>>),
+    HoldsBoth(AllGuard<Both>),
     Upgrades(Boxed<Guard<'static>>, Arc<std::sync::Mutex<Option<Guard<'static>>>>),
 }
 
@@ -47,7 +55,7 @@ struct Task {
 }
 
 struct Lock<'a> {
-    lock: &'static MultiLock,
+    locks: &'static [MultiLock; 2],
     tasks: Vec<Task>,
     system: &'a System,
 }
@@ -56,7 +64,7 @@ impl<'a> Lock<'a> {
     fn new(system: &'a System) -> Self {
         let task = |_| Task { stage: Stage::Idle, woken: Arc::new(Flag(AtomicBool::new(false))) };
         Self {
-            lock: Box::leak(Box::new(MultiLock::new())),
+            locks: Box::leak(Box::new([MultiLock::new(), MultiLock::new()])),
             tasks: (0..system.specs.len()).map(task).collect(),
             system,
         }
@@ -72,7 +80,23 @@ impl<'a> Lock<'a> {
             task.woken.0.store(false, SeqCst);
         }
         task.stage = match (action.what, stage) {
-            (What::Go, Stage::Idle) => poll(Box::pin(self.lock.acquire(mode(spec.mode))), &mut cx),
+            (What::Go, Stage::Idle) if spec.is_set() => {
+                let mut both = [0, 1].map(|n| (&self.locks[n], mode(spec.mode_at(n))));
+                // The order makes no difference.
+                if action.who % 2 == 0 {
+                    both.reverse();
+                }
+                poll_both(Box::pin(acquire_all(both)), &mut cx)
+            }
+            (What::Go, Stage::Idle) => {
+                let lock = &self.locks[spec.lock as usize];
+                poll(Box::pin(lock.acquire(mode(spec.mode))), &mut cx)
+            }
+            (What::Go, Stage::HoldsBoth(guard)) => {
+                drop(guard);
+                Stage::Idle
+            }
+            (What::Poll, Stage::AcquiresBoth(future)) => poll_both(future, &mut cx),
             (What::Go, Stage::Holds(mut guard)) => match spec.holds {
                 Use::Release => {
                     drop(guard);
@@ -110,14 +134,15 @@ impl<'a> Lock<'a> {
     }
 
     /// What both can say: the word, and for each task what it is at and whether it was woken.
-    fn says(&self) -> (String, Vec<(&'static str, bool)>) {
+    fn says(&self) -> Said {
         let task = |task: &Task| match &task.stage {
             Stage::Idle => ("idle", false),
-            Stage::Acquires(_) => ("waits", task.woken.0.load(SeqCst)),
-            Stage::Holds(_) | Stage::HoldsLast(_) => ("holds", false),
+            Stage::Acquires(_) | Stage::AcquiresBoth(_) => ("waits", task.woken.0.load(SeqCst)),
+            Stage::Holds(_) | Stage::HoldsLast(_) | Stage::HoldsBoth(_) => ("holds", false),
             Stage::Upgrades(..) => ("upgrades", task.woken.0.load(SeqCst)),
         };
-        (format!("{:?}", self.lock.snapshot()), self.tasks.iter().map(task).collect())
+        let words = self.locks.each_ref().map(|lock| format!("{:?}", lock.snapshot()));
+        (words, self.tasks.iter().map(task).collect())
     }
 }
 
@@ -144,6 +169,13 @@ fn poll(mut future: Boxed<Guard<'static>>, cx: &mut Context<'_>) -> Stage {
     }
 }
 
+fn poll_both(mut future: Boxed<AllGuard<Both>>, cx: &mut Context<'_>) -> Stage {
+    match future.as_mut().poll(cx) {
+        Poll::Ready(guard) => Stage::HoldsBoth(guard),
+        Poll::Pending => Stage::AcquiresBoth(future),
+    }
+}
+
 fn upgrade(
     mut future: Boxed<Guard<'static>>,
     kept: Arc<std::sync::Mutex<Option<Guard<'static>>>>,
@@ -155,7 +187,7 @@ fn upgrade(
     }
 }
 
-fn model_says(system: &System, world: &World) -> (String, Vec<(&'static str, bool)>) {
+fn model_says(system: &System, world: &World) -> Said {
     let agents = world.agents[..system.specs.len()].iter().map(|agent| match agent.pc {
         Pc::Idle => ("idle", false),
         Pc::Yielded | Pc::Waits => ("waits", agent.woken),
@@ -163,7 +195,7 @@ fn model_says(system: &System, world: &World) -> (String, Vec<(&'static str, boo
         Pc::UpgradeWaits(_) => ("upgrades", agent.woken),
         other => panic!("a call is not over: {other:?}"),
     });
-    (world.lock.snapshot(), agents.collect())
+    ([world.lock.snapshot(), world.second.snapshot()], agents.collect())
 }
 
 /// The model with the numbers of the lock.
@@ -206,13 +238,40 @@ impl Random {
 /// All kinds of tasks. Each is polled when it is woken and at other times, and is dropped at any point.
 const KINDS: [&str; 6] = ["Ssc0", "Usc0", "Xsc0", "Usc0>X", "Ssc0>X", "Xsc0>U"];
 
+const KINDS_WITH_SETS: [&str; 8] =
+    ["X+Xsc0", "X+Ssc0", "S+Xsc0", "U+Usc0", "Xsc0", "XBsc0", "SBsc0", "Usc0"];
+
 #[test]
 fn random_calls_lead_to_the_same_in_the_model_and_in_the_lock() {
+    let [calls, overtaken, reserved, upgrades, _] = random_calls(&KINDS, 3000);
+    // The calls have come to what is rare.
+    assert!(calls > 200_000, "{calls}");
+    assert!(
+        overtaken > 10_000 && reserved > 1000 && upgrades > 1000,
+        "{overtaken} {reserved} {upgrades}"
+    );
+}
+
+#[test]
+fn random_calls_lead_to_the_same_for_sets() {
+    let [calls, overtaken, reserved, _, turned_away] = random_calls(&KINDS_WITH_SETS, 3000);
+    assert!(calls > 200_000, "{calls}");
+    assert!(
+        overtaken > 10_000 && reserved > 1000 && turned_away > 1000,
+        "{overtaken} {reserved} {turned_away}"
+    );
+}
+
+/// Returns how many calls there were, and after how many of them a waiter had lost a race, had reserved a lock, upgrades,
+/// or is a set that was turned away twice.
+fn random_calls(all_kinds: &[&'static str], runs: usize) -> [usize; 5] {
     let mut random = Random(0x9e3779b97f4a7c15);
     let (mut calls_in_all, mut overtaken, mut reserved, mut upgrades) = (0, 0, 0, 0);
-    for _ in 0..3000 {
+    let mut turned_away = 0;
+    for _ in 0..runs {
         let count = 2 + random.below(5);
-        let mut kinds: Vec<_> = (0..count).map(|_| KINDS[random.below(KINDS.len())]).collect();
+        let mut kinds: Vec<_> =
+            (0..count).map(|_| all_kinds[random.below(all_kinds.len())]).collect();
         kinds.sort_unstable();
         let system = system(&kinds.join(" "));
         let (mut world, mut lock) = (system.init(), Lock::new(&system));
@@ -231,36 +290,44 @@ fn random_calls_lead_to_the_same_in_the_model_and_in_the_lock() {
             assert_eq!(model_says(&system, &world), lock.says(), "{kinds:?}: {calls:?}");
             overtaken += usize::from(world.agents.iter().any(|agent| agent.lost > 0));
             reserved += usize::from(world.lock.owner != multilock_model::world::NONE);
+            turned_away += usize::from(world.agents.iter().any(|agent| agent.set.turned_away > 1));
             upgrades +=
                 usize::from(matches!(world.agents[action.who as usize].pc, Pc::UpgradeWaits(_)));
         }
         calls_in_all += calls.len();
     }
-    // The calls have come to what is rare.
-    assert!(calls_in_all > 200_000, "{calls_in_all}");
-    assert!(
-        overtaken > 10_000 && reserved > 1000 && upgrades > 1000,
-        "{overtaken} {reserved} {upgrades}"
-    );
+    [calls_in_all, overtaken, reserved, upgrades, turned_away]
 }
 
 /// Random traces of the lock are accepted by the model: here the lock says what may be called next.
 #[test]
 fn the_model_accepts_what_the_lock_does() {
+    accepts(&KINDS);
+}
+
+#[test]
+fn the_model_accepts_what_sets_do() {
+    accepts(&KINDS_WITH_SETS);
+}
+
+fn accepts(all_kinds: &[&'static str]) {
     let mut random = Random(0x2545f4914f6cdd1d);
     for _ in 0..2000 {
         let count = 2 + random.below(5);
-        let mut kinds: Vec<_> = (0..count).map(|_| KINDS[random.below(KINDS.len())]).collect();
+        let mut kinds: Vec<_> =
+            (0..count).map(|_| all_kinds[random.below(all_kinds.len())]).collect();
         kinds.sort_unstable();
         let system = system(&kinds.join(" "));
         let (mut world, mut lock) = (system.init(), Lock::new(&system));
         for _ in 0..100 {
             let who = random.below(count);
             let what = match &lock.tasks[who].stage {
-                Stage::Idle | Stage::Holds(_) | Stage::HoldsLast(_) => What::Go,
-                Stage::Acquires(_) if random.below(8) == 0 => What::Drop,
+                Stage::Idle | Stage::Holds(_) | Stage::HoldsLast(_) | Stage::HoldsBoth(_) => {
+                    What::Go
+                }
+                Stage::Acquires(_) | Stage::AcquiresBoth(_) if random.below(8) == 0 => What::Drop,
                 Stage::Upgrades(..) if random.below(3) == 0 => What::Drop,
-                Stage::Acquires(_) | Stage::Upgrades(..) => What::Poll,
+                Stage::Acquires(_) | Stage::AcquiresBoth(_) | Stage::Upgrades(..) => What::Poll,
             };
             let action = Action { who: who as u8, what };
             assert!(actions(&system, &world).contains(&action), "{kinds:?}: {action:?} in {world}");
@@ -271,13 +338,58 @@ fn the_model_accepts_what_the_lock_does() {
     }
 }
 
+/// Before each poll of the set, the lock at which it waits becomes free, and the other one is held.
+#[test]
+fn a_set_that_is_turned_away_again_and_again_reserves_the_first_lock_in_both() {
+    let system = system("X+Xs0 X0 XB0");
+    let (mut world, mut calls, mut reserved) = (system.init(), Vec::new(), 0);
+    let mut call = |who, what, world: &mut World| {
+        let action = Action { who, what };
+        assert!(actions(&system, world).contains(&action), "{action:?} in {world}");
+        calls.push(action);
+        *world = replay(&system, &calls);
+    };
+    call(1, What::Go, &mut world);
+    call(0, What::Go, &mut world);
+    for turn in 1..10 {
+        let at = world.agents[0].set.at;
+        assert_eq!(at, (turn + 1) % 2, "{turn}");
+        // Since the set has reserved the first lock, its holder yields before it acquires it.
+        call(2 - at, What::Go, &mut world);
+        while world.agents[usize::from(2 - at)].pc == Pc::Yielded {
+            if reserved > 0 {
+                return;
+            }
+            call(2 - at, What::Poll, &mut world);
+        }
+        call(1 + at, What::Go, &mut world);
+        while world.agents[0].set.at == at {
+            call(0, What::Poll, &mut world);
+        }
+        assert_eq!(world.agents[0].set.turned_away, turn.min(6));
+        reserved += usize::from(world.agents[0].set.reserves);
+    }
+    panic!("the set reserves no lock");
+}
+
 /// Each call that three tasks can make in any state that calls lead to, by the shortest way there.
 #[test]
 fn each_call_of_three_tasks_leads_to_the_same() {
+    let calls = each_call(&KINDS);
+    assert!(calls > 10_000, "{calls}");
+}
+
+#[test]
+fn each_call_beside_sets_leads_to_the_same() {
+    let calls = each_call(&KINDS_WITH_SETS);
+    assert!(calls > 10_000, "{calls}");
+}
+
+fn each_call(kinds: &[&str]) -> usize {
     let mut calls_in_all = 0;
-    for (number, first) in KINDS.iter().enumerate() {
-        for (more, second) in KINDS[number..].iter().enumerate() {
-            for third in &KINDS[number + more..] {
+    for (number, first) in kinds.iter().enumerate() {
+        for (more, second) in kinds[number..].iter().enumerate() {
+            for third in &kinds[number + more..] {
                 // Once each: a task that has acquired the lock is done.
                 let waiters = [first, second, third].map(|kind| kind.replace('0', "1")).join(" ");
                 let system = system(&waiters);
@@ -299,5 +411,5 @@ fn each_call_of_three_tasks_leads_to_the_same() {
             }
         }
     }
-    assert!(calls_in_all > 10_000, "{calls_in_all}");
+    calls_in_all
 }

@@ -30,6 +30,9 @@ use crate::mode::Mode;
 use crate::raw::acquire::RawAcquire;
 use crate::raw::{HasRaw, RawLock};
 
+// A set finds the waiter where it finds the lock: `model` puts others in their place.
+pub(crate) use crate::raw::Waiter;
+
 /// A reader-writer lock with a [`Mode`] that is chosen at run time: shared, upgradable or
 /// exclusive.
 ///

@@ -24,9 +24,8 @@ use core::pin::{Pin, pin};
 use core::ptr;
 use core::task::{Context, Poll};
 
-use crate::lock::MultiLock;
+use crate::lock::{MultiLock, Waiter};
 use crate::mode::Mode;
-use crate::raw::Waiter;
 use crate::raw::state::{Snapshot, Transition};
 use crate::set::reservations::{NEWCOMER, Reservations};
 use crate::set::retry::{Retry, RetryPolicy};

@@ -7,6 +7,7 @@
 //!
 //!        --with LETTERS       adds letters to each kind: sDc0
 //!        --overtaken N        how often a waiter may be overtaken
+//!        --failed N           how often a set may be notified and not enter
 //!        --passed N           how often others may be notified instead of a waiter
 //!        --deferrals N        how many newcomers yield after a race that was lost
 //!        --no-excuse          counts also while another waiter reserves the lock
@@ -29,6 +30,7 @@ use stateright::{Checker, HasDiscoveries, Model};
 struct Options {
     with: String,
     overtaken: Option<u8>,
+    failed: Option<u8>,
     passed: Option<u8>,
     deferrals: Option<u8>,
     counts_all: bool,
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
             "--each" => each = Some((number(next()) as usize, next())),
             "--with" => options.with = next(),
             "--overtaken" => options.overtaken = Some(number(next()) as u8),
+            "--failed" => options.failed = Some(number(next()) as u8),
             "--passed" => options.passed = Some(number(next()) as u8),
             "--deferrals" => options.deferrals = Some(number(next()) as u8),
             "--no-excuse" => options.counts_all = true,
@@ -110,6 +113,7 @@ fn check(waiters: &str, options: &Options, prints: bool) -> Found {
     let waiters = with(waiters, &options.with);
     let mut system = System::new(text::specs(&waiters));
     system.overtaken = options.overtaken.unwrap_or(system.overtaken);
+    system.failed = options.failed.unwrap_or(system.failed);
     system.passed = options.passed.unwrap_or(system.passed);
     system.deferrals = options.deferrals.unwrap_or(system.deferrals);
     system.excuses = !options.counts_all;
