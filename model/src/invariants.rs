@@ -229,7 +229,7 @@ fn flags_and_counts_at(system: &System, world: &World, at: usize) -> bool {
 
 fn is_woken_shared(spec: &Spec, agent: &Agent, at: usize) -> bool {
     waits_at(spec, agent, at)
-        && agent.node == NodeState::Notified
+        && matches!(agent.node, NodeState::Notified | NodeState::HandedOff)
         && spec.mode_at(at) == Mode::Shared
 }
 

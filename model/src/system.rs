@@ -454,13 +454,13 @@ impl System {
         if polled && before.node == NodeState::HandedOff {
             world.fault = Fault::HandedOffWaits;
         }
-        // A thread that is handed the lock defers to no reservation, as often as it acquires: beside threads,
-        // the bound is that of threads alone.
+        // A thread is overtaken once, unless a task reserves the lock: the thread may have to defer to it. Beside
+        // threads, the bound is that of threads alone.
         let is_thread = spec.thread;
         let has_threads = self.specs.iter().any(|spec| spec.thread);
         let bound = match spec.is_set() {
             true => self.failed,
-            false if is_thread => 1,
+            false if self.specs.iter().all(|spec| spec.thread) => 1,
             false => self.overtaken,
         };
         if after.overtaken > bound && (is_thread || !has_threads || !self.excuses) {

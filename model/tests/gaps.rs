@@ -34,3 +34,9 @@ fn q3_a_task_is_not_overtaken_by_each_handoff_to_a_thread() {
 fn q3_an_exclusive_waiter_has_its_turn_beside_upgrades_and_shared_waiters() {
     assert!(broken("Xv U0>X S0", 4).is_empty());
 }
+
+/// The same for a thread: a release that cannot hand it the lock leaves it its turn.
+#[test]
+fn q3_a_thread_has_its_turn_beside_upgrades_and_shared_waiters() {
+    assert!(broken("Sv0 Uv0>X Xtv0", 4).is_empty());
+}

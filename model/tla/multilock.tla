@@ -11,8 +11,7 @@ CONSTANTS Tasks, None,
   Without,   \* the name of a rule that is left out, or "nothing": see `Has`
   InTime,    \* in each moment all holders release, all releases end, and all woken waiters are polled that are not dormant
   Dormancy,  \* a waiter may stop being polled, at any point of its wait
-  Drops,     \* a waiter may be dropped, at any point of its wait
-  Gap        \* tasks that were not woken may enter between a release and its `wake`
+  Drops      \* a waiter may be dropped, at any point of its wait
 VARIABLES st,       \* "idle", "queued", "deferring" (queued, and woken by itself), "notified", "handed" (holds the lock, and was not polled),
                     \* a holder's mode "S", "U" or "X", or "W" (upgrades), "leaving" or "gone"
   lost, over,       \* how many races the waiter has lost; the waiters that are counted as overtaken
@@ -91,7 +90,7 @@ Overtaken(t) ==
   /\ resv' = Reserve(t, Races(t), FALSE) /\ turn' = GiveBack(t) /\ UNCHANGED <<entered, wakes, dormant>>
 Poll(t) ==
   /\ t \notin dormant /\ (Waits(t) \/ st[t] = "idle")
-  /\ IF Could(t) THEN IF Defers(t) THEN Defer(t) ELSE IF HandsOff(t) THEN HandOff(t) ELSE (Gap \/ wakes = {} \/ Woken(t)) /\ Enter(t)
+  /\ IF Could(t) THEN IF Defers(t) THEN Defer(t) ELSE IF HandsOff(t) THEN HandOff(t) ELSE Enter(t)
      ELSE IF st[t] = "notified" THEN Overtaken(t) ELSE Wait(t)
 (* A newcomer yields one poll while a waiter is counted as overtaken, and looks at the moment. It need not: 255 others may have yielded. *)
 Yield(t) == /\ st[t] = "idle" /\ Could(t) /\ resv.owner # None /\ over # {}
@@ -109,10 +108,11 @@ Leave(t, left, wakesOthers(_)) ==
       /\ st' = IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
 Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE) /\ UNCHANGED turn
-(* A dropped waiter, which never comes again, does so if it was notified, or is the last shared or exclusive one. *)
+(* A dropped waiter, which never comes again, does so if it was notified, or is the last exclusive one. Of shared waiters that were notified *)
+(* together, the last does: here each may.                                                                                                 *)
 Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
            /\ turn' = IF st[t] = "notified" THEN GiveBack(t) ELSE turn
-           /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] # "U" /\ Mode[t] \notin w.flags))
+           /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
 (* An upgrade keeps all others out, and waits for the holders that are there. *)
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
@@ -131,7 +131,7 @@ Turns(c) ==
   IN  CASE ~madeRoom \/ c.held \cap {"W", "X"} # {} -> {}
         [] OTHER -> IF first # {} \/ ~xWaits \/ ~free THEN first
                     ELSE IF x # {} THEN x ELSE (IF turnS THEN {} ELSE s) \cup (IF turnU THEN {} ELSE u)
-(* A waiter is notified: the moment of its reservation begins anew. A thread stays queued if it cannot be handed the lock. *)
+(* A waiter is notified: the moment of its reservation begins anew. A thread that cannot be handed the lock stays queued, and reserves it. *)
 Wake(c) ==
   LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}  both == {"U", "X"} \subseteq c.flags
   IN  /\ wakes' = wakes \ {c}
@@ -140,7 +140,8 @@ Wake(c) ==
       /\ list' = [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA t : t \notin n)]
       /\ turn' = IF both /\ "U" \in modes THEN "U" ELSE IF both /\ "X" \in modes THEN "X" ELSE turn
       /\ entered' = (entered /\ \A t \in all : Mode[t] # "X")
-      /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"] ELSE resv
+      /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"]
+                 ELSE IF all # n /\ Has("handoffs") THEN Reserve(CHOOSE t \in all \ n : TRUE, 2, TRUE) ELSE resv
       /\ UNCHANGED <<lost, over, dormant>>
 Sleep(t) == /\ Dormancy /\ Waits(t) /\ t \notin Threads /\ dormant' = dormant \cup {t} /\ UNCHANGED <<st, lost, queue, wakes>>
 Leaves(t) == Release(t) \/ Finish(t) \/ \E c \in wakes : c.by = t /\ Wake(c)

@@ -142,6 +142,35 @@ fn q3_an_overtaken_thread_is_not_woken_for_a_held_lock() {
     }
 }
 
+/// In each round, a reader that waits is polled between a release and its notification.
+#[cfg(all(feature = "std", not(target_family = "wasm")))]
+#[test]
+fn q3_a_thread_is_handed_the_lock_beside_readers_that_enter_before_each_notification() {
+    let lock = RawLock::new();
+    let (mut thread, held) = overtaken(&lock, Mode::Exclusive);
+    let mut reader = waiter(&lock, Mode::Shared, false);
+    assert!(reader.poll().is_pending());
+    drop(held);
+    assert!(reader.poll().is_ready() && !thread.is_woken());
+    for entered in 0.. {
+        let mut next = waiter(&lock, Mode::Shared, false);
+        assert!(next.poll().is_pending());
+        let change = lock.leave(Mode::Shared).unwrap();
+        let enters = next.poll().is_ready();
+        lock.wake(change);
+        assert_ne!(enters, thread.is_woken());
+        if !enters {
+            assert!(thread.poll().is_ready());
+            lock.release(Mode::Exclusive);
+            assert!(next.poll().is_ready());
+            lock.release(Mode::Shared);
+            break;
+        }
+        assert_eq!(entered, 0, "the thread is not handed the lock");
+    }
+    assert_eq!(lock.snapshot(), RawLock::new().snapshot());
+}
+
 /// When it is the turn of shared waiters, no waiter lets an exclusive one in before them.
 #[cfg(all(feature = "std", not(target_family = "wasm")))]
 #[test]

@@ -12,7 +12,7 @@ use crate::mode::Mode;
 use crate::raw::list::Node;
 use crate::raw::policy::{self, LastTurns, QueueSteps};
 use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
-use crate::raw::reservation::NO_WAITER;
+use crate::raw::reservation::{NO_WAITER, RACES_OF_THREAD};
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::raw::wakers::{Popped, WakeAll, WakeBatch};
 use crate::raw::{RawLock, monitors};
@@ -115,7 +115,9 @@ impl RawLock {
         let (found, popped) = queue.with(|waiters| {
             let first = waiters.list(list).first().map_or(NO_WAITER, Node::address);
             let popped = self.pop(waiters, list, wake.is_fair(), true);
-            if !matches!(popped, Popped::None) {
+            if matches!(popped, Popped::None) {
+                reserve_for_handoff(waiters, list);
+            } else {
                 waiters.uncount_popped(1);
                 if waiters.reservation.is_of(first) {
                     waiters.reservation.set_owner_notified();
@@ -169,6 +171,9 @@ impl RawLock {
         let fair = wake.is_fair();
         batches.next(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
+            if is_first && matches!(popped, Popped::None) {
+                reserve_for_handoff(waiters, list);
+            }
             if turn != Mode::Shared && !matches!(popped, Popped::None) {
                 waiters.reservation.last.mode = turn;
             }
@@ -190,9 +195,6 @@ impl RawLock {
             return Popped::None;
         };
         let defers = HAS_THREADS && waiters.reservation.applies_to(first, list.mode(), true);
-        if matches!(list, ListId::Exclusive | ListId::Overtaken) {
-            waiters.reservation.last.shared_entered = false;
-        }
         let Some(node) = waiters.list(list).first() else { return Popped::None };
         if fair {
             node.make_handoff_if_thread();
@@ -203,6 +205,9 @@ impl RawLock {
         let is_handoff = node.is_handoff();
         if is_handoff && !(is_first && self.acquire_notified(list.mode())) {
             return Popped::None;
+        }
+        if matches!(list, ListId::Exclusive | ListId::Overtaken) {
+            waiters.reservation.last.shared_entered = false;
         }
         match waiters.list(list).pop() {
             Some(waker) if is_handoff => Popped::Last(waker),
@@ -242,6 +247,19 @@ impl RawLock {
             self.wake(change);
         }
     }
+}
+
+/// Reserves the lock for the first waiter of `list`, if that is a handoff waiter: a release has not found the
+/// lock free for it, as a waiter that was not notified has entered meanwhile. That could happen at each.
+#[inline]
+fn reserve_for_handoff(waiters: &mut WaitLists, list: ListId) {
+    if !HAS_THREADS {
+        return;
+    }
+    let Some(first) = waiters.list(list).first().filter(|node| node.is_handoff()) else { return };
+    let first = first.address();
+    waiters.reservation.make(first, list.mode(), true, RACES_OF_THREAD);
+    waiters.reservation.deferrals = 0;
 }
 
 /// Notifies the first listener of `list`, or `all` that are queued there, but not those that join
