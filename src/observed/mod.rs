@@ -111,7 +111,7 @@
 //! # Limitations
 //!
 //! * There is no observed [`HandleLock`](crate::HandleLock), and no observed [`ShardedRwLock`](crate::ShardedRwLock). The traits
-//!   of `lock_api` are not implemented for observed locks.
+//!   of `lock_api`, `serde` and `defmt` are not implemented for observed locks and their guards.
 //! * What names the locks of a set, such as [`LockSet::contains`](crate::LockSet::contains), names the lock without an observer,
 //!   which [`MultiLock::unobserved`] returns.
 //! * A function that is generic over locks names the record of the lock where it names a handle:
