@@ -355,13 +355,15 @@ impl Crowd {
                     };
                     // The count of the last turn may be too low. It is too high only as long as one of an
                     // earlier turn is in it.
-                    let shared = notified && mode == Mode::Shared;
                     let others = state.has(mode, Fresh) || self.overcounted || place == Stale;
-                    let ends_turn = |ends| notified && (ends || !shared);
-                    for ends in [true, false].into_iter().filter(|ends| *ends || shared && others) {
-                        let passes = policy::passes_on(ends_turn(ends), emptied, change);
+                    let ends: &[bool] = match mode {
+                        _ if !notified => &[false],
+                        Mode::Shared if others => &[true, false],
+                        _ => &[true],
+                    };
+                    for ends_turn in ends {
                         let mut state = state;
-                        if passes && !forgets {
+                        if policy::passes_on(*ends_turn, emptied, change) && !forgets {
                             state.owes(change, false);
                         }
                         next.push(state);

@@ -399,13 +399,7 @@ pub(crate) fn next(modes: [Mode; LOCKS], set: &SetState) -> Next {
     let mut poll = Poll::Pending;
     while SCRIPT.with_borrow(|script| script.lead.is_some()) {
         SCRIPT.with_borrow_mut(|script| script.has_yielded = false);
-        poll = match future.as_mut().poll(&mut cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(all) => {
-                held.push(all);
-                Poll::Ready(())
-            }
-        };
+        poll = future.as_mut().poll(&mut cx).map(|all| held.push(all));
         SCRIPT.with_borrow_mut(|script| {
             let has_arrived = script.lead.is_some_and(|lead| lead.has_arrived);
             if has_arrived || poll.is_ready() {
@@ -419,17 +413,8 @@ pub(crate) fn next(modes: [Mode; LOCKS], set: &SetState) -> Next {
     match set.run {
         Run::Drops => drop(future),
         Run::Releases => held.clear(),
-        _ => {
-            if !has_passed {
-                poll = match future.as_mut().poll(&mut cx) {
-                    Poll::Pending => Poll::Pending,
-                    Poll::Ready(all) => {
-                        held.push(all);
-                        Poll::Ready(())
-                    }
-                };
-            }
-        }
+        _ if has_passed => {}
+        _ => poll = future.as_mut().poll(&mut cx).map(|all| held.push(all)),
     }
     SCRIPT.with_borrow_mut(|script| {
         script.is_muted = true;
