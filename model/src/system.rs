@@ -262,8 +262,14 @@ struct Args {
 
 /// Whether the next step of a set locks a queue.
 fn needs_queue(agent: &Agent) -> bool {
-    let ask = agent.set.next;
-    ask.locks() || ask.looks_first() && agent.log_len > 0
+    agent.set.next.locks() && !looks_first(agent) || looks_first(agent) && agent.log_len > 0
+}
+
+/// Whether the next step of a set looks at the word first, and then locks the queue in another step.
+fn looks_first(agent: &Agent) -> bool {
+    let polls_notified =
+        matches!(agent.set.next, Ask::PollWaiter(_)) && agent.node == NodeState::Notified;
+    agent.set.next.looks_first() || polls_notified
 }
 
 /// Saturates one above the bound.
@@ -284,7 +290,7 @@ impl System {
         let mut others = self.specs.iter().zip(&world.agents).enumerate();
         others.any(|(number, (spec, agent))| {
             let has_begun = agent.log_len > 0 && lock_of(spec, agent) == at;
-            number != who && has_begun && !(spec.is_set() && agent.set.next.looks_first())
+            number != who && has_begun && !(spec.is_set() && looks_first(agent))
         })
     }
 
@@ -905,7 +911,9 @@ impl System {
             }
             Ask::Reserve { .. } => agent.set.reserves = true,
             Ask::EndReservation(_) => agent.set.reserves = false,
-            Ask::SetOvertaken(_) if spec.counts && before.node == NodeState::Notified => {
+            Ask::PollWaiter(_)
+                if spec.counts && before.node == NodeState::Notified && answer != 2 =>
+            {
                 count_to(&mut agent.overtaken, self.failed);
             }
             Ask::MayEnter { could: true, .. } if answer == 0 => {
@@ -915,8 +923,6 @@ impl System {
                 self.count_kept(world, lock_before.owner);
             }
             Ask::PollWaiter(_) if wakes_itself => self.count_kept(world, lock_before.owner),
-            // A set that tries without a notification leaves its queue, and joins it behind others.
-            Ask::PollWaiter(_) if answer == 1 => agent.passed = 0,
             _ => {}
         }
         self.set_answered(world, who, answer);

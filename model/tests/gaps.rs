@@ -22,6 +22,19 @@ fn q3_a_waiter_is_overtaken_four_times_at_most_by_rivals_that_reserve_the_lock()
     assert!(!broken("Xv 2X0", 3).is_empty());
 }
 
+/// Three rivals do the same, and each loses as many races as a waiter that is woken and polled late, if only four count.
+#[test]
+fn q3_a_waiter_does_not_starve_beside_three_rivals_that_reserve_the_lock() {
+    assert!(broken("Xv 3X0", 7).is_empty());
+}
+
+/// A set that was overtaken would be queued again in a later step than the one in which it finds that out: a release
+/// in between wakes none.
+#[test]
+fn q3_a_set_is_notified_in_vain_four_times_at_most_beside_an_exclusive_and_a_shared_waiter() {
+    assert!(broken("S+Sv X0 S0", 4).is_empty());
+}
+
 /// A thread that is handed the lock would defer to no reservation.
 #[test]
 fn q3_a_task_is_not_overtaken_by_each_handoff_to_a_thread() {

@@ -543,22 +543,26 @@ impl State {
         if update.is_ok() && enters { Attempt::Available } else { Attempt::Unavailable }
     }
 
-    /// Sets `flags`, unless a waiter that was not notified could enter in `mode`.
+    /// Sets `flags`, unless a waiter in `mode`, `notified` or not, could enter.
     ///
     /// Never acquires, unlike [`enter_or_set_waiting`](Self::enter_or_set_waiting): the waiter
     /// waits for a set, which has to acquire other locks, too.
-    pub(crate) fn check_or_set_waiting(&self, mode: Mode, flags: WaitFlags) -> Attempt {
+    pub(crate) fn check_or_set_waiting(
+        &self,
+        mode: Mode,
+        notified: bool,
+        flags: WaitFlags,
+    ) -> Attempt {
         // ORDERING: Release, as in `set_waiting`. With a weaker ordering, the model
         // `sets_enter_between_single_acquisitions` fails. Nothing is acquired: a waiter that could
         // enter does so, if at all, by another step.
+        let mut could_enter = false;
         let update = self.update(Release, |now| {
-            let next = if now.admits(mode) { now.0 } else { now.0 | flags.bits() };
+            could_enter = now.admits_waiter(mode, notified);
+            let next = if could_enter { now.0 } else { now.0 | flags.bits() };
             (next != now.0).then_some(next)
         });
-        match update {
-            Err(now) if now.admits(mode) => Attempt::Available,
-            _ => Attempt::Unavailable,
-        }
+        if update.is_err() && could_enter { Attempt::Available } else { Attempt::Unavailable }
     }
 
     /// Sets `flags`, and returns what the word was. The caller has locked the queue.

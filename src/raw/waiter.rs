@@ -8,7 +8,6 @@
 //! | was overtaken, and waits again       | mode and overtaken | queued      |
 //! | of a set was overtaken elsewhere     | overtaken, too     | idle        |
 //! | is a thread that was handed the lock | as before          | handed off  |
-//! | of a set has found the lock free     | as before          | idle        |
 //! | has entered, or has left             | nothing            | idle        |
 
 use core::mem::{self, ManuallyDrop};
@@ -183,48 +182,56 @@ impl<'a> Waiter<'a> {
         Poll::Pending
     }
 
-    /// Waits until notified, or until the lock happens to be available, without acquiring it.
+    /// Waits until notified, or until the lock happens to be available, without acquiring it. A notified
+    /// waiter that finds no room was overtaken, and waits again.
     ///
-    /// The caller then calls [`leave`](Self::leave) or [`set_overtaken`](Self::set_overtaken), drops
-    /// the waiter, or polls it again: a notified waiter stays notified until one of the others.
+    /// The caller then calls [`leave`](Self::leave), drops the waiter, or polls it again. Until then a
+    /// notified waiter stays notified, and one that is queued stays queued, and may be notified.
     ///
     /// Returns whether the waiter was notified. If not, it could have entered as any caller can. A
     /// notified waiter may have to defer to a reservation: the set finds that out when it tries.
     pub(crate) fn poll_notified(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<bool> {
         let (lock, mode) = (self.lock, self.mode);
         let state = self.listener.state();
-        if state.is_notified() {
+        let mut notified = state.is_notified();
+        if notified && lock.snapshot().fits(mode) {
             return Poll::Ready(true);
         }
-        let clone_first = CLONES_ALWAYS || state == WaitState::Idle;
-        let mut notified = false;
-        let (flags, _, listener) = self.parts();
+        let clone_first = CLONES_ALWAYS || state != WaitState::Queued;
+        let (flags, losses, listener) = self.parts();
         let (outcome, _spare) = listener.with_waker(clone_first, cx, |listener, new_waker| {
-            notified = listener.state().is_notified();
-            if notified {
-                return Some(Outcome::Ready(None));
-            }
             let id = listener.id();
-            let deference = lock.deference(listener.waiters, id, mode, false);
-
-            let counted = flags.and(WaitFlag::of(mode));
+            notified = listener.state().is_notified();
+            let deference = match notified {
+                false => lock.deference(listener.waiters, id, mode, false),
+                true => Deference::None,
+            };
+            let mut counted = flags.and(WaitFlag::of(mode));
+            if notified {
+                counted = counted.and(WaitFlag::Overtaken);
+            }
             let flags_to_set = if new_waker.is_some() { counted } else { WaitFlags::NONE };
             let outcome = if deference != Deference::None {
                 wait_deferring(lock, mode, false, flags_to_set)
-            } else if lock.state.check_or_set_waiting(mode, flags_to_set) == Attempt::Available {
-                return Some(Outcome::Ready(listener.leave()));
+            } else if lock.state.check_or_set_waiting(mode, notified, flags_to_set)
+                == Attempt::Available
+            {
+                return Some(Outcome::Ready(None));
             } else {
                 Outcome::Waits
             };
-            if !ensure_queued(listener, counted, mode, WaiterKind::Task, false, cx, new_waker) {
+            if !ensure_queued(listener, counted, mode, WaiterKind::Task, notified, cx, new_waker) {
                 return None;
             }
             listener.waiters.count(counted.without(*flags));
             *flags = counted;
+            if notified {
+                lock.record_overtaken(listener.waiters, id, mode, losses, RACES);
+            }
             Some(outcome)
         });
         match outcome {
-            Outcome::Ready(_old) => return Poll::Ready(notified),
+            Outcome::Ready(_) => return Poll::Ready(notified),
             Outcome::Defers => cx.waker().wake_by_ref(),
             Outcome::Waits | Outcome::HandsOff(_) => {}
         }
@@ -293,17 +300,14 @@ impl<'a> Waiter<'a> {
         });
     }
 
-    /// Counts the waiter of a set as overtaken: it found the lock held, or the set was turned away
+    /// Counts the waiter of a set, which is not queued yet, as overtaken: the set was turned away
     /// elsewhere.
     pub(crate) fn set_overtaken(self: Pin<&mut Self>) {
         let (lock, mode) = (self.lock, self.mode);
         let (flags, losses, listener) = self.parts();
-        listener.consume();
         listener.with(|listener| {
-            if !flags.has(WaitFlag::Overtaken) {
-                lock.count_in(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
-                *flags = flags.and(WaitFlag::Overtaken);
-            }
+            lock.count_in(listener.waiters, WaitFlags::of(WaitFlag::Overtaken));
+            *flags = flags.and(WaitFlag::Overtaken);
             let id = listener.id();
             lock.record_overtaken(listener.waiters, id, mode, losses, RACES);
         });

@@ -393,8 +393,7 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
         }
         match result {
             Ok(()) => {
-                // No waker is dropped here, as the waiter is in no list. Should anything panic all
-                // the same, unwinding releases all locks.
+                // If a waker that is dropped panics, unwinding releases all locks.
                 let all = ReleaseOnDrop(wanted);
                 queued(waiter.as_mut()).leave();
                 break all;
@@ -417,7 +416,8 @@ async fn acquire_slow<W: AddressOrdered>(wanted: &W, mut blocker: Blocker<'_>) {
                 }
                 yield_once().await;
             }
-            Err(_) => queued(waiter.as_mut()).set_overtaken(),
+            // It waits on. If it was woken, it was overtaken, unless the lock is free again.
+            Err(_) => {}
         }
     };
     // E. The waiter has left its queue, and the end of a reservation wakes no waiter.
