@@ -8,7 +8,8 @@
  * -DCLAIMS=0   none takes a reservation over           -DOFTEN=1     waiters are polled again and again
  * -DCOUNTS=0   to defer is to lose no race             -DINTIME=0    a moment may be over before woken waiters are polled
  * -DRESTS=0    readers leave no turn to a writer       -DGAP=0       no other task takes a step between a release
- * -DENDS=0     the moment is never over                              and its `wake` */
+ * -DENDS=0     the moment is never over                              and its `wake`
+ * -DMOST=4     how many lost races count: seven in the lock, and fewer are enough for fewer tasks */
 #ifndef KEEPS
 #define KEEPS 1
 #endif
@@ -29,6 +30,9 @@
 #endif
 #ifndef DORMANCY
 #define DORMANCY 0
+#endif
+#ifndef MOST
+#define MOST 4
 #endif
 #ifndef GAP
 #define GAP 1
@@ -106,7 +110,7 @@ inline prepend(t, l) {
 }
 inline uncountAll() { i = 0; do :: i < N -> counted[i] = false; i++ :: else -> break od; i = 0 }
 inline unreserve() { owner = NONE; claim = 0; binds = false; moment = NEW; uncountAll() }
-inline lose(t) { if :: lost[t] < 4 -> lost[t]++ :: else fi }
+inline lose(t) { if :: lost[t] < MOST -> lost[t]++ :: else fi }
 inline reserve(t) { /* if it has lost two races, and no other has a reservation that goes before it */
     if
     :: KEEPS && lost[t] >= 2 ->

@@ -58,6 +58,7 @@ Reserve(t, races, binds) ==
   IF races < 2 \/ ~Has("reservations") THEN resv
   ELSE IF resv.owner \in {None, t} \/ resv.moment = "over" \/ (Has("claims") /\ races > resv.claim)
   THEN [owner |-> t, claim |-> races, binds |-> binds, moment |-> "new", counted |-> {}] ELSE Looked
+(* At most seven races count in the lock. Here it is four: that is enough for three tasks. *)
 Races(t) == IF lost[t] < 4 THEN lost[t] + 1 ELSE 4
 (* An exclusive thread that was overtaken is handed the lock, unless it has to defer. *)
 IsHandoff(t) == t \in Threads \cap over /\ ~Applies(t, TRUE)

@@ -90,7 +90,7 @@ pub(crate) use crate::raw::Waiter;
 ///   or, where there is no clock (without `std`, and on `wasm32-unknown-unknown`), for 1,024 polls.
 ///   This limit applies before the owner is woken, and anew after it is woken. The same waiter can
 ///   reserve the lock again after it was polled, and overtaken once more. A waiter that has lost
-///   more races, of up to four, takes over the reservation of another: it was overtaken, or had to
+///   more races, of up to seven, takes over the reservation of another: it was overtaken, or had to
 ///   defer after it was woken. So a waiter that is polled within a millisecond after it is woken is
 ///   overtaken by other waiters at most twice, or four times where others reserve the lock before it.
 ///   Waiters that were woken before it do not count: they may enter before it each time. A task that

@@ -32,11 +32,12 @@ pub(crate) const RACES_OF_THREAD: u8 = 2;
 
 /// How many lost races count at most.
 ///
-/// A waiter that is polled in time after it is woken gets to this number, and then no waiter that joins
-/// later does before it is polled again: after two races that one has the reservation, and it loses a
-/// third one only if it is not polled for a whole moment. Nor does a waiter that is always polled too
-/// late get ahead by losing more.
-const MOST_RACES: u8 = RACES + 2;
+/// Of waiters that have lost as many, none takes a reservation over from another: so a waiter that is
+/// always polled too late does not get ahead by losing more. But so many must count that no waiter that
+/// joins later gets there, too, while an older one is woken and not polled yet. Beside two rivals three are
+/// enough, and beside three rivals five: with four, a waiter beside three rivals starves in the model
+/// (`q3_a_waiter_does_not_starve_beside_three_rivals_that_reserve_the_lock`).
+const MOST_RACES: u8 = RACES + 5;
 
 /// As a waiter that has lost so many races, a set reserves the locks at which it does not wait.
 pub(crate) const SET_CLAIM: u8 = RACES + 1;
