@@ -520,6 +520,10 @@ impl System {
         if owner == NONE {
             return;
         }
+        // A thread runs when it is woken. Until then, each release that cannot hand it the lock reserves it anew.
+        if self.specs[owner as usize].thread {
+            return;
+        }
         // A poll of a set takes several steps, and it is not dormant meanwhile.
         let is_polled = world.agents[owner as usize].set.run == Run::Polls;
         if self.specs[owner as usize].dormant != Dormant::Never && !is_polled {
@@ -564,9 +568,9 @@ impl System {
         if defers {
             // A waiter that finds the lock held, and in the next access free, defers once more than the
             // moment counts. Each time, a holder has left in between.
-            let looked_twice = old.log_len > 0;
+            let last_look = old.log[..old.log_len as usize].last();
             let notified = old.node == NodeState::Notified;
-            if !looked_twice || snapshot(old.log[0]).admits_waiter(spec.mode, notified) {
+            if last_look.is_none_or(|word| snapshot(*word).admits_waiter(spec.mode, notified)) {
                 self.count_kept(world, lock.owner);
             }
         } else if old.log_len == 0 && !hands_off {
