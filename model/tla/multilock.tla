@@ -1,10 +1,8 @@
 ------------------------------ MODULE multilock ------------------------------
-(* The lock of `src/raw/DESIGN.md` and `docs/protocol.md`, in their words: tasks and threads that acquire it again and again, each in one  *)
-(* mode. An upgradable holder may upgrade. One step is one write of the word, with what is done in the same critical section of the queue; *)
-(* the critical sections of one `wake` are one step. Left out are sets, tries, downgrades, canceled upgrades, the limit of shared holders, *)
-(* threads that are not exclusive, and that only 32 reservations have numbers of their own.                                                *)
+(* The lock of `docs/protocol.md`, in its words: tasks and threads acquire it again and again, each in one mode, and may upgrade. One step *)
+(* is one write of the word, with what is done in the same critical section of the queue; those of one `wake` are one step. Left out are   *)
+(* sets, tries, downgrades, canceled upgrades, limits, and threads that are not exclusive. At most four lost races count, and not seven.   *)
 EXTENDS Naturals, Sequences
-
 CONSTANTS Tasks, None,
   Mode,      \* the mode of each task: "S", "U" or "X"
   Threads,   \* exclusive tasks that block: they are always polled when woken
@@ -21,12 +19,10 @@ VARIABLES st,       \* "idle", "queued", "deferring" (queued, and woken by itsel
   dormant           \* the waiters that are not polled any more
 queue == <<over, list, resv, turn, entered>>
 vars == <<st, lost, queue, wakes, dormant>>
-
 Has(rule) == Without # rule
 Free == [owner |-> None, claim |-> 0, binds |-> FALSE, moment |-> "new", counted |-> {}]
 Init == /\ st = [t \in Tasks |-> "idle"] /\ lost = [t \in Tasks |-> 0] /\ over = {} /\ wakes = {} /\ dormant = {}
         /\ list = [l \in {"U", "X", "O"} |-> <<>>] /\ resv = Free /\ turn = "S" /\ entered = FALSE
-
 Waits(t) == st[t] \in {"queued", "deferring", "notified", "handed"}
 Woken(t) == st[t] \in {"deferring", "notified", "handed"} /\ t \notin dormant
 (* The word: the modes that are held, and the waiting flags, with "O" for overtaken. A flag is set iff its count is not zero. *)
@@ -34,9 +30,8 @@ WordOf(s, o) ==
   [held |-> {s[t] : t \in {u \in Tasks : s[u] \in {"S", "U", "W", "X"}}} \cup {Mode[t] : t \in {u \in Tasks : s[u] = "handed"}},
    flags |-> {Mode[t] : t \in {u \in Tasks : s[u] \in {"queued", "deferring", "notified", "handed"}}} \cup (IF o = {} THEN {} ELSE {"O"})]
 Word == WordOf(st, over)
-(* `fits`: the holders leave room. That is enough for a notified waiter. *)
+(* `fits`: the holders leave room, which is enough for a notified waiter. And `admits`, for others: no exclusive waiter is counted, either. *)
 Fits(m, w) == w.held \cap (CASE m = "S" -> {"W", "X"} [] m = "U" -> {"U", "W", "X"} [] m = "X" -> {"S", "U", "W", "X"}) = {}
-(* `admits`, for other waiters: the mode fits, and the lock is free or no exclusive waiter is counted. *)
 Admits(m, w) == Fits(m, w) /\ (w.held = {} \/ "X" \notin w.flags)
 Could(t) == CASE st[t] = "handed" -> TRUE [] st[t] = "notified" -> Fits(Mode[t], Word) [] OTHER -> Admits(Mode[t], Word)
 (* Other waiters that could exclude the owner of the reservation defer to it; notified ones once it binds them. *)
@@ -44,7 +39,6 @@ Applies(t, notified) == resv.owner \notin {None, t} /\ (Mode[t] # "S" \/ Mode[re
 (* A newcomer looks for a reservation only if a waiter is counted as overtaken. *)
 MustDefer(t) == st[t] # "handed" /\ Applies(t, st[t] = "notified") /\ (st[t] = "idle" => over # {})
 Defers(t) == MustDefer(t) /\ resv.moment # "over"
-
 First(l) == IF list[l] = <<>> THEN {} ELSE {Head(list[l])}
 Joined(t) == IF st[t] = "idle" /\ Mode[t] # "S" THEN [list EXCEPT ![Mode[t]] = Append(@, t)] ELSE list
 LeftBy(t, l) == [i \in DOMAIN l |-> SelectSeq(l[i], LAMBDA u : u # t)]
@@ -58,17 +52,15 @@ Reserve(t, races, binds) ==
   IF races < 2 \/ ~Has("reservations") THEN resv
   ELSE IF resv.owner \in {None, t} \/ resv.moment = "over" \/ (Has("claims") /\ races > resv.claim)
   THEN [owner |-> t, claim |-> races, binds |-> binds, moment |-> "new", counted |-> {}] ELSE Looked
-(* At most seven races count in the lock. Here it is four: that is enough for three tasks. *)
 Races(t) == IF lost[t] < 4 THEN lost[t] + 1 ELSE 4
-(* An exclusive thread that was overtaken is handed the lock, unless it has to defer. *)
+(* An overtaken thread is handed the lock, unless it has to defer: by a release, or by a waiter that was not notified, and sleeps then. *)
 IsHandoff(t) == t \in Threads \cap over /\ ~Applies(t, TRUE)
-(* A waiter that was not notified does so for the first overtaken one, if only exclusive waiters are counted, and sleeps. *)
 HandsOff(t) == /\ st[t] \in {"idle", "queued", "deferring"} /\ First("O") \cap (Threads \ {t}) # {} /\ Word.flags \subseteq {"X", "O"}
 HandOff(t) ==
   /\ \E h \in First("O") : /\ st' = [st EXCEPT ![t] = "queued", ![h] = IF IsHandoff(h) THEN "handed" ELSE "notified"]
                            /\ list' = LeftBy(h, Joined(t))
   /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ entered' = FALSE /\ UNCHANGED <<lost, over, turn, wakes, dormant>>
-(* A waiter or newcomer that is polled enters if it could, unless it defers. A waiter that finds the moment over ends the reservation. *)
+(* A waiter or newcomer that is polled enters if it could, unless it defers. One that finds the moment over ends the reservation. *)
 Enter(t) ==
   /\ st' = [st EXCEPT ![t] = Mode[t]] /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t}
   /\ list' = LeftBy(t, list) /\ resv' = (IF MustDefer(t) THEN Free ELSE Forgets(t))
@@ -96,7 +88,7 @@ Poll(t) ==
 (* A newcomer yields one poll while a waiter is counted as overtaken, and looks at the moment. It need not: 255 others may have yielded. *)
 Yield(t) == /\ st[t] = "idle" /\ Could(t) /\ resv.owner # None /\ over # {}
             /\ resv' = (IF resv.moment = "over" THEN Free ELSE Looked) /\ UNCHANGED <<st, lost, over, list, turn, entered, wakes, dormant>>
-(* The moment is over at some time. Notified waiters that defer, or are dormant, are left then. *)
+(* The moment is over at some time: then notified waiters either defer or are dormant. *)
 Tick == /\ Has("ends") /\ resv.moment = "begun"
         /\ InTime => /\ wakes = {} /\ Word.held = {}
                      /\ \A t \in Tasks : st[t] = "notified" /\ t \notin dormant => Could(t) /\ MustDefer(t)
@@ -109,17 +101,15 @@ Leave(t, left, wakesOthers(_)) ==
       /\ st' = IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
 Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE) /\ UNCHANGED turn
-(* A dropped waiter, which never comes again, does so if it was notified, or is the last exclusive one. Of shared waiters that were notified *)
-(* together, the last does: here each may.                                                                                                 *)
+(* So does a dropped waiter that was notified, or is the last exclusive one. Of shared ones that were notified together, here each may. *)
 Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
            /\ turn' = IF st[t] = "notified" THEN GiveBack(t) ELSE turn
            /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
 (* An upgrade keeps all others out, and waits for the holders that are there. *)
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
-(* No exclusive waiter is counted: all shared waiters and the first upgradable one. After an exclusive hold, the same, unless shared waiters *)
-(* have had their turn; after any other, once the lock is free, one exclusive waiter, overtaken ones first. Upgradable and exclusive        *)
-(* waiters, where both wait, alternate. If all whose turn it is were notified before, it is the turn of the others.                         *)
+(* Without exclusive waiters, or after an exclusive hold unless shared ones have had a turn: all shared waiters, the first upgradable one. *)
+(* Else, once the lock is free, one exclusive, overtaken ones first. It alternates with upgradable ones. If none is left there: the others. *)
 Turns(c) ==
   LET xWaits == "X" \in c.flags  free == c.held = {}
       turnS == ~xWaits \/ (c.left = "X" /\ ~(free /\ entered))
@@ -129,9 +119,8 @@ Turns(c) ==
       x == IF "O" \in c.flags /\ list["O"] # <<>> THEN First("O") ELSE First("X")
       first == (IF turnS THEN s ELSE {}) \cup (IF turnU /\ (turnS \/ free) THEN u ELSE {})
       madeRoom == c.left # "S" \/ (free /\ c.flags # {"S"}) \/ ("U" \in c.flags /\ Admits("U", c))
-  IN  CASE ~madeRoom \/ c.held \cap {"W", "X"} # {} -> {}
-        [] OTHER -> IF first # {} \/ ~xWaits \/ ~free THEN first
-                    ELSE IF x # {} THEN x ELSE (IF turnS THEN {} ELSE s) \cup (IF turnU THEN {} ELSE u)
+  IN  IF ~madeRoom \/ c.held \cap {"W", "X"} # {} THEN {} ELSE IF first # {} \/ ~xWaits \/ ~free THEN first
+      ELSE IF x # {} THEN x ELSE (IF turnS THEN {} ELSE s) \cup (IF turnU THEN {} ELSE u)
 (* A waiter is notified: the moment of its reservation begins anew. A thread that cannot be handed the lock stays queued, and reserves it. *)
 Wake(c) ==
   LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}  both == {"U", "X"} \subseteq c.flags
@@ -147,19 +136,15 @@ Wake(c) ==
 Sleep(t) == /\ Dormancy /\ Waits(t) /\ t \notin Threads /\ dormant' = dormant \cup {t} /\ UNCHANGED <<st, lost, queue, wakes>>
 Leaves(t) == Release(t) \/ Finish(t) \/ \E c \in wakes : c.by = t /\ Wake(c)
 Next == Tick \/ \E t \in Tasks : Poll(t) \/ Yield(t) \/ Upgrade(t) \/ Leaves(t) \/ Drop(t) \/ Sleep(t)
-(* Holders release, and a release wakes. Time passes. Woken tasks are polled; dormant ones are not. No task has to acquire the lock. *)
+(* Holders release, a release wakes, time passes, and woken tasks are polled, unless they are dormant. `Often`: all that wait are polled. *)
 Spec == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t)) /\ WF_vars(Woken(t) /\ Poll(t))
-(* The same, for waiters that are polled again and again, as in a `select!` in a loop. *)
 SpecOften == Init /\ [][Next]_vars /\ SF_vars(Tick) /\ \A t \in Tasks : WF_vars(Leaves(t)) /\ WF_vars(Waits(t) /\ Poll(t))
-
 Exclusion == \A t, u \in Tasks : t # u /\ st[t] \in {"S", "U", "W", "X"} /\ st[u] \in {"S", "U", "W", "X"} =>
   "X" \notin Word.held /\ "S" \in {st[t], st[u]}
 (* If a sleeping waiter could enter, another was woken, or a release is about to wake one. *)
 NoLostWakeUp == (\E t \in Tasks : st[t] = "queued" /\ Could(t)) => \E t \in Tasks : st[t] \notin {"idle", "queued", "gone"}
-ListsAreExact == \A t \in Tasks : Mode[t] # "S" =>
-  (st[t] \in {"queued", "deferring"} <=> \E l \in DOMAIN list : \E i \in 1..Len(list[l]) : list[l][i] = t)
-(* No starvation, and no futurelock: each waiter that is not dormant enters, unless it is dropped. *)
+ListsAreExact == \A t \in Tasks : Mode[t] # "S" /\ st[t] \in {"queued", "deferring"} <=> \E l \in DOMAIN list : \E i \in DOMAIN list[l] : list[l][i] = t
+(* No starvation, no futurelock: each waiter that is not dormant enters, unless it is dropped. And the same, if there are more releases. *)
 Progress == \A t \in Tasks : Waits(t) ~> (~Waits(t) \/ t \in dormant)
-(* The same, if there are always more releases. *)
 ProgressByReleases == []<>(wakes # {}) => Progress
 =============================================================================
