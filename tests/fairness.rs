@@ -1560,6 +1560,37 @@ fn q3_a_woken_waiter_does_not_defer_to_one_reservation_after_the_other() {
     assert_idle(&lock);
 }
 
+/// In each round a holder releases the lock, and acquires it anew at once. A waiter that it has woken is canceled before it
+/// is polled, and a new one joins, as in a `select!` in a loop.
+#[test]
+fn q3_no_waiter_sleeps_on_beside_waiters_that_are_canceled_again_and_again() {
+    for n in 0..27 {
+        let [held, wanted, canceled] = [n % 3, n / 3 % 3, n / 9].map(|n| Mode::ALL[n]);
+        let lock = MultiLock::new();
+        let mut holder = Some(hold(&lock, held));
+        let mut waiter = Task::new(lock.acquire(wanted));
+        if waiter.poll().is_ready() {
+            continue;
+        }
+        let mut rounds = 0;
+        while !waiter.woken() {
+            let mut newcomer = Task::new(lock.acquire(canceled));
+            let is_queued = newcomer.poll().is_pending();
+            drop(holder.take());
+            if !waiter.woken() {
+                holder = Some(hold(&lock, held));
+            }
+            drop(newcomer);
+            rounds += 1;
+            let what = "sleeps on beside waiters that are canceled";
+            assert!(rounds <= 2, "{held:?} is held, {wanted:?} {what}, {canceled:?}, {is_queued}");
+        }
+        drop(holder);
+        drop(waiter.finish());
+        assert_idle(&lock);
+    }
+}
+
 /// In each round a holder upgrades while it is alone, releases the lock, and acquires it anew at once. Then a reader enters
 /// beside it. The writer may be polled for another reason.
 #[test]

@@ -97,14 +97,13 @@ Tick == /\ Has("ends") /\ resv.moment = "begun"
 Leave(t, left, wakesOthers(_)) ==
   LET s == [st EXCEPT ![t] = IF left = "none" THEN "gone" ELSE "idle"]  w == WordOf(s, over')  does == w.flags # {} /\ wakesOthers(w)
   IN  /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t} /\ dormant' = dormant \ {t}
-      /\ list' = LeftBy(t, list) /\ resv' = Forgets(t) /\ entered' = (entered /\ XWaits(t))
+      /\ list' = LeftBy(t, list) /\ resv' = Forgets(t) /\ entered' = ((entered \/ (left = "none" /\ Mode[t] = "S" /\ st[t] = "notified")) /\ XWaits(t))
       /\ st' = IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
 Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE) /\ UNCHANGED turn
 (* So does a dropped waiter that was notified, or is the last exclusive one. Of shared ones that were notified together, here each may. *)
 Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
-           /\ turn' = IF st[t] = "notified" THEN GiveBack(t) ELSE turn
-           /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
+           /\ UNCHANGED turn /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
 (* An upgrade keeps all others out, and waits for the holders that are there. *)
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>

@@ -11,10 +11,10 @@ use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 #[derive(Clone, Copy)]
 pub(crate) struct LastTurns {
     /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
-    /// unless that waiter did not enter. Otherwise `Shared`: a new lock is all zeros.
+    /// unless that waiter waits again. Otherwise `Shared`: a new lock is all zeros.
     pub(crate) mode: Mode,
-    /// Whether woken shared waiters have entered while an exclusive waiter was counted, and no exclusive
-    /// waiter was notified since.
+    /// Whether woken shared waiters have entered, or the last of them was dropped, while an exclusive waiter
+    /// was counted, and no exclusive waiter was notified since.
     pub(crate) shared_entered: bool,
 }
 

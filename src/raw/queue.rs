@@ -291,13 +291,27 @@ impl WaitLists {
         }
     }
 
-    /// Takes back the turn of a waiter that was woken in `mode` and has not entered. Returns whether no
-    /// other waiter has this turn.
-    pub(crate) fn give_back_turn(&mut self, mode: Mode) -> bool {
+    /// Takes back the turn of a waiter that was woken in `mode`, and waits again.
+    pub(crate) fn give_back_turn(&mut self, mode: Mode) {
         if self.reservation.last.mode == mode {
             self.reservation.last.mode = Mode::Shared;
         }
-        mode != Mode::Shared || self.end_turn_of_shared()
+        if mode == Mode::Shared {
+            self.end_turn_of_shared();
+        }
+    }
+
+    /// Records that a waiter that was woken in `mode` is dropped: it has had its turn, or else waiters that
+    /// are canceled, one after the other, would have each. Returns whether no other waiter has this turn.
+    pub(crate) fn end_turn(&mut self, mode: Mode) -> bool {
+        if mode != Mode::Shared {
+            return true;
+        }
+        let ends = self.end_turn_of_shared();
+        if ends {
+            self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
+        }
+        ends
     }
 
     /// Counts one woken shared waiter fewer. Returns whether none has the last turn still.

@@ -249,7 +249,7 @@ impl<'a> Waiter<'a> {
         }
         Some(listener.with(|listener| {
             let state = listener.state();
-            let ends_turn = state.is_notified() && listener.waiters.give_back_turn(mode);
+            let ends_turn = state.is_notified() && listener.waiters.end_turn(mode);
             let _waker = end_wait(lock, listener);
             let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
             Left { state, ends_turn, emptied, change, _waker }

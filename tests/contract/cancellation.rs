@@ -180,13 +180,15 @@ fn c3_also_after_it_was_overtaken() {
         // This holder is upgradable, so its release does not start the shared waiters' turn.
         let overtaker = hold(&lock, Upgradable);
         first.waits();
-        let mut second = Task::queued(lock.acquire(Exclusive));
-        let mut third = Task::queued(lock.acquire(next));
+        let second = Task::queued(lock.acquire(Exclusive));
+        let third = Task::queued(lock.acquire(next));
         drop(overtaker);
         assert!(first.woken() && !second.woken() && !third.woken());
         drop(first);
-        drop(second.run().expect("the next one"));
-        drop(third.run().expect("the last one"));
+        // Exclusive and upgradable waiters take turns, also if one of them is dropped.
+        let (mut next, mut last) = if third.woken() { (third, second) } else { (second, third) };
+        drop(next.run().expect("the next one"));
+        drop(last.run().expect("the last one"));
         assert_idle(&lock);
     }
 }

@@ -242,7 +242,8 @@ pub(crate) struct Schedule<C: Choices> {
     barged: usize,
     /// The start of the first pending poll since there were waiters that may have reserved the lock.
     reserved_since: Option<Instant>,
-    /// Whether woken shared waiters have entered while an exclusive one waited, and none was woken since.
+    /// Whether woken shared waiters have entered, or may have left, while an exclusive one waited, and none was woken
+    /// since.
     shared_had_turn: bool,
     /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
@@ -447,6 +448,9 @@ impl<C: Choices> Schedule<C> {
                 let mut task = self.take_task(id);
                 let woken = task.take_wake_up();
                 self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
+                // If it was the last of those that were woken together.
+                self.shared_had_turn |=
+                    self.dropped == Some((Shared, true)) && word.awaited[Exclusive as usize];
                 return (task.job == Job::Upgrade).then_some(task.mode);
             }
             Step::Stop(id) => {
