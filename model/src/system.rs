@@ -262,7 +262,7 @@ struct Args {
 
 /// Whether the next step of a set locks a queue.
 fn needs_queue(agent: &Agent) -> bool {
-    agent.set.next.locks() && !looks_first(agent) || looks_first(agent) && agent.log_len > 0
+    if looks_first(agent) { agent.log_len > 0 } else { agent.set.next.locks() }
 }
 
 /// Whether the next step of a set looks at the word first, and then locks the queue in another step.

@@ -186,6 +186,7 @@ fn c3_also_after_it_was_overtaken() {
         assert!(first.woken() && !second.woken() && !third.woken());
         drop(first);
         // Exclusive and upgradable waiters take turns, also if one of them is dropped.
+        assert_eq!(third.woken(), next == Upgradable, "{next:?}");
         let (mut next, mut last) = if third.woken() { (third, second) } else { (second, third) };
         drop(next.run().expect("the next one"));
         drop(last.run().expect("the last one"));

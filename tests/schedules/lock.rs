@@ -448,7 +448,7 @@ impl<C: Choices> Schedule<C> {
                 let mut task = self.take_task(id);
                 let woken = task.take_wake_up();
                 self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
-                // If it was the last of those that were woken together.
+                // This is so for the last of those that were woken together. It may be another.
                 self.shared_had_turn |=
                     self.dropped == Some((Shared, true)) && word.awaited[Exclusive as usize];
                 return (task.job == Job::Upgrade).then_some(task.mode);
