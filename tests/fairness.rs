@@ -1562,19 +1562,21 @@ fn q3_a_woken_waiter_does_not_defer_to_one_reservation_after_the_other() {
     assert_idle(&lock);
 }
 
-/// In each round a holder releases the lock, and acquires it anew at once. A waiter that it has woken is canceled before it
-/// is polled, and a new one joins, as in a `select!` in a loop.
+/// In each round a holder releases the lock, and acquires it anew at once. A waiter that it has woken is canceled, and a new
+/// one joins, as in a `select!` in a loop. It is canceled before it is polled, or when it was polled and overtaken, or
+/// after the next one has joined.
 #[test]
 fn q3_no_waiter_sleeps_on_beside_waiters_that_are_canceled_again_and_again() {
-    for n in 0..27 {
-        let [held, wanted, canceled] = [n % 3, n / 3 % 3, n / 9].map(|n| Mode::ALL[n]);
+    for n in 0..4 * 27 {
+        let [held, wanted, canceled] = [n % 3, n / 3 % 3, n / 9 % 3].map(|n| Mode::ALL[n]);
+        let [is_polled, overlaps] = [n / 27 % 2, n / 54].map(|n| n == 1);
         let lock = MultiLock::new();
         let mut holder = Some(hold(&lock, held));
         let mut waiter = Task::new(lock.acquire(wanted));
         if waiter.poll().is_ready() {
             continue;
         }
-        let mut rounds = 0;
+        let (mut rounds, mut last) = (0, None);
         while !waiter.woken() {
             let mut newcomer = Task::new(lock.acquire(canceled));
             let is_queued = newcomer.poll().is_pending();
@@ -1582,12 +1584,16 @@ fn q3_no_waiter_sleeps_on_beside_waiters_that_are_canceled_again_and_again() {
             if !waiter.woken() {
                 holder = Some(hold(&lock, held));
             }
-            drop(newcomer);
+            if is_polled && newcomer.woken() {
+                // It is overtaken, or enters beside the holder.
+                drop(newcomer.poll());
+            }
+            last = overlaps.then_some(newcomer);
             rounds += 1;
-            let what = "sleeps on beside waiters that are canceled";
-            assert!(rounds <= 2, "{held:?} is held, {wanted:?} {what}, {canceled:?}, {is_queued}");
+            let modes = [held, wanted, canceled];
+            assert!(rounds <= 4, "sleeps on: {modes:?}, {is_polled}, {overlaps}, {is_queued}");
         }
-        drop(holder);
+        drop((holder, last));
         drop(waiter.finish());
         assert_idle(&lock);
     }

@@ -7,7 +7,7 @@
  * -DKEEPS=0    no waiter makes a reservation           -DDORMANCY=1  waiters stop being polled
  * -DCLAIMS=0   none takes a reservation over           -DOFTEN=1     waiters are polled again and again
  * -DCOUNTS=0   to defer is to lose no race             -DINTIME=0    a moment may be over before woken waiters are polled
- * -DRESTS=0    readers leave no turn to a writer       -DGAP=0       no other task takes a step between a release
+ * -DTURNS=0    no side leaves its turn to the other    -DGAP=0       no other task takes a step between a release
  * -DENDS=0     the moment is never over                              and its `wake`
  * -DMOST=4     how many lost races count: seven in the lock, and fewer are enough for fewer tasks */
 #ifndef KEEPS
@@ -22,8 +22,8 @@
 #ifndef COUNTS
 #define COUNTS 1
 #endif
-#ifndef RESTS
-#define RESTS 1
+#ifndef TURNS
+#define TURNS 1
 #endif
 #ifndef INTIME
 #define INTIME 1
@@ -73,9 +73,9 @@ byte mode[N]; byte st[N]; byte lost[N]; bool over[N]; byte hold[N]; bool dormant
 byte where[N];                       /* the list of the waiter: U, X or O; 0: none */
 byte order[N] = NONE;                /* the waiters that are in lists, the first of each before the others */
 byte owner = NONE; byte claim; bool binds; byte moment; bool counted[N];
-byte turn = S; bool entered;
+bool turnX; byte turnN;              /* whether exclusive waiters had the last turns, or the others, and how many */
 byte heldBy[N]; byte sawHeld[N]; byte sawFlags[N];
-byte i, j, k, held, flags, n; bool could, must, found, bind, count, turnS, turnU, room; /* local to a step, and zero between steps */
+byte i, j, k, held, flags, n; bool could, must, found, bind, count, others, had, room; /* local to a step, and zero between steps */
 bool ready; bool due;
 
 #define waits(t) (st[t] >= QUEUED && st[t] <= NOTIFIED)
@@ -93,7 +93,7 @@ inline word() {
     :: else -> break
     od; i = 0
 }
-inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; bind = false; count = false; turnS = false; turnU = false; room = false }
+inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; bind = false; count = false; others = false; had = false; room = false }
 inline take(t) { /* out of its list */
     i = 0; j = 0;
     do
@@ -122,8 +122,16 @@ inline reserve(t) { /* if it has lost two races, and no other has a reservation 
     :: else
     fi
 }
-/* Where no exclusive waiter is counted, shared ones have had no turn. */
-inline forgetTurn() { word(); if :: !(flags & X) -> entered = false :: else fi }
+/* Turns count as long as the other side waits. A side has had its turn when one of it has entered, or after three. */
+#define otherSideWaits(x) ((x && (flags & (S | U))) || (!x && (flags & X)))
+inline keepTurn() { word(); if :: !otherSideWaits(turnX) -> turnX = false; turnN = 0 :: else fi }
+inline countTurn(x) {
+    word();
+    if
+    :: otherSideWaits(x) -> if :: turnX != x -> turnX = x; turnN = 1 :: turnX == x && turnN < 3 -> turnN++ :: else fi
+    :: else
+    fi
+}
 inline looked() { if :: moment == NEW -> moment = BEGUN :: else fi }
 inline judge(t) { /* what a poll of `t` would find */
     word();
@@ -134,11 +142,11 @@ inline poll(t) {
     judge(t);
     if
     :: could && (!must || moment == OVER) ->
-        bind = (st[t] == NOTIFIED && mode[t] == S);
+        bind = (st[t] == NOTIFIED);
         if :: must || owner == t -> unreserve() :: else -> counted[t] = false fi;
         take(t); st[t] = HOLDING; hold[t] = mode[t]; lost[t] = 0; over[t] = false;
-        if :: RESTS && bind -> entered = true :: else fi;
-        forgetTurn()
+        keepTurn();
+        if :: bind && turnN > 0 && turnX == (mode[t] == X) -> turnN = 3 :: else fi
     :: could && must && moment != OVER ->
         if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
         if :: st[t] != NOTIFIED -> st[t] = DEFERRING :: else fi;
@@ -153,8 +161,7 @@ inline poll(t) {
     :: !could && st[t] == NOTIFIED ->
         st[t] = QUEUED; lose(t); over[t] = true;
         if :: mode[t] == X -> append(t, O) :: mode[t] == U -> prepend(t, U) :: else fi;
-        reserve(t);
-        if :: turn == mode[t] -> turn = S :: else fi
+        reserve(t)
     fi;
     clean()
 }
@@ -180,13 +187,13 @@ inline notifyShared(f, h) {
     :: else
     fi
 }
-inline notifyFirst(l, both) { /* of the list `l` */
+inline notifyFirst(l) { /* of the list `l` */
     k = 0;
     do
     :: k < N ->
         if
         :: order[k] != NONE && where[order[k]] == l ->
-            k = order[k]; if :: mode[k] == X -> entered = false :: else fi; if :: both -> turn = mode[k] :: else fi; notify(k); break
+            k = order[k]; notify(k); break
         :: else -> k++
         fi
     :: else -> break
@@ -196,22 +203,22 @@ inline wake(t) {
     room = (heldBy[t] != S || (sawHeld[t] == 0 && sawFlags[t] != S) || ((sawFlags[t] & U) && admits(U, sawHeld[t], sawFlags[t])));
     if
     :: room && !(sawHeld[t] & (X | W)) ->
-        turnS = (!(sawFlags[t] & X) || (heldBy[t] == X && !(sawHeld[t] == 0 && entered)));
-        turnU = (((sawFlags[t] & X) && (sawFlags[t] & U) && turn != S) -> turn == X : turnS);
+        had = (TURNS && (sawHeld[t] == 0 || heldBy[t] == X) && (sawFlags[t] & (S | U)) && turnN == 3 && turnX == (heldBy[t] != X));
+        others = (!(sawFlags[t] & X) || ((heldBy[t] == X) != had));
         found = false;
-        if :: turnS -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
-        if
-        :: turnU && (turnS || sawHeld[t] == 0) && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U, (sawFlags[t] & X))
-        :: else
-        fi;
+        if :: others || (heldBy[t] == X && sawHeld[t] != 0) -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
+        if :: others && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi;
+        if :: found -> countTurn(false) :: else fi;
         if
         :: !found && (sawFlags[t] & X) && sawHeld[t] == 0 ->
-            if :: sawFlags[t] & O -> notifyFirst(O, (sawFlags[t] & U)) :: else fi;
-            if :: !found -> notifyFirst(X, (sawFlags[t] & U)) :: else fi;
+            if :: sawFlags[t] & O -> notifyFirst(O) :: else fi;
+            if :: !found -> notifyFirst(X) :: else fi;
+            if :: found -> countTurn(true) :: else fi;
             if
-            :: !found ->
-                if :: !turnS -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
-                if :: !turnU && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U, true) :: else fi
+            :: !found && !others ->
+                notifyShared(sawFlags[t], sawHeld[t]);
+                if :: (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi;
+                if :: found -> countTurn(false) :: else fi
             :: else
             fi
         :: else

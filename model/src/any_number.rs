@@ -451,8 +451,8 @@ impl Crowd {
         match duty.question() {
             None => next.push(Self { duty: None, ..*self }),
             Some(Question::LastTurns) => {
-                // The mode, and whether shared waiters have entered.
-                next.extend([0, 1, 2, 4, 5, 6].map(|turn| answered(*self, turn)));
+                // None has had its turn, or one side has.
+                next.extend([0, 1, 2].map(|turn| answered(*self, turn)));
             }
             Some(Question::First(ListId::Upgrade, _)) => match self.upgrade {
                 Upgrade::Asleep => {

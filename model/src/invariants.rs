@@ -5,7 +5,7 @@ use crate::raw::queue::ListId;
 use crate::raw::state::WaitFlag;
 use crate::real::{lock_of, snapshot, waits_at};
 use crate::system::{Spec, System};
-use crate::world::{Agent, Fault, LOCKS, NONE, NodeState, Pc, Then, World};
+use crate::world::{Agent, Fault, LOCKS, Lock, NONE, NodeState, Pc, Then, World};
 
 pub type Invariant = fn(&System, &World) -> bool;
 
@@ -225,6 +225,16 @@ fn flags_and_counts_at(system: &System, world: &World, at: usize) -> bool {
         })
         && lock.woken_shared as usize
             <= agents().filter(|(_, (spec, agent))| is_woken_shared(spec, agent, at)).count()
+        && (lock.last_number == 0 || others_wait(lock))
+}
+
+/// Whether a waiter is counted that is not of the side that had the last turns.
+fn others_wait(lock: &Lock) -> bool {
+    let of = |mode: Mode| lock.counts[mode as usize];
+    match lock.last_exclusive {
+        true => of(Mode::Shared) + of(Mode::Upgradable) > 0,
+        false => of(Mode::Exclusive) > 0,
+    }
 }
 
 fn is_woken_shared(spec: &Spec, agent: &Agent, at: usize) -> bool {
@@ -241,6 +251,7 @@ fn as_new_in_the_end(system: &System, world: &World) -> bool {
                 && lock.counts == [0; 5]
                 && lock.queued == 0
                 && lock.woken_shared == 0
+                && lock.last_number == 0
                 && lock.lists.iter().all(|list| list.is_empty())
                 && lock.owner == NONE
         })

@@ -273,7 +273,7 @@ fn put_queue(queue: &WaitQueue, from: &Lock, nodes: &Nodes) {
             owner: nodes.address(from.owner) | from.owner_flags as usize,
             moment: Moment(from.moment),
             deferrals: from.deferrals,
-            last: LastTurns { mode: from.last_turn, shared_entered: from.shared_had_turn },
+            last: LastTurns { exclusive: from.last_exclusive, number: from.last_number },
             claim: from.claim,
             number: NUMBER,
             woken_shared: from.woken_shared.into(),
@@ -294,8 +294,7 @@ fn get_queue(queue: &WaitQueue, world: &mut World, at: usize, nodes: &Nodes) -> 
         to.moment = if to.owner == NONE { 0 } else { reservation.moment.0 };
         to.deferrals = reservation.deferrals;
         to.woken_shared = reservation.woken_shared as u8;
-        to.last_turn = reservation.last.mode;
-        to.shared_had_turn = reservation.last.shared_entered;
+        (to.last_exclusive, to.last_number) = (reservation.last.exclusive, reservation.last.number);
         to.claim = if to.owner == NONE { 0 } else { reservation.claim };
         let reservation_number = reservation.number;
         for (number, list) in LIST_IDS.into_iter().enumerate() {

@@ -207,7 +207,7 @@ pub static MOST_PASSED: AtomicU8 = AtomicU8::new(0);
 #[derive(Clone, Copy)]
 pub(crate) enum Question {
     LastTurns,
-    First(ListId, Mode),
+    First(ListId, bool),
     AllShared,
 }
 
@@ -232,12 +232,14 @@ impl Answers<'_> {
 
 impl QueueSteps for Answers<'_> {
     fn last_turns(&mut self) -> LastTurns {
-        let answer = self.ask(Question::LastTurns) as usize;
-        LastTurns { mode: Mode::ALL[answer & 3], shared_entered: answer & 4 != 0 }
+        match self.ask(Question::LastTurns) {
+            0 => LastTurns::NONE,
+            side => LastTurns { exclusive: side == 2, number: LastTurns::MOST },
+        }
     }
 
-    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool {
-        self.ask(Question::First(list, turn)) != 0
+    fn notify_first(&mut self, list: ListId, begins: bool) -> bool {
+        self.ask(Question::First(list, begins)) != 0
     }
 
     fn notify_all_shared(&mut self) -> bool {
@@ -683,11 +685,13 @@ impl System {
             let mut wake = WakeAll::new(waking.fair);
             match question {
                 Question::LastTurns => {
-                    let LastTurns { mode, shared_entered } = queue.last_turns();
-                    (Some(mode as u8 | (shared_entered as u8) << 2), None)
+                    // Only whether one side has had its turn decides anything.
+                    let LastTurns { exclusive, number } = queue.last_turns();
+                    let had_turn = number == LastTurns::MOST;
+                    (Some(if had_turn { 1 + exclusive as u8 } else { 0 }), None)
                 }
-                Question::First(list, turn) => {
-                    (Some(lock.notify_first(queue, list, turn, &mut wake) as u8), None)
+                Question::First(list, begins) => {
+                    (Some(lock.notify_first(queue, list, begins, &mut wake) as u8), None)
                 }
                 Question::AllShared => {
                     let has_begun = waking.at_most != NONE;
@@ -696,8 +700,7 @@ impl System {
                     let mut batches =
                         Batches { end: has_begun.then_some(end), total: waking.total.into() };
                     let list = ListId::Shared;
-                    let found =
-                        lock.notify_batch(queue, list, true, Mode::Shared, &mut wake, &mut batches);
+                    let found = lock.notify_batch(queue, list, true, true, &mut wake, &mut batches);
                     let end = batches.end.map(|end| (nodes.who(end.last), end.at_most as u8));
                     (found.map(u8::from), end.map(|(end, most)| (end, most, batches.total as u8)))
                 }

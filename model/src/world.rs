@@ -82,8 +82,9 @@ pub struct Lock {
     pub moment: u16,
     /// How many newcomers still yield.
     pub deferrals: u8,
-    pub last_turn: Mode,
-    pub shared_had_turn: bool,
+    /// Whether exclusive waiters had the last turn, and how many turns in a row.
+    pub last_exclusive: bool,
+    pub last_number: u8,
     /// How many races the owner had lost.
     pub claim: u8,
 }
@@ -99,8 +100,8 @@ impl Lock {
         owner_flags: 0,
         moment: 0,
         deferrals: 0,
-        last_turn: Mode::Shared,
-        shared_had_turn: false,
+        last_exclusive: false,
+        last_number: 0,
         claim: 0,
     };
 }
@@ -301,8 +302,8 @@ impl std::fmt::Display for World {
             writeln!(f, " {:?} counts {:?}", lock.lists, lock.counts)?;
             writeln!(
                 f,
-                "  owner {owner}/{} moment {} deferrals {} turn {:?} {:?}",
-                lock.owner_flags, lock.moment, lock.deferrals, lock.last_turn, self.fault
+                "  owner {owner}/{} moment {} deferrals {} turns {} {:?}",
+                lock.owner_flags, lock.moment, lock.deferrals, lock.last_number, self.fault
             )?;
         }
         for (number, agent) in self.agents.iter().enumerate().filter(|other| *other.1 != Agent::NEW)

@@ -14,15 +14,15 @@ VARIABLES st,       \* "idle", "queued", "deferring" (queued, and woken by itsel
                     \* a holder's mode "S", "U" or "X", or "W" (upgrades), "leaving" or "gone"
   lost, over,       \* how many races the waiter has lost; the waiters that are counted as overtaken
   list, resv,       \* the queue: its lists, and the reservation
-  turn, entered,    \* whose turn was last; shared waiters have had a turn while an exclusive one waits
+  turn,             \* whether exclusive waiters had the last turns, or the others, and how many: if one has entered, three
   wakes,            \* for each task that is leaving, what it saw in the word
   dormant           \* the waiters that are not polled any more
-queue == <<over, list, resv, turn, entered>>
+queue == <<over, list, resv, turn>>
 vars == <<st, lost, queue, wakes, dormant>>
 Has(rule) == Without # rule
-Free == [owner |-> None, claim |-> 0, binds |-> FALSE, moment |-> "new", counted |-> {}]
+Free == [owner |-> None, claim |-> 0, binds |-> FALSE, moment |-> "new", counted |-> {}]  NoTurn == [x |-> FALSE, n |-> 0]
 Init == /\ st = [t \in Tasks |-> "idle"] /\ lost = [t \in Tasks |-> 0] /\ over = {} /\ wakes = {} /\ dormant = {}
-        /\ list = [l \in {"U", "X", "O"} |-> <<>>] /\ resv = Free /\ turn = "S" /\ entered = FALSE
+        /\ list = [l \in {"U", "X", "O"} |-> <<>>] /\ resv = Free /\ turn = NoTurn
 Waits(t) == st[t] \in {"queued", "deferring", "notified", "handed"}
 Woken(t) == st[t] \in {"deferring", "notified", "handed"} /\ t \notin dormant
 (* The word: the modes that are held, and the waiting flags, with "O" for overtaken. A flag is set iff its count is not zero. *)
@@ -43,8 +43,11 @@ First(l) == IF list[l] = <<>> THEN {} ELSE {Head(list[l])}
 Joined(t) == IF st[t] = "idle" /\ Mode[t] # "S" THEN [list EXCEPT ![Mode[t]] = Append(@, t)] ELSE list
 LeftBy(t, l) == [i \in DOMAIN l |-> SelectSeq(l[i], LAMBDA u : u # t)]
 Forgets(t) == IF resv.owner = t THEN Free ELSE [resv EXCEPT !.counted = @ \ {t}]
-GiveBack(t) == IF turn = Mode[t] THEN "S" ELSE turn
-XWaits(but) == \E t \in Tasks \ {but} : Mode[t] = "X" /\ Waits(t)
+(* A side has had its turn when one of it has entered, or it was woken three times, while the other side waits, here in the new state.       *)
+OtherWaits(x) == \E t \in Tasks : (Mode[t] = "X") # x /\ Waits(t)'
+Kept == IF OtherWaits(turn.x) THEN turn ELSE NoTurn
+Counted(x, number) == IF ~OtherWaits(x) THEN Kept ELSE [x |-> x, n |-> IF number > 3 THEN 3 ELSE number]
+OneMore(x) == Counted(x, IF turn.x = x THEN turn.n + 1 ELSE 1)
 (* A look at the moment begins it. *)
 Looked == IF resv.moment = "new" THEN [resv EXCEPT !.moment = "begun"] ELSE resv
 (* A waiter that has lost two races reserves the lock, unless another one has that has lost as many. *)
@@ -59,76 +62,74 @@ HandsOff(t) == /\ st[t] \in {"idle", "queued", "deferring"} /\ First("O") \cap (
 HandOff(t) ==
   /\ \E h \in First("O") : /\ st' = [st EXCEPT ![t] = "queued", ![h] = IF IsHandoff(h) THEN "handed" ELSE "notified"]
                            /\ list' = LeftBy(h, Joined(t))
-  /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ entered' = FALSE /\ UNCHANGED <<lost, over, turn, wakes, dormant>>
+  /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ turn' = OneMore(TRUE) /\ UNCHANGED <<lost, over, wakes, dormant>>
 (* A waiter or newcomer that is polled enters if it could, unless it defers. One that finds the moment over ends the reservation. *)
 Enter(t) ==
   /\ st' = [st EXCEPT ![t] = Mode[t]] /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t}
   /\ list' = LeftBy(t, list) /\ resv' = (IF MustDefer(t) THEN Free ELSE Forgets(t))
-  /\ entered' = (XWaits(t) /\ (entered \/ (Has("rests") /\ Mode[t] = "S" /\ st[t] = "notified"))) /\ UNCHANGED <<turn, wakes, dormant>>
+  /\ turn' = (IF st[t] \in {"notified", "handed"} /\ turn.x = (Mode[t] = "X") /\ turn.n # 0 THEN Counted(turn.x, 3) ELSE Kept) /\ UNCHANGED <<wakes, dormant>>
 (* Else it defers: it wakes itself, and looks again. A notified waiter stays notified, and has lost a race, once for each reservation. *)
 Defer(t) ==
   /\ LET counts == Has("counts") /\ st[t] = "notified" /\ t \notin resv.counted
      IN  /\ lost' = [lost EXCEPT ![t] = IF counts THEN Races(t) ELSE @]
          /\ LET r == IF counts THEN Reserve(t, Races(t), TRUE) ELSE resv
             IN  resv' = IF r.owner # resv.owner THEN r ELSE [Looked EXCEPT !.counted = IF counts THEN @ \cup {t} ELSE @]
-  /\ st' = [st EXCEPT ![t] = IF @ = "notified" THEN @ ELSE "deferring"] /\ list' = Joined(t) /\ UNCHANGED <<over, turn, entered, wakes, dormant>>
+  /\ st' = [st EXCEPT ![t] = IF @ = "notified" THEN @ ELSE "deferring"] /\ list' = Joined(t) /\ UNCHANGED <<over, turn, wakes, dormant>>
 (* Or it is queued, and sets its flag in the same write. *)
-Wait(t) == /\ st' = [st EXCEPT ![t] = "queued"] /\ list' = Joined(t) /\ UNCHANGED <<lost, over, resv, turn, entered, wakes, dormant>>
+Wait(t) == /\ st' = [st EXCEPT ![t] = "queued"] /\ list' = Joined(t) /\ UNCHANGED <<lost, over, resv, turn, wakes, dormant>>
 (* A notified waiter that finds the lock held was overtaken, and goes before those that were not: it has lost a race. *)
 Overtaken(t) ==
   /\ st' = [st EXCEPT ![t] = "queued"] /\ lost' = [lost EXCEPT ![t] = Races(t)] /\ over' = over \cup {t}
   /\ list' = CASE Mode[t] = "X" -> [list EXCEPT !["O"] = Append(@, t)]
                [] Mode[t] = "U" -> [list EXCEPT !["U"] = <<t>> \o @]
                [] Mode[t] = "S" -> list
-  /\ resv' = Reserve(t, Races(t), FALSE) /\ turn' = GiveBack(t) /\ UNCHANGED <<entered, wakes, dormant>>
+  /\ resv' = Reserve(t, Races(t), FALSE) /\ UNCHANGED <<turn, wakes, dormant>>
 Poll(t) ==
   /\ t \notin dormant /\ (Waits(t) \/ st[t] = "idle")
   /\ IF Could(t) THEN IF Defers(t) THEN Defer(t) ELSE IF HandsOff(t) THEN HandOff(t) ELSE Enter(t)
      ELSE IF st[t] = "notified" THEN Overtaken(t) ELSE Wait(t)
 (* A newcomer yields one poll while a waiter is counted as overtaken, and looks at the moment. It need not: 255 others may have yielded. *)
 Yield(t) == /\ st[t] = "idle" /\ Could(t) /\ resv.owner # None /\ over # {}
-            /\ resv' = (IF resv.moment = "over" THEN Free ELSE Looked) /\ UNCHANGED <<st, lost, over, list, turn, entered, wakes, dormant>>
+            /\ resv' = (IF resv.moment = "over" THEN Free ELSE Looked) /\ UNCHANGED <<st, lost, over, list, turn, wakes, dormant>>
 (* The moment is over at some time: then notified waiters either defer or are dormant. *)
 Tick == /\ Has("ends") /\ resv.moment = "begun"
         /\ InTime => /\ wakes = {} /\ Word.held = {}
                      /\ \A t \in Tasks : st[t] = "notified" /\ t \notin dormant => Could(t) /\ MustDefer(t)
-        /\ resv' = [resv EXCEPT !.moment = "over"] /\ UNCHANGED <<st, lost, over, list, turn, entered, wakes, dormant>>
+        /\ resv' = [resv EXCEPT !.moment = "over"] /\ UNCHANGED <<st, lost, over, list, turn, wakes, dormant>>
 (* A holder that leaves, or a waiter that is dropped, wakes others if it sees a flag: what it saw is the word that it wrote. *)
 Leave(t, left, wakesOthers(_)) ==
   LET s == [st EXCEPT ![t] = IF left = "none" THEN "gone" ELSE "idle"]  w == WordOf(s, over')  does == w.flags # {} /\ wakesOthers(w)
   IN  /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t} /\ dormant' = dormant \ {t}
-      /\ list' = LeftBy(t, list) /\ resv' = Forgets(t) /\ entered' = ((entered \/ (left = "none" /\ Mode[t] = "S" /\ st[t] = "notified")) /\ XWaits(t))
-      /\ st' = IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s
+      /\ list' = LeftBy(t, list) /\ resv' = Forgets(t)
+      /\ st' = (IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s) /\ turn' = Kept
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
-Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE) /\ UNCHANGED turn
+Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE)
 (* So does a dropped waiter that was notified, or is the last exclusive one. Of shared ones that were notified together, here each may. *)
 Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
-           /\ UNCHANGED turn /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
+           /\ Leave(t, "none", LAMBDA w : st[t] = "notified" \/ (Mode[t] = "X" /\ "X" \notin w.flags))
 (* An upgrade keeps all others out, and waits for the holders that are there. *)
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
-(* Without exclusive waiters, or after an exclusive hold unless shared ones have had a turn: all shared waiters, the first upgradable one. *)
-(* Else, once the lock is free, one exclusive, overtaken ones first. It alternates with upgradable ones. If none is left there: the others. *)
+(* After an exclusive hold it is the turn of the others: all shared waiters, and the first upgradable one. Else it is that of one exclusive *)
+(* waiter, overtaken ones first, once the lock is free. A side that has had its turn leaves it to the other. If none is left there: the other. *)
 Turns(c) ==
-  LET xWaits == "X" \in c.flags  free == c.held = {}
-      turnS == ~xWaits \/ (c.left = "X" /\ ~(free /\ entered))
-      turnU == IF xWaits /\ turn # "S" THEN turn = "X" ELSE turnS
+  LET xWaits == "X" \in c.flags  free == c.held = {}  after == c.left = "X"
+      had == Has("turns") /\ (free \/ after) /\ turn = [x |-> ~after, n |-> 3] /\ {"S", "U"} \cap c.flags # {}
       s == IF "S" \in c.flags /\ Fits("S", c) THEN {t \in Tasks : Mode[t] = "S" /\ st[t] \in {"queued", "deferring"}} ELSE {}
       u == IF "U" \in c.flags /\ Fits("U", c) THEN First("U") ELSE {}
       x == IF "O" \in c.flags /\ list["O"] # <<>> THEN First("O") ELSE First("X")
-      first == (IF turnS THEN s ELSE {}) \cup (IF turnU /\ (turnS \/ free) THEN u ELSE {})
+      first == IF ~xWaits \/ after # had THEN s \cup u ELSE IF after /\ ~free THEN s ELSE {}
       madeRoom == c.left # "S" \/ (free /\ c.flags # {"S"}) \/ ("U" \in c.flags /\ Admits("U", c))
   IN  IF ~madeRoom \/ c.held \cap {"W", "X"} # {} THEN {} ELSE IF first # {} \/ ~xWaits \/ ~free THEN first
-      ELSE IF x # {} THEN x ELSE (IF turnS THEN {} ELSE s) \cup (IF turnU THEN {} ELSE u)
+      ELSE IF x # {} THEN x ELSE s \cup u
 (* A waiter is notified: the moment of its reservation begins anew. A thread that cannot be handed the lock stays queued, and reserves it. *)
 Wake(c) ==
-  LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}  both == {"U", "X"} \subseteq c.flags
+  LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}
   IN  /\ wakes' = wakes \ {c}
       /\ st' = [t \in Tasks |-> IF t \in n THEN (IF IsHandoff(t) THEN "handed" ELSE "notified")
                                 ELSE IF t # c.by THEN st[t] ELSE IF c.left = "none" THEN "gone" ELSE "idle"]
       /\ list' = [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA t : t \notin n)]
-      /\ turn' = IF both /\ "U" \in modes THEN "U" ELSE IF both /\ "X" \in modes THEN "X" ELSE turn
-      /\ entered' = (entered /\ \A t \in all : Mode[t] # "X")
+      /\ turn' = IF n = {} THEN turn ELSE OneMore("X" \in modes)
       /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"]
                  ELSE IF all # n /\ Has("handoffs") THEN Reserve(CHOOSE t \in all \ n : TRUE, 2, TRUE) ELSE resv
       /\ UNCHANGED <<lost, over, dormant>>

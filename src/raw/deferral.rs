@@ -156,7 +156,7 @@ impl RawLock {
         losses: &mut Losses,
         enough: u8,
     ) {
-        waiters.give_back_turn(mode);
+        waiters.uncount_woken(mode);
         let reservation = &mut waiters.reservation;
         losses.add(reservation, waiter, mode, false, enough);
         reservation.deferrals = if reservation.is_made() { 0 } else { DEFERRALS };

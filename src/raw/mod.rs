@@ -202,7 +202,7 @@ impl RawLock {
         flags: WaitFlags,
     ) -> (WaitFlags, Transition) {
         let emptied = waiters.uncount(flags);
-        waiters.record_left(emptied);
+        waiters.record_left();
         (emptied, self.state.clear_waiting(emptied))
     }
 }

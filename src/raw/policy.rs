@@ -5,21 +5,36 @@
 
 use crate::mode::Mode;
 use crate::raw::queue::ListId;
+use crate::raw::reservation::RACES;
 use crate::raw::state::{Snapshot, Transition, WaitFlag, WaitFlags};
 
-/// Whose turn was last, of waiters of different modes.
+/// Whose turn was last: that of exclusive waiters, or that of the others.
 #[derive(Clone, Copy)]
 pub(crate) struct LastTurns {
-    /// The mode of the last waiter that was woken while both upgradable and exclusive ones waited,
-    /// unless that waiter waits again. Otherwise `Shared`: a new lock is all zeros.
-    pub(crate) mode: Mode,
-    /// Whether woken shared waiters have entered, or the last of them was dropped, while an exclusive waiter
-    /// was counted, and no exclusive waiter was notified since.
-    pub(crate) shared_entered: bool,
+    pub(crate) exclusive: bool,
+    /// How many turns in a row those have had while the others waited: since one of them entered, the most.
+    pub(crate) number: u8,
 }
 
 impl LastTurns {
-    pub(crate) const NONE: Self = Self { mode: Mode::Shared, shared_entered: false };
+    pub(crate) const NONE: Self = Self { exclusive: false, number: 0 };
+
+    /// How many turns in a row waiters have at most while the others sleep: as many as one needs that is
+    /// overtaken each time, until the lock is reserved for it.
+    pub(crate) const MOST: u8 = RACES + 1;
+
+    /// Counts a turn of the `exclusive` waiters, or of the others.
+    #[inline]
+    pub(crate) fn count(&mut self, exclusive: bool) {
+        let before = if self.exclusive == exclusive { self.number } else { 0 };
+        *self = Self { exclusive, number: Self::MOST.min(before + 1) };
+    }
+
+    /// Returns whether those have had their turn.
+    #[inline]
+    fn had(self, exclusive: bool) -> bool {
+        self.exclusive == exclusive && self.number == Self::MOST
+    }
 }
 
 /// What a notification asks of the queue. Each method locks the queue for itself, and the wakers of
@@ -29,11 +44,11 @@ pub(crate) trait QueueSteps {
     fn last_turns(&mut self) -> LastTurns;
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there was one. If it is notified and `turn` is not shared, that becomes the
-    /// last turn.
-    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool;
+    /// Returns whether there was one. If it is notified, and a turn `begins`, that is counted.
+    fn notify_first(&mut self, list: ListId, begins: bool) -> bool;
 
-    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
+    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued. With
+    /// them a turn begins.
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
@@ -46,7 +61,7 @@ pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
     let word = change.after;
     if word.is_upgrading() {
         if word.shared_holders() == 0 {
-            queue.notify_first(ListId::Upgrade, Mode::Shared);
+            queue.notify_first(ListId::Upgrade, false);
         }
     } else if word.is_awaited_in_any_mode() {
         notify_next(queue, change);
@@ -55,10 +70,10 @@ pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
 
 /// Notifies the waiters whose turn it is.
 ///
-/// This is where shared and exclusive waiters take turns. After an exclusive hold come all
+/// This is where exclusive waiters and the others take turns. After an exclusive hold come all
 /// shared waiters and one upgradable waiter, and after those comes one exclusive waiter. If all
 /// waiters whose turn it is were notified before, and have not entered, it is the turn of the
-/// others. Where both upgradable and exclusive waiters wait, neither kind has two turns in a row.
+/// others.
 ///
 /// Where a function below returns whether there was a waiter, a handoff waiter that is left in
 /// its list counts. A waiter that was notified earlier is in no list, and does not.
@@ -77,6 +92,10 @@ fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
     }
 
     let exclusive_waits = word.has(WaitFlag::Exclusive);
+    let after_exclusive = change.ends_exclusive();
+    if exclusive_waits && !word.is_free() && !after_exclusive {
+        return;
+    }
     if cfg!(feature = "std") && exclusive_waits && word.awaits_only_exclusive() {
         // The rules below lead to the same, by more steps.
         if word.is_free() {
@@ -84,36 +103,26 @@ fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
         }
         return;
     }
-    let last = match exclusive_waits && !word.awaits_only_exclusive() {
-        true => queue.last_turns(),
-        false => LastTurns::NONE,
-    };
-    // Shared waiters do not have two turns while an exclusive waiter sleeps on: those that entered
-    // beside an upgradable holder have had one before that holder's upgrade ends.
-    let turn_of_shared =
-        !exclusive_waits || change.ends_exclusive() && !(word.is_free() && last.shared_entered);
-    // Holders that change their modes could end each acquisition in the mode after which the
-    // same waiters have their turn. So where both upgradable and exclusive waiters wait,
-    // neither kind has two turns in a row.
-    let turn_of_upgradable = match last.mode {
-        Mode::Shared => turn_of_shared,
-        last => last == Mode::Exclusive,
-    };
+    // Holders that change their modes could end each hold in the mode after which the same waiters have
+    // their turn. And newcomers could overtake waiters in each of their turns, which are canceled then, and
+    // replaced by others. So those that sleep have their turn, too.
+    let had_turn = exclusive_waits
+        && !word.awaits_only_exclusive()
+        && queue.last_turns().had(!after_exclusive);
+    let turn_of_exclusive = exclusive_waits && after_exclusive == had_turn;
 
-    let mut found = turn_of_shared && notify_shared(queue, word);
-    if turn_of_upgradable && (turn_of_shared || word.is_free()) {
-        found |= notify_upgradable(queue, word);
+    // A downgrade lets shared waiters in at any time.
+    let mut found = (!turn_of_exclusive || !word.is_free()) && notify_shared(queue, word);
+    if !turn_of_exclusive {
+        found |= notify_upgradable(queue, word, !found);
     }
-    found |= !exclusive_waits || !word.is_free();
-    if found || notify_exclusive(queue, word) {
+    if found || !exclusive_waits || !word.is_free() || notify_exclusive(queue, word) {
         return;
     }
     // All waiters whose turn it is were notified before, and have not entered.
-    if !turn_of_shared {
-        notify_shared(queue, word);
-    }
-    if !turn_of_upgradable {
-        notify_upgradable(queue, word);
+    if turn_of_exclusive {
+        let found = notify_shared(queue, word);
+        notify_upgradable(queue, word, !found);
     }
 }
 
@@ -123,18 +132,16 @@ fn notify_shared(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
 }
 
 /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
-fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
-    let turn = if word.has(WaitFlag::Exclusive) { Mode::Upgradable } else { Mode::Shared };
+fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot, begins: bool) -> bool {
     word.has(WaitFlag::Upgradable)
         && word.fits(Mode::Upgradable)
-        && queue.notify_first(ListId::Upgradable, turn)
+        && queue.notify_first(ListId::Upgradable, begins)
 }
 
 /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
 fn notify_exclusive(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
-    let turn = if word.has(WaitFlag::Upgradable) { Mode::Exclusive } else { Mode::Shared };
-    word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, turn)
-        || queue.notify_first(ListId::Exclusive, turn)
+    word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, true)
+        || queue.notify_first(ListId::Exclusive, true)
 }
 
 /// Returns whether a waiter that was dropped wakes those that may enter after it has left. It was the last

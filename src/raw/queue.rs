@@ -13,7 +13,7 @@ use crate::mode::Mode;
 use crate::raw::edges::{Edge, Edges};
 use crate::raw::list::{List, Node, WaiterKind};
 use crate::raw::policy::LastTurns;
-use crate::raw::reservation::Reservation;
+use crate::raw::reservation::{Reservation, Woken};
 #[cfg(feature = "std")]
 use crate::raw::spin::AdaptiveSpin;
 use crate::raw::state::{WaitFlag, WaitFlags};
@@ -192,12 +192,32 @@ impl WaitLists {
         emptied
     }
 
-    /// Records that a waiter, the last in the `emptied` flags, has entered or left. Without exclusive
-    /// waiters, none has the next turn.
+    /// Counts a turn of the `exclusive` waiters, or of the others, if a waiter of the other side waits.
     #[inline]
-    pub(crate) fn record_left(&mut self, emptied: WaitFlags) {
-        if emptied.has(WaitFlag::Exclusive) {
-            self.reservation.last.shared_entered = false;
+    pub(super) fn count_turn(&mut self, exclusive: bool) {
+        if self.other_side_waits(exclusive) {
+            self.reservation.last.count(exclusive);
+        }
+    }
+
+    /// Records that waiters have entered or left. Turns count as long as a waiter of the other side waits.
+    #[inline]
+    pub(crate) fn record_left(&mut self) {
+        let last = self.reservation.last;
+        if last.number != 0 && !self.other_side_waits(last.exclusive) {
+            self.reservation.last = LastTurns::NONE;
+        }
+    }
+
+    /// Returns whether a waiter of the other side is counted: the others, if `exclusive`.
+    #[inline]
+    fn other_side_waits(&self, exclusive: bool) -> bool {
+        match exclusive {
+            true => {
+                self.counts[WaitFlag::Shared as usize] | self.counts[WaitFlag::Upgradable as usize]
+                    != 0
+            }
+            false => self.counts[WaitFlag::Exclusive as usize] != 0,
         }
     }
 
@@ -282,43 +302,31 @@ impl WaitLists {
         &mut self.lists[id as usize]
     }
 
-    /// Records that a waiter that was woken in `mode` has entered. After shared ones, if an exclusive
-    /// waiter is counted, the next turn is not that of shared waiters again.
-    pub(crate) fn record_turn(&mut self, mode: Mode) {
-        if mode == Mode::Shared {
-            self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
-            self.end_turn_of_shared();
-        }
+    /// Counts `woken` shared waiters. If their turn `begins`, those of older ones do not count.
+    #[inline]
+    pub(super) fn count_woken_shared(&mut self, begins: bool, woken: usize) {
+        let before = if begins { 0 } else { self.reservation.woken_shared };
+        self.reservation.woken_shared = before.saturating_add(woken as Woken);
     }
 
-    /// Takes back the turn of a waiter that was woken in `mode`, and waits again.
-    pub(crate) fn give_back_turn(&mut self, mode: Mode) {
-        if self.reservation.last.mode == mode {
-            self.reservation.last.mode = Mode::Shared;
-        }
-        if mode == Mode::Shared {
-            self.end_turn_of_shared();
-        }
-    }
-
-    /// Records that a waiter that was woken in `mode` is dropped: it has had its turn, or else waiters that
-    /// are canceled, one after the other, would have each. Returns whether no other waiter has this turn.
-    pub(crate) fn end_turn(&mut self, mode: Mode) -> bool {
+    /// Records that a waiter that was woken in `mode` has entered, waits again, or is dropped. Returns whether
+    /// it is the last of those that were woken together.
+    pub(crate) fn uncount_woken(&mut self, mode: Mode) -> bool {
         if mode != Mode::Shared {
             return true;
         }
-        let ends = self.end_turn_of_shared();
-        if ends {
-            self.reservation.last.shared_entered = self.counts[WaitFlag::Exclusive as usize] != 0;
-        }
-        ends
-    }
-
-    /// Counts one woken shared waiter fewer. Returns whether none has the last turn still.
-    fn end_turn_of_shared(&mut self) -> bool {
         let woken = &mut self.reservation.woken_shared;
         *woken = woken.saturating_sub(1);
         *woken == 0
+    }
+
+    /// Records that a waiter that was woken in `mode` has entered: the turn ends.
+    pub(crate) fn end_turn(&mut self, mode: Mode) {
+        let last = &mut self.reservation.last;
+        if last.number != 0 && last.exclusive == (mode == Mode::Exclusive) {
+            last.number = LastTurns::MOST;
+        }
+        self.uncount_woken(mode);
     }
 }
 

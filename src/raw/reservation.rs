@@ -183,13 +183,6 @@ impl Reservation {
         self.is_made() && self.owner() == waiter
     }
 
-    /// Counts shared waiters that were woken. If their turn `begins`, those of older ones do not count.
-    #[inline]
-    pub(crate) fn count_woken_shared(&mut self, begins: bool, count: usize) {
-        let before = if begins { 0 } else { self.woken_shared };
-        self.woken_shared = before.saturating_add(count as Woken);
-    }
-
     /// Records that the owner was notified: its moment begins anew.
     #[cold]
     #[inline(never)]

@@ -92,9 +92,8 @@ impl<'a> Waiter<'a> {
 
             // 1. The lock was acquired for this waiter.
             if HAS_THREADS && state == WaitState::HandedOff {
-                listener.waiters.record_turn(mode);
-                let emptied = listener.waiters.uncount(mem::replace(flags, WaitFlags::NONE));
-                lock.state.clear_waiting(emptied);
+                listener.waiters.end_turn(mode);
+                lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             }
 
@@ -131,9 +130,9 @@ impl<'a> Waiter<'a> {
                 == Attempt::Available
             {
                 *flags = WaitFlags::NONE;
-                listener.waiters.record_left(emptied);
+                listener.waiters.record_left();
                 if notified {
-                    listener.waiters.record_turn(mode);
+                    listener.waiters.end_turn(mode);
                 }
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
@@ -249,7 +248,7 @@ impl<'a> Waiter<'a> {
         }
         Some(listener.with(|listener| {
             let state = listener.state();
-            let ends_turn = state.is_notified() && listener.waiters.end_turn(mode);
+            let ends_turn = state.is_notified() && listener.waiters.uncount_woken(mode);
             let _waker = end_wait(lock, listener);
             let (emptied, change) = lock.uncount_from(listener.waiters, *flags);
             Left { state, ends_turn, emptied, change, _waker }
@@ -281,7 +280,7 @@ impl<'a> Waiter<'a> {
         let (flags, _, listener) = self.parts();
         let _waker = listener.with(|listener| {
             if listener.state().is_notified() {
-                listener.waiters.record_turn(mode);
+                listener.waiters.end_turn(mode);
             }
             lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
             end_wait(lock, listener)

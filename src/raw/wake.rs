@@ -34,8 +34,8 @@ impl QueueSteps for Notifies<'_> {
     }
 
     #[inline]
-    fn notify_first(&mut self, list: ListId, turn: Mode) -> bool {
-        self.lock.notify_first(self.queue, list, turn, self.wake)
+    fn notify_first(&mut self, list: ListId, begins: bool) -> bool {
+        self.lock.notify_first(self.queue, list, begins, self.wake)
     }
 
     #[inline]
@@ -104,13 +104,13 @@ impl RawLock {
         &self,
         queue: &WaitQueue,
         list: ListId,
-        turn: Mode,
+        begins: bool,
         wake: &mut WakeAll,
     ) -> bool {
         // Without `std`, the code is there once for one and for all: 150 bytes less, and 70
         // instructions more.
         if cfg!(not(feature = "std")) {
-            return self.notify(queue, list, false, turn, wake);
+            return self.notify(queue, list, false, begins, wake);
         }
         let (found, popped) = queue.with(|waiters| {
             let first = waiters.list(list).first().map_or(NO_WAITER, Node::address);
@@ -122,8 +122,8 @@ impl RawLock {
                 if waiters.reservation.is_of(first) {
                     waiters.reservation.set_owner_notified();
                 }
-                if turn != Mode::Shared {
-                    waiters.reservation.last.mode = turn;
+                if begins {
+                    waiters.count_turn(list.mode() == Mode::Exclusive);
                 }
             }
             (first != NO_WAITER, popped)
@@ -136,7 +136,7 @@ impl RawLock {
 
     /// See [`QueueSteps::notify_all_shared`].
     pub(crate) fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
-        self.notify(queue, ListId::Shared, true, Mode::Shared, wake)
+        self.notify(queue, ListId::Shared, true, true, wake)
     }
 
     /// Notifies the first waiter of `list`, or `all` of them: see the two methods above.
@@ -146,12 +146,12 @@ impl RawLock {
         queue: &WaitQueue,
         list: ListId,
         all: bool,
-        turn: Mode,
+        begins: bool,
         wake: &mut WakeAll,
     ) -> bool {
         let mut batches = Batches::NONE;
         loop {
-            if let Some(found) = self.notify_batch(queue, list, all, turn, wake, &mut batches) {
+            if let Some(found) = self.notify_batch(queue, list, all, begins, wake, &mut batches) {
                 return found;
             }
         }
@@ -164,18 +164,15 @@ impl RawLock {
         queue: &WaitQueue,
         list: ListId,
         all: bool,
-        turn: Mode,
+        begins: bool,
         wake: &mut WakeAll,
         batches: &mut Batches,
     ) -> Option<bool> {
         let fair = wake.is_fair();
-        batches.next(queue, list, all, wake, |waiters, is_first| {
+        batches.next(queue, list, all, begins, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if is_first && matches!(popped, Popped::None) {
                 reserve_for_handoff(waiters, list);
-            }
-            if turn != Mode::Shared && !matches!(popped, Popped::None) {
-                waiters.reservation.last.mode = turn;
             }
             popped
         })
@@ -206,9 +203,6 @@ impl RawLock {
         if is_handoff && !(is_first && self.acquire_notified(list.mode())) {
             return Popped::None;
         }
-        if matches!(list, ListId::Exclusive | ListId::Overtaken) {
-            waiters.reservation.last.shared_entered = false;
-        }
         match waiters.list(list).pop() {
             Some(waker) if is_handoff => Popped::Last(waker),
             Some(waker) => Popped::Next(waker),
@@ -237,6 +231,7 @@ impl RawLock {
             return None;
         };
         waiters.uncount_popped(1);
+        waiters.count_turn(true);
         Some(waker)
     }
 
@@ -277,7 +272,7 @@ pub(super) fn notify_in_batches(
 ) -> bool {
     let mut batches = Batches::NONE;
     loop {
-        if let Some(found) = batches.next(queue, list, all, wake, &mut pop) {
+        if let Some(found) = batches.next(queue, list, all, false, wake, &mut pop) {
             return found;
         }
     }
@@ -295,13 +290,14 @@ impl Batches {
     pub(crate) const NONE: Self = Self { end: None, total: 0 };
 
     /// Notifies one more batch, and wakes it: see [`notify_in_batches`]. Returns whether a listener was
-    /// queued, when this is the last one.
+    /// queued, when this is the last one. If with the first a turn `begins`, that is counted.
     #[inline]
     fn next(
         &mut self,
         queue: &WaitQueue,
         list: ListId,
         all: bool,
+        begins: bool,
         wake: &mut WakeAll,
         mut pop: impl FnMut(&mut WaitLists, bool) -> Popped,
     ) -> Option<bool> {
@@ -325,9 +321,12 @@ impl Batches {
                 if is_over { popped.last() } else { popped }
             });
             waiters.uncount_popped(batch.len());
+            if begins && self.total == 0 && batch.len() != 0 {
+                waiters.count_turn(list.mode() == Mode::Exclusive);
+            }
             if matches!(list, ListId::Shared) {
                 // With the first batch a turn begins, also if none is queued.
-                waiters.reservation.count_woken_shared(self.total == 0, batch.len());
+                waiters.count_woken_shared(self.total == 0, batch.len());
             }
             (end, is_over || batch.len() == 0)
         });

@@ -218,6 +218,13 @@ impl Word {
     fn admits(&self, mode: Mode) -> bool {
         self.fits(mode) && (self.holders() == 0 || !self.awaited[Exclusive as usize])
     }
+
+    /// Whether any waiter waits of those that have their turns together: exclusive ones, or the others.
+    fn awaits_any(&self, exclusive: bool) -> bool {
+        Mode::ALL
+            .iter()
+            .any(|mode| (*mode == Exclusive) == exclusive && self.awaited[*mode as usize])
+    }
 }
 
 pub(crate) struct Schedule<C: Choices> {
@@ -242,14 +249,17 @@ pub(crate) struct Schedule<C: Choices> {
     barged: usize,
     /// The start of the first pending poll since there were waiters that may have reserved the lock.
     reserved_since: Option<Instant>,
-    /// Whether woken shared waiters have entered, or may have left, while an exclusive one waited, and none was woken
-    /// since.
-    shared_had_turn: bool,
+    /// Whether exclusive waiters had the last turn, or else the others, and how many in a row while the other side waited:
+    /// since one of them entered, the most.
+    last_turns: (bool, usize),
     /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
     /// Wakers that must not be woken or stored any more.
     old_flags: Vec<Arc<Flag>>,
 }
+
+/// How many turns in a row exclusive waiters have at most while others sleep, and the others while exclusive ones do.
+const MOST_TURNS: usize = RACES + 1;
 
 /// How long a reservation lasts. Without a clock, and in Miri, it lasts for more polls than are made here.
 const MOMENT: Duration = if cfg!(miri) { Duration::MAX } else { Duration::from_millis(1) };
@@ -305,7 +315,7 @@ impl<C: Choices> Schedule<C> {
             rivals: false,
             barged: 0,
             reserved_since: None,
-            shared_had_turn: false,
+            last_turns: (false, 0),
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -448,9 +458,6 @@ impl<C: Choices> Schedule<C> {
                 let mut task = self.take_task(id);
                 let woken = task.take_wake_up();
                 self.dropped = task.waits(Job::Acquire).then_some((task.mode, woken));
-                // This is so for the last of those that were woken together. It may be another.
-                self.shared_had_turn |=
-                    self.dropped == Some((Shared, true)) && word.awaited[Exclusive as usize];
                 return (task.job == Job::Upgrade).then_some(task.mode);
             }
             Step::Stop(id) => {
@@ -577,11 +584,14 @@ impl<C: Choices> Schedule<C> {
             return;
         };
         let entered = self.take_task(id);
-        self.shared_had_turn |= entered.job == Job::Acquire
-            && mode == Shared
-            && entered.phase == Phase::Waiting
-            && woken
-            && word.awaited[Exclusive as usize];
+        let exclusive = mode == Exclusive;
+        if woken
+            && entered.waits(Job::Acquire)
+            && self.last_turns.0 == exclusive
+            && self.last_turns.1 > 0
+        {
+            self.last_turns.1 = MOST_TURNS;
+        }
         drop(entered);
         match done {
             Done::Entered(guard) => self.hold(id, mode, guard),
@@ -664,14 +674,26 @@ impl<C: Choices> Schedule<C> {
         assert!(together == 0 || alone == 0, "shared and exclusive waiters take turns");
         let room = if at_once { 1 } else { 2 };
         assert!(newly_woken(Upgradable).count() <= room, "there is room for one only");
-        // Shared waiters that entered beside a holder that then upgraded have had their turn.
-        let turn_of_exclusive =
-            self.shared_had_turn && word.holders() == 0 && word.awaited[Exclusive as usize];
+        // Exclusive waiters and the others take turns, and neither has more than these in a row.
+        if !word.awaits_any(!self.last_turns.0) {
+            self.last_turns = (false, 0);
+        }
+        let had_turn =
+            |exclusive| self.last_turns == (exclusive, MOST_TURNS) && word.holders() == 0;
+        let turn_of_exclusive = had_turn(false) && word.awaited[Exclusive as usize];
         if ended == Some(Exclusive) && !turn_of_exclusive || newly_woken(Shared).count() > 0 {
             let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
             assert!(!waiters().any(sleeps), "shared waiters are woken together");
         }
-        self.shared_had_turn &= word.awaited[Exclusive as usize] && alone == 0;
+        if together + alone > 0 {
+            let exclusive = alone > 0;
+            let sleeps = |task: &Task| (task.mode == Exclusive) != exclusive && !task.is_woken();
+            assert!(!had_turn(exclusive) || !waiters().any(sleeps), "it is the turn of the others");
+            if word.awaits_any(!exclusive) {
+                let before = if self.last_turns.0 == exclusive { self.last_turns.1 } else { 0 };
+                self.last_turns = (exclusive, MOST_TURNS.min(before + 1));
+            }
+        }
         if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
             let sleeps = |task: &Task| task.mode == Exclusive && !task.is_woken();
