@@ -129,7 +129,7 @@ inline countTurn(x) {
     word();
     if
     :: otherSideWaits(x) -> if :: turnX != x -> turnX = x; turnN = 1 :: turnX == x && turnN < 3 -> turnN++ :: else fi
-    :: else
+    :: else -> turnX = false; turnN = 0
     fi
 }
 inline looked() { if :: moment == NEW -> moment = BEGUN :: else fi }

@@ -46,7 +46,7 @@ Forgets(t) == IF resv.owner = t THEN Free ELSE [resv EXCEPT !.counted = @ \ {t}]
 (* A side has had its turn when one of it has entered, or it was woken three times, while the other side waits, here in the new state.       *)
 OtherWaits(x) == \E t \in Tasks : (Mode[t] = "X") # x /\ Waits(t)'
 Kept == IF OtherWaits(turn.x) THEN turn ELSE NoTurn
-Counted(x, number) == IF ~OtherWaits(x) THEN Kept ELSE [x |-> x, n |-> IF number > 3 THEN 3 ELSE number]
+Counted(x, number) == IF ~OtherWaits(x) THEN NoTurn ELSE [x |-> x, n |-> IF number > 3 THEN 3 ELSE number]
 OneMore(x) == Counted(x, IF turn.x = x THEN turn.n + 1 ELSE 1)
 (* A look at the moment begins it. *)
 Looked == IF resv.moment = "new" THEN [resv EXCEPT !.moment = "begun"] ELSE resv

@@ -192,11 +192,14 @@ impl WaitLists {
         emptied
     }
 
-    /// Counts a turn of the `exclusive` waiters, or of the others, if a waiter of the other side waits.
+    /// Counts a turn of the `exclusive` waiters, or of the others. If no waiter of the other side waits, no
+    /// turn counts, nor does an earlier one of that side.
     #[inline]
     pub(super) fn count_turn(&mut self, exclusive: bool) {
         if self.other_side_waits(exclusive) {
             self.reservation.last.count(exclusive);
+        } else {
+            self.reservation.last = LastTurns::NONE;
         }
     }
 

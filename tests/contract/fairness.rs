@@ -68,6 +68,24 @@ fn q2_shared_waiters_enter_before_the_next_exclusive_one() {
     assert_eq!(exclusive.wakes(), 1);
 }
 
+/// Readers have had a turn, and no reader waits while a writer has one.
+#[test]
+fn q2_also_after_readers_and_a_writer_have_had_turns() {
+    let lock = lock();
+    let guard = hold(&lock, Exclusive);
+    let mut first = Task::queued(lock.acquire(Shared));
+    let mut writers = [(); 2].map(|()| Task::queued(lock.acquire(Exclusive)));
+    drop(guard);
+    drop(first.finish());
+    let writing = writers[0].finish();
+    let mut second = Task::queued(lock.acquire(Shared));
+    drop(writing);
+    assert!(second.woken() && !writers[1].woken());
+    drop(second.finish());
+    drop(writers[1].finish());
+    assert_idle(&lock);
+}
+
 #[test]
 fn q2_also_after_a_downgrade() {
     for to in [Shared, Upgradable] {

@@ -689,10 +689,10 @@ impl<C: Choices> Schedule<C> {
             let exclusive = alone > 0;
             let sleeps = |task: &Task| (task.mode == Exclusive) != exclusive && !task.is_woken();
             assert!(!had_turn(exclusive) || !waiters().any(sleeps), "it is the turn of the others");
-            if word.awaits_any(!exclusive) {
-                let before = if self.last_turns.0 == exclusive { self.last_turns.1 } else { 0 };
-                self.last_turns = (exclusive, MOST_TURNS.min(before + 1));
-            }
+            let before = if self.last_turns.0 == exclusive { self.last_turns.1 } else { 0 };
+            let counts = word.awaits_any(!exclusive);
+            self.last_turns =
+                if counts { (exclusive, MOST_TURNS.min(before + 1)) } else { (false, 0) };
         }
         if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
