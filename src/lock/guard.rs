@@ -180,8 +180,8 @@ macro_rules! multilock_guard {
             ///
             /// The downgrade of an exclusive guard wakes all shared waiters, even if an exclusive
             /// waiter is queued. If the guard becomes shared, the downgrade also wakes the first
-            /// upgradable waiter, unless an exclusive waiter is queued and the last turn was that
-            /// of an upgradable waiter. Newcomers that arrive later wait as long as the lock is
+            /// upgradable waiter, unless an exclusive waiter is queued, whose
+            /// [turn](crate::MultiLock#fairness) it is. Newcomers that arrive later wait as long as the lock is
             /// held and that exclusive waiter is queued.
             ///
             /// # Panics

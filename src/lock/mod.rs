@@ -71,11 +71,14 @@ pub(crate) use crate::raw::Waiter;
 ///   so holders that share again and again keep an exclusive waiter out. A holder that downgrades,
 ///   and upgrades again before other tasks are polled, keeps out the waiters that its downgrade has
 ///   woken.
-/// * **Turns.** The end of an exclusive acquisition wakes all shared waiters together. It also
-///   wakes the first upgradable waiter, unless an exclusive waiter is queued and the last turn was
-///   that of an upgradable waiter. The next exclusive waiter is woken when the lock is free again,
-///   or when a holder beside which woken shared waiters have entered has upgraded and leaves.
-///   Exclusive waiters that were not overtaken are woken in FIFO order.
+/// * **Turns.** Exclusive waiters take turns with the others. The end of an exclusive acquisition
+///   wakes all shared waiters together, and the first upgradable waiter. When the lock is free after
+///   any other acquisition, the next exclusive waiter is woken. Holders that change their modes could
+///   give each turn to one side in this way, and so could a holder that acquires the lock again at
+///   once, beside waiters that are canceled and replaced. So a side that was woken, and of which a
+///   waiter has entered, leaves the next turn at the free lock to the other side, if that waits. So
+///   does a side that had three turns in a row in which none has entered. Exclusive waiters that were
+///   not overtaken are woken in FIFO order.
 /// * **Barging.** A release wakes a task but does not hand it the lock. The lock is free until that
 ///   task is polled, so a newcomer can *barge*: it takes the free lock ahead of the woken waiter. A
 ///   queued waiter that is polled for another reason, as in a `select!`, can barge, too. The woken
