@@ -336,7 +336,7 @@ fn p3_each_waiter_that_a_release_wakes_could_enter() {
 }
 
 /// The end of an exclusive acquisition wakes the first upgradable waiter with the shared ones, unless an exclusive waiter
-/// is queued, too, and an upgradable waiter had the last turn: those two take turns.
+/// is queued, too, and one of the others has entered since it was woken: those two sides take turns.
 #[test]
 fn q2_upgradable_and_exclusive_waiters_take_turns_where_both_wait() {
     let lock = MultiLock::new();

@@ -1599,6 +1599,35 @@ fn q3_no_waiter_sleeps_on_beside_waiters_that_are_canceled_again_and_again() {
     }
 }
 
+/// In each round a writer downgrades, a reader enters beside it, or is canceled, and the next writer waits.
+#[test]
+fn q3_an_upgradable_waiter_is_woken_beside_writers_that_downgrade_and_readers() {
+    for [enters, upgrades] in [[false, false], [false, true], [true, false], [true, true]] {
+        let lock = MultiLock::new();
+        let mut writer = hold(&lock, Exclusive);
+        let mut waiter = Task::queued(lock.acquire(Upgradable));
+        for round in 0.. {
+            let mut next = Task::queued(lock.acquire(Exclusive));
+            let mut reader = Task::queued(lock.acquire(Shared));
+            writer.downgrade(Upgradable);
+            drop(enters.then(|| reader.finish()));
+            drop(reader);
+            if upgrades {
+                writer.try_upgrade().unwrap();
+            }
+            drop(writer);
+            if waiter.woken() {
+                drop(waiter.finish());
+                drop(next.finish());
+                break;
+            }
+            assert!(round < 4, "sleeps on: {enters}, {upgrades}");
+            writer = next.finish();
+        }
+        assert_idle(&lock);
+    }
+}
+
 /// In each round a holder upgrades while it is alone, releases the lock, and acquires it anew at once. Then a reader enters
 /// beside it. The writer may be polled for another reason.
 #[test]

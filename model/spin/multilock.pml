@@ -75,7 +75,7 @@ byte order[N] = NONE;                /* the waiters that are in lists, the first
 byte owner = NONE; byte claim; bool binds; byte moment; bool counted[N];
 bool turnX; byte turnN;              /* whether exclusive waiters had the last turns, or the others, and how many */
 byte heldBy[N]; byte sawHeld[N]; byte sawFlags[N];
-byte i, j, k, held, flags, n; bool could, must, found, bind, count, others, had, room; /* local to a step, and zero between steps */
+byte i, j, k, held, flags, n; bool could, must, found, bind, count, others, room; /* local to a step, and zero between steps */
 bool ready; bool due;
 
 #define waits(t) (st[t] >= QUEUED && st[t] <= NOTIFIED)
@@ -93,7 +93,7 @@ inline word() {
     :: else -> break
     od; i = 0
 }
-inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; bind = false; count = false; others = false; had = false; room = false }
+inline clean() { held = 0; flags = 0; i = 0; j = 0; k = 0; n = 0; could = false; must = false; found = false; bind = false; count = false; others = false; room = false }
 inline take(t) { /* out of its list */
     i = 0; j = 0;
     do
@@ -122,15 +122,16 @@ inline reserve(t) { /* if it has lost two races, and no other has a reservation 
     :: else
     fi
 }
-/* Turns count as long as the other side waits. A side has had its turn when one of it has entered, or after three. */
+/* Turns count as long as the other side waits. */
 #define otherSideWaits(x) ((x && (flags & (S | U))) || (!x && (flags & X)))
-inline keepTurn() { word(); if :: !otherSideWaits(turnX) -> turnX = false; turnN = 0 :: else fi }
-inline countTurn(x) {
-    word();
+inline keepTurn() { word(); if :: !otherSideWaits(turnX) -> turnN = 0 :: else fi }
+inline nextTurn(x) { /* that of exclusive waiters, or of the others, unless they have had theirs */
     if
-    :: otherSideWaits(x) -> if :: turnX != x -> turnX = x; turnN = 1 :: turnX == x && turnN < 3 -> turnN++ :: else fi
-    :: else -> turnX = false; turnN = 0
-    fi
+    :: turnN == 0 || turnX != x -> turnX = x; turnN = 1
+    :: turnN == 3 && turnX == x -> turnX = !x; turnN = 1
+    :: else -> turnN++
+    fi;
+    others = !turnX; keepTurn()
 }
 inline looked() { if :: moment == NEW -> moment = BEGUN :: else fi }
 inline judge(t) { /* what a poll of `t` would find */
@@ -145,8 +146,12 @@ inline poll(t) {
         bind = (st[t] == NOTIFIED);
         if :: must || owner == t -> unreserve() :: else -> counted[t] = false fi;
         take(t); st[t] = HOLDING; hold[t] = mode[t]; lost[t] = 0; over[t] = false;
-        keepTurn();
-        if :: bind && turnN > 0 && turnX == (mode[t] == X) -> turnN = 3 :: else fi
+        if
+        :: bind && turnN > 0 && turnX == (mode[t] == X) -> turnN = 3
+        :: bind && turnX != (mode[t] == X) && mode[t] != S -> turnN = 0
+        :: else
+        fi;
+        keepTurn()
     :: could && must && moment != OVER ->
         if :: st[t] == IDLE && mode[t] != S -> append(t, mode[t]) :: else fi;
         if :: st[t] != NOTIFIED -> st[t] = DEFERRING :: else fi;
@@ -203,22 +208,19 @@ inline wake(t) {
     room = (heldBy[t] != S || (sawHeld[t] == 0 && sawFlags[t] != S) || ((sawFlags[t] & U) && admits(U, sawHeld[t], sawFlags[t])));
     if
     :: room && !(sawHeld[t] & (X | W)) ->
-        had = (TURNS && (sawHeld[t] == 0 || heldBy[t] == X) && (sawFlags[t] & (S | U)) && turnN == 3 && turnX == (heldBy[t] != X));
-        others = (!(sawFlags[t] & X) || ((heldBy[t] == X) != had));
+        others = (!(sawFlags[t] & X) || heldBy[t] == X);
+        if :: TURNS && sawHeld[t] == 0 && (sawFlags[t] & X) && (sawFlags[t] & (S | U)) -> nextTurn((heldBy[t] != X)) :: else fi;
         found = false;
-        if :: others || (heldBy[t] == X && sawHeld[t] != 0) -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
+        if :: others -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
         if :: others && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi;
-        if :: found -> countTurn(false) :: else fi;
         if
         :: !found && (sawFlags[t] & X) && sawHeld[t] == 0 ->
             if :: sawFlags[t] & O -> notifyFirst(O) :: else fi;
             if :: !found -> notifyFirst(X) :: else fi;
-            if :: found -> countTurn(true) :: else fi;
             if
             :: !found && !others ->
                 notifyShared(sawFlags[t], sawHeld[t]);
-                if :: (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi;
-                if :: found -> countTurn(false) :: else fi
+                if :: (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi
             :: else
             fi
         :: else

@@ -450,18 +450,18 @@ impl Crowd {
         };
         match duty.question() {
             None => next.push(Self { duty: None, ..*self }),
-            Some(Question::LastTurns) => {
-                // None has had its turn, or one side has.
-                next.extend([0, 1, 2].map(|turn| answered(*self, turn)));
+            Some(Question::NextTurn(_)) => {
+                // It may be that of either side.
+                next.extend([0, 1].map(|exclusive| answered(*self, exclusive)));
             }
-            Some(Question::First(ListId::Upgrade, _)) => match self.upgrade {
+            Some(Question::First(ListId::Upgrade)) => match self.upgrade {
                 Upgrade::Asleep => {
                     next.push(answered(Self { upgrade: Upgrade::Awake, ..*self }, 1));
                 }
                 // Its node may be in the list, also if the upgrade has ended.
                 _ => next.extend([0, 1].map(|found| answered(*self, found))),
             },
-            Some(Question::First(list, _)) => {
+            Some(Question::First(list)) => {
                 let mode = if matches!(list, ListId::Upgradable) {
                     Mode::Upgradable
                 } else {

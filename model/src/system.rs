@@ -12,7 +12,7 @@ use crate::invariants;
 use crate::mode::Mode;
 use crate::raw::RawLock;
 use crate::raw::list::WaitState;
-use crate::raw::policy::{self, LastTurns, QueueSteps};
+use crate::raw::policy::{self, QueueSteps};
 use crate::raw::queue::{End, ListId};
 use crate::raw::reservation::NO_WAITER;
 use crate::raw::state::{AfterRelease, Transition, UpgradeStep};
@@ -206,8 +206,8 @@ pub static MOST_PASSED: AtomicU8 = AtomicU8::new(0);
 /// A question that the decisions of `policy.rs` ask, as an atomic step.
 #[derive(Clone, Copy)]
 pub(crate) enum Question {
-    LastTurns,
-    First(ListId, bool),
+    NextTurn(bool),
+    First(ListId),
     AllShared,
 }
 
@@ -231,15 +231,12 @@ impl Answers<'_> {
 }
 
 impl QueueSteps for Answers<'_> {
-    fn last_turns(&mut self) -> LastTurns {
-        match self.ask(Question::LastTurns) {
-            0 => LastTurns::NONE,
-            side => LastTurns { exclusive: side == 2, number: LastTurns::MOST },
-        }
+    fn next_turn(&mut self, exclusive: bool) -> bool {
+        self.ask(Question::NextTurn(exclusive)) != 0
     }
 
-    fn notify_first(&mut self, list: ListId, begins: bool) -> bool {
-        self.ask(Question::First(list, begins)) != 0
+    fn notify_first(&mut self, list: ListId) -> bool {
+        self.ask(Question::First(list)) != 0
     }
 
     fn notify_all_shared(&mut self) -> bool {
@@ -684,14 +681,9 @@ impl System {
             let queue = lock.queue();
             let mut wake = WakeAll::new(waking.fair);
             match question {
-                Question::LastTurns => {
-                    // Only whether one side has had its turn decides anything.
-                    let LastTurns { exclusive, number } = queue.last_turns();
-                    let had_turn = number == LastTurns::MOST;
-                    (Some(if had_turn { 1 + exclusive as u8 } else { 0 }), None)
-                }
-                Question::First(list, begins) => {
-                    (Some(lock.notify_first(queue, list, begins, &mut wake) as u8), None)
+                Question::NextTurn(exclusive) => (Some(queue.next_turn(exclusive) as u8), None),
+                Question::First(list) => {
+                    (Some(lock.notify_first(queue, list, &mut wake) as u8), None)
                 }
                 Question::AllShared => {
                     let has_begun = waking.at_most != NONE;
@@ -700,7 +692,7 @@ impl System {
                     let mut batches =
                         Batches { end: has_begun.then_some(end), total: waking.total.into() };
                     let list = ListId::Shared;
-                    let found = lock.notify_batch(queue, list, true, true, &mut wake, &mut batches);
+                    let found = lock.notify_batch(queue, list, true, &mut wake, &mut batches);
                     let end = batches.end.map(|end| (nodes.who(end.last), end.at_most as u8));
                     (found.map(u8::from), end.map(|(end, most)| (end, most, batches.total as u8)))
                 }
@@ -711,7 +703,7 @@ impl System {
         for (number, spec) in self.specs.iter().enumerate() {
             let (old, new) = (before[number].node, world.agents[number].node);
             let fits = match question {
-                Question::First(ListId::Upgrade, _) => true,
+                Question::First(ListId::Upgrade) => true,
                 _ => snapshot(waking.after).fits(spec.mode_at(at)),
             };
             let fits = fits && waits_at(spec, &before[number], at);

@@ -43,11 +43,12 @@ First(l) == IF list[l] = <<>> THEN {} ELSE {Head(list[l])}
 Joined(t) == IF st[t] = "idle" /\ Mode[t] # "S" THEN [list EXCEPT ![Mode[t]] = Append(@, t)] ELSE list
 LeftBy(t, l) == [i \in DOMAIN l |-> SelectSeq(l[i], LAMBDA u : u # t)]
 Forgets(t) == IF resv.owner = t THEN Free ELSE [resv EXCEPT !.counted = @ \ {t}]
-(* A side has had its turn when one of it has entered, or it was woken three times, while the other side waits, here in the new state.       *)
-OtherWaits(x) == \E t \in Tasks : (Mode[t] = "X") # x /\ Waits(t)'
-Kept == IF OtherWaits(turn.x) THEN turn ELSE NoTurn
-Counted(x, number) == IF ~OtherWaits(x) THEN NoTurn ELSE [x |-> x, n |-> IF number > 3 THEN 3 ELSE number]
-OneMore(x) == Counted(x, IF turn.x = x THEN turn.n + 1 ELSE 1)
+(* The next turn at the free lock, where both sides wait: that of exclusive waiters, if `x`, or of the others, unless they have had theirs.  *)
+NextTurn(x) == IF turn.n = 0 \/ turn.x # x THEN [x |-> x, n |-> 1] ELSE IF turn.n = 3 THEN [x |-> ~x, n |-> 1] ELSE [x |-> x, n |-> turn.n + 1]
+(* Turns count while the other side waits, here in the new state. A woken waiter that enters ends those of its side, or those of the other.  *)
+Kept(from) == IF \E t \in Tasks : (Mode[t] = "X") # from.x /\ Waits(t)' THEN from ELSE NoTurn
+Entered(t) == IF st[t] \notin {"notified", "handed"} \/ turn.n = 0 THEN turn
+              ELSE IF turn.x = (Mode[t] = "X") THEN [turn EXCEPT !.n = 3] ELSE IF Mode[t] = "S" THEN turn ELSE NoTurn
 (* A look at the moment begins it. *)
 Looked == IF resv.moment = "new" THEN [resv EXCEPT !.moment = "begun"] ELSE resv
 (* A waiter that has lost two races reserves the lock, unless another one has that has lost as many. *)
@@ -62,12 +63,12 @@ HandsOff(t) == /\ st[t] \in {"idle", "queued", "deferring"} /\ First("O") \cap (
 HandOff(t) ==
   /\ \E h \in First("O") : /\ st' = [st EXCEPT ![t] = "queued", ![h] = IF IsHandoff(h) THEN "handed" ELSE "notified"]
                            /\ list' = LeftBy(h, Joined(t))
-  /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ turn' = OneMore(TRUE) /\ UNCHANGED <<lost, over, wakes, dormant>>
+  /\ resv' = (IF MustDefer(t) THEN Free ELSE resv) /\ UNCHANGED <<lost, over, turn, wakes, dormant>>
 (* A waiter or newcomer that is polled enters if it could, unless it defers. One that finds the moment over ends the reservation. *)
 Enter(t) ==
   /\ st' = [st EXCEPT ![t] = Mode[t]] /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t}
   /\ list' = LeftBy(t, list) /\ resv' = (IF MustDefer(t) THEN Free ELSE Forgets(t))
-  /\ turn' = (IF st[t] \in {"notified", "handed"} /\ turn.x = (Mode[t] = "X") /\ turn.n # 0 THEN Counted(turn.x, 3) ELSE Kept) /\ UNCHANGED <<wakes, dormant>>
+  /\ turn' = Kept(Entered(t)) /\ UNCHANGED <<wakes, dormant>>
 (* Else it defers: it wakes itself, and looks again. A notified waiter stays notified, and has lost a race, once for each reservation. *)
 Defer(t) ==
   /\ LET counts == Has("counts") /\ st[t] = "notified" /\ t \notin resv.counted
@@ -101,7 +102,7 @@ Leave(t, left, wakesOthers(_)) ==
   LET s == [st EXCEPT ![t] = IF left = "none" THEN "gone" ELSE "idle"]  w == WordOf(s, over')  does == w.flags # {} /\ wakesOthers(w)
   IN  /\ lost' = [lost EXCEPT ![t] = 0] /\ over' = over \ {t} /\ dormant' = dormant \ {t}
       /\ list' = LeftBy(t, list) /\ resv' = Forgets(t)
-      /\ st' = (IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s) /\ turn' = Kept
+      /\ st' = (IF does THEN [s EXCEPT ![t] = "leaving"] ELSE s) /\ turn' = Kept(turn)
       /\ wakes' = IF does THEN wakes \cup {[by |-> t, left |-> left, held |-> w.held, flags |-> w.flags]} ELSE wakes
 Release(t) == st[t] \in {"S", "U", "X"} /\ Leave(t, st[t], LAMBDA w : TRUE)
 (* So does a dropped waiter that was notified, or is the last exclusive one. Of shared ones that were notified together, here each may. *)
@@ -110,26 +111,25 @@ Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
 (* An upgrade keeps all others out, and waits for the holders that are there. *)
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
-(* After an exclusive hold it is the turn of the others: all shared waiters, and the first upgradable one. Else it is that of one exclusive *)
-(* waiter, overtaken ones first, once the lock is free. A side that has had its turn leaves it to the other. If none is left there: the other. *)
+(* After an exclusive hold come all shared waiters and the first upgradable one; else one exclusive, overtaken ones first; or the other side. *)
+TakeTurns(c) == Has("turns") /\ c.held = {} /\ "X" \in c.flags /\ {"S", "U"} \cap c.flags # {}
 Turns(c) ==
-  LET xWaits == "X" \in c.flags  free == c.held = {}  after == c.left = "X"
-      had == Has("turns") /\ (free \/ after) /\ turn = [x |-> ~after, n |-> 3] /\ {"S", "U"} \cap c.flags # {}
+  LET xWaits == "X" \in c.flags  free == c.held = {}  turnX == IF TakeTurns(c) THEN NextTurn(c.left # "X").x ELSE xWaits /\ c.left # "X"
       s == IF "S" \in c.flags /\ Fits("S", c) THEN {t \in Tasks : Mode[t] = "S" /\ st[t] \in {"queued", "deferring"}} ELSE {}
       u == IF "U" \in c.flags /\ Fits("U", c) THEN First("U") ELSE {}
       x == IF "O" \in c.flags /\ list["O"] # <<>> THEN First("O") ELSE First("X")
-      first == IF ~xWaits \/ after # had THEN s \cup u ELSE IF after /\ ~free THEN s ELSE {}
+      first == IF turnX THEN {} ELSE s \cup u
       madeRoom == c.left # "S" \/ (free /\ c.flags # {"S"}) \/ ("U" \in c.flags /\ Admits("U", c))
   IN  IF ~madeRoom \/ c.held \cap {"W", "X"} # {} THEN {} ELSE IF first # {} \/ ~xWaits \/ ~free THEN first
       ELSE IF x # {} THEN x ELSE s \cup u
 (* A waiter is notified: the moment of its reservation begins anew. A thread that cannot be handed the lock stays queued, and reserves it. *)
 Wake(c) ==
-  LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}  modes == {Mode[t] : t \in n}
+  LET all == Turns(c)  n == {t \in all : IsHandoff(t) => Fits("X", Word)}
   IN  /\ wakes' = wakes \ {c}
       /\ st' = [t \in Tasks |-> IF t \in n THEN (IF IsHandoff(t) THEN "handed" ELSE "notified")
                                 ELSE IF t # c.by THEN st[t] ELSE IF c.left = "none" THEN "gone" ELSE "idle"]
       /\ list' = [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA t : t \notin n)]
-      /\ turn' = IF n = {} THEN turn ELSE OneMore("X" \in modes)
+      /\ turn' = IF TakeTurns(c) THEN Kept(NextTurn(c.left # "X")) ELSE turn
       /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"]
                  ELSE IF all # n /\ Has("handoffs") THEN Reserve(CHOOSE t \in all \ n : TRUE, 2, TRUE) ELSE resv
       /\ UNCHANGED <<lost, over, dormant>>

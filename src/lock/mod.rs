@@ -75,10 +75,9 @@ pub(crate) use crate::raw::Waiter;
 ///   wakes all shared waiters together, and the first upgradable waiter. When the lock is free after
 ///   any other acquisition, the next exclusive waiter is woken. Holders that change their modes could
 ///   give each turn to one side in this way, and so could a holder that acquires the lock again at
-///   once, beside waiters that are canceled and replaced. So a side that was woken, and of which a
-///   waiter has entered, leaves the next turn at the free lock to the other side, if that waits. So
-///   does a side that had three turns in a row in which none has entered. Exclusive waiters that were
-///   not overtaken are woken in FIFO order.
+///   once, beside waiters that are canceled and replaced. So while one side sleeps, the other has at
+///   most three turns in a row at the free lock, and no further one when a waiter that was woken in
+///   them has entered. Exclusive waiters that were not overtaken are woken in FIFO order.
 /// * **Barging.** A release wakes a task but does not hand it the lock. The lock is free until that
 ///   task is polled, so a newcomer can *barge*: it takes the free lock ahead of the woken waiter. A
 ///   queued waiter that is polled for another reason, as in a `select!`, can barge, too. The woken

@@ -23,32 +23,30 @@ impl LastTurns {
     /// overtaken each time, until the lock is reserved for it.
     pub(crate) const MOST: u8 = RACES + 1;
 
-    /// Counts a turn of the `exclusive` waiters, or of the others.
+    /// Returns the last turns after the next one, which is that of the `exclusive` waiters, or of the others,
+    /// unless they have had theirs.
     #[inline]
-    pub(crate) fn count(&mut self, exclusive: bool) {
-        let before = if self.exclusive == exclusive { self.number } else { 0 };
-        *self = Self { exclusive, number: Self::MOST.min(before + 1) };
-    }
-
-    /// Returns whether those have had their turn.
-    #[inline]
-    fn had(self, exclusive: bool) -> bool {
-        self.exclusive == exclusive && self.number == Self::MOST
+    pub(crate) fn next(self, exclusive: bool) -> Self {
+        match self.number {
+            number if self.exclusive != exclusive || number == 0 => Self { exclusive, number: 1 },
+            Self::MOST => Self { exclusive: !exclusive, number: 1 },
+            number => Self { exclusive, number: number + 1 },
+        }
     }
 }
 
 /// What a notification asks of the queue. Each method locks the queue for itself, and the wakers of
 /// those that it has notified run before it returns. Other threads run in between.
 pub(crate) trait QueueSteps {
-    /// Returns whose turn was last.
-    fn last_turns(&mut self) -> LastTurns;
+    /// Begins the next turn, where both sides wait: that of the `exclusive` waiters, or of the others, unless
+    /// they have had theirs. Returns whether it is that of exclusive waiters.
+    fn next_turn(&mut self, exclusive: bool) -> bool;
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
-    /// Returns whether there was one. If it is notified, and a turn `begins`, that is counted.
-    fn notify_first(&mut self, list: ListId, begins: bool) -> bool;
+    /// Returns whether there was one.
+    fn notify_first(&mut self, list: ListId) -> bool;
 
-    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued. With
-    /// them a turn begins.
+    /// Notifies all shared waiters, but not those that join meanwhile. Returns whether one was queued.
     ///
     /// Stops at the first handoff waiter that finds the lock held: the waiters behind that one
     /// cannot enter either.
@@ -61,7 +59,7 @@ pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
     let word = change.after;
     if word.is_upgrading() {
         if word.shared_holders() == 0 {
-            queue.notify_first(ListId::Upgrade, false);
+            queue.notify_first(ListId::Upgrade);
         }
     } else if word.is_awaited_in_any_mode() {
         notify_next(queue, change);
@@ -105,24 +103,23 @@ fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
     }
     // Holders that change their modes could end each hold in the mode after which the same waiters have
     // their turn. And newcomers could overtake waiters in each of their turns, which are canceled then, and
-    // replaced by others. So those that sleep have their turn, too.
-    let had_turn = exclusive_waits
-        && !word.awaits_only_exclusive()
-        && queue.last_turns().had(!after_exclusive);
-    let turn_of_exclusive = exclusive_waits && after_exclusive == had_turn;
+    // replaced by others. So those that sleep have their turn, too. A downgrade after which no upgradable
+    // waiter fits lets shared ones in at any time, and that is no turn.
+    let both_wait = exclusive_waits && !word.awaits_only_exclusive();
+    let turn_of_exclusive = match both_wait && (word.is_free() || word.fits(Mode::Upgradable)) {
+        true => queue.next_turn(!after_exclusive),
+        false => exclusive_waits && !after_exclusive,
+    };
 
-    // A downgrade lets shared waiters in at any time.
     let mut found = (!turn_of_exclusive || !word.is_free()) && notify_shared(queue, word);
-    if !turn_of_exclusive {
-        found |= notify_upgradable(queue, word, !found);
-    }
+    found |= !turn_of_exclusive && notify_upgradable(queue, word);
     if found || !exclusive_waits || !word.is_free() || notify_exclusive(queue, word) {
         return;
     }
     // All waiters whose turn it is were notified before, and have not entered.
     if turn_of_exclusive {
-        let found = notify_shared(queue, word);
-        notify_upgradable(queue, word, !found);
+        notify_shared(queue, word);
+        notify_upgradable(queue, word);
     }
 }
 
@@ -132,23 +129,24 @@ fn notify_shared(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
 }
 
 /// Notifies the first upgradable waiter, if it fits. Returns whether there was one.
-fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot, begins: bool) -> bool {
+fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
     word.has(WaitFlag::Upgradable)
         && word.fits(Mode::Upgradable)
-        && queue.notify_first(ListId::Upgradable, begins)
+        && queue.notify_first(ListId::Upgradable)
 }
 
 /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
 fn notify_exclusive(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
-    word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken, true)
-        || queue.notify_first(ListId::Exclusive, true)
+    word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken)
+        || queue.notify_first(ListId::Exclusive)
 }
 
 /// Returns whether a waiter that was dropped wakes those that may enter after it has left. It was the last
-/// in the `emptied` flags. If it `ends_turn`, it was woken, and no other waiter has its turn.
+/// in the `emptied` flags. If it `ends_turn`, it was woken, and is the last of those shared ones that were
+/// woken together, or is not shared.
 #[inline]
 pub(crate) fn passes_on(ends_turn: bool, emptied: WaitFlags, change: Transition) -> bool {
-    // The last exclusive waiter may leave waiters behind that waited because of it. Shared waiters that
-    // were woken together have one turn: the last of them passes the wake-up on, if none has entered.
+    // The last exclusive waiter may leave waiters behind that waited because of it. Of shared waiters that
+    // were woken together, the last passes the wake-up on.
     change.has_waiters() && (ends_turn || emptied.has(WaitFlag::Exclusive))
 }

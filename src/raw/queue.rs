@@ -192,15 +192,13 @@ impl WaitLists {
         emptied
     }
 
-    /// Counts a turn of the `exclusive` waiters, or of the others. If no waiter of the other side waits, no
-    /// turn counts, nor does an earlier one of that side.
-    #[inline]
-    pub(super) fn count_turn(&mut self, exclusive: bool) {
-        if self.other_side_waits(exclusive) {
-            self.reservation.last.count(exclusive);
-        } else {
-            self.reservation.last = LastTurns::NONE;
-        }
+    /// Begins the next turn: see [`QueueSteps::next_turn`](crate::raw::policy::QueueSteps::next_turn).
+    pub(crate) fn next_turn(&mut self, exclusive: bool) -> bool {
+        let next = self.reservation.last.next(exclusive);
+        self.reservation.last = next;
+        // Since the release has looked, those of the other side may have left.
+        self.record_left();
+        next.exclusive
     }
 
     /// Records that waiters have entered or left. Turns count as long as a waiter of the other side waits.
@@ -313,7 +311,7 @@ impl WaitLists {
     }
 
     /// Records that a waiter that was woken in `mode` has entered, waits again, or is dropped. Returns whether
-    /// it is the last of those that were woken together.
+    /// it is the last of the shared waiters that were woken together, or is not shared.
     pub(crate) fn uncount_woken(&mut self, mode: Mode) -> bool {
         if mode != Mode::Shared {
             return true;
@@ -323,11 +321,17 @@ impl WaitLists {
         *woken == 0
     }
 
-    /// Records that a waiter that was woken in `mode` has entered: the turn ends.
-    pub(crate) fn end_turn(&mut self, mode: Mode) {
+    /// Records that a waiter that was woken in `mode` has entered. If its side had the last turn, it has had
+    /// its turns. If not, those of the other side are no longer the last, unless the waiter is shared: those
+    /// enter after a downgrade, too.
+    pub(crate) fn record_entered(&mut self, mode: Mode) {
         let last = &mut self.reservation.last;
-        if last.number != 0 && last.exclusive == (mode == Mode::Exclusive) {
-            last.number = LastTurns::MOST;
+        if last.number != 0 {
+            if last.exclusive == (mode == Mode::Exclusive) {
+                last.number = LastTurns::MOST;
+            } else if mode != Mode::Shared {
+                last.number = 0;
+            }
         }
         self.uncount_woken(mode);
     }
@@ -406,10 +410,10 @@ impl WaitQueue {
         unsafe { self.waiters.with(f) }
     }
 
-    /// Returns whose turn was last.
+    /// Begins the next turn: see [`WaitLists::next_turn`].
     #[cold]
-    pub(crate) fn last_turns(&self) -> LastTurns {
-        self.with(|waiters| waiters.reservation.last)
+    pub(crate) fn next_turn(&self, exclusive: bool) -> bool {
+        self.with(|waiters| waiters.next_turn(exclusive))
     }
 }
 

@@ -92,7 +92,7 @@ impl<'a> Waiter<'a> {
 
             // 1. The lock was acquired for this waiter.
             if HAS_THREADS && state == WaitState::HandedOff {
-                listener.waiters.end_turn(mode);
+                listener.waiters.record_entered(mode);
                 lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             }
@@ -132,7 +132,7 @@ impl<'a> Waiter<'a> {
                 *flags = WaitFlags::NONE;
                 listener.waiters.record_left();
                 if notified {
-                    listener.waiters.end_turn(mode);
+                    listener.waiters.record_entered(mode);
                 }
                 return Some(Outcome::Ready(end_wait(lock, listener)));
             } else {
@@ -280,7 +280,7 @@ impl<'a> Waiter<'a> {
         let (flags, _, listener) = self.parts();
         let _waker = listener.with(|listener| {
             if listener.state().is_notified() {
-                listener.waiters.end_turn(mode);
+                listener.waiters.record_entered(mode);
             }
             lock.uncount_from(listener.waiters, mem::replace(flags, WaitFlags::NONE));
             end_wait(lock, listener)
@@ -316,7 +316,7 @@ impl<'a> Waiter<'a> {
 /// How a waiter was dropped.
 pub(crate) struct Left {
     pub(crate) state: WaitState,
-    /// Whether it was woken, and no other waiter has its turn.
+    /// Whether it was woken, and is the last of the shared waiters that were woken together, or is not shared.
     pub(crate) ends_turn: bool,
     /// The flags in which it was the last.
     pub(crate) emptied: WaitFlags,

@@ -8,9 +8,8 @@
 use core::mem;
 use core::task::Waker;
 
-use crate::mode::Mode;
 use crate::raw::list::Node;
-use crate::raw::policy::{self, LastTurns, QueueSteps};
+use crate::raw::policy::{self, QueueSteps};
 use crate::raw::queue::{End, ListId, WaitLists, WaitQueue};
 use crate::raw::reservation::{NO_WAITER, RACES_OF_THREAD};
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
@@ -29,13 +28,13 @@ struct Notifies<'a> {
 
 impl QueueSteps for Notifies<'_> {
     #[inline]
-    fn last_turns(&mut self) -> LastTurns {
-        self.queue.last_turns()
+    fn next_turn(&mut self, exclusive: bool) -> bool {
+        self.queue.next_turn(exclusive)
     }
 
     #[inline]
-    fn notify_first(&mut self, list: ListId, begins: bool) -> bool {
-        self.lock.notify_first(self.queue, list, begins, self.wake)
+    fn notify_first(&mut self, list: ListId) -> bool {
+        self.lock.notify_first(self.queue, list, self.wake)
     }
 
     #[inline]
@@ -100,17 +99,11 @@ impl RawLock {
     }
 
     /// See [`QueueSteps::notify_first`].
-    pub(crate) fn notify_first(
-        &self,
-        queue: &WaitQueue,
-        list: ListId,
-        begins: bool,
-        wake: &mut WakeAll,
-    ) -> bool {
+    pub(crate) fn notify_first(&self, queue: &WaitQueue, list: ListId, wake: &mut WakeAll) -> bool {
         // Without `std`, the code is there once for one and for all: 150 bytes less, and 70
         // instructions more.
         if cfg!(not(feature = "std")) {
-            return self.notify(queue, list, false, begins, wake);
+            return self.notify(queue, list, false, wake);
         }
         let (found, popped) = queue.with(|waiters| {
             let first = waiters.list(list).first().map_or(NO_WAITER, Node::address);
@@ -121,9 +114,6 @@ impl RawLock {
                 waiters.uncount_popped(1);
                 if waiters.reservation.is_of(first) {
                     waiters.reservation.set_owner_notified();
-                }
-                if begins {
-                    waiters.count_turn(list.mode() == Mode::Exclusive);
                 }
             }
             (first != NO_WAITER, popped)
@@ -136,22 +126,15 @@ impl RawLock {
 
     /// See [`QueueSteps::notify_all_shared`].
     pub(crate) fn notify_all_shared(&self, queue: &WaitQueue, wake: &mut WakeAll) -> bool {
-        self.notify(queue, ListId::Shared, true, true, wake)
+        self.notify(queue, ListId::Shared, true, wake)
     }
 
     /// Notifies the first waiter of `list`, or `all` of them: see the two methods above.
     #[inline(never)]
-    fn notify(
-        &self,
-        queue: &WaitQueue,
-        list: ListId,
-        all: bool,
-        begins: bool,
-        wake: &mut WakeAll,
-    ) -> bool {
+    fn notify(&self, queue: &WaitQueue, list: ListId, all: bool, wake: &mut WakeAll) -> bool {
         let mut batches = Batches::NONE;
         loop {
-            if let Some(found) = self.notify_batch(queue, list, all, begins, wake, &mut batches) {
+            if let Some(found) = self.notify_batch(queue, list, all, wake, &mut batches) {
                 return found;
             }
         }
@@ -164,12 +147,11 @@ impl RawLock {
         queue: &WaitQueue,
         list: ListId,
         all: bool,
-        begins: bool,
         wake: &mut WakeAll,
         batches: &mut Batches,
     ) -> Option<bool> {
         let fair = wake.is_fair();
-        batches.next(queue, list, all, begins, wake, |waiters, is_first| {
+        batches.next(queue, list, all, wake, |waiters, is_first| {
             let popped = self.pop(waiters, list, fair, is_first);
             if is_first && matches!(popped, Popped::None) {
                 reserve_for_handoff(waiters, list);
@@ -231,7 +213,6 @@ impl RawLock {
             return None;
         };
         waiters.uncount_popped(1);
-        waiters.count_turn(true);
         Some(waker)
     }
 
@@ -272,7 +253,7 @@ pub(super) fn notify_in_batches(
 ) -> bool {
     let mut batches = Batches::NONE;
     loop {
-        if let Some(found) = batches.next(queue, list, all, false, wake, &mut pop) {
+        if let Some(found) = batches.next(queue, list, all, wake, &mut pop) {
             return found;
         }
     }
@@ -290,14 +271,13 @@ impl Batches {
     pub(crate) const NONE: Self = Self { end: None, total: 0 };
 
     /// Notifies one more batch, and wakes it: see [`notify_in_batches`]. Returns whether a listener was
-    /// queued, when this is the last one. If with the first a turn `begins`, that is counted.
+    /// queued, when this is the last one.
     #[inline]
     fn next(
         &mut self,
         queue: &WaitQueue,
         list: ListId,
         all: bool,
-        begins: bool,
         wake: &mut WakeAll,
         mut pop: impl FnMut(&mut WaitLists, bool) -> Popped,
     ) -> Option<bool> {
@@ -321,9 +301,6 @@ impl Batches {
                 if is_over { popped.last() } else { popped }
             });
             waiters.uncount_popped(batch.len());
-            if begins && self.total == 0 && batch.len() != 0 {
-                waiters.count_turn(list.mode() == Mode::Exclusive);
-            }
             if matches!(list, ListId::Shared) {
                 // With the first batch a turn begins, also if none is queued.
                 waiters.count_woken_shared(self.total == 0, batch.len());

@@ -218,13 +218,6 @@ impl Word {
     fn admits(&self, mode: Mode) -> bool {
         self.fits(mode) && (self.holders() == 0 || !self.awaited[Exclusive as usize])
     }
-
-    /// Whether any waiter waits of those that have their turns together: exclusive ones, or the others.
-    fn awaits_any(&self, exclusive: bool) -> bool {
-        Mode::ALL
-            .iter()
-            .any(|mode| (*mode == Exclusive) == exclusive && self.awaited[*mode as usize])
-    }
 }
 
 pub(crate) struct Schedule<C: Choices> {
@@ -249,9 +242,12 @@ pub(crate) struct Schedule<C: Choices> {
     barged: usize,
     /// The start of the first pending poll since there were waiters that may have reserved the lock.
     reserved_since: Option<Instant>,
-    /// Whether exclusive waiters had the last turn, or else the others, and how many in a row while the other side waited:
-    /// since one of them entered, the most.
-    last_turns: (bool, usize),
+    /// Whether others than exclusive waiters may have had their turn: an exclusive waiter waits, and none that was woken has
+    /// entered since.
+    others_had_turn: bool,
+    /// Which side was woken last, exclusive waiters or the others, and how often in a row at the free lock while a waiter of
+    /// the other side slept.
+    row: (bool, usize),
     /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
     /// Wakers that must not be woken or stored any more.
@@ -315,7 +311,8 @@ impl<C: Choices> Schedule<C> {
             rivals: false,
             barged: 0,
             reserved_since: None,
-            last_turns: (false, 0),
+            others_had_turn: false,
+            row: (false, 0),
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -585,12 +582,9 @@ impl<C: Choices> Schedule<C> {
         };
         let entered = self.take_task(id);
         let exclusive = mode == Exclusive;
-        if woken
-            && entered.waits(Job::Acquire)
-            && self.last_turns.0 == exclusive
-            && self.last_turns.1 > 0
-        {
-            self.last_turns.1 = MOST_TURNS;
+        if woken && entered.waits(Job::Acquire) {
+            self.others_had_turn = !exclusive && word.awaited[Exclusive as usize];
+            self.row = if self.row.0 == exclusive { self.row } else { (exclusive, 0) };
         }
         drop(entered);
         match done {
@@ -674,25 +668,29 @@ impl<C: Choices> Schedule<C> {
         assert!(together == 0 || alone == 0, "shared and exclusive waiters take turns");
         let room = if at_once { 1 } else { 2 };
         assert!(newly_woken(Upgradable).count() <= room, "there is room for one only");
-        // Exclusive waiters and the others take turns, and neither has more than these in a row.
-        if !word.awaits_any(!self.last_turns.0) {
-            self.last_turns = (false, 0);
+        // Exclusive waiters and the others take turns.
+        self.others_had_turn &= word.awaited[Exclusive as usize];
+        if !Mode::ALL
+            .iter()
+            .any(|&mode| (mode == Exclusive) != self.row.0 && word.awaited[mode as usize])
+        {
+            self.row.1 = 0;
         }
-        let had_turn =
-            |exclusive| self.last_turns == (exclusive, MOST_TURNS) && word.holders() == 0;
-        let turn_of_exclusive = had_turn(false) && word.awaited[Exclusive as usize];
+        let turn_of_exclusive = self.others_had_turn && word.holders() == 0;
         if ended == Some(Exclusive) && !turn_of_exclusive || newly_woken(Shared).count() > 0 {
             let sleeps = |task: &Task| task.mode == Shared && !task.is_woken();
             assert!(!waiters().any(sleeps), "shared waiters are woken together");
         }
-        if together + alone > 0 {
-            let exclusive = alone > 0;
-            let sleeps = |task: &Task| (task.mode == Exclusive) != exclusive && !task.is_woken();
-            assert!(!had_turn(exclusive) || !waiters().any(sleeps), "it is the turn of the others");
-            let before = if self.last_turns.0 == exclusive { self.last_turns.1 } else { 0 };
-            let counts = word.awaits_any(!exclusive);
-            self.last_turns =
-                if counts { (exclusive, MOST_TURNS.min(before + 1)) } else { (false, 0) };
+        self.others_had_turn |=
+            word.awaited[Exclusive as usize] && (together > 0 || ended == Some(Exclusive));
+        let exclusive = alone > 0;
+        let sleeps = |task: &Task| (task.mode == Exclusive) != exclusive && !task.is_woken();
+        if together + alone > 0 && !waiters().any(sleeps) {
+            self.row = (exclusive, 0);
+        } else if together + alone > 0 && word.holders() == 0 {
+            let before = if self.row.0 == exclusive { self.row.1 } else { 0 };
+            self.row = (exclusive, before + 1);
+            assert!(self.row.1 <= MOST_TURNS, "it is the turn of the others");
         }
         if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
