@@ -192,15 +192,6 @@ impl WaitLists {
         emptied
     }
 
-    /// Begins the next turn: see [`QueueSteps::next_turn`](crate::raw::policy::QueueSteps::next_turn).
-    pub(crate) fn next_turn(&mut self, exclusive: bool) -> bool {
-        let next = self.reservation.last.next(exclusive);
-        self.reservation.last = next;
-        // Since the release has looked, those of the other side may have left.
-        self.record_left();
-        next.exclusive
-    }
-
     /// Records that waiters have entered or left. Turns count as long as a waiter of the other side waits.
     #[inline]
     pub(crate) fn record_left(&mut self) {
@@ -410,10 +401,16 @@ impl WaitQueue {
         unsafe { self.waiters.with(f) }
     }
 
-    /// Begins the next turn: see [`WaitLists::next_turn`].
+    /// Begins the next turn: see [`QueueSteps::next_turn`](crate::raw::policy::QueueSteps::next_turn).
     #[cold]
     pub(crate) fn next_turn(&self, exclusive: bool) -> bool {
-        self.with(|waiters| waiters.next_turn(exclusive))
+        self.with(|waiters| {
+            let next = waiters.reservation.last.next(exclusive);
+            waiters.reservation.last = next;
+            // Since the release has looked, those of the other side may have left.
+            waiters.record_left();
+            next.exclusive
+        })
     }
 }
 

@@ -584,7 +584,9 @@ impl<C: Choices> Schedule<C> {
         let exclusive = mode == Exclusive;
         if woken && entered.waits(Job::Acquire) {
             self.others_had_turn = !exclusive && word.awaited[Exclusive as usize];
-            self.row = if self.row.0 == exclusive { self.row } else { (exclusive, 0) };
+            if self.row.0 != exclusive {
+                self.row = (exclusive, 0);
+            }
         }
         drop(entered);
         match done {
