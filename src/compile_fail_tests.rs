@@ -469,8 +469,8 @@ fn no_request() {}
 /// ```compile_fail,E0133
 /// use multilock::requests::LockRequest;
 ///
-/// fn steal<R: LockRequest>(request: R) -> R::Guard {
-///     request.into_guard()
+/// fn steal<R: LockRequest>(request: R, record: R::Record) -> R::Guard {
+///     request.into_guard(record)
 /// }
 /// ```
 fn request_implemented() {}
