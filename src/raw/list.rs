@@ -19,7 +19,7 @@
 //! lists take wakers by value, and return them by value.
 
 use core::marker::PhantomPinned;
-use core::mem;
+use core::mem::{self, MaybeUninit};
 use core::panic::{RefUnwindSafe, UnwindSafe};
 use core::pin::Pin;
 use core::ptr;
@@ -41,7 +41,8 @@ unsafe impl Send for List {}
 
 /// A waiter's entry in a list.
 pub(crate) struct Node {
-    links: UnsafeCell<Links>,
+    /// Initialized as long as the node is in a list.
+    links: UnsafeCell<MaybeUninit<Links>>,
     /// A [`WaitState`].
     state: AtomicU8,
     /// A [`WaiterKind`].
@@ -95,8 +96,8 @@ struct Links {
     previous: *const Node,
     /// The next node, or null for the last one.
     next: *const Node,
-    /// The waker of the waiting task, as long as the node is in a list.
-    waker: Option<Waker>,
+    /// The waker of the waiting task.
+    waker: Waker,
 }
 
 // SAFETY: the owner of a node may be polled and dropped on another thread than before. The node
@@ -113,9 +114,8 @@ impl RefUnwindSafe for Node {}
 
 impl Node {
     pub(crate) fn new() -> Self {
-        let links = Links { previous: ptr::null(), next: ptr::null(), waker: None };
         Self {
-            links: UnsafeCell::new(links),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
             state: AtomicU8::new(WaitState::Idle as u8),
             kind: AtomicU8::new(WaiterKind::Task as u8),
             _pin: PhantomPinned,
@@ -146,10 +146,10 @@ impl Node {
             HANDED_OFF if HAS_THREADS => WaitState::HandedOff,
             _ => WaitState::Idle,
         };
-        if state.is_notified() && cfg!(any(loom, shuttle, debug_assertions)) {
-            // SAFETY: the caller is the owner, and by L3 the whole node belongs to it. Under loom
-            // and shuttle this is where that is checked.
-            assert!(unsafe { self.with(|links| links.waker.is_none()) });
+        if state.is_notified() && cfg!(any(loom, shuttle)) {
+            // The caller is the owner, and by L3 the whole node belongs to it. Under loom and shuttle
+            // this is where that is checked.
+            self.links.with_mut(|_| ());
         }
         state
     }
@@ -208,13 +208,12 @@ impl Node {
     ///
     /// # Safety
     ///
-    /// The caller has locked the lists, or is the owner of a node that is in none. `f` does not
-    /// access this node again.
+    /// The node is in a list, and the lists are locked. `f` does not access this node again.
     #[inline]
     unsafe fn with<R>(&self, f: impl FnOnce(&mut Links) -> R) -> R {
-        // SAFETY: the pointer is that of the cell. By L2 and L3 nothing else touches the links, and
-        // `f` does not make another reference to them.
-        self.links.with_mut(|links| f(unsafe { &mut *links }))
+        // SAFETY: the pointer is that of the cell, which `link` has initialized. By L2 nothing else
+        // touches the links, and `f` does not make another reference to them.
+        self.links.with_mut(|links| f(unsafe { (*links).assume_init_mut() }))
     }
 }
 
@@ -250,7 +249,7 @@ impl List {
             node.kind.store(kind as u8, Relaxed);
         }
         // SAFETY: the node is the caller's, and in no list.
-        unsafe { self.link(node, Some(waker), first) };
+        unsafe { self.link(node, waker, first) };
     }
 
     /// Links `node` before all others if `first`, or else behind them.
@@ -259,7 +258,7 @@ impl List {
     ///
     /// The node is in no list, and the lists are locked.
     #[inline]
-    unsafe fn link(&mut self, node: &Node, waker: Option<Waker>, first: bool) {
+    unsafe fn link(&mut self, node: &Node, waker: Waker, first: bool) {
         let (mut previous, mut next) = (ptr::from_ref(node), ptr::null());
         // SAFETY: the first node is null, or in this list, and so is the last one; by L2 the lists
         // are locked.
@@ -271,9 +270,9 @@ impl List {
                 set(previous, |links| links.next = node);
             }
         }
-        // SAFETY: the node is in no list, and the lists are locked. The node has no waker then, so
-        // none is dropped here.
-        unsafe { node.with(|links| *links = Links { previous, next, waker }) };
+        // SAFETY: the pointer is that of the cell. The node is in no list, so by L3 nothing else touches
+        // its links, and they contain no waker.
+        node.links.with_mut(|links| unsafe { (*links).write(Links { previous, next, waker }) });
     }
 
     /// Takes `node`, which its owner queued, out of the list. Returns its waker.
@@ -282,7 +281,7 @@ impl List {
     ///
     /// The node is in this list.
     #[inline]
-    pub(crate) unsafe fn remove(&mut self, node: &Node) -> Option<Waker> {
+    pub(crate) unsafe fn remove(&mut self, node: &Node) -> Waker {
         // SAFETY: the node is in this list.
         let waker = unsafe { self.unlink(node) };
         // ORDERING: Relaxed. The node belongs to its owner alone again.
@@ -301,7 +300,7 @@ impl List {
         let waker = unsafe { self.unlink(node) };
         // ORDERING: Release, for `Node::state`. From here on the node may no longer exist.
         node.state.store(state as u8, Release);
-        waker
+        Some(waker)
     }
 
     /// Moves the first node to the end of the list, if it is that of an event. Returns a clone of
@@ -315,7 +314,7 @@ impl List {
             let waker = self.unlink(node);
             let clone = waker.clone();
             self.link(node, waker, false);
-            clone
+            Some(clone)
         }
     }
 
@@ -325,10 +324,11 @@ impl List {
     ///
     /// The node is in this list.
     #[inline]
-    unsafe fn unlink(&mut self, node: &Node) -> Option<Waker> {
-        // SAFETY: by L2 the lists are locked.
-        let (previous, next, waker) =
-            unsafe { node.with(|links| (links.previous, links.next, links.waker.take())) };
+    unsafe fn unlink(&mut self, node: &Node) -> Waker {
+        // SAFETY: the node is in this list, so its links are initialized; by L2 the lists are locked. From
+        // here on the node is in no list, and its links are not read again.
+        let Links { previous, next, waker } =
+            node.links.with_mut(|links| unsafe { (*links).assume_init_read() });
         // SAFETY: the other nodes are in this list; by L2 the lists are locked.
         unsafe {
             if ptr::eq(self.0, node) {
@@ -353,12 +353,12 @@ impl List {
     /// The node is in this list.
     pub(crate) unsafe fn renew(&self, node: &Node, waker: &Waker, new: &mut Option<Waker>) -> bool {
         let renew = |links: &mut Links| {
-            let known = links.waker.as_ref().is_some_and(|known| known.will_wake(waker));
-            if !known && new.is_some() {
-                mem::swap(&mut links.waker, new);
+            if links.waker.will_wake(waker) {
                 return true;
             }
-            known
+            let Some(new) = new else { return false };
+            mem::swap(&mut links.waker, new);
+            true
         };
         // SAFETY: by L2 the lists are locked. To compare two wakers runs no foreign code.
         unsafe { node.with(renew) }

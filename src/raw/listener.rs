@@ -169,7 +169,7 @@ impl LockedListener<'_> {
     pub(crate) fn leave(&mut self) -> Option<Waker> {
         match self.state() {
             // SAFETY: the node is in the list that it was put in.
-            WaitState::Queued => unsafe { self.waiters.remove(*self.list, &self.node) },
+            WaitState::Queued => Some(unsafe { self.waiters.remove(*self.list, &self.node) }),
             state => {
                 self.node.consume_in(state);
                 None

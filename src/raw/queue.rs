@@ -265,7 +265,7 @@ impl WaitLists {
     ///
     /// The node is in this list.
     #[inline]
-    pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Option<Waker> {
+    pub(super) unsafe fn remove(&mut self, list: ListId, node: &Node) -> Waker {
         count_down(&mut self.queued, 1);
         // SAFETY: the caller upholds the contract.
         unsafe { self.list(list).remove(node) }
