@@ -61,9 +61,24 @@ pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
         if word.shared_holders() == 0 {
             queue.notify_first(ListId::Upgrade);
         }
-    } else if word.is_awaited_in_any_mode() {
+    } else if makes_room(change) {
         notify_next(queue, change);
     }
+}
+
+/// Returns whether `change` made room for a waiter other than an upgrade.
+///
+/// A shared release makes room for shared waiters only if the lock was full, and for others if it
+/// leaves no holder. So where only shared waiters are counted, all of them were notified before: when
+/// what kept them out has ended. There is one more case: the lock still admits an upgradable waiter, as
+/// the waiter that was notified for that room has not entered.
+#[inline]
+pub(crate) fn makes_room(change: Transition) -> bool {
+    let word = change.after;
+    let made_room = !change.makes_no_room()
+        || word.is_free() && !word.awaits_only_shared()
+        || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
+    made_room && word.is_awaited_in_any_mode() && word.mode() != Some(Mode::Exclusive)
 }
 
 /// Notifies the waiters whose turn it is.
@@ -78,17 +93,6 @@ pub(crate) fn wake_waiters(queue: &mut impl QueueSteps, change: Transition) {
 #[inline]
 fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
     let word = change.after;
-    // A shared release makes room for shared waiters only if the lock was full, and for others if
-    // it leaves no holder. So where only shared waiters are counted, all of them were notified
-    // before: when what kept them out has ended. There is one more case: the lock still admits
-    // an upgradable waiter, as the waiter that was notified for that room has not entered.
-    let made_room = !change.makes_no_room()
-        || word.is_free() && !word.awaits_only_shared()
-        || word.has(WaitFlag::Upgradable) && word.admits(Mode::Upgradable);
-    if !made_room || word.mode() == Some(Mode::Exclusive) {
-        return;
-    }
-
     let exclusive_waits = word.has(WaitFlag::Exclusive);
     let after_exclusive = change.ends_exclusive();
     if exclusive_waits && !word.is_free() && !after_exclusive {
@@ -136,6 +140,7 @@ fn notify_upgradable(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
 }
 
 /// Notifies the first exclusive waiter, overtaken waiters first. Returns whether there was one.
+#[inline]
 fn notify_exclusive(queue: &mut impl QueueSteps, word: Snapshot) -> bool {
     word.has(WaitFlag::Overtaken) && queue.notify_first(ListId::Overtaken)
         || queue.notify_first(ListId::Exclusive)

@@ -60,7 +60,18 @@ impl RawLock {
     #[cold]
     #[inline(never)]
     pub(super) fn wake_released(&self, word: Snapshot, hold: Hold) {
-        self.wake(Transition::release(word, hold));
+        let change = Transition::release(word, hold);
+        // Most readers that have entered one after the other leave others behind that were notified with
+        // them.
+        if cfg!(feature = "std")
+            && change.makes_no_room()
+            && !policy::makes_room(change)
+            && !word.is_upgrading()
+            && !word.has(WaitFlag::Monitors)
+        {
+            return;
+        }
+        self.wake(change);
     }
 
     /// Wakes waiters like [`wake_by`](Self::wake_by), after a normal release.
