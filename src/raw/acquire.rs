@@ -77,30 +77,26 @@ impl<'a> Wait<'a> {
         // entered: its node is in no list then. `Wait` is not `Unpin`, because `Waiter` is not.
         let this = unsafe { self.get_unchecked_mut() };
         if let Progress::New = this.progress {
-            match raw.try_acquire_as_newcomer(this.mode) {
-                Ok(()) => {
-                    this.progress = Progress::Done;
-                    return Poll::Ready(());
-                }
+            let entered = match raw.try_acquire_as_newcomer(this.mode) {
+                Ok(()) => true,
                 Err(word) if word.newcomer_must_yield(this.mode) && raw.take_deferral() => {
                     this.progress = Progress::Yields;
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Err(_) => {}
-            }
-        }
-        match this.progress {
-            #[cfg(feature = "std")]
-            Progress::New if raw.spin_acquire(this.mode, false) => {
+                #[cfg(feature = "std")]
+                Err(_) => raw.spin_acquire(this.mode, false),
+                #[cfg(not(feature = "std"))]
+                Err(_) => false,
+            };
+            if entered {
                 this.progress = Progress::Done;
                 return Poll::Ready(());
             }
-            Progress::New | Progress::Yields => {
-                this.progress =
-                    Progress::Waits(ManuallyDrop::new(Waiter::new(raw, this.mode, this.thread)));
-            }
-            Progress::Waits(_) | Progress::Done => {}
+        }
+        if let Progress::New | Progress::Yields = this.progress {
+            this.progress =
+                Progress::Waits(ManuallyDrop::new(Waiter::new(raw, this.mode, this.thread)));
         }
         let Progress::Waits(waiter) = &mut this.progress else {
             panic!("polled after it was ready");

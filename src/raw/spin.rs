@@ -36,12 +36,14 @@ const YIELD_ROUNDS: u32 = if cfg!(loom) {
 impl RawLock {
     /// Spins for a moment, if the caller is a `thread` or if that has paid off at this lock, and
     /// acquires the lock if it becomes available.
+    #[inline]
     pub(super) fn spin_acquire(&self, mode: Mode, thread: bool) -> bool {
         self.spin(thread, || self.try_acquire_as_newcomer(mode).is_ok())
     }
 
     /// Spins for a moment, if the caller is a `thread` or if that has paid off at this lock, until an
     /// `attempt` is successful. Returns whether one was.
+    #[inline]
     pub(crate) fn spin(&self, thread: bool, mut attempt: impl FnMut() -> bool) -> bool {
         let mut spin = |rounds| {
             (0..rounds).any(|round: u32| {
@@ -102,6 +104,7 @@ impl AdaptiveSpin {
 
     /// Runs `look` if spinning is worthwhile, or `always`, with the number of rounds to spin. Returns
     /// whether `look` saw what it was looking for.
+    #[inline]
     pub(crate) fn try_out(&self, always: bool, look: impl FnOnce(u32) -> bool) -> bool {
         use unmodeled::Ordering::Relaxed;
 
@@ -110,6 +113,14 @@ impl AdaptiveSpin {
             self.left.store(left - 1, Relaxed);
             return false;
         }
+        self.look(look)
+    }
+
+    /// Runs `look` with the number of rounds to spin, and remembers whether that was in vain.
+    #[inline(never)]
+    fn look(&self, look: impl FnOnce(u32) -> bool) -> bool {
+        use unmodeled::Ordering::Relaxed;
+
         let failures = self.failures.load(Relaxed);
         let seen = look(if failures == 0 { SPIN_ROUNDS } else { TRIAL_ROUNDS });
         let (failures, left) = if seen {

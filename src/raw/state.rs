@@ -301,7 +301,7 @@ impl Snapshot {
 
     /// Returns whether a newcomer could enter in `mode` if there were no overtaken waiter.
     pub(crate) const fn newcomer_must_yield(self, mode: Mode) -> bool {
-        self.admits(mode) && self.has(WaitFlag::Overtaken)
+        self.has(WaitFlag::Overtaken) && self.admits(mode)
     }
 }
 
