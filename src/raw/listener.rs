@@ -107,7 +107,7 @@ impl Drop for Listener<'_> {
             // SAFETY: the listener is queued, so it was pinned when it joined the list, and it is
             // not moved any more.
             let listener = unsafe { Pin::new_unchecked(self) };
-            drop(listener.with(|listener| listener.leave()));
+            drop(listener.with(|listener| listener.leave(listener.state())));
         }
     }
 }
@@ -163,11 +163,12 @@ impl LockedListener<'_> {
         true
     }
 
-    /// Takes the listener out of its list, if it is queued, and consumes a notification, if there
-    /// is one. Returns the listener's waker, to be dropped with the queue unlocked.
+    /// Takes the listener, which is in `state`, out of its list, if it is queued, and consumes a
+    /// notification, if there is one. Returns the listener's waker, to be dropped with the queue
+    /// unlocked.
     #[inline]
-    pub(crate) fn leave(&mut self) -> Option<Waker> {
-        match self.state() {
+    pub(crate) fn leave(&mut self, state: WaitState) -> Option<Waker> {
+        match state {
             // SAFETY: the node is in the list that it was put in.
             WaitState::Queued => Some(unsafe { self.waiters.remove(*self.list, &self.node) }),
             state => {

@@ -37,7 +37,7 @@ impl<'a> RawUpgrade<'a> {
 
     /// Removes the listener from the queue. Returns the waker that it had.
     fn leave(mut self: Pin<&mut Self>) -> Option<Waker> {
-        let waker = self.as_mut().listener()?.with(|listener| listener.leave());
+        let waker = self.as_mut().listener()?.with(|listener| listener.leave(listener.state()));
         // SAFETY: the listener is in no list: it may as well have been moved.
         unsafe { self.get_unchecked_mut() }.listener = None;
         waker
