@@ -968,7 +968,7 @@ impl System {
 
     fn leave_upgrade(&self, world: &mut World, who: usize, mode: Mode) {
         let left = real::step(world, &self.specs, who, |_, place, _| {
-            _ = place.listener().with(|listener| listener.leave());
+            _ = place.listener().with(|listener| listener.leave(listener.state()));
         });
         left.result.expect("no look at the word");
         let agent = &mut world.agents[who];
