@@ -1,4 +1,4 @@
-//! The cost to a caller that meets no other caller, in instructions.
+//! The cost to a caller that meets no other caller, and of a wait behind one holder, in instructions.
 //!
 //! `ci/instructions` runs this under callgrind, with two numbers of turns for each row of its table. The
 //! difference is the cost of one turn. By hand it is
@@ -79,6 +79,12 @@ fn now<F: Future>(future: Pin<&mut F>) -> F::Output {
     }
 }
 
+/// Polls `future`, which is not ready yet.
+#[inline(always)]
+fn waits<F: Future>(future: Pin<&mut F>) {
+    assert!(future.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
 /// Takes `turns` turns. As far as the compiler knows, each uses a different lock.
 #[inline(always)]
 fn repeat<L: Default>(turns: u64, mode: impl Fn() -> Mode, turn: impl Fn(&L, Mode)) {
@@ -104,6 +110,8 @@ const CASES: &[&str] = &[
     "observed_acquire",
     "floor_cancel_unpolled",
     "cancel_unpolled",
+    "wait",
+    "cancel",
 ];
 
 /// `mode` is a closure, so that a literal mode is still a literal where it is used.
@@ -144,6 +152,18 @@ fn run(case: &str, turns: u64, mode: impl Fn() -> Mode) {
             });
         }
         "cancel_unpolled" => repeat(turns, mode, |lock: &Lock, mode| drop(lock.acquire(mode))),
+        // Behind a holder, which is part of the turn.
+        "wait" => repeat(turns, mode, |lock: &Lock, mode| {
+            let held = lock.try_acquire(Mode::Exclusive).unwrap();
+            let mut waiter = pin!(lock.acquire(mode));
+            waits(waiter.as_mut());
+            drop(held);
+            drop(now(waiter));
+        }),
+        "cancel" => repeat(turns, mode, |lock: &Lock, mode| {
+            let _held = lock.try_acquire(Mode::Exclusive).unwrap();
+            waits(pin!(lock.acquire(mode)));
+        }),
         _ => panic!("there is no case {case}"),
     }
 }
