@@ -90,8 +90,8 @@ impl<'a> Waiter<'a> {
 
     /// Polls a waiter whose state is `STATE`, or is [`ANY`]. Only one that is queued changes its state
     /// without its owner. So with `std` the poll is compiled for either of the others, too, without what
-    /// does not happen there, and all of it into the one function that calls it: a first wait and its
-    /// cancellation take 358 instructions instead of 432.
+    /// does not happen there, and all of it into the one function that calls it: see `wait` and `cancel`
+    /// in `ci/instructions`.
     #[cfg_attr(feature = "std", inline(always))]
     fn poll_enter_in<const STATE: u8>(self: Pin<&mut Self>, cx: &Context<'_>) -> Poll<()> {
         let state_of = |listener: WaitState| match STATE {
