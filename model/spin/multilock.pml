@@ -179,7 +179,9 @@ inline release(t) {
 }
 inline notify(t) {
     take(t); st[t] = NOTIFIED; n++; found = true;
-    if :: owner == t -> binds = true; moment = NEW :: else fi
+    if :: owner == t -> binds = true; moment = NEW :: else fi;
+    /* Those that are woken end the row of the other side, but shared ones not while an upgradable one waits. */
+    if :: turnX != (mode[t] == X) && !(mode[t] == S && (flags & U)) -> turnN = 0 :: else fi
 }
 inline notifyShared(f, h) {
     if
@@ -208,6 +210,7 @@ inline wake(t) {
     room = (heldBy[t] != S || (sawHeld[t] == 0 && sawFlags[t] != S) || ((sawFlags[t] & U) && admits(U, sawHeld[t], sawFlags[t])));
     if
     :: room && !(sawHeld[t] & (X | W)) ->
+        word();
         others = (!(sawFlags[t] & X) || heldBy[t] == X);
         if :: TURNS && sawHeld[t] == 0 && (sawFlags[t] & X) && (sawFlags[t] & (S | U)) -> nextTurn((heldBy[t] != X)) :: else fi;
         found = false;

@@ -45,6 +45,8 @@ LeftBy(t, l) == [i \in DOMAIN l |-> SelectSeq(l[i], LAMBDA u : u # t)]
 Forgets(t) == IF resv.owner = t THEN Free ELSE [resv EXCEPT !.counted = @ \ {t}]
 (* The next turn at the free lock, where both sides wait: that of exclusive waiters, if `x`, or of the others, unless they have had theirs.  *)
 NextTurn(x) == IF turn.n = 0 \/ turn.x # x THEN [x |-> x, n |-> 1] ELSE IF turn.n = 3 THEN [x |-> ~x, n |-> 1] ELSE [x |-> x, n |-> turn.n + 1]
+(* Waiters that are woken, `n`, end the row of the other side, but shared ones not while an upgradable one waits. *)
+Ended(n, from) == IF \E t \in n : (Mode[t] = "X") # from.x /\ (Mode[t] = "S" => \A u \in Tasks : Mode[u] = "U" => ~Waits(u)) THEN NoTurn ELSE from
 (* Turns count while the other side waits, here in the new state. A woken waiter that enters ends those of its side, or those of the other.  *)
 Kept(from) == IF \E t \in Tasks : (Mode[t] = "X") # from.x /\ Waits(t)' THEN from ELSE NoTurn
 Entered(t) == IF st[t] \notin {"notified", "handed"} \/ turn.n = 0 THEN turn
@@ -129,7 +131,7 @@ Wake(c) ==
       /\ st' = [t \in Tasks |-> IF t \in n THEN (IF IsHandoff(t) THEN "handed" ELSE "notified")
                                 ELSE IF t # c.by THEN st[t] ELSE IF c.left = "none" THEN "gone" ELSE "idle"]
       /\ list' = [l \in DOMAIN list |-> SelectSeq(list[l], LAMBDA t : t \notin n)]
-      /\ turn' = IF TakeTurns(c) THEN Kept(NextTurn(c.left # "X")) ELSE turn
+      /\ turn' = Ended(n, IF TakeTurns(c) THEN Kept(NextTurn(c.left # "X")) ELSE turn)
       /\ resv' = IF resv.owner \in n THEN [resv EXCEPT !.binds = TRUE, !.moment = "new"]
                  ELSE IF all # n /\ Has("handoffs") THEN Reserve(CHOOSE t \in all \ n : TRUE, 2, TRUE) ELSE resv
       /\ UNCHANGED <<lost, over, dormant>>

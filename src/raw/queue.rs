@@ -282,10 +282,22 @@ impl WaitLists {
         Some(waker)
     }
 
-    /// Counts the nodes that were taken out of the lists by [`List::pop`].
+    /// Records that `count` listeners were taken out of `list` by [`List::pop`].
+    ///
+    /// Waiters that are woken end the row of turns of the other side. But shared ones do not while an
+    /// upgradable one is counted: they are woken after each downgrade, too, while that one sleeps.
     #[inline]
-    pub(super) fn uncount_popped(&mut self, count: usize) {
+    pub(super) fn record_popped(&mut self, list: ListId, count: usize) {
         count_down(&mut self.queued, count);
+        let ended = match list {
+            ListId::Exclusive | ListId::Overtaken => false,
+            ListId::Upgradable => true,
+            ListId::Shared if self.counts[WaitFlag::Upgradable as usize] == 0 => true,
+            _ => return,
+        };
+        if self.reservation.last.exclusive == ended && count != 0 {
+            self.reservation.last.number = 0;
+        }
     }
 
     /// Returns the waiters that are queued in a list, the next to be notified first.

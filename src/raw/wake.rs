@@ -122,7 +122,7 @@ impl RawLock {
             if matches!(popped, Popped::None) {
                 reserve_for_handoff(waiters, list);
             } else {
-                waiters.uncount_popped(1);
+                waiters.record_popped(list, 1);
                 if waiters.reservation.is_of(first) {
                     waiters.reservation.set_owner_notified();
                 }
@@ -223,7 +223,7 @@ impl RawLock {
         else {
             return None;
         };
-        waiters.uncount_popped(1);
+        waiters.record_popped(ListId::Overtaken, 1);
         Some(waker)
     }
 
@@ -311,7 +311,7 @@ impl Batches {
                 is_over = end.is_at(address);
                 if is_over { popped.last() } else { popped }
             });
-            waiters.uncount_popped(batch.len());
+            waiters.record_popped(list, batch.len());
             if matches!(list, ListId::Shared) {
                 // With the first batch a turn begins, also if none is queued.
                 waiters.count_woken_shared(self.total == 0, batch.len());

@@ -87,6 +87,51 @@ fn q2_also_after_readers_and_a_writer_have_had_turns() {
 }
 
 #[test]
+fn q2_also_where_a_woken_writer_is_not_polled() {
+    let lock = lock();
+    let guard = hold(&lock, Exclusive);
+    let mut first = Task::queued(lock.acquire(Shared));
+    let mut writers = [(); 2].map(|()| Task::queued(lock.acquire(Exclusive)));
+    drop(guard);
+    drop(first.finish());
+    assert!(writers[0].woken());
+    let barging = hold(&lock, Exclusive);
+    let mut second = Task::queued(lock.acquire(Shared));
+    drop(barging);
+    assert!(second.woken() && !writers[1].woken());
+    drop(writers[0].finish());
+    drop(second.finish());
+    drop(writers[1].finish());
+    assert_idle(&lock);
+}
+
+/// Though the writer before it had the last turn that was counted: when that ended, only readers waited.
+#[test]
+fn q3_a_writer_comes_before_readers_that_joined_after_it() {
+    for late in [Shared, Upgradable] {
+        let lock = lock();
+        let guard = hold(&lock, Exclusive);
+        let mut reader = Task::queued(lock.acquire(Shared));
+        let mut writer = Task::queued(lock.acquire(Exclusive));
+        drop(guard);
+        let reading = reader.finish();
+        let mut present = Task::queued(lock.acquire(Shared));
+        let mut unpolled = Task::queued(lock.acquire(late));
+        drop(reading);
+        drop(writer.finish());
+        let reading = present.finish();
+        let mut writer = Task::queued(lock.acquire(Exclusive));
+        let mut newcomers = [Shared, Upgradable].map(|mode| Task::queued(lock.acquire(mode)));
+        drop(reading);
+        assert!(writer.woken() && newcomers.iter().all(|newcomer| !newcomer.woken()));
+        drop(unpolled.finish());
+        drop(writer.finish());
+        newcomers.iter_mut().for_each(|newcomer| drop(newcomer.finish()));
+        assert_idle(&lock);
+    }
+}
+
+#[test]
 fn q2_also_after_a_downgrade() {
     for to in [Shared, Upgradable] {
         let lock = lock();

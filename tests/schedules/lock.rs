@@ -248,6 +248,8 @@ pub(crate) struct Schedule<C: Choices> {
     /// Which side was woken last, exclusive waiters or the others, and how often in a row at the free lock while a waiter of
     /// the other side slept.
     row: (bool, usize),
+    /// Whether one side alone waited when a waiter was last woken at the free lock.
+    alone: bool,
     /// The waiter that this step has dropped: its mode, and whether it was woken.
     dropped: Option<(Mode, bool)>,
     /// Wakers that must not be woken or stored any more.
@@ -313,6 +315,7 @@ impl<C: Choices> Schedule<C> {
             reserved_since: None,
             others_had_turn: false,
             row: (false, 0),
+            alone: false,
             dropped: None,
             old_flags: Vec::new(),
         }
@@ -693,6 +696,26 @@ impl<C: Choices> Schedule<C> {
             let before = if self.row.0 == exclusive { self.row.1 } else { 0 };
             self.row = (exclusive, before + 1);
             assert!(self.row.1 <= MOST_TURNS, "it is the turn of the others");
+        }
+        // Where one side alone had the last turn, it follows from the hold that has ended whose turn is next.
+        let both_wait = word.awaited[Exclusive as usize]
+            && (word.awaited[Shared as usize] || word.awaited[Upgradable as usize]);
+        if let Some(from) = ended
+            && at_once
+            && both_wait
+        {
+            let exclusive = from != Exclusive;
+            let sleeps = |task: &Task| (task.mode == Exclusive) == exclusive && could(task);
+            let is_theirs = self.alone && word.holders() == 0 && waiters().any(sleeps);
+            let woken = if exclusive { alone } else { together };
+            assert!(!is_theirs || woken > 0, "it is the turn of those that waited");
+            self.alone = false;
+        }
+        if together + alone > 0 && word.holders() == 0 {
+            // Beside an upgradable waiter that was woken before, shared ones have no turn of their own.
+            let is_turn = newly_woken(Shared).count() != together + alone
+                || !word.awaited[Upgradable as usize];
+            self.alone = !both_wait && at_once && is_turn;
         }
         if let Some(first) = newly_woken(Exclusive).find(|task| !task.is_overtaken()) {
             let earlier = |task: &Task| task.is_overtaken() || task.place < first.place;
