@@ -31,8 +31,8 @@ use random::{Choices, Random};
 #[cfg(feature = "std")]
 use support::Hooks;
 use support::{
-    Counting, Task, allocations, assert_all_idle, assert_idle, hold, locks, message, modes, now,
-    poll_once, without_allocation,
+    Alarm, Counting, Task, allocations, assert_all_idle, assert_idle, hold, locks, message, modes,
+    now, poll_once, without_allocation,
 };
 
 #[global_allocator]
@@ -211,6 +211,27 @@ fn sets_may_be_named_in_any_order() {
     drop(guard);
     drop(task.run().unwrap());
     drop(next.run().unwrap());
+    assert_all_idle(&locks);
+}
+
+/// A set that is polled while the lock where it waits is free may try again at its next poll, and stays queued.
+#[test]
+fn sets_are_woken_by_the_waker_of_their_last_poll() {
+    let locks = locks::<2>();
+    let set = set(&locks);
+    let second = hold(&locks[1], Exclusive);
+    let mut writer = Task::queued(locks[1].acquire(Exclusive));
+    let mut both = Task::queued(set.acquire(Exclusive));
+    let first = hold(&locks[0], Exclusive);
+    drop(second);
+    assert!(writer.woken() && !both.woken());
+    let last = Arc::new(Alarm::default());
+    assert!(both.poll_with(&last.clone().into()).is_pending());
+    assert_eq!(last.wakes(), 1);
+    drop(writer.finish());
+    assert_eq!((both.wakes(), last.wakes()), (0, 2));
+    drop(first);
+    drop(both.finish());
     assert_all_idle(&locks);
 }
 

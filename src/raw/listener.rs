@@ -149,9 +149,7 @@ impl LockedListener<'_> {
         new: &mut Option<Waker>,
     ) -> bool {
         if self.state() == WaitState::Queued {
-            let list = self.waiters.list(*self.list);
-            // SAFETY: the node is in the list that it was put in.
-            return unsafe { list.renew(&self.node, cx.waker(), new) };
+            return self.renew(cx, new);
         }
         let Some(waker) = new.take() else { return false };
         *self.list = list;
@@ -161,6 +159,14 @@ impl LockedListener<'_> {
         //   of this list: `list` is kept until then.
         unsafe { self.waiters.push(list, self.node, waker, kind, first) };
         true
+    }
+
+    /// Swaps the waker of a listener that is queued, as [`listen`](Self::listen) does.
+    #[inline]
+    pub(crate) fn renew(&mut self, cx: &Context<'_>, new: &mut Option<Waker>) -> bool {
+        let list = self.waiters.list(*self.list);
+        // SAFETY: the node is in the list that it was put in.
+        unsafe { list.renew(&self.node, cx.waker(), new) }
     }
 
     /// Takes the listener, which is in `state`, out of its list, if it is queued, and consumes a

@@ -239,6 +239,11 @@ impl<'a> Waiter<'a> {
             } else if lock.state.check_or_set_waiting(mode, notified, flags_to_set)
                 == Attempt::Available
             {
+                // It may stay queued, and is notified by the waker of its last poll then.
+                let is_queued = listener.state() == WaitState::Queued;
+                if is_queued && !listener.renew(cx, new_waker) {
+                    return None;
+                }
                 return Some(Outcome::Ready(None));
             } else {
                 Outcome::Waits
