@@ -122,6 +122,13 @@ inline reserve(t) { /* if it has lost two races, and no other has a reservation 
     :: else
     fi
 }
+/* If no waiter is queued, there is no turn. */
+#define queued(t) (st[t] == QUEUED || st[t] == DEFERRING)
+#if N == 4
+#define anyQueued (queued(0) || queued(1) || queued(2) || queued(3))
+#else
+#define anyQueued (queued(0) || queued(1) || queued(2))
+#endif
 /* Turns count as long as the other side waits. */
 #define otherSideWaits(x) ((x && (flags & (S | U))) || (!x && (flags & X)))
 inline keepTurn() { word(); if :: !otherSideWaits(turnX) -> turnN = 0 :: else fi }
@@ -212,7 +219,7 @@ inline wake(t) {
     :: room && !(sawHeld[t] & (X | W)) ->
         word();
         others = (!(sawFlags[t] & X) || heldBy[t] == X);
-        if :: TURNS && sawHeld[t] == 0 && (sawFlags[t] & X) && (sawFlags[t] & (S | U)) -> nextTurn((heldBy[t] != X)) :: else fi;
+        if :: TURNS && sawHeld[t] == 0 && (sawFlags[t] & X) && (sawFlags[t] & (S | U)) && anyQueued -> nextTurn((heldBy[t] != X)) :: else fi;
         found = false;
         if :: others -> notifyShared(sawFlags[t], sawHeld[t]) :: else fi;
         if :: others && (sawFlags[t] & U) && fits(U, sawHeld[t]) -> notifyFirst(U) :: else fi;

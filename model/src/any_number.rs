@@ -12,7 +12,7 @@ use crate::raw::policy;
 use crate::raw::queue::ListId;
 use crate::raw::state::{Hold, Snapshot, Transition, WaitFlag, WaitFlags};
 use crate::real::{snapshot, word};
-use crate::system::{Question, Spec, System, next_question};
+use crate::system::{NO_TURN, Question, Spec, System, next_question};
 use crate::world::{Fault, Line, MOST, NONE, NodeState, Pc, Waking, World};
 
 const OWNER: u16 = 0b11;
@@ -451,8 +451,12 @@ impl Crowd {
         match duty.question() {
             None => next.push(Self { duty: None, ..*self }),
             Some(Question::NextTurn(_)) => {
-                // It may be that of either side.
+                // It may be that of either side, and is that of neither if no waiter is queued.
                 next.extend([0, 1].map(|exclusive| answered(*self, exclusive)));
+                let is_queued = |mode| QUEUED.iter().any(|place| self.has(mode, *place));
+                if !Mode::ALL.into_iter().any(is_queued) {
+                    next.push(answered(*self, NO_TURN));
+                }
             }
             Some(Question::First(ListId::Upgrade)) => match self.upgrade {
                 Upgrade::Asleep => {

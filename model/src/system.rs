@@ -211,6 +211,9 @@ pub(crate) enum Question {
     AllShared,
 }
 
+/// The answer if no waiter is queued.
+pub(crate) const NO_TURN: u8 = 2;
+
 /// Gives the answers that are known, and notes the first question that is not answered.
 struct Answers<'a> {
     known: &'a Waking,
@@ -231,8 +234,11 @@ impl Answers<'_> {
 }
 
 impl QueueSteps for Answers<'_> {
-    fn next_turn(&mut self, exclusive: bool) -> bool {
-        self.ask(Question::NextTurn(exclusive)) != 0
+    fn next_turn(&mut self, exclusive: bool) -> Option<bool> {
+        match self.ask(Question::NextTurn(exclusive)) {
+            NO_TURN => None,
+            answer => Some(answer != 0),
+        }
     }
 
     fn notify_first(&mut self, list: ListId) -> bool {
@@ -681,7 +687,9 @@ impl System {
             let queue = lock.queue();
             let mut wake = WakeAll::new(waking.fair);
             match question {
-                Question::NextTurn(exclusive) => (Some(queue.next_turn(exclusive) as u8), None),
+                Question::NextTurn(exclusive) => {
+                    (Some(queue.next_turn(exclusive).map_or(NO_TURN, u8::from)), None)
+                }
                 Question::First(list) => {
                     (Some(lock.notify_first(queue, list, &mut wake) as u8), None)
                 }

@@ -114,7 +114,8 @@ Drop(t) == /\ Drops /\ Waits(t) /\ t \notin Threads
 Upgrade(t) == /\ st[t] = "U" /\ st' = [st EXCEPT ![t] = IF Word.held = {"U"} THEN "X" ELSE "W"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 Finish(t) == /\ st[t] = "W" /\ Word.held = {"W"} /\ st' = [st EXCEPT ![t] = "X"] /\ UNCHANGED <<lost, queue, wakes, dormant>>
 (* After an exclusive hold come all shared waiters and the first upgradable one; else one exclusive, overtaken ones first; or the other side. *)
-TakeTurns(c) == Has("turns") /\ c.held = {} /\ "X" \in c.flags /\ {"S", "U"} \cap c.flags # {}
+TakeTurns(c) == /\ Has("turns") /\ c.held = {} /\ "X" \in c.flags /\ {"S", "U"} \cap c.flags # {}
+                /\ \E t \in Tasks : st[t] \in {"queued", "deferring"}
 Turns(c) ==
   LET xWaits == "X" \in c.flags  free == c.held = {}  turnX == IF TakeTurns(c) THEN NextTurn(c.left # "X").x ELSE xWaits /\ c.left # "X"
       s == IF "S" \in c.flags /\ Fits("S", c) THEN {t \in Tasks : Mode[t] = "S" /\ st[t] \in {"queued", "deferring"}} ELSE {}

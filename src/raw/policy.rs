@@ -39,8 +39,9 @@ impl LastTurns {
 /// those that it has notified run before it returns. Other threads run in between.
 pub(crate) trait QueueSteps {
     /// Begins the next turn, where both sides wait: that of the `exclusive` waiters, or of the others, unless
-    /// they have had theirs. Returns whether it is that of exclusive waiters.
-    fn next_turn(&mut self, exclusive: bool) -> bool;
+    /// they have had theirs. Returns whether it is that of exclusive waiters. If no waiter is queued, there is no
+    /// turn.
+    fn next_turn(&mut self, exclusive: bool) -> Option<bool>;
 
     /// Notifies the first waiter of `list`, unless it is a handoff waiter and the lock is held.
     /// Returns whether there was one.
@@ -111,7 +112,10 @@ fn notify_next(queue: &mut impl QueueSteps, change: Transition) {
     // waiter fits lets shared ones in at any time, and that is no turn.
     let both_wait = exclusive_waits && !word.awaits_only_exclusive();
     let turn_of_exclusive = match both_wait && (word.is_free() || word.fits(Mode::Upgradable)) {
-        true => queue.next_turn(!after_exclusive),
+        true => {
+            let Some(exclusive) = queue.next_turn(!after_exclusive) else { return };
+            exclusive
+        }
         false => exclusive_waits && !after_exclusive,
     };
 

@@ -415,13 +415,16 @@ impl WaitQueue {
 
     /// Begins the next turn: see [`QueueSteps::next_turn`](crate::raw::policy::QueueSteps::next_turn).
     #[cold]
-    pub(crate) fn next_turn(&self, exclusive: bool) -> bool {
+    pub(crate) fn next_turn(&self, exclusive: bool) -> Option<bool> {
         self.with(|waiters| {
+            if waiters.queued == 0 {
+                return None;
+            }
             let next = waiters.reservation.last.next(exclusive);
             waiters.reservation.last = next;
             // Since the release has looked, those of the other side may have left.
             waiters.record_left();
-            next.exclusive
+            Some(next.exclusive)
         })
     }
 }

@@ -28,7 +28,7 @@ struct Notifies<'a> {
 
 impl QueueSteps for Notifies<'_> {
     #[inline]
-    fn next_turn(&mut self, exclusive: bool) -> bool {
+    fn next_turn(&mut self, exclusive: bool) -> Option<bool> {
         self.queue.next_turn(exclusive)
     }
 
