@@ -700,11 +700,8 @@ impl<C: Choices> Schedule<C> {
         // Where one side alone had the last turn, it follows from the hold that has ended whose turn is next.
         let both_wait = word.awaited[Exclusive as usize]
             && (word.awaited[Shared as usize] || word.awaited[Upgradable as usize]);
-        if let Some(from) = ended
-            && at_once
-            && both_wait
-        {
-            let exclusive = from != Exclusive;
+        if ended.is_some() && at_once && both_wait {
+            let exclusive = ended != Some(Exclusive);
             let sleeps = |task: &Task| (task.mode == Exclusive) == exclusive && could(task);
             let is_theirs = self.alone && word.holders() == 0 && waiters().any(sleeps);
             let woken = if exclusive { alone } else { together };
