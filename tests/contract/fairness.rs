@@ -68,26 +68,9 @@ fn q2_shared_waiters_enter_before_the_next_exclusive_one() {
     assert_eq!(exclusive.wakes(), 1);
 }
 
-/// Readers have had a turn, and no reader waits while a writer has one.
-#[test]
-fn q2_also_after_readers_and_a_writer_have_had_turns() {
-    let lock = lock();
-    let guard = hold(&lock, Exclusive);
-    let mut first = Task::queued(lock.acquire(Shared));
-    let mut writers = [(); 2].map(|()| Task::queued(lock.acquire(Exclusive)));
-    drop(guard);
-    drop(first.finish());
-    let writing = writers[0].finish();
-    let mut second = Task::queued(lock.acquire(Shared));
-    drop(writing);
-    assert!(second.woken() && !writers[1].woken());
-    drop(second.finish());
-    drop(writers[1].finish());
-    assert_idle(&lock);
-}
-
-#[test]
-fn q2_also_where_a_woken_writer_is_not_polled() {
+/// Readers have had a turn, and no reader waits when a writer is woken. That one enters, or a newcomer `barges`.
+#[track_caller]
+fn readers_come_before_the_second_writer(barges: bool) {
     let lock = lock();
     let guard = hold(&lock, Exclusive);
     let mut first = Task::queued(lock.acquire(Shared));
@@ -95,14 +78,26 @@ fn q2_also_where_a_woken_writer_is_not_polled() {
     drop(guard);
     drop(first.finish());
     assert!(writers[0].woken());
-    let barging = hold(&lock, Exclusive);
+    let writing = if barges { hold(&lock, Exclusive) } else { writers[0].finish() };
     let mut second = Task::queued(lock.acquire(Shared));
-    drop(barging);
+    drop(writing);
     assert!(second.woken() && !writers[1].woken());
-    drop(writers[0].finish());
+    if barges {
+        drop(writers[0].finish());
+    }
     drop(second.finish());
     drop(writers[1].finish());
     assert_idle(&lock);
+}
+
+#[test]
+fn q2_also_after_readers_and_a_writer_have_had_turns() {
+    readers_come_before_the_second_writer(false);
+}
+
+#[test]
+fn q2_also_where_a_woken_writer_is_not_polled() {
+    readers_come_before_the_second_writer(true);
 }
 
 /// Though the writer before it had the last turn that was counted: when that ended, only readers waited.
