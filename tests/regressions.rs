@@ -56,7 +56,7 @@ fn whatever_is_named_is_there() {
 fn each_row_is_there_once() {
     let rows: Vec<_> = PAGE.lines().filter_map(|line| line.strip_prefix("| ")).collect();
     let ids = rows.iter().map(|row| row.split(" | ").next().unwrap()).filter(|id| *id != "row");
-    let all = (1..=18).map(|n| format!("R{n}")).chain((1..=57).map(|n| format!("L{n}")));
+    let all = (1..=18).map(|n| format!("R{n}")).chain((1..=58).map(|n| format!("L{n}")));
     assert!(ids.eq(all));
     assert!(rows.iter().all(|row| row.split(" | ").count() == 3), "three columns");
 }

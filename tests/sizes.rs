@@ -30,6 +30,13 @@ fn x3_a_lock_has_at_most_three_words() {
 }
 
 #[test]
+fn x3_the_future_of_an_acquisition_has_at_most_11_words() {
+    let lock = Arc::new(MultiLock::new());
+    assert!(size_of_val(&lock.acquire(Mode::Shared)) <= 11 * WORD);
+    assert!(size_of_val(&lock.acquire_arc(Mode::Shared)) <= 14 * WORD);
+}
+
+#[test]
 fn x3_a_lock_with_data_has_the_data_beside() {
     assert_eq!(size_of::<RwLock<()>>(), size_of::<MultiLock>());
     assert_eq!(size_of::<RwLock<usize>>(), size_of::<MultiLock>() + WORD);

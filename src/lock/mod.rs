@@ -198,15 +198,6 @@ pub struct MultiLock {
     pub(crate) id: LockId,
 }
 
-/// The size of a lock: three words where the queue is in a box, and at most 21 where it is in
-/// the lock. A spin lock, and the check of debug builds, take one more.
-#[cfg(not(any(loom, shuttle, multilock_inline_queue)))]
-const _: () = {
-    let words = size_of::<MultiLock>().div_ceil(size_of::<usize>());
-    let more = cfg!(any(not(feature = "critical-section"), debug_assertions)) as usize;
-    assert!(words <= if cfg!(feature = "alloc") { 3 } else { 21 + more });
-};
-
 impl HasRaw for MultiLock {
     #[inline]
     fn raw(&self) -> &RawLock {
