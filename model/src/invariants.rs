@@ -19,6 +19,7 @@ pub const TURNED_AWAY: &str = "p1 no waiter is turned away from a free lock";
 pub const IN_VAIN: &str = "p3 each waiter that is notified could enter";
 pub const OVERTAKEN: &str = "q3 bounded overtaking";
 pub const TURNS: &str = "q3 each waiter has its turn";
+pub const ROW_ENDS: &str = "q3 a turn of one side ends the row of the other";
 pub const ORDER: &str = "q3 overtaken exclusive waiters come first";
 pub const ASSERTIONS: &str = "no assertion of the lock fails";
 pub const WRITE_PREFERRING: &str = "q1 no waiter joins the holders while an exclusive one waits";
@@ -28,7 +29,7 @@ pub const KEPT: &str = "p1 a dormant waiter delays the others for a moment";
 pub const ALL_OR_NOTHING: &str = "a set that waits holds nothing";
 pub const NO_CIRCLE: &str = "no two sets wait for each other";
 
-pub const ALL: [(&str, Invariant); 17] = [
+pub const ALL: [(&str, Invariant); 18] = [
     (EXCLUSION, exclusion),
     (WORD, word_says_who_holds),
     (NO_LOST_WAKE_UP, no_lost_wake_up),
@@ -39,6 +40,7 @@ pub const ALL: [(&str, Invariant); 17] = [
     (IN_VAIN, |_, world| world.fault != Fault::InVain),
     (OVERTAKEN, |_, world| world.fault != Fault::Overtaken),
     (TURNS, |_, world| world.fault != Fault::PassedOver),
+    (ROW_ENDS, |_, world| world.fault != Fault::RowGoesOn),
     (ORDER, overtaken_come_first),
     (ASSERTIONS, |_, world| world.fault != Fault::Panicked),
     (WRITE_PREFERRING, |_, world| world.fault != Fault::Barged),

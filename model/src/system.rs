@@ -725,6 +725,18 @@ impl System {
                 count_to(&mut agent.passed, self.passed);
             }
         }
+        let lock = world.at(at);
+        let ended = match question {
+            Question::First(ListId::Exclusive | ListId::Overtaken) => Some(false),
+            Question::First(ListId::Upgradable) => Some(true),
+            // Those are notified after each downgrade, too.
+            Question::AllShared if lock.counts[Mode::Upgradable as usize] > 0 => None,
+            Question::AllShared => Some(true),
+            _ => None,
+        };
+        if notifies && lock.last_number > 0 && ended == Some(lock.last_exclusive) {
+            world.fault = Fault::RowGoesOn;
+        }
         let agent = &mut world.agents[who];
         agent.wakes = answered.woken;
         let waking = &mut agent.waking;

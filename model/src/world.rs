@@ -273,6 +273,8 @@ pub enum Fault {
     Overtaken,
     /// Others were notified more often than they may be while a waiter waits for its turn.
     PassedOver,
+    /// Waiters were notified, and the turns of the other side before still count.
+    RowGoesOn,
     /// An assertion of the lock has failed.
     Panicked,
     /// A waiter that was not notified has entered a held lock, though an exclusive waiter was counted.
