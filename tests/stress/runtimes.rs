@@ -174,12 +174,13 @@ mod with_timers {
         }
     }
 
-    /// All three runtimes. Those that use threads of ours keep them until they are dropped; a thread that
-    /// hangs is left behind.
+    /// All three runtimes. Those that use threads of ours keep them until they are dropped. Where a test fails, a
+    /// thread may hang: then they are left behind.
     pub(crate) struct Runtimes {
         tokio: tokio::runtime::Handle,
         smol: Arc<smol::Executor<'static>>,
-        _stop: smol::channel::Sender<()>,
+        stop: smol::channel::Sender<()>,
+        threads: Vec<thread::JoinHandle<()>>,
     }
 
     impl Runtimes {
@@ -189,12 +190,17 @@ mod with_timers {
             let tokio = tokio.worker_threads(THREADS).enable_time().build().unwrap();
             let handle = tokio.handle().clone();
             let smol = Arc::new(smol::Executor::new());
+            let mut threads = Vec::new();
             for _ in 0..THREADS {
                 let (smol, stopped) = (smol.clone(), stopped.clone());
-                thread::spawn(move || smol::block_on(smol.run(stopped.recv())));
+                threads.push(thread::spawn(move || {
+                    let _ = smol::block_on(smol.run(stopped.recv()));
+                }));
             }
-            thread::spawn(move || tokio.block_on(stopped.recv()));
-            Self { tokio: handle, smol, _stop: stop }
+            threads.push(thread::spawn(move || {
+                let _ = tokio.block_on(stopped.recv());
+            }));
+            Self { tokio: handle, smol, stop, threads }
         }
 
         /// Spawns the worker on the next runtime.
@@ -203,6 +209,15 @@ mod with_timers {
                 0 => drop(self.tokio.spawn(worker.run::<Tokio>())),
                 1 => self.smol.spawn(worker.run::<Smol>()).detach(),
                 _ => drop(async_std::task::spawn(worker.run::<AsyncStd>())),
+            }
+        }
+    }
+
+    impl Drop for Runtimes {
+        fn drop(&mut self) {
+            self.stop.close();
+            if !thread::panicking() {
+                self.threads.drain(..).for_each(|thread| thread.join().unwrap());
             }
         }
     }
