@@ -5,7 +5,7 @@
 mod support;
 
 use std::future::{pending, ready};
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 
 use Mode::{Exclusive, Shared, Upgradable};
 use multilock::{
@@ -45,6 +45,11 @@ fn x3_a_lock_has_at_most_21_words() {
     assert!(size_of::<MultiLock>() <= 21 * size_of::<usize>());
     static LOCK: MultiLock = MultiLock::new();
     assert_idle(&LOCK);
+}
+
+#[test]
+fn x3_the_future_of_an_acquisition_has_at_most_11_words() {
+    assert!(size_of_val(&MultiLock::new().acquire(Shared)) <= 11 * size_of::<usize>());
 }
 
 #[test]

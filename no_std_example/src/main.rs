@@ -268,6 +268,7 @@ async fn supervisor(tasks: Spawner, urgent: SendSpawner) {
 
     // 5. Memory.
     let size = size_of::<MultiLock>();
+    assert!(size_of_val(&MultiLock::new().acquire(Shared)) <= 11 * size_of::<usize>());
     let [pieces, bytes] = [queue.allocations - at_first.allocations, queue.bytes - at_first.bytes];
     println!("memory     the lock has {size} bytes");
     if cfg!(feature = "heap") {
